@@ -1,0 +1,31 @@
+"""Preceptor: teach a language model to recommend, and know beforehand what it will cost.
+
+import preceptor as pc
+split  = pc.read("my_log/").split()
+cur    = pc.build(split.train, out="run/")
+table  = pc.tstr(split, cur)
+points = pc.pretrain(cur, depths=[2, 3, 4, 6], tokens=[65_536, 131_072, 262_144, 524_288])
+law    = pc.fit(points)
+law.plan(flops=1e18)
+"""
+
+from importlib import import_module
+from typing import Any
+
+__version__ = "0.1.0"
+_HOMES = {
+    "read": "preceptor.api",
+    "build": "preceptor.api",
+    "tstr": "preceptor.api",
+    "pretrain": "preceptor.api",
+    "fit": "preceptor.api",
+    "PreceptorError": "preceptor.core.errors",
+}
+__all__ = sorted(_HOMES)
+
+
+def __getattr__(name: str) -> Any:
+    """Import on first use, so that `import preceptor` costs nothing and the light part runs without the rest."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'preceptor' has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)

@@ -1,0 +1,118 @@
+"""The types every later stage works on: the log, the training split, the targets.
+
+Users and items are dense int32 indices; the original ids are kept beside them. Only `TrainSplit` may shape codes, graph,
+documents or popularity (the leak rule): functions that build those accept nothing else.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+TEXT_FIELDS = ("title", "brand", "categories", "description")
+
+
+@dataclass(frozen=True)
+class TrainSplit:
+    """Training interactions beside the catalogue. Rows are sorted by user, then time, then file order.
+
+    items: one row an item, row number = item index; columns item_id, title, brand, categories (list of str), description;
+    a field the source lacks is null. The catalogue holds items without training interactions too.
+    user, item: int32 [n]. time: int64 [n] (seconds, or positions). session: int64 [n] or None. n_users counts all users
+    of the log, so that indices agree between splits.
+    """
+
+    items: pl.DataFrame
+    n_users: int
+    user: np.ndarray
+    item: np.ndarray
+    time: np.ndarray
+    session: np.ndarray | None = None
+
+    @property
+    def n_items(self) -> int:
+        return self.items.height
+
+    @property
+    def user_indptr(self) -> np.ndarray:
+        """int64 [n_users + 1]: the history of user u is item[user_indptr[u]:user_indptr[u + 1]]."""
+        return np.searchsorted(self.user, np.arange(self.n_users + 1)).astype(np.int64)
+
+    @property
+    def popularity(self) -> np.ndarray:
+        """Training interactions per item, int64 [n_items]."""
+        return np.bincount(self.item, minlength=self.n_items).astype(np.int64)
+
+    def save(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.items.write_parquet(folder / "items.parquet")
+        np.save(folder / "n_users.npy", np.int64(self.n_users))
+        for name in ("user", "item", "time", "session"):
+            if getattr(self, name) is not None:
+                np.save(folder / f"{name}.npy", getattr(self, name))
+
+    @classmethod
+    def load(cls, folder: Path) -> TrainSplit:
+        def array(name: str) -> np.ndarray:
+            return np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False)
+
+        session = array("session") if (folder / "session.npy").exists() else None
+        items = pl.read_parquet(folder / "items.parquet")
+        return cls(items, int(np.load(folder / "n_users.npy")), array("user"), array("item"), array("time"), session)
+
+
+@dataclass(frozen=True)
+class Targets:
+    """Next-item targets with their histories.
+
+    Target t: user[t] (int32) met item sequence[end[t]] after the history sequence[start[t]:end[t]], which is all that came
+    before it. sequence: int32, the whole timelines of the users concerned; start, end: int64.
+    """
+
+    user: np.ndarray
+    sequence: np.ndarray
+    start: np.ndarray
+    end: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.user)
+
+    @property
+    def item(self) -> np.ndarray:
+        """The items to be predicted, int32 [targets]."""
+        return self.sequence[self.end]
+
+    @property
+    def n_users(self) -> int:
+        return len(np.unique(self.user))
+
+    def history(self, t: int) -> np.ndarray:
+        """Items before target t, oldest first."""
+        return self.sequence[self.start[t] : self.end[t]]
+
+    def save(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name in ("user", "sequence", "start", "end"):
+            np.save(folder / f"{name}.npy", getattr(self, name))
+
+    @classmethod
+    def load(cls, folder: Path) -> Targets:
+        return cls(
+            *(
+                np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False)
+                for name in ("user", "sequence", "start", "end")
+            )
+        )
+
+
+@dataclass(frozen=True)
+class Split:
+    """A log cut in three. kind: 'temporal' (one cut in time for all users) or 'leave-last-out'."""
+
+    kind: str
+    train: TrainSplit
+    validation: Targets
+    test: Targets
