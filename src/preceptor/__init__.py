@@ -21,7 +21,7 @@ _HOMES = {
     "fit": "preceptor.api",
     "PreceptorError": "preceptor.core.errors",
 }
-__all__ = sorted(_HOMES)
+__all__ = ["PreceptorError", "build", "fit", "pretrain", "read", "tstr"]
 
 
 def __getattr__(name: str) -> Any:

@@ -8,6 +8,7 @@ the numbers don't depend on threads, processes, batch size or order. The numba a
 from __future__ import annotations
 
 import hashlib
+from typing import Any
 
 import numpy as np
 from numba import njit, uint64
@@ -24,7 +25,7 @@ def purpose_key(seed: int, purpose: str) -> np.uint64:
 
 
 @njit(uint64(uint64), inline="always", cache=True)
-def mix64(x: int) -> int:
+def mix64(x: Any) -> Any:
     """SplitMix64 finaliser: a bijection of 64-bit words."""
     x = (x ^ (x >> uint64(30))) * uint64(_M1)
     x = (x ^ (x >> uint64(27))) * uint64(_M2)
@@ -32,13 +33,13 @@ def mix64(x: int) -> int:
 
 
 @njit(uint64(uint64, uint64), inline="always", cache=True)
-def stream_state(key: int, index: int) -> int:
+def stream_state(key: Any, index: Any) -> Any:
     """Start state of stream `index` under `key`."""
     return mix64(key + mix64(index * uint64(_INDEX) + uint64(GOLDEN)))
 
 
 @njit(uint64(uint64, uint64), inline="always", cache=True)
-def draw(state: int, step: int) -> int:
+def draw(state: Any, step: Any) -> Any:
     """64 uniform bits: draw number `step` of the stream that starts at `state`."""
     return mix64(state + (step + uint64(1)) * uint64(GOLDEN))
 
@@ -73,7 +74,7 @@ def generator(seed: int, purpose: str, index: int = 0) -> np.random.Generator:
 
 
 @njit(uint64(uint64, uint64, uint64), cache=True)
-def permuted(key: int, n: int, i: int) -> int:
+def permuted(key: Any, n: Any, i: Any) -> Any:
     """Element `i` of a keyed permutation of range(n), in O(1): a 6-round Feistel network, walked along cycles into range.
 
     The network's domain is the smallest even power of two ≥ n, so a walk takes fewer than four steps on average.
