@@ -6,13 +6,26 @@ documents or popularity (the leak rule): functions that build those accept nothi
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
 
+if TYPE_CHECKING:
+    from preceptor.data.config import SplitConfig
+
 TEXT_FIELDS = ("title", "brand", "categories", "description")
+CATALOGUE = {
+    "item_id": pl.String,
+    "title": pl.String,
+    "brand": pl.String,
+    "categories": pl.List(pl.String),
+    "description": pl.String,
+}
+QUARANTINE = {"file": pl.String, "line": pl.Int64, "reason": pl.String, "row": pl.String}
 
 
 @dataclass(frozen=True)
@@ -21,8 +34,9 @@ class TrainSplit:
 
     items: one row an item, row number = item index; columns item_id, title, brand, categories (list of str), description;
     a field the source lacks is null. The catalogue holds items without training interactions too.
-    user, item: int32 [n]. time: int64 [n] (seconds, or positions). session: int64 [n] or None. n_users counts all users
-    of the log, so that indices agree between splits.
+    user, item: int32 [n]. time: int64 [n] (seconds, or positions). session: int64 [n] or None. Users are numbered by their
+    first interaction, so the users met in training are 0..n_users-1 and targets may name later ones: nothing here, not even
+    a count, depends on what happens after the training part.
     """
 
     items: pl.DataFrame
@@ -116,3 +130,34 @@ class Split:
     train: TrainSplit
     validation: Targets
     test: Targets
+
+
+@dataclass(frozen=True)
+class Log:
+    """All usable interactions beside the catalogue, as `data.read.read` returns them.
+
+    Rows are sorted by user, then time, then file order; users are numbered by their first interaction (time, then file
+    order). items, user, item, time, session: as in TrainSplit. user_ids: the original ids by user index. timed: whether
+    `time` holds seconds (else positions within a user). funnel: {"step", "rows", "users", "items"} after each filter.
+    quarantine: one row an unusable row (file, line, reason, row). notes: what was assumed in reading, for a person.
+    """
+
+    items: pl.DataFrame
+    user_ids: pl.Series
+    user: np.ndarray
+    item: np.ndarray
+    time: np.ndarray
+    session: np.ndarray | None = None
+    timed: bool = True
+    funnel: tuple[Mapping[str, Any], ...] = ()
+    quarantine: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=QUARANTINE))
+    notes: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.user)
+
+    def split(self, config: SplitConfig | None = None) -> Split:
+        """Cut in train, validation and test (see `data.split`); by default in time, for logs without times leave-last-out."""
+        from preceptor.data import split
+
+        return split.split(self, config)

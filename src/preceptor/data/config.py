@@ -1,0 +1,62 @@
+"""What the data stage can be told: where the log is, what counts as an interaction, how it is cut."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class SplitConfig:
+    """How a log is cut in train, validation and test.
+
+    kind: auto (temporal where the log has timestamps, else leave-last-out), temporal, or leave-last-out.
+    validation_from, test_from: the shares of the rows, in order of time, that come before validation and before test.
+    min_item_interactions, min_user_interactions: training rows of rarer items, then of users with fewer rows left, are
+        left out of the training part. Counted within the training part only (the leak rule); targets and their histories
+        keep every row. 1 keeps all.
+    few_users: with fewer test users than this under the temporal split, leave-last-out is reported beside it.
+    """
+
+    kind: Literal["auto", "temporal", "leave-last-out"] = "auto"
+    validation_from: float = 0.8
+    test_from: float = 0.9
+    min_item_interactions: int = 1
+    min_user_interactions: int = 1
+    few_users: int = 300
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """Where the log is and what of it counts.
+
+    source: a built-in source (ml-100k) or the path of a folder.
+    layout: auto, or the name of a layout (see docs/own-data.md).
+    interaction_columns, item_columns: our column name to the name in the file, where they differ.
+    separator: of text tables; None: by the file's ending (.csv ",", .tsv tab).
+    encoding: of text tables.
+    category_separator: between the categories of an item where they are one string.
+    time_unit: of numeric timestamps; auto: by their magnitude.
+    min_rating: interactions rated lower don't count; None: every rating counts.
+    events: the values of column `event` that count; empty: all.
+    duplicates: drop puts all but the first of rows equal in user, item and time in quarantine; keep keeps them.
+    max_unusable: a larger share of unusable rows in a file is an error, since something else must be wrong.
+    split: how the log is cut.
+    seed: recorded; reading and splitting draw nothing at random.
+    """
+
+    source: str = "ml-100k"
+    layout: str = "auto"
+    interaction_columns: Mapping[str, str] = field(default_factory=dict)
+    item_columns: Mapping[str, str] = field(default_factory=dict)
+    separator: str | None = None
+    encoding: str = "utf-8"
+    category_separator: str = "|"
+    time_unit: Literal["auto", "s", "ms", "us", "ns"] = "auto"
+    min_rating: float | None = None
+    events: tuple[str, ...] = ()
+    duplicates: Literal["drop", "keep"] = "drop"
+    max_unusable: float = 0.5
+    split: SplitConfig = SplitConfig()
+    seed: int = 0
