@@ -1,0 +1,195 @@
+"""Reading a curriculum: training blocks for ever, and evaluation sets. Light: numpy, numba, core, graph.walks.
+
+The curriculum is a function, not a file: `Stream.block(b)` computes block b from (seed, b), the finite sources' tokens and
+the walk tables. A block is T tokens of one source; it begins with a document's first token, documents end with EOS, and
+the last one is cut.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from preceptor.core.artifact import canonical, write_atomic
+from preceptor.core.errors import PreceptorError
+from preceptor.curriculum.blocks import FiniteSource, Schedule
+
+GIVEN, SCORED = 0, 1  # spans: tokens that are not scored, and those that are (sets may name more kinds from 1 on)
+
+
+class Stream:
+    """The endless token stream of a curriculum artifact.
+
+    sources: names in order. context: tokens a training example holds. block_tokens: T. vocab_size, eos, first_code,
+    n_latents, n_codes: the vocabulary (code i is token first_code + i). meta: all of stream.json.
+    """
+
+    def __init__(self, folder: Path, meta: Mapping[str, Any]) -> None:
+        self.folder, self.meta = Path(folder), meta
+        self.seed, self.context, self.block_tokens = int(meta["seed"]), int(meta["context"]), int(meta["block_tokens"])
+        self.vocab_size, self.eos = int(meta["vocab_size"]), int(meta["eos"])
+        self.first_code, self.n_latents, self.n_codes = (int(meta[k]) for k in ("first_code", "n_latents", "n_codes"))
+        self.sources: tuple[str, ...] = tuple(s["name"] for s in meta["sources"])
+        self._schedule = Schedule(self.seed, [(p["blocks"], [p["shares"][n] for n in self.sources]) for p in meta["phases"]])
+        self._readers: dict[int, FiniteSource] = {}
+
+    @classmethod
+    def open(cls, folder: Path) -> Stream:
+        """Open the stream of a curriculum folder. Raises PreceptorError when there is none."""
+        path = Path(folder) / "stream.json"
+        if not path.exists():
+            raise PreceptorError("No curriculum here", where=folder, expected="stream.json", remedy="build it first")
+        return cls(folder, json.loads(path.read_text(encoding="utf-8")))
+
+    def source(self, block: int) -> int:
+        """Index (into `sources`) of the block's source."""
+        return self._schedule.at(block)[0]
+
+    def block(self, block: int) -> np.ndarray:
+        """Block number `block`, int32 [T]: the same bytes in any order, process and machine."""
+        source, turn = self._schedule.at(block)
+        return self._reader(source).block(turn)
+
+    def tokens_by_source(self, first_block: int, n_blocks: int) -> dict[str, int]:
+        """Exact number of tokens of each source in blocks first_block … first_block + n_blocks − 1."""
+        counts = self._schedule.counts(first_block + n_blocks) - self._schedule.counts(first_block)
+        return {name: int(c) * self.block_tokens for name, c in zip(self.sources, counts, strict=True)}
+
+    def epochs(self, n_blocks: int) -> dict[str, float]:
+        """How often each finite source has been read after n_blocks blocks: tokens drawn over tokens it has."""
+        drawn = self.tokens_by_source(0, n_blocks)
+        return {s["name"]: drawn[s["name"]] / s["tokens"] for s in self.meta["sources"] if s["kind"] == "finite"}
+
+    def _reader(self, source: int) -> FiniteSource:
+        if source not in self._readers:
+            name, kind = self.sources[source], self.meta["sources"][source]["kind"]
+            if kind != "finite":
+                raise PreceptorError(f"Source {name!r} is of a kind unknown here", found=kind, expected="finite")
+            tokens, offsets = (self._array(f"sources/{name}_{part}") for part in ("tokens", "offsets"))
+            self._readers[source] = FiniteSource(name, self.seed, tokens, offsets, self.block_tokens)
+        return self._readers[source]
+
+    def _array(self, name: str) -> np.ndarray:
+        return np.load(self.folder / f"{name}.npy", mmap_mode="r", allow_pickle=False)
+
+
+class EvalBatch(NamedTuple):
+    """Documents side by side, each in a context of its own, prefixed by EOS.
+
+    inputs, targets: int32 [B, L] (EOS fills up the inputs, 0 the targets); span: uint8 [B, L], the targets' kinds, 0 where
+    not scored (padding too); docs: int64 [B], which documents these are.
+    """
+
+    inputs: np.ndarray
+    targets: np.ndarray
+    span: np.ndarray
+    docs: np.ndarray
+
+
+@dataclass(frozen=True)
+class EvalSet:
+    """Documents on which the loss is measured.
+
+    tokens: int32 flat; offsets: int64 [docs + 1]; span: uint8 flat (0 given, 1 … kinds of scored tokens, named in
+    meta["span_names"]). units: float64 [docs]: items scored where meta["unit"] is "item" (the loss is nats over units),
+    bytes for general text (bits per byte = nats / units / ln 2), else tokens scored. meta: set, unit, span_names, references
+    (nats per unit: floor, entropy, unigram, bigram, uniform, as far as known). doc_reference: float64 [docs],
+    −log p of each document's walk under its sampler, or None.
+    """
+
+    tokens: np.ndarray
+    offsets: np.ndarray
+    span: np.ndarray
+    units: np.ndarray
+    meta: Mapping[str, Any] = field(default_factory=dict)
+    doc_reference: np.ndarray | None = None
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    @property
+    def name(self) -> str:
+        return str(self.meta["set"])
+
+    @property
+    def lengths(self) -> np.ndarray:
+        """Tokens of each document, int64 [docs]."""
+        return np.diff(self.offsets)
+
+    @property
+    def scored(self) -> np.ndarray:
+        """Scored tokens of each document, int64 [docs]."""
+        return np.diff(np.concatenate([[0], np.cumsum(self.span > GIVEN)])[self.offsets])
+
+    def document(self, d: int) -> np.ndarray:
+        """Tokens of document d, int32."""
+        return self.tokens[self.offsets[d] : self.offsets[d + 1]]
+
+    def batches(self, context: int, eos: int, max_tokens: int = 16384) -> Iterator[EvalBatch]:
+        """Yield every document once, similar lengths together, at most max_tokens (padding included) a batch.
+
+        Raises PreceptorError when a document is longer than the context: its loss per unit would be another figure.
+        """
+        lengths = self.lengths
+        if len(lengths) and lengths.max() > context:
+            raise PreceptorError(
+                f"Evaluation set {self.name!r} has a document longer than the context",
+                where=f"document {int(np.argmax(lengths))}",
+                found=int(lengths.max()),
+                expected=f"at most {context} tokens",
+                remedy="build the curriculum with a longer context",
+            )
+        by_length = np.argsort(lengths, kind="stable")
+        first = 0
+        while first < len(by_length):
+            end = first + 1
+            while end < len(by_length) and (end + 1 - first) * lengths[by_length[end]] <= max_tokens:
+                end += 1
+            yield self._batch(by_length[first:end], eos)
+            first = end
+
+    def _batch(self, docs: np.ndarray, eos: int) -> EvalBatch:
+        longest = int(self.lengths[docs].max())
+        inputs = np.full((len(docs), longest), eos, np.int32)
+        targets = np.zeros((len(docs), longest), np.int32)
+        span = np.zeros((len(docs), longest), np.uint8)
+        for row, d in enumerate(docs):
+            a, b = int(self.offsets[d]), int(self.offsets[d + 1])
+            inputs[row, 1 : b - a] = self.tokens[a : b - 1]
+            targets[row, : b - a] = self.tokens[a:b]
+            span[row, : b - a] = self.span[a:b]
+        return EvalBatch(inputs, targets, span, docs.astype(np.int64))
+
+    def save(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        np.save(folder / "tokens.npy", np.asarray(self.tokens, np.int32))
+        np.save(folder / "offsets.npy", np.asarray(self.offsets, np.int64))
+        np.save(folder / "span.npy", np.asarray(self.span, np.uint8))
+        np.save(folder / "units.npy", np.asarray(self.units, np.float64))
+        if self.doc_reference is not None:
+            np.save(folder / "doc_reference.npy", np.asarray(self.doc_reference, np.float64))
+        write_atomic(folder / "meta.json", canonical(dict(self.meta)))
+
+    @classmethod
+    def load(cls, folder: Path) -> EvalSet:
+        """Read a set. Raises PreceptorError when the folder holds none."""
+        folder = Path(folder)
+        if not (folder / "meta.json").exists():
+            raise PreceptorError("No evaluation set here", where=folder, expected="meta.json", remedy="build the curriculum")
+
+        def array(name: str) -> np.ndarray:
+            return np.load(folder / f"{name}.npy", allow_pickle=False)
+
+        reference = array("doc_reference") if (folder / "doc_reference.npy").exists() else None
+        meta = json.loads((folder / "meta.json").read_text(encoding="utf-8"))
+        return cls(array("tokens"), array("offsets"), array("span"), array("units"), meta, reference)
+
+    @classmethod
+    def load_all(cls, folder: Path) -> dict[str, EvalSet]:
+        """All sets below `folder`, by name in alphabetical order."""
+        return {p.parent.name: cls.load(p.parent) for p in sorted(Path(folder).glob("*/meta.json"))}
