@@ -7,7 +7,9 @@ A folder without a manifest is unfinished: it is made anew, or taken up again by
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import fcntl
 import hashlib
 import json
 import os
@@ -15,7 +17,7 @@ import platform
 import resource
 import shutil
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -213,6 +215,20 @@ def make(
     (folder / PARTIAL).unlink(missing_ok=True)
     say(f"{stage}: made in {duration(seconds)}")
     return load(folder)
+
+
+@contextlib.contextmanager
+def locked(out: Path) -> Iterator[None]:
+    """Keep a second run out of the same folder; the lock ends with the process, however it ends."""
+    out.mkdir(parents=True, exist_ok=True)
+    with open(out / ".lock", "w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise PreceptorError(
+                "Another run is writing here", where=out, remedy="wait for it, or choose another --out"
+            ) from None
+        yield
 
 
 def _run_facts(started: float, seconds: float) -> dict[str, Any]:

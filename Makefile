@@ -1,0 +1,44 @@
+# Everything sets itself up: a fresh machine needs only Python ≥ 3.11, make and a C compiler.
+PYTHON ?= python3
+BIN := .venv/bin
+export OMP_WAIT_POLICY := PASSIVE
+
+.PHONY: run test test-slow lint format golden miniature clean
+
+run: .venv/installed
+	$(BIN)/preceptor run quick --out run/quick
+
+miniature: .venv/installed
+	$(BIN)/preceptor run miniature --out run/miniature
+
+test: .venv/dev
+	$(BIN)/python -m pytest -m "not slow"
+
+test-slow: .venv/dev
+	$(BIN)/python -m pytest -m slow
+
+lint: .venv/dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: .venv/dev
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+# Golden values change only here, together with a stage's VERSION and a reason in the commit.
+golden: .venv/dev
+	PYTHONPATH=src:tests $(BIN)/python tests/make_golden.py
+
+.venv/installed: pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; assert sys.version_info >= (3, 11), f"Python 3.11 or newer is needed, found {sys.version}"'
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --disable-pip-version-check -q -c constraints.txt -e .
+	touch $@
+
+.venv/dev: .venv/installed
+	$(BIN)/python -m pip install --disable-pip-version-check -q -c constraints.txt -e ".[dev]"
+	touch $@
+
+clean:
+	rm -rf .venv run .mypy_cache .ruff_cache .pytest_cache
