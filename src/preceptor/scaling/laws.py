@@ -1,0 +1,110 @@
+"""The forms of the laws, their value, and the objective that is minimised with its analytic gradient.
+
+    data          L = L_inf + A·D^−alpha              one size
+    excess        L − floor = A·D^−alpha              one size, the floor known
+    joint         L = E + A·N^−alpha + B·D^−beta      (Hoffmann et al. 2022, arXiv 2203.15556, eq. 2)
+    joint-excess  L − floor = A·N^−alpha + B·D^−beta  the floor known
+
+Inside, a law is theta = [e, a, alpha(, b, beta)] with log L = logsumexp(e, a − alpha·x, b − beta·y), where x and y are
+log N and log D less their means: centred, the coefficients are values of the terms amid the data, and hardly correlated
+with the exponents. With a known floor the residuals are those of the log *excess*; without, of the log loss.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numba import njit
+
+NO_FLOOR = -1e3  # e of a law without a floor of its own: exp(e) is exactly 0
+
+
+@dataclass(frozen=True)
+class Form:
+    """A form of law: the columns its terms are over, and whether its floor is free or the known one."""
+
+    name: str
+    over: tuple[str, ...]
+    fixed_floor: bool
+    symbols: tuple[str, ...]
+    equation: str
+
+    @property
+    def n_free(self) -> int:
+        return len(self.symbols)
+
+
+FORMS = {
+    form.name: form
+    for form in (
+        Form("data", ("tokens",), False, ("L_inf", "A", "alpha"), "L_inf + A·D^-alpha"),
+        Form("excess", ("tokens",), True, ("A", "alpha"), "floor + A·D^-alpha"),
+        Form("joint", ("params", "tokens"), False, ("E", "A", "alpha", "B", "beta"), "E + A·N^-alpha + B·D^-beta"),
+        Form("joint-excess", ("params", "tokens"), True, ("A", "alpha", "B", "beta"), "floor + A·N^-alpha + B·D^-beta"),
+    )
+}
+
+
+def terms(theta: np.ndarray, x: np.ndarray) -> np.ndarray:
+    """The power-law part of the loss. theta: [..., 1 + 2K], x: [n, K] centred logs. Returns [..., n]."""
+    powers = np.exp(theta[..., None, 1::2] - theta[..., None, 2::2] * x)
+    return powers.sum(-1)
+
+
+def natural(theta: np.ndarray, centre: np.ndarray, form: Form) -> np.ndarray:
+    """[..., n_free] parameters as the equation has them, from theta [..., 1 + 2K] and the mean logs [K] it is centred on."""
+    theta = np.asarray(theta, dtype=np.float64)
+    columns = [] if form.fixed_floor else [np.where(theta[..., 0] <= NO_FLOOR, 0.0, np.exp(theta[..., 0]))]
+    for k in range(len(form.over)):
+        exponent = theta[..., 2 + 2 * k]
+        columns += [np.exp(theta[..., 1 + 2 * k] + exponent * centre[k]), exponent]
+    return np.stack(columns, axis=-1)
+
+
+@njit(cache=True)
+def objective(
+    theta: Any, levels: Any, n_levels: Any, index: Any, y: Any, weight: Any, delta: Any, value: Any, pull: Any, grad: Any
+) -> Any:
+    """Σ weight·Huber_delta(log prediction − y); its gradient is left in `grad`.
+
+    levels [K, M]: the distinct centred logs of each term's variable, n_levels [K] how many; index [n, K]: which of them a
+    point has. A sweep is a grid, so exponentials are taken once a level and not once a point. value, pull: work space [K, M].
+    """
+    n_terms = n_levels.shape[0]
+    for k in range(n_terms):
+        a, exponent = theta[1 + 2 * k], theta[2 + 2 * k]
+        for m in range(n_levels[k]):
+            value[k, m] = np.exp(min(a - exponent * levels[k, m], 300.0))
+            pull[k, m] = 0.0
+    floor = np.exp(theta[0])
+    total, pull_floor = 0.0, 0.0
+    for i in range(y.shape[0]):
+        if weight[i] == 0.0:
+            continue
+        prediction = floor + 1e-300
+        for k in range(n_terms):
+            prediction += value[k, index[i, k]]
+        r = np.log(prediction) - y[i]
+        size = abs(r)
+        if size <= delta:
+            total += weight[i] * 0.5 * r * r
+            psi = r
+        else:
+            total += weight[i] * delta * (size - 0.5 * delta)
+            psi = delta if r > 0 else -delta
+        psi *= weight[i] / prediction
+        pull_floor += psi
+        for k in range(n_terms):
+            pull[k, index[i, k]] += psi
+    grad[0] = pull_floor * floor
+    for k in range(n_terms):
+        g_a, g_exponent = 0.0, 0.0
+        for m in range(n_levels[k]):
+            g = pull[k, m] * value[k, m]
+            g_a += g
+            g_exponent -= g * levels[k, m]
+        grad[1 + 2 * k] = g_a
+        grad[2 + 2 * k] = g_exponent
+    return total

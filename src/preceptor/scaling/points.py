@@ -1,0 +1,244 @@
+"""The table of points: one row a finished run (or decay branch) and evaluation set."""
+
+from __future__ import annotations
+
+import csv
+import difflib
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from preceptor.core.errors import PreceptorError
+
+REQUIRED = ("params", "tokens", "loss")
+OPTIONAL = ("run", "seed", "set", "floor", "unit", "unique_tokens")
+_POSITIVE = ("params", "tokens", "loss", "floor", "unique_tokens")
+_ALONE = "loss"  # the set's name where the table has no column of sets
+
+
+@dataclass(frozen=True)
+class Points:
+    """Losses against size and data. All columns have one entry a point.
+
+    params, tokens, loss: float64, positive (loss in nats). run: the trunk a point belongs to; where the table names none,
+    every point is a run of its own. seed: int64, −1 where unknown. set: evaluation set. floor: float64, the known lower
+    bound of the loss, NaN where unknown (one value a set). unit: what the loss is per. unique_tokens: float64, distinct
+    tokens behind `tokens` where data were repeated, NaN where unknown. extra: other columns, kept as text.
+    """
+
+    params: np.ndarray
+    tokens: np.ndarray
+    loss: np.ndarray
+    run: np.ndarray
+    seed: np.ndarray
+    set: np.ndarray
+    floor: np.ndarray
+    unit: np.ndarray
+    unique_tokens: np.ndarray
+    extra: Mapping[str, np.ndarray] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.loss)
+
+    @classmethod
+    def of(cls, columns: Mapping[str, Sequence[Any] | np.ndarray], where: object = "points") -> Points:
+        """Build from columns of values or of text; checks what `read` checks. Raises PreceptorError naming row and field."""
+        return _build({k: [_text(v) for v in column] for k, column in columns.items()}, where, lambda i: f"row {i + 1}")
+
+    @classmethod
+    def read(cls, path: Path | str) -> Points:
+        """Read a CSV with a header. Raises PreceptorError naming file, line and field."""
+        path = Path(path)
+        header, rows, lines = _rows(path)
+        columns = {name: [row[j] for row in rows] for j, name in enumerate(header)}
+        return _build(columns, path, lambda i: f"line {lines[i]}")
+
+    def write(self, path: Path | str) -> None:
+        """Write the CSV that `read` takes; floats keep all their digits, columns without a value are left out."""
+        columns = self.columns()
+        with open(path, "w", encoding="utf-8", newline="") as f:
+            out = csv.writer(f, lineterminator="\n")
+            out.writerow(columns)
+            out.writerows(zip(*columns.values(), strict=True))
+
+    def columns(self) -> dict[str, list[str]]:
+        """The columns that hold something, as text."""
+        table = {name: [_text(v) for v in getattr(self, name)] for name in (*REQUIRED, *OPTIONAL)}
+        table["seed"] = ["" if s < 0 else str(s) for s in self.seed]
+        if set(self.set) == {_ALONE}:
+            table["set"] = [""] * len(self)
+        table |= {name: [str(v) for v in column] for name, column in self.extra.items()}
+        return {name: column for name, column in table.items() if name in REQUIRED or any(column)}
+
+    @property
+    def sets(self) -> list[str]:
+        """Names of the evaluation sets, in order of appearance."""
+        return list(dict.fromkeys(self.set.tolist()))
+
+    @property
+    def flops(self) -> np.ndarray:
+        """Training cost C = 6·N·D (Kaplan et al. 2020)."""
+        return 6.0 * self.params * self.tokens
+
+    def where(self, mask: np.ndarray) -> Points:
+        """The points of a boolean mask or an index array, in that order."""
+        parts = {name: getattr(self, name)[mask] for name in (*REQUIRED, *OPTIONAL)}
+        return Points(**parts, extra={k: v[mask] for k, v in self.extra.items()})
+
+    def of_set(self, name: str) -> Points:
+        """The points of one evaluation set."""
+        return self.where(self.set == name)
+
+    def known_floor(self) -> float | None:
+        """The floor, where these points (of one set) have one."""
+        known = self.floor[~np.isnan(self.floor)]
+        return float(known[0]) if len(known) else None
+
+    @property
+    def seeds_known(self) -> bool:
+        return bool(np.all(self.seed >= 0))
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, (float, np.floating)):
+        return "" if math.isnan(value) else repr(float(value))
+    return "" if value is None else str(value)
+
+
+def _rows(path: Path) -> tuple[list[str], list[list[str]], list[int]]:
+    """Header, rows and the line each row ends on."""
+    expected = f"a CSV whose header has {','.join(REQUIRED)}[,{','.join(OPTIONAL)}]"
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        raise PreceptorError("No such table of points", where=path, expected=expected) from None
+    except IsADirectoryError:
+        raise PreceptorError("A folder where a table was expected", where=path, expected=expected) from None
+    except UnicodeDecodeError as error:
+        line = path.read_bytes()[: error.start].count(b"\n") + 1
+        raise PreceptorError(
+            "Not UTF-8",
+            where=f"{path}, line {line}",
+            found=f"byte 0x{error.object[error.start]:02x}",
+            remedy="save it as UTF-8",
+        ) from None
+    reader = csv.reader(text.splitlines())
+    header = [name.strip() for name in next(reader, [])]
+    if not any(header):
+        raise PreceptorError("Empty table of points", where=path, found="no header", expected=expected)
+    if len(header) == 1 and any(c in header[0] for c in ";\t|"):
+        raise PreceptorError("Wrong separator", where=f"{path}, line 1", found=header[0], expected="commas")
+    for name in REQUIRED:
+        if name not in header:
+            near = difflib.get_close_matches(name, header, 1)
+            raise PreceptorError(
+                f"Column {name!r} is missing",
+                where=f"{path}, line 1",
+                found=",".join(header),
+                expected=expected,
+                remedy=f"rename {near[0]!r} to {name!r}" if near else None,
+            )
+    twice = [name for name in header if header.count(name) > 1]
+    if twice:
+        raise PreceptorError(f"Column {twice[0]!r} stands twice", where=f"{path}, line 1", found=",".join(header))
+    rows, lines = [], []
+    for row in reader:
+        if not any(cell.strip() for cell in row):
+            continue
+        if len(row) != len(header):
+            raise PreceptorError(
+                "Wrong number of fields",
+                where=f"{path}, line {reader.line_num}",
+                found=len(row),
+                expected=f"{len(header)} ({','.join(header)})",
+            )
+        rows.append([cell.strip() for cell in row])
+        lines.append(reader.line_num)
+    if not rows:
+        raise PreceptorError("Empty table of points", where=path, found="a header and no rows", expected="one row a run")
+    return header, rows, lines
+
+
+def _build(columns: Mapping[str, list[str]], where: object, place: Any) -> Points:
+    n = len(columns[REQUIRED[0]]) if REQUIRED[0] in columns else 0
+    for name in REQUIRED:
+        if name not in columns:
+            raise PreceptorError(
+                f"Column {name!r} is missing", where=where, found=",".join(columns), expected=",".join(REQUIRED)
+            )
+    for name, column in columns.items():
+        if len(column) != n:
+            raise PreceptorError("Columns of unequal length", where=f"{where}, {name}", found=len(column), expected=n)
+
+    def number(name: str, i: int) -> float:
+        cell = columns[name][i] if name in columns else ""
+        if cell == "" and name not in REQUIRED:
+            return math.nan
+        try:
+            value = float(cell)
+        except ValueError:
+            value = math.nan
+        if not (math.isfinite(value) and value > 0):
+            raise PreceptorError(
+                f"Bad value of {name!r}", where=f"{where}, {place(i)}", found=cell or "nothing", expected="a positive number"
+            )
+        return value
+
+    def seed(i: int) -> int:
+        cell = columns["seed"][i] if "seed" in columns else ""
+        if cell in ("", "-1"):
+            return -1
+        if not cell.isdigit():
+            raise PreceptorError("Bad value of 'seed'", where=f"{where}, {place(i)}", found=cell, expected="an integer ≥ 0")
+        return int(cell)
+
+    def text(name: str, default: str) -> np.ndarray:
+        return np.array([cell or default for cell in columns.get(name, [""] * n)], dtype=object)
+
+    numbers = {name: np.array([number(name, i) for i in range(n)], dtype=np.float64) for name in _POSITIVE}
+    seeds = np.array([seed(i) for i in range(n)], dtype=np.int64)
+    run = text("run", "")
+    if not all(run):
+        run = np.array([r or f"point-{i + 1}" for i, r in enumerate(run)], dtype=object)
+    known = (*REQUIRED, *OPTIONAL)
+    extra = {k: np.array(v, dtype=object) for k, v in columns.items() if k not in known}
+    points = Points(**numbers, run=run, seed=seeds, set=text("set", _ALONE), unit=text("unit", ""), extra=extra)
+    _consistent(points, where, place)
+    return points
+
+
+def _consistent(points: Points, where: object, place: Any) -> None:
+    """One loss a (run, tokens, set); one size and seed a run; one floor a set."""
+    seen: dict[tuple[object, ...], int] = {}
+    size: dict[str, int] = {}
+    floor: dict[str, int] = {}
+    for i in range(len(points)):
+        key = (points.run[i], points.tokens[i], points.set[i])
+        if key in seen:
+            raise PreceptorError(
+                "The same point stands twice",
+                where=f"{where}, {place(i)}",
+                found=f"run {key[0]}, {key[1]:g} tokens, set {key[2]}, as on {place(seen[key])}",
+                expected="one row a run, number of tokens and set",
+            )
+        seen[key] = i
+        j = size.setdefault(points.run[i], i)
+        if points.params[i] != points.params[j] or points.seed[i] != points.seed[j]:
+            raise PreceptorError(
+                f"Run {points.run[i]!r} has two sizes or seeds",
+                where=f"{where}, {place(i)}",
+                found=f"{points.params[i]:g} parameters, seed {points.seed[i]}",
+                expected=f"{points.params[j]:g} parameters, seed {points.seed[j]} as on {place(j)}",
+            )
+        j = floor.setdefault(points.set[i], i)
+        if not (points.floor[i] == points.floor[j] or (math.isnan(points.floor[i]) and math.isnan(points.floor[j]))):
+            raise PreceptorError(
+                f"Set {points.set[i]!r} has two floors",
+                where=f"{where}, {place(i)}",
+                found=points.floor[i],
+                expected=f"{points.floor[j]} as on {place(j)}",
+            )
