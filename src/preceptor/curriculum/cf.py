@@ -1,0 +1,91 @@
+"""Collaborative-filtering documents: directed pairs of items with confidence and lift (paper.md §4).
+
+Baskets are users: confidence = P(B | A) = users of both / users of A; lift = P(B | A) / P(B).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from preceptor.core.rng import bits, purpose_key
+from preceptor.curriculum.documents import CODES_A, CODES_B, NUMBERS, Documents, Writer
+from preceptor.curriculum.templates import Template
+
+TRAIN, BOTH_SEEN, ONE_UNSEEN, BOTH_UNSEEN = 0, 1, 2, 3  # pair_split
+SPAN_NAMES = {"1": "template", "2": "codes of A", "3": "codes of B", "4": "numbers"}
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Directed pairs: a, b int64 [n] items; confidence, lift float64 [n]."""
+
+    a: np.ndarray
+    b: np.ndarray
+    confidence: np.ndarray
+    lift: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.a)
+
+    def take(self, rows: np.ndarray) -> Pairs:
+        return Pairs(self.a[rows], self.b[rows], self.confidence[rows], self.lift[rows])
+
+
+def directed(pairs: np.ndarray, pair_users: np.ndarray, item_users: np.ndarray, n_baskets: int) -> Pairs:
+    """Both directions of unordered pairs (int [P, 2]): pair p gives rows p and P + p."""
+    a = np.concatenate([pairs[:, 0], pairs[:, 1]]).astype(np.int64)
+    b = np.concatenate([pairs[:, 1], pairs[:, 0]]).astype(np.int64)
+    both = np.concatenate([pair_users, pair_users]).astype(np.float64)
+    confidence = both / item_users[a]
+    return Pairs(a, b, confidence, confidence / (item_users[b] / n_baskets))
+
+
+def choose(pairs: Pairs, limit: int, choice: str, seed: int, purpose: str) -> np.ndarray:
+    """Unordered pairs to keep out of rows p and P + p, at most `limit`: at random, or those of highest lift. Sorted."""
+    n = len(pairs) // 2
+    if n <= limit:
+        return np.arange(n)
+    rank = bits(purpose_key(seed, purpose), pairs.a[:n] << 32 | pairs.b[:n])
+    order = np.argsort(rank, kind="stable") if choice == "random" else np.lexsort((rank, -pairs.lift[:n]))
+    return np.sort(order[:limit])
+
+
+def documents(writer: Writer, template: Template, pairs: Pairs) -> Documents:
+    """One document a directed pair; spans: 1 template, 2 codes of A, 3 codes of B, 4 numbers (tokens that hold a digit)."""
+    items = np.stack([pairs.a, pairs.b], axis=1)
+    if template.items == ("item_b", "item_a"):
+        return writer.write(render(template, pairs), items[:, ::-1], (CODES_B, CODES_A), NUMBERS)
+    return writer.write(render(template, pairs), items, (CODES_A, CODES_B), NUMBERS)
+
+
+def render(template: Template, pairs: Pairs) -> list[tuple[str, ...]]:
+    """The text around the two items of each pair: percentages with one decimal, confidence with three, lift with two."""
+    rendered = []
+    for confidence, lift in zip(pairs.confidence.tolist(), pairs.lift.tolist(), strict=True):
+        texts = template.render(
+            {"percent": f"{100 * confidence:.1f}", "confidence": f"{confidence:.3f}", "lift": f"{lift:.2f}"}
+        )
+        assert texts is not None, "numbers are never missing"
+        rendered.append(texts)
+    return rendered
+
+
+def permuted_b(pairs: Pairs, seed: int) -> Pairs:
+    """The control: each pair's B is exchanged for that of another pair, its A and its numbers stay.
+
+    B's are passed on in a keyed order from pair to pair, past those of the same B or equal to A where there are others.
+    """
+    order = np.argsort(bits(purpose_key(seed, "cf/permuted"), np.arange(len(pairs))), kind="stable")
+    b = pairs.b[order].copy()
+    shifted = np.roll(b, 1)
+    for i in np.flatnonzero((shifted == b) | (shifted == pairs.a[order])):
+        for j in range(len(b)):
+            swapped_fits = shifted[j] != b[i] and shifted[j] != pairs.a[order[i]]
+            if swapped_fits and shifted[i] != b[j] and shifted[i] != pairs.a[order[j]]:
+                shifted[i], shifted[j] = shifted[j], shifted[i]
+                break
+    out = np.empty_like(pairs.b)
+    out[order] = shifted
+    return Pairs(pairs.a, out, pairs.confidence, pairs.lift)

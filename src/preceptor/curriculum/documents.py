@@ -1,0 +1,222 @@
+"""Writes documents: plain text and item codes joined into token ids.
+
+All plain text, templates and fields alike, is encoded by `vocabulary.PlainEncoder`, out of which no added token can come;
+items are placed as code tokens. The ids equal those of encoding the whole text at once, since added tokens split a text
+before anything else sees it (`check_assembly` verifies that for the tokenizer at hand).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import polars as pl
+from tokenizers import Tokenizer
+
+from preceptor.codes.vocabulary import CodeIds, PlainEncoder, item_surface
+from preceptor.core.errors import PreceptorError
+from preceptor.curriculum.config import CurriculumConfig, Templates
+from preceptor.curriculum.ragged import Ragged, join
+from preceptor.curriculum.templates import Template, clean, parse
+
+TEXT_FIELDS = ("title", "brand", "categories", "description")
+CF_FIELDS = ("percent", "confidence", "lift")
+TEXT, CODES_A, CODES_B, NUMBERS = 1, 2, 3, 4  # spans
+
+
+@dataclass(frozen=True)
+class Documents:
+    """Documents as tokens, each ended by EOS, and the span of every token (uint8 flat)."""
+
+    tokens: Ragged
+    span: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.tokens)
+
+    def take(self, rows: np.ndarray) -> Documents:
+        spans = Ragged(self.span.astype(np.int32), self.tokens.offsets).take(rows)
+        return Documents(self.tokens.take(rows), spans.flat.astype(np.uint8))
+
+
+def concatenated(parts: Sequence[Documents]) -> Documents | None:
+    """All documents of the parts, in order; None of no parts."""
+    if len(parts) < 2:
+        return parts[0] if parts else None
+    offsets = np.cumsum([0, *np.concatenate([p.tokens.lengths for p in parts])])
+    return Documents(Ragged(np.concatenate([p.tokens.flat for p in parts]), offsets), np.concatenate([p.span for p in parts]))
+
+
+class Writer:
+    """Turns rendered templates into tokens for one tokenizer and one table of codes.
+
+    tokenizer has the codes and markers added, with the ids `ids`. codes: int [I, n_codes]. eos: the id that ends a document.
+    item_tokens: int32 [I, n_codes + 2], what stands for each item.
+    """
+
+    def __init__(self, tokenizer: Tokenizer, ids: CodeIds, codes: np.ndarray, eos: int, context: int) -> None:
+        self.tokenizer, self.codes, self.eos, self.context = tokenizer, codes, eos, context
+        self.item_tokens = ids.items(codes)
+        self.encode = PlainEncoder(tokenizer)
+        size = tokenizer.get_vocab_size(with_added_tokens=True)
+        self._numeric = np.array([any(c.isdigit() for c in tokenizer.decode([i])) for i in range(size)])
+
+    def write(
+        self, texts: Sequence[tuple[str, ...]], items: np.ndarray, item_spans: Sequence[int], number_span: int = TEXT
+    ) -> Documents:
+        """Documents of rendered templates.
+
+        texts: for each document the text before, between and after its items. items: int [docs, slots]. item_spans: the span
+        of each slot's tokens; number_span: that of text tokens which hold a digit.
+        """
+        n, slots = items.shape
+        everyone = np.zeros(n, np.int64)
+        table = Ragged.table(self.item_tokens)
+        columns: list[tuple[Ragged, np.ndarray]] = []
+        spans: list[np.ndarray] = []
+        for s in range(slots + 1):
+            ragged, which = self._encode_each([t[s] for t in texts])
+            columns.append((ragged, which))
+            spans.append(np.where(self._numeric[ragged.flat], number_span, TEXT))
+            if s < slots:
+                columns.append((table, items[:, s].astype(np.int64)))
+                spans.append(np.full(len(table.flat), item_spans[s]))
+        columns.append((Ragged.of([[self.eos]]), everyone))
+        spans.append(np.array([TEXT]))
+        span_columns = [(replace(r, flat=s.astype(np.int32)), w) for (r, w), s in zip(columns, spans, strict=True)]
+        return Documents(join(columns), join(span_columns).flat.astype(np.uint8))
+
+    def plain(self, texts: Sequence[str]) -> Documents:
+        """Documents of plain text alone."""
+        return self.write([(t,) for t in texts], np.zeros((len(texts), 0), np.int64), ())
+
+    def plain_ids(self, text: str) -> np.ndarray:
+        """Tokens of a piece of plain text, int32."""
+        return np.array(self.encode([text])[0], np.int32)
+
+    def text(self, pieces: tuple[str, ...], items: Sequence[int]) -> str:
+        """A rendered document as text, the items as their codes between markers."""
+        surfaces = [item_surface(self.codes[i]) for i in items]
+        return pieces[0] + "".join(s + p for s, p in zip(surfaces, pieces[1:], strict=True))
+
+    def _encode_each(self, texts: Sequence[str]) -> tuple[Ragged, np.ndarray]:
+        """Tokens of the distinct texts, and which of them each text is."""
+        number: dict[str, int] = {}
+        which = np.array([number.setdefault(t, len(number)) for t in texts], np.int64)
+        return Ragged.of(self.encode(list(number))), which
+
+
+def check_assembly(writer: Writer, texts: Sequence[tuple[str, ...]], items: np.ndarray) -> None:
+    """Assert that assembled tokens equal those of encoding the text whole, for documents of trusted text.
+
+    Raises PreceptorError for a tokenizer that joins plain text with the tokens beside it (some SentencePiece ones do).
+    """
+    documents = writer.write(texts, items, [TEXT] * items.shape[1])
+    for d, pieces in enumerate(texts):
+        text = writer.text(pieces, items[d].tolist())
+        whole = writer.tokenizer.encode(text, add_special_tokens=False).ids
+        if whole != documents.tokens[d][:-1].tolist():
+            raise PreceptorError(
+                "This tokenizer encodes a text differently in parts and whole",
+                where="curriculum.tokenizer",
+                found=text[:200],
+                remedy="use a byte-level BPE tokenizer",
+            )
+
+
+def item_template(templates: Templates, direction: str) -> Template:
+    """The parsed item-text template of a direction ("codes-to-text" or "text-to-codes")."""
+    name = {"codes-to-text": "item_text", "text-to-codes": "text_item"}[direction]
+    return parse(getattr(templates, name), name, TEXT_FIELDS, ("item",))
+
+
+def cf_template(templates: Templates) -> Template:
+    """The parsed template of a pair of items."""
+    return parse(templates.cf, "cf", CF_FIELDS, ("item_a", "item_b"))
+
+
+def uih_template(templates: Templates) -> Template:
+    """The parsed template of a history; its one item field stands for all of them."""
+    return parse(templates.uih, "uih", (), ("items",))
+
+
+def item_fields(items: pl.DataFrame, config: CurriculumConfig) -> list[dict[str, str | None]]:
+    """Cleaned text fields of each item: one line, bounded, no control or bidirectional marks, descriptions without markup."""
+    limit = config.field_characters
+    columns: dict[str, list[Any]] = {name: items[name].to_list() for name in TEXT_FIELDS}
+    rows = []
+    for title, brand, categories, description in zip(*(columns[name] for name in TEXT_FIELDS), strict=True):
+        path = [c for c in (clean(c, limit) for c in categories or ()) if c]
+        rows.append(
+            {
+                "title": clean(title, limit, markup=False),
+                "brand": clean(brand, limit),
+                "categories": config.templates.category_separator.join(path)[:limit] or None,
+                "description": clean(description, config.description_characters, markup=True),
+            }
+        )
+    return rows
+
+
+def item_documents(
+    writer: Writer, template: Template, fields: Sequence[Mapping[str, str | None]], items: np.ndarray
+) -> tuple[Documents, np.ndarray]:
+    """Item-text documents of `items`, and which items they are: one without the needed fields has none.
+
+    A document that would outgrow the context is rendered again with its fields cut shorter.
+    """
+    rendered = [template.render(fields[i]) for i in items]
+    made = np.array([i for i, r in zip(items, rendered, strict=True) if r is not None], np.int64)
+    texts = [r for r in rendered if r is not None]
+    limit = max((len(v) for i in made for v in fields[i].values() if v), default=0)
+    todo = np.arange(len(made))
+    while len(todo := todo[_lengths(writer, texts, made, todo) > writer.context]):
+        limit = limit * 3 // 4
+        if not limit:
+            raise PreceptorError(
+                "An item-text document can't be made to fit the context",
+                where="curriculum.context",
+                found=f"{writer.context} tokens",
+                remedy="raise it, or shorten curriculum.templates",
+            )
+        for d in todo:
+            texts[d] = template.render({k: clean(v, limit) for k, v in fields[made[d]].items()}) or texts[d]
+    return writer.write(texts, made[:, None], (CODES_A,)), made
+
+
+def _lengths(writer: Writer, texts: Sequence[tuple[str, ...]], items: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    return writer.write([texts[d] for d in rows], items[rows, None], (CODES_A,)).tokens.lengths
+
+
+def pieces(writer: Writer, texts: Sequence[str], limit: int) -> list[str]:
+    """Texts cut at line ends or spaces so that each makes at most `limit` tokens, EOS included."""
+    done: list[tuple[int, int, str]] = []  # text, place, piece
+    todo = [(n, 0, t) for n, t in enumerate(texts)]
+    while todo:
+        lengths = [len(ids) + 1 for ids in writer.encode([t for _, _, t in todo])]
+        again = []
+        for (n, place, text), length in zip(todo, lengths, strict=True):
+            if length <= limit:
+                done.append((n, place, text))
+                continue
+            at = 0
+            for part in _cuts(text, max(2, -(-length * 9 // (limit * 8)))):
+                again.append((n, place + at, part))
+                at += len(part) + 1
+        todo = again
+    return [t for _, _, t in sorted(done, key=lambda d: d[:2]) if t.strip()]
+
+
+def _cuts(text: str, parts: int) -> list[str]:
+    """The text in about equal parts, cut at the last line end, else space, in the half before each even cut."""
+    size = -(-len(text) // parts)
+    found, at = [], 0
+    while len(text) - at > size:
+        window = text[at + size // 2 : at + size]
+        cut = max(window.rfind("\n\n"), 0) or max(window.rfind("\n"), 0) or max(window.rfind(" "), 0) or len(window)
+        end = at + size // 2 + cut
+        found.append(text[at:end])
+        at = end
+    return [*found, text[at:]]
