@@ -1,0 +1,59 @@
+"""Train a grid of language models from a curriculum folder, with nothing installed but torch, transformers, numba, numpy:
+
+PYTHONPATH=src python -m preceptor.lm --curriculum OUT/curriculum --real OUT/real --out OUT --set depths=2,3,4
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, get_type_hints
+
+from preceptor.core import artifact
+from preceptor.core.errors import PreceptorError
+from preceptor.lm.config import LMConfig
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the stage; print the path of the table of points."""
+    parser = argparse.ArgumentParser(
+        prog="python -m preceptor.lm", description="Train a grid of language models from a curriculum."
+    )
+    parser.add_argument("--curriculum", type=Path, required=True, help="a finished curriculum folder")
+    parser.add_argument("--real", type=Path, help="a finished folder of real evaluation sets")
+    parser.add_argument("--out", type=Path, required=True, help="the folder in which lm/ is made")
+    parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="a field of LMConfig; lists by commas")
+    given = parser.parse_args(arguments)
+    try:
+        config = dataclasses.replace(LMConfig(), **dict(_setting(text) for text in given.set))
+        inputs = {"curriculum": artifact.load(given.curriculum)}
+        if given.real:
+            inputs["real"] = artifact.load(given.real)
+        from preceptor.lm import stage
+
+        print(stage.run(config, inputs, given.out).file("points.csv"))
+    except PreceptorError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _setting(text: str) -> tuple[str, Any]:
+    """("depths", (2, 3)) of "depths=2,3": the value in the field's type."""
+    name, _, value = text.partition("=")
+    kinds = get_type_hints(LMConfig)
+    if name not in kinds:
+        raise PreceptorError("Unknown setting", where="--set", found=name, expected=", ".join(kinds))
+    try:
+        if kinds[name] == tuple[int, ...]:
+            return name, tuple(int(x) for x in value.split(","))
+        return name, kinds[name](value)
+    except ValueError:
+        raise PreceptorError("Bad value", where=f"--set {name}", found=value, expected=kinds[name]) from None
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

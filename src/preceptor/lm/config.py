@@ -1,0 +1,56 @@
+"""What a sweep of language models is set by. Standard library only: studies and --help read it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class LMConfig:
+    """A grid of runs: every depth of the ladder, so many seeds each, evaluated at every budget.
+
+    depths: layers of each model size; all other sizes follow from the depth (`lm/ladder.py`).
+    tokens: token budgets D, each a whole number of batches; a run (N, D) sees the first D tokens of the stream, decay included.
+    seeds: trunks (initialisations) of each depth; one number stands for all depths.
+    aspect: width = aspect · depth.
+    head_dim: width of an attention head; heads = width / head_dim, at least one.
+    ffn: hidden width of the feed-forward layer over the model's width.
+    batch_tokens: tokens of an optimiser step, a multiple of the curriculum's block.
+    warmup: tokens over which the learning rate rises linearly from 0.
+    decay: share of D over which a branch's learning rate falls linearly to 0.
+    lr: peak learning rate at width `lr_width`.
+    lr_width: the width at which `lr` holds.
+    lr_power: the learning rate of a width w is lr · (w / lr_width)^−lr_power.
+    init: standard deviation of initial weights, times 1/√width.
+    weight_decay: AdamW's decay of matrices (vectors have none).
+    beta1, beta2: AdamW's averages.
+    clip: largest norm of the gradient.
+    base: folder of a checkpoint to go on from (continual pre-training); empty: from scratch, on the ladder.
+    keep: which finished runs leave a checkpoint: "all", "largest" (each trunk's largest budget) or "none".
+    threads: torch threads of a process; part of the result's identity.
+    device: "cpu" (fp32) or "cuda" (bf16 autocast).
+    seed: the study's seed; trunk s is initialised from (seed, s).
+    """
+
+    depths: tuple[int, ...] = (2, 3, 4, 6)
+    tokens: tuple[int, ...] = (131_072, 262_144, 524_288, 1_048_576)
+    seeds: tuple[int, ...] = (1,)
+    aspect: int = 16
+    head_dim: int = 16
+    ffn: float = 3.0
+    batch_tokens: int = 1024
+    warmup: int = 16_384
+    decay: float = 0.2
+    lr: float = 0.01
+    lr_width: int = 64
+    lr_power: float = 0.5
+    init: float = 0.5
+    weight_decay: float = 0.1
+    beta1: float = 0.9
+    beta2: float = 0.95
+    clip: float = 1.0
+    base: str = ""
+    keep: str = "largest"
+    threads: int = 1
+    device: str = "cpu"
+    seed: int = 0

@@ -1,0 +1,113 @@
+"""The model ladder: one dial, depth, from which every other number follows, each with its source.
+
+Models are Qwen3-shaped (the paper's family, §6): pre-norm blocks, RMSNorm on queries and keys, rotary positions, SwiGLU.
+Unlike the larger Qwen3 they tie embedding and head, as Qwen3-0.6B does: at these sizes two tables would outweigh the rest.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from preceptor.core.errors import PreceptorError
+from preceptor.lm.config import LMConfig
+
+if TYPE_CHECKING:
+    from transformers import Qwen3Config
+
+SOURCES = {
+    "depth": "the dial",
+    "width": "aspect · depth (a constant ratio of width to depth: Kaplan et al. 2001.08361, §3.1; nanochat uses 64)",
+    "heads": "width / head_dim, as many key-value heads (no grouping at these sizes)",
+    "head_dim": "config (Qwen3 has 128; a tenth of that serves widths below 100)",
+    "ffn": "ffn · width rounded to 8 (Qwen3-0.6B: 3 · 1024)",
+    "vocab": "the curriculum's tokenizer and codes",
+    "params": "parameters without embedding and head: N of the laws (Kaplan et al. 2001.08361, §2.1)",
+    "params_total": "all parameters, the tied embedding once",
+    "init": "config.init / √width (variance ∝ 1/fan-in: Yang et al. 2203.03466)",
+    "lr": "config.lr · (width / lr_width)^−lr_power, measured: see lm/ladder.py",
+    "weight_decay": "config (0.1: Brown et al. 2005.14165, appendix B)",
+    "batch_tokens": "config",
+    "warmup_steps": "config.warmup / batch_tokens",
+    "flops_per_token": "6·(params + head) + 12·depth·width·context/2, forward and backward (PaLM 2204.02311, appendix B)",
+}
+
+
+@dataclass(frozen=True)
+class Rung:
+    """One model size of the ladder and what trains it. The fields are the columns of ladder.csv; SOURCES explains each."""
+
+    depth: int
+    width: int
+    heads: int
+    head_dim: int
+    ffn: int
+    vocab: int
+    params: int
+    params_total: int
+    init: float
+    lr: float
+    weight_decay: float
+    batch_tokens: int
+    warmup_steps: int
+    flops_per_token: int
+
+
+def rung(config: LMConfig, depth: int, vocab: int, context: int) -> Rung:
+    """Every number of the model of that depth. vocab in tokens, context in tokens."""
+    width = config.aspect * depth
+    if depth < 1 or width % config.head_dim:
+        raise PreceptorError(
+            "No such rung of the ladder",
+            where=f"lm: depth {depth}",
+            found=f"width {width} = {config.aspect}·{depth}, head_dim {config.head_dim}",
+            expected="a depth ≥ 1 and a width that head_dim divides",
+            remedy="change lm.depths, lm.aspect or lm.head_dim",
+        )
+    heads = width // config.head_dim
+    ffn = max(8, round(config.ffn * width / 8) * 8)
+    block = 4 * width * width + 3 * width * ffn + 2 * width + 2 * config.head_dim  # q k v o, gate up down, norms
+    params = depth * block + width
+    return Rung(
+        depth=depth,
+        width=width,
+        heads=heads,
+        head_dim=config.head_dim,
+        ffn=ffn,
+        vocab=vocab,
+        params=params,
+        params_total=params + vocab * width,
+        init=config.init / width**0.5,
+        lr=config.lr * (width / config.lr_width) ** -config.lr_power,
+        weight_decay=config.weight_decay,
+        batch_tokens=config.batch_tokens,
+        warmup_steps=config.warmup // config.batch_tokens,
+        flops_per_token=6 * (params + vocab * width) + 6 * depth * width * context,
+    )
+
+
+def model_config(r: Rung, context: int, eos: int) -> Qwen3Config:
+    """The transformers configuration of a rung: opens with AutoModelForCausalLM like any Qwen3."""
+    from transformers import Qwen3Config
+
+    return Qwen3Config(
+        vocab_size=r.vocab,
+        hidden_size=r.width,
+        intermediate_size=r.ffn,
+        num_hidden_layers=r.depth,
+        num_attention_heads=r.heads,
+        num_key_value_heads=r.heads,
+        head_dim=r.head_dim,
+        max_position_embeddings=context,
+        initializer_range=r.init,
+        tie_word_embeddings=True,
+        bos_token_id=eos,
+        eos_token_id=eos,
+        pad_token_id=None,
+    )
+
+
+def columns() -> list[str]:
+    """Column names of ladder.csv."""
+    return [f.name for f in dataclasses.fields(Rung)]

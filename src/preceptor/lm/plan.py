@@ -1,0 +1,88 @@
+"""The grid of runs and the schedule of each in steps. No torch: the process that leads a sweep doesn't load it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import safetensors
+
+from preceptor.core.errors import PreceptorError
+from preceptor.lm.config import LMConfig
+
+STATE = "state.safetensors"  # a trunk's state while it runs
+
+
+@dataclass(frozen=True)
+class Budget:
+    """A token budget in optimiser steps: the branch leaves the trunk at step `branch` and ends at step `end`."""
+
+    tokens: int
+    branch: int
+    end: int
+
+
+def budgets(config: LMConfig, block_tokens: int) -> list[Budget]:
+    """The budgets in steps, smallest first. Raises PreceptorError when one is no whole number of batches or too short."""
+    batch = config.batch_tokens
+    if batch < 1 or batch % block_tokens:
+        raise PreceptorError(
+            "Batch is no whole number of blocks",
+            where="lm.batch_tokens",
+            found=batch,
+            expected=f"a multiple of the curriculum's block of {block_tokens} tokens",
+        )
+    if not config.tokens or not 0 < config.decay < 1:
+        raise PreceptorError(
+            "No schedule",
+            where="lm.tokens, lm.decay",
+            found=f"{config.tokens}, {config.decay}",
+            expected="at least one budget and a decay share between 0 and 1",
+        )
+    out = []
+    for tokens in sorted(set(config.tokens)):
+        end = tokens // batch
+        branch = end - round(config.decay * end)
+        if tokens % batch or not config.warmup // batch <= branch < end:
+            raise PreceptorError(
+                "Bad token budget",
+                where="lm.tokens",
+                found=tokens,
+                expected=f"a multiple of batch_tokens {batch} whose decay begins after the warm-up of {config.warmup} tokens",
+            )
+        out.append(Budget(tokens, branch, end))
+    return out
+
+
+def trunks(config: LMConfig) -> list[tuple[int, int]]:
+    """(depth, seed number) of every run, largest depth first (the longest work begins first)."""
+    seeds: Sequence[int] = config.seeds if len(config.seeds) != 1 else config.seeds * len(config.depths)
+    if len(seeds) != len(config.depths) or min(seeds, default=0) < 1 or len(set(config.depths)) != len(config.depths):
+        raise PreceptorError(
+            "Bad grid",
+            where="lm.depths, lm.seeds",
+            found=f"{list(config.depths)}, {list(config.seeds)}",
+            expected="different depths, and either one number of seeds ≥ 1 or one for each depth",
+        )
+    pairs = [(d, s) for d, n in zip(config.depths, seeds, strict=True) for s in range(n)]
+    return sorted(pairs, key=lambda p: (-p[0], p[1]))
+
+
+def run_name(depth: int, trunk: int) -> str:
+    """The name of a run, such as d3-s0."""
+    return f"d{depth}-s{trunk}"
+
+
+def remaining_tokens(config: LMConfig, block_tokens: int, folder: Path) -> int:
+    """Tokens a run has yet to train on: its trunk up to the last branching point, and the branches not finished."""
+    if (folder / "trunk.json").exists():
+        return 0
+    plan = budgets(config, block_tokens)
+    step = 0
+    if (folder / STATE).exists():
+        with safetensors.safe_open(folder / STATE, "np") as f:
+            step = json.loads(f.metadata()["facts"])["step"]
+    open_branches = sum(b.end - b.branch for b in plan if not (folder / "points" / f"{b.tokens}.json").exists())
+    return config.batch_tokens * (plan[-1].branch - step + open_branches)

@@ -1,0 +1,120 @@
+"""The stage's tables, its skip and resume, its refusals, and that it runs with little installed."""
+
+import csv
+import dataclasses
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+from lm.toy import CONFIG, curriculum
+from preceptor.core.artifact import Artifact
+from preceptor.core.errors import PreceptorError
+from preceptor.lm import stage
+
+ROOT = Path(__file__).parents[2]
+SETTINGS = ["depths=1,2", "tokens=512,1024,2048", "batch_tokens=128", "warmup=256", "head_dim=8", "lr=0.02"]
+COMMAND = [sys.executable, "-m", "preceptor.lm", *(x for s in SETTINGS for x in ("--set", s))]
+ENV = os.environ | {"PYTHONPATH": str(ROOT / "src"), "PRECEPTOR_QUIET": "1", "PRECEPTOR_WORKERS": "1"}
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Artifact, Artifact]:
+    out = tmp_path_factory.mktemp("lm")
+    c = curriculum(out)
+    return c, stage.run(CONFIG, {"curriculum": c}, out)
+
+
+def rows(a: Artifact, name: str) -> list[dict[str, str]]:
+    with open(a.file(name), newline="") as f:
+        return list(csv.DictReader(f))
+
+
+def test_points_hold_every_run_budget_and_set(made: tuple[Artifact, Artifact]) -> None:
+    points = rows(made[1], "points.csv")
+    assert list(points[0]) == list(stage.POINTS)
+    found = {(p["run"], int(p["tokens"]), p["set"]) for p in points}
+    assert found == {(f"d{d}-s0", t, s) for d in (1, 2) for t in CONFIG.tokens for s in ("general", "uih-in-graph")}
+    assert len(points) == 12
+    for p in points:
+        assert float(p["loss"]) > 0
+        assert (p["floor"] == "") == (p["set"] == "general") == (p["excess"] == "") == (p["bits_per_byte"] != "")
+
+
+def test_other_tables(made: tuple[Artifact, Artifact]) -> None:
+    curriculum_, lm = made
+    curve = [json.loads(line) for line in lm.file("metrics.jsonl").read_text().splitlines()]
+    assert {c["branch"] for c in curve} == {"trunk", "D512", "D1024", "D2048"}
+    assert set(curve[0]) == {"run", "branch", "step", "tokens", "loss", "lr"}
+    ladder = rows(lm, "ladder.csv")
+    assert [r["depth"] for r in ladder] == ["1", "2"]
+    assert set(lm.json("ladder")) == set(ladder[0])
+    sources = rows(lm, "sources.csv")
+    assert sum(int(r["source_tokens"]) for r in sources if r["tokens"] == "2048") == 2048
+    assert {r["span"] for r in rows(lm, "spans.csv")} == {"walk", "middle"}
+    assert lm.counts["points"] == 12
+
+
+def test_largest_budget_leaves_a_checkpoint_that_opens(made: tuple[Artifact, Artifact]) -> None:
+    folders = sorted(p.parent for p in made[1].path.glob("runs/*/*/config.json"))
+    assert [f"{f.parent.name}/{f.name}" for f in folders] == ["d1-s0/D2048", "d2-s0/D2048"]
+    model = AutoModelForCausalLM.from_pretrained(folders[1])
+    assert model.config.num_hidden_layers == 2
+    assert AutoTokenizer.from_pretrained(folders[1]).encode("w3 w4") == [3, 4]
+
+
+def test_second_call_makes_nothing(made: tuple[Artifact, Artifact]) -> None:
+    c, lm = made
+    before = lm.file("points.csv").stat().st_mtime_ns
+    again = stage.run(CONFIG, {"curriculum": c}, lm.path.parent)
+    assert again.digest == lm.digest
+    assert again.file("points.csv").stat().st_mtime_ns == before
+
+
+def test_bad_grid_is_refused_before_anything_is_made(made: tuple[Artifact, Artifact], tmp_path: Path) -> None:
+    with pytest.raises(PreceptorError, match="budget"):
+        stage.run(dataclasses.replace(CONFIG, tokens=(1000,)), {"curriculum": made[0]}, tmp_path)
+    assert not (tmp_path / "lm").exists()
+
+
+def test_failing_worker_is_reported(made: tuple[Artifact, Artifact], tmp_path: Path) -> None:
+    with pytest.raises(PreceptorError, match="Training failed"):
+        stage.run(dataclasses.replace(CONFIG, base=str(tmp_path / "none")), {"curriculum": made[0]}, tmp_path)
+
+
+def test_killed_module_run_resumes_to_the_same_bytes_with_little_imported(
+    made: tuple[Artifact, Artifact], tmp_path: Path
+) -> None:
+    c, lm = made
+    command = [*COMMAND, "--curriculum", str(c.path), "--out", str(tmp_path)]
+    first = subprocess.Popen(command, env=ENV, stdout=subprocess.DEVNULL)
+    deadline = time.monotonic() + 60
+    while not list((tmp_path / "lm" / "runs").glob("*/points/*.json")) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    first.send_signal(signal.SIGKILL)
+    first.wait()
+    assert not (tmp_path / "lm" / "manifest.json").exists()
+    done = subprocess.run(command, env=ENV, check=True, capture_output=True, text=True)
+    assert done.stdout.strip() == str(tmp_path / "lm" / "points.csv")
+    assert (tmp_path / "lm" / "manifest.json").read_bytes() == lm.file("manifest.json").read_bytes()
+
+
+def test_modules_import_nothing_heavy_themselves() -> None:
+    """What torch and transformers bring along by themselves is taken off."""
+    code = (
+        "import sys, torch, transformers, numba, numpy, safetensors.torch\n"
+        "from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel, Qwen3ForCausalLM, Qwen3Config\n"
+        "before = set(sys.modules)\n"
+        "import preceptor.lm.stage, preceptor.lm.worker, preceptor.lm.train, preceptor.lm.__main__\n"
+        "new = {m.split('.')[0] for m in set(sys.modules) - before} - set(sys.stdlib_module_names)\n"
+        "new -= {'preceptor', 'numba', 'llvmlite', 'numpy', 'torch', 'transformers', 'safetensors'}\n"
+        "assert not new, new\n"
+        "assert 'polars' not in sys.modules\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, env=ENV)
