@@ -1,0 +1,177 @@
+"""The item graph: compressed sparse rows whose integer weights are exact transition probabilities.
+
+Each non-empty row sums to TOTAL = 2^31, so the probability of a transition is exactly weight / 2^31: a sampler with integer
+thresholds draws from it without rounding, and the log-probability of a walk is that of the sampler.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numba import njit
+
+from preceptor.core.errors import PreceptorError
+
+TOTAL = 1 << 31
+
+
+@dataclass(frozen=True)
+class Graph:
+    """Items and their transitions.
+
+    indptr: int64 [I + 1]; indices: int32 [E], ascending in a row, never the row itself; weight: uint32 [E], each ≥ 1, each
+    non-empty row sums to 2^31.
+    """
+
+    indptr: np.ndarray
+    indices: np.ndarray
+    weight: np.ndarray
+
+    @property
+    def n_items(self) -> int:
+        return len(self.indptr) - 1
+
+    @property
+    def n_edges(self) -> int:
+        return len(self.indices)
+
+    @property
+    def degree(self) -> np.ndarray:
+        """Outgoing edges per item, int64 [I]."""
+        return np.diff(self.indptr)
+
+    @property
+    def source(self) -> np.ndarray:
+        """The item each edge leaves, int32 [E]."""
+        return np.repeat(np.arange(self.n_items, dtype=np.int32), self.degree)
+
+    @property
+    def connected(self) -> np.ndarray:
+        """Items with at least one edge, in or out, bool [I]; the others are isolated."""
+        touched = self.degree > 0
+        touched[self.indices] = True
+        return touched
+
+    def transition(self) -> np.ndarray:
+        """Transition probabilities weight / 2^31, float64 [E] (exact)."""
+        return self.weight / TOTAL
+
+    def row_entropy(self) -> np.ndarray:
+        """Entropy of each item's transitions in nats, float64 [I]; 0 for items without edges."""
+        p = self.transition()
+        sums = np.bincount(self.source, weights=-p * np.log(p), minlength=self.n_items)
+        return np.maximum(sums, 0.0)
+
+    def induced(self, keep: np.ndarray, dropped: np.ndarray | None = None) -> Graph:
+        """The sub-graph of the items in `keep` (bool [I]) without the `dropped` unordered pairs (int [P, 2]).
+
+        Item indices stay as they are; rows are normalised anew.
+        """
+        source = self.source
+        stays = keep[source] & keep[self.indices]
+        if dropped is not None and len(dropped):
+            low, high = np.minimum(source, self.indices), np.maximum(source, self.indices)
+            key = low.astype(np.int64) * self.n_items + high
+            gone = np.sort(dropped, axis=1).astype(np.int64)
+            stays &= ~np.isin(key, gone[:, 0] * self.n_items + gone[:, 1])
+        indptr = np.zeros(self.n_items + 1, np.int64)
+        np.cumsum(np.bincount(source[stays], minlength=self.n_items), out=indptr[1:])
+        return from_weights(indptr, self.indices[stays], self.weight[stays].astype(np.float64))
+
+    def save(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name in ("indptr", "indices", "weight"):
+            np.save(folder / f"{name}.npy", getattr(self, name))
+
+    @classmethod
+    def load(cls, folder: Path) -> Graph:
+        """Open a saved graph, memory-mapped."""
+        return cls(
+            *(
+                np.load(Path(folder) / f"{name}.npy", mmap_mode="r", allow_pickle=False)
+                for name in ("indptr", "indices", "weight")
+            )
+        )
+
+
+def from_weights(indptr: np.ndarray, indices: np.ndarray, weight: np.ndarray) -> Graph:
+    """Build a graph from positive real edge weights (float64 [E]), each row apportioned to 2^31.
+
+    indices must ascend within a row. Raises PreceptorError on self-loops, unordered rows and weights that aren't positive
+    and finite.
+    """
+    indptr, indices = np.asarray(indptr, np.int64), np.asarray(indices, np.int32)
+    weight = np.asarray(weight, np.float64)
+    graph = Graph(indptr, indices, np.empty(len(indices), np.uint32))
+    source = graph.source
+    if np.any(source == indices):
+        item = int(source[source == indices][0])
+        raise PreceptorError("Self-loop in an item graph", where=f"item {item}", expected="edges between different items")
+    same_row = source[1:] == source[:-1]
+    if np.any(same_row & (indices[1:] <= indices[:-1])):
+        raise PreceptorError("Edges of an item must ascend and occur once", expected="sorted, distinct indices in each row")
+    if not np.all((weight > 0) & np.isfinite(weight)):
+        bad = int(np.flatnonzero(~((weight > 0) & np.isfinite(weight)))[0])
+        raise PreceptorError(
+            "Bad edge weight", where=f"edge {source[bad]} → {indices[bad]}", found=weight[bad], expected="positive and finite"
+        )
+    _apportion_rows(indptr, weight, graph.weight)
+    return graph
+
+
+def from_edges(n_items: int, source: Any, target: Any, weight: Any) -> Graph:
+    """Build a graph from directed edges in any order; weights of repeated edges add up."""
+    key = np.asarray(source, np.int64) * n_items + np.asarray(target, np.int64)
+    unique, where = np.unique(key, return_inverse=True)
+    total = np.bincount(where, weights=np.asarray(weight, np.float64), minlength=len(unique))
+    indptr = np.searchsorted(unique, np.arange(n_items + 1, dtype=np.int64) * n_items).astype(np.int64)
+    return from_weights(indptr, (unique % n_items).astype(np.int32), total)
+
+
+def apportion(weight: np.ndarray) -> np.ndarray:
+    """Divide 2^31 in proportion to positive weights by largest remainders, at least 1 each, ties to the lower index.
+
+    Returns uint32 of the same length; it sums to exactly 2^31 (to 0 when there are no weights).
+    """
+    out = np.empty(len(weight), np.uint32)
+    _apportion_rows(np.array([0, len(weight)], np.int64), np.asarray(weight, np.float64), out)
+    return out
+
+
+@njit(nogil=True, cache=True)
+def _apportion_rows(indptr, weight, out):  # type: ignore[no-untyped-def]
+    """Shares too small for a unit get one; the others their quota rounded down, and the largest remainders one more."""
+    for row in range(len(indptr) - 1):
+        first, last = indptr[row], indptr[row + 1]
+        if first == last:
+            continue
+        share = weight[first:last] / weight[first:last].max()  # scaled, so that no sum overflows
+        remainder = np.zeros(last - first)
+        units = np.int64(TOTAL)
+        forced = -1
+        while forced != 0:
+            forced = 0
+            total = share.sum()
+            for j in range(len(share)):
+                if share[j] > 0 and share[j] / total * units < 1:
+                    share[j] = 0
+                    remainder[j] = -1
+                    forced += 1
+            units -= forced
+        left = units
+        for j in range(len(share)):
+            whole = np.int64(1)
+            if remainder[j] >= 0:
+                quota = share[j] / total * units
+                whole = min(np.int64(quota), left)
+                remainder[j] = quota - whole
+                left -= whole
+            out[first + j] = whole
+        order = np.argsort(-remainder, kind="mergesort")  # stable: ties to the lower index
+        while left > 0:  # once, but for rounding in the sum of a very long row
+            for j in order[: min(left, len(order))]:
+                out[first + j] += 1
+            left -= min(left, len(order))

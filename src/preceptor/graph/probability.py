@@ -1,0 +1,69 @@
+"""The exact log-probability of any walk under its sampler: start, transitions, length and dead ends included."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numba import int64, njit
+
+from preceptor.graph.graph import TOTAL
+from preceptor.graph.tables import WalkTables
+
+_LOG_TOTAL = math.log(TOTAL)
+
+
+def log_probability(tables: WalkTables, items: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+    """Natural log of the probability that the sampler makes each walk, float64 [count]; −inf where it never does.
+
+    items: int32 [count, ≥ longest of the walks]; lengths: int [count]. A walk that ends where no transition was possible may
+    have had any length from its own on; otherwise its length was the one drawn.
+    """
+    out = np.empty(len(items))
+    _log_probabilities(tables, np.ascontiguousarray(items, np.int32), np.asarray(lengths, np.int64), out)
+    return out
+
+
+@njit(nogil=True, cache=True)
+def edge_weight(indptr, indices, weight, source, target):  # type: ignore[no-untyped-def]
+    """Weight of the edge source → target, 0 where there is none: binary search in the row."""
+    low, high = indptr[source], indptr[source + 1]
+    last = high
+    while low < high:
+        middle = (low + high) >> 1
+        if indices[middle] < target:
+            low = middle + 1
+        else:
+            high = middle
+    if low < last and indices[low] == target:
+        return int64(weight[low])
+    return int64(0)
+
+
+@njit(nogil=True, cache=True)
+def _log_share(weight):  # type: ignore[no-untyped-def]
+    return math.log(weight) - _LOG_TOTAL if weight > 0 else -math.inf
+
+
+@njit(nogil=True, cache=True)
+def log_probability_of(tables, items, length):  # type: ignore[no-untyped-def]
+    """Log-probability of one walk items[:length], for other jitted code."""
+    n_items, longest = len(tables.rows) - 2, len(tables.length) - 1
+    if length < 1 or length > longest or items[0] < 0 or items[0] >= n_items:
+        return -math.inf
+    total = _log_share(int64(tables.start[items[0]]))
+    for t in range(1, length):
+        if items[t] < 0 or items[t] >= n_items:
+            return -math.inf
+        total += _log_share(edge_weight(tables.indptr, tables.indices, tables.weight, items[t - 1], items[t]))
+    ends = int64(tables.length[length])
+    if tables.rows[items[length - 1]] < 0:
+        for more in range(length + 1, longest + 1):
+            ends += int64(tables.length[more])
+    return total + _log_share(ends)
+
+
+@njit(nogil=True, cache=True)
+def _log_probabilities(tables, items, lengths, out):  # type: ignore[no-untyped-def]
+    for i in range(len(out)):
+        out[i] = log_probability_of(tables, items[i], lengths[i])

@@ -1,0 +1,79 @@
+"""Random walks over the item graph, each a function of (seed, purpose, index) alone.
+
+Draw 0 of a walk's stream gives its length, draw 1 its first item, draw t + 1 its item number t (from 0). A walk that
+reaches an item without outgoing edges stops there.
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+from numba import int64, njit, uint64
+
+from preceptor.core import workers
+from preceptor.core.rng import draw, purpose_key, stream_state
+from preceptor.graph.tables import WalkTables
+
+
+def sample(
+    tables: WalkTables, seed: int, purpose: str, first: int, count: int, threads: int | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Walks number first … first + count − 1 of (seed, purpose).
+
+    Returns (items int32 [count, longest], −1 beyond a walk's end; lengths int32 [count]). The result doesn't depend on
+    `threads` (default: as many as workers may be used).
+    """
+    items = np.full((count, tables.longest), -1, np.int32)
+    lengths = np.empty(count, np.int32)
+    key = purpose_key(seed, purpose)
+    threads = min(threads or workers.count(), max(1, count // 1024))
+    cuts = [count * i // threads for i in range(threads + 1)]
+
+    def part(i: int) -> None:
+        _walks(tables, key, np.uint64(first + cuts[i]), items[cuts[i] : cuts[i + 1]], lengths[cuts[i] : cuts[i + 1]])
+
+    if threads == 1:
+        part(0)
+    else:
+        with ThreadPoolExecutor(threads) as pool:
+            list(pool.map(part, range(threads)))
+    return items, lengths
+
+
+@njit(inline="always")
+def pick(rows, cells, row, bits):  # type: ignore[no-untyped-def]
+    """The outcome of `row` that 64 random bits select (their upper 31 are used); the row must not be empty."""
+    entry = rows[row]
+    shift = 31 - (entry & 63)
+    number = int64(bits >> uint64(33))
+    cell = (entry >> 6) + (number >> shift)
+    if (number & ((int64(1) << shift) - 1)) < int64(cells[cell, 0]):
+        return int64(cells[cell, 1])
+    return int64(cells[cell, 2])
+
+
+@njit(nogil=True, cache=True)
+def walk(tables, key, index, out):  # type: ignore[no-untyped-def]
+    """Fill out[:length] (int32, room for tables.longest) with walk `index` under `key` (uint64); return its length.
+
+    `key` is core.rng.purpose_key(seed, purpose). May be called from other jitted code.
+    """
+    rows, cells = tables.rows, tables.cells
+    n_items = len(rows) - 2
+    state = stream_state(key, uint64(index))
+    length = pick(rows, cells, n_items + 1, draw(state, uint64(0)))
+    item = pick(rows, cells, n_items, draw(state, uint64(1)))
+    out[0] = item
+    for t in range(1, length):
+        if rows[item] < 0:
+            return t
+        item = pick(rows, cells, item, draw(state, uint64(t + 1)))
+        out[t] = item
+    return length
+
+
+@njit(nogil=True, cache=True)
+def _walks(tables, key, first, items, lengths):  # type: ignore[no-untyped-def]
+    for i in range(len(items)):
+        lengths[i] = walk(tables, key, first + uint64(i), items[i])

@@ -1,0 +1,40 @@
+"""Small graphs with awkward corners, for the tests of this folder."""
+
+import itertools
+
+import numpy as np
+
+from preceptor.graph.graph import Graph, from_edges
+from preceptor.graph.tables import WalkTables
+
+
+def small_graphs() -> dict[str, Graph]:
+    """Directed ones may have dead ends; every one has at least one edge."""
+    hub = [(0, i, 1.0) for i in range(1, 9)] + [(i, 0, 1.0) for i in range(1, 9)] + [(1, 2, 50.0), (2, 1, 50.0)]
+    ring = [(i, (i + d) % 5, 1.0) for i in range(5) for d in (1, 4)]
+    return {
+        "one neighbour": from_edges(2, [0, 1], [1, 0], [3.0, 3.0]),
+        "isolated items": from_edges(7, [1, 4, 1, 5, 4, 5], [4, 1, 5, 1, 5, 4], [1, 1, 2, 2, 5, 5]),
+        "equal weights": from_edges(5, *zip(*ring, strict=True)),
+        "heavy hub": from_edges(9, *zip(*hub, strict=True)),
+        "dead ends": from_edges(5, [0, 0, 1, 1, 3], [1, 2, 2, 3, 4], [1.0, 2.0, 1.0, 1e-7, 1.0]),
+        "triangle and tail": from_edges(4, [0, 1, 0, 2, 1, 2, 2, 3], [1, 0, 2, 0, 2, 1, 3, 2], [1, 1, 2, 2, 3, 3, 4, 4]),
+    }
+
+
+def random_graph(n_items: int, n_edges: int, seed: int) -> Graph:
+    rng = np.random.default_rng(seed)
+    source, target = rng.integers(0, n_items, (2, n_edges))
+    keep = source != target
+    return from_edges(n_items, source[keep], target[keep], rng.exponential(size=int(keep.sum())))
+
+
+def all_walks(tables: WalkTables) -> tuple[np.ndarray, np.ndarray]:
+    """Every sequence of items up to the longest length, possible or not."""
+    n, longest = len(tables.start), tables.longest
+    rows, lengths = [], []
+    for length in range(1, longest + 1):
+        for walk in itertools.product(range(n), repeat=length):
+            rows.append(walk + (-1,) * (longest - length))
+            lengths.append(length)
+    return np.array(rows, np.int32), np.array(lengths, np.int32)
