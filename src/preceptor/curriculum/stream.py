@@ -18,12 +18,14 @@ import numpy as np
 from preceptor.core.artifact import canonical, write_atomic
 from preceptor.core.errors import PreceptorError
 from preceptor.curriculum.blocks import FiniteSource, Schedule
+from preceptor.curriculum.histories import HistorySource
+from preceptor.curriculum.packed import INDEX, PackedBlocks
 
 GIVEN, SCORED = 0, 1  # spans: tokens that are not scored, and those that are (sets may name more kinds from 1 on)
 
 
 class Stream:
-    """The endless token stream of a curriculum artifact.
+    """The endless token stream of a curriculum artifact, or the blocks of an export of it.
 
     sources: names in order. context: tokens a training example holds. block_tokens: T. vocab_size, eos, first_code,
     n_latents, n_codes: the vocabulary (code i is token first_code + i). meta: all of stream.json.
@@ -36,7 +38,8 @@ class Stream:
         self.first_code, self.n_latents, self.n_codes = (int(meta[k]) for k in ("first_code", "n_latents", "n_codes"))
         self.sources: tuple[str, ...] = tuple(s["name"] for s in meta["sources"])
         self._schedule = Schedule(self.seed, [(p["blocks"], [p["shares"][n] for n in self.sources]) for p in meta["phases"]])
-        self._readers: dict[int, FiniteSource] = {}
+        self._packed = PackedBlocks(self.folder) if (self.folder / INDEX).exists() else None
+        self._readers: dict[int, FiniteSource | HistorySource] = {}
 
     @classmethod
     def open(cls, folder: Path) -> Stream:
@@ -52,6 +55,8 @@ class Stream:
 
     def block(self, block: int) -> np.ndarray:
         """Block number `block`, int32 [T]: the same bytes in any order, process and machine."""
+        if self._packed is not None:
+            return self._packed.block(block)
         source, turn = self._schedule.at(block)
         return self._reader(source).block(turn)
 
@@ -65,13 +70,14 @@ class Stream:
         drawn = self.tokens_by_source(0, n_blocks)
         return {s["name"]: drawn[s["name"]] / s["tokens"] for s in self.meta["sources"] if s["kind"] == "finite"}
 
-    def _reader(self, source: int) -> FiniteSource:
+    def _reader(self, source: int) -> FiniteSource | HistorySource:
         if source not in self._readers:
             name, kind = self.sources[source], self.meta["sources"][source]["kind"]
-            if kind != "finite":
-                raise PreceptorError(f"Source {name!r} is of a kind unknown here", found=kind, expected="finite")
-            tokens, offsets = (self._array(f"sources/{name}_{part}") for part in ("tokens", "offsets"))
-            self._readers[source] = FiniteSource(name, self.seed, tokens, offsets, self.block_tokens)
+            if kind == "endless":
+                self._readers[source] = HistorySource.open(self.folder / "sources", self.seed, self.block_tokens)
+            else:
+                tokens, offsets = (self._array(f"sources/{name}_{part}") for part in ("tokens", "offsets"))
+                self._readers[source] = FiniteSource(name, self.seed, tokens, offsets, self.block_tokens)
         return self._readers[source]
 
     def _array(self, name: str) -> np.ndarray:

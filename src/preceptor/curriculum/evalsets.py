@@ -1,0 +1,86 @@
+"""The evaluation sets of design §3 but for the real histories: general, item-text, CF by what was seen, UIH by graph.
+
+Held-out things only: packages, items and unordered pairs that no training document holds; walks are drawn fresh.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from preceptor.core.rng import permutation
+from preceptor.curriculum import cf, uih
+from preceptor.curriculum.documents import Documents, Writer
+from preceptor.curriculum.stream import EvalSet
+from preceptor.graph.probability import log_probability
+from preceptor.graph.tables import WalkTables, walk_tables
+from preceptor.graph.walks import sample
+
+UIH_SPANS = {"1": "items, separators and end"}
+
+
+def of_documents(name: str, documents: Documents, span_names: Mapping[str, str]) -> EvalSet:
+    """A set measured by the token: every token is scored."""
+    units = documents.tokens.lengths.astype(np.float64)
+    meta = {"set": name, "unit": "token", "span_names": dict(span_names), "references": {}}
+    return EvalSet(documents.tokens.flat, documents.tokens.offsets, documents.span, units, meta)
+
+
+def general(writer: Writer, texts: Sequence[str], limit: int, seed: int) -> EvalSet:
+    """Held-out general text, one piece a document; units are UTF-8 bytes (EOS counts as none), for bits per byte."""
+    chosen = [texts[i] for i in sample_of(len(texts), limit, seed, "eval/general")]
+    made = of_documents("general", writer.plain(chosen), {"1": "text"})
+    units = np.array([len(t.encode()) for t in chosen], np.float64)
+    return EvalSet(made.tokens, made.offsets, made.span, units, made.meta)
+
+
+def item_text(documents: Documents, limit: int, seed: int) -> EvalSet:
+    """Descriptions of held-out items."""
+    chosen = documents.take(sample_of(len(documents), limit, seed, "eval/item-text"))
+    return of_documents("item-text", chosen, {"1": "text", "2": "codes"})
+
+
+def cf_pairs(pairs: cf.Pairs, limit: int, seed: int, name: str) -> cf.Pairs:
+    """At most `limit` directed pairs of a set."""
+    return pairs.take(sample_of(len(pairs), limit, seed, f"eval/{name}"))
+
+
+def walks(name: str, tables: WalkTables, parts: dict[str, np.ndarray], count: int, seed: int, reference: str | None) -> EvalSet:
+    """Fresh walks of a sampler with their exact −log p. reference: what its mean an item is called: floor or entropy."""
+    items, lengths = sample(tables, seed, f"eval/{name}", 0, count)
+    documents = uih.documents(parts, [row[:n] for row, n in zip(items, lengths, strict=True)])
+    nats = -log_probability(tables, items, lengths)
+    references = {reference: float(nats.sum() / lengths.sum())} if reference else {}
+    meta = {"set": name, "unit": "item", "span_names": UIH_SPANS, "references": references}
+    return EvalSet(
+        documents.tokens.flat, documents.tokens.offsets, documents.span, lengths.astype(np.float64), meta, doc_reference=nats
+    )
+
+
+def held_out_tables(every: WalkTables, held_out: np.ndarray) -> WalkTables | None:
+    """The sampler among held-out items alone (start and lengths as in the whole graph), or None where no edge joins two."""
+    graph = every.graph.induced(np.asarray(held_out, bool))
+    start = np.asarray(every.start, np.float64) * (graph.degree > 0)
+    if not start.any():
+        return None
+    return walk_tables(graph, start, np.asarray(every.length, np.float64))
+
+
+def standard_error(made: EvalSet) -> float:
+    """Standard error of a walk set's mean reference an item, over its documents (the delta method for a ratio)."""
+    assert made.doc_reference is not None
+    mean = made.doc_reference.sum() / made.units.sum()
+    residual = made.doc_reference - mean * made.units
+    return float(np.sqrt((residual**2).sum()) / made.units.sum())
+
+
+def summary(made: EvalSet) -> dict[str, Any]:
+    """Counts of a set for the manifest."""
+    return {"documents": len(made), "tokens": int(made.offsets[-1]), "scored_tokens": int(made.scored.sum())}
+
+
+def sample_of(n: int, limit: int, seed: int, purpose: str) -> np.ndarray:
+    """At most `limit` of range(n), drawn without replacement, in ascending order."""
+    return np.sort(permutation(seed, purpose, n)[:limit])

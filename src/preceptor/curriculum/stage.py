@@ -1,0 +1,118 @@
+"""The curriculum stage: documents of every kind, the tokenizer, the sources of the stream, the evaluation sets.
+
+Accepts the training split alone, so that nothing of validation and test can shape it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from preceptor.core import artifact
+from preceptor.core.artifact import Artifact, canonical, write_atomic
+from preceptor.core.errors import PreceptorError
+from preceptor.core.progress import say
+from preceptor.curriculum import bias, evalsets, general
+from preceptor.curriculum.build import Material
+from preceptor.curriculum.config import CurriculumConfig
+from preceptor.curriculum.stream import Stream
+from preceptor.data.log import TrainSplit
+
+VERSION = 1
+
+
+def run(config: CurriculumConfig, inputs: Mapping[str, Artifact], out: Path) -> Artifact:
+    """Build OUT/curriculum from the artifacts `train`, `codes` and `graph`."""
+    check(config)
+    return artifact.make("curriculum", VERSION, config, inputs, out, lambda folder: build(config, inputs, folder))
+
+
+def build(config: CurriculumConfig, inputs: Mapping[str, Artifact], folder: Path) -> dict[str, Any]:
+    """Write the artifact's files and return its counts."""
+    text = general.read(config.general, config.seed) if config.mixture.general > 0 else None
+    material = Material(config, TrainSplit.load(inputs["train"].path), inputs["codes"], inputs["graph"])
+    material.make_tokenizer(text.train if text else [], folder / "tokenizer")
+    if text:
+        material.add_general(text)
+    material.add_item_text()
+    material.add_cf()
+    material.add_histories()
+    sources = material.save_sources(folder / "sources")
+    for name, made in material.sets.items():
+        made.save(folder / "eval" / name)
+    stream = material.vocabulary() | {
+        "seed": config.seed,
+        "context": config.context,
+        "block_tokens": config.block_tokens,
+        "order": config.order,
+        "phases": phases(config, {s["name"]: s["share"] for s in sources}),
+        "sources": sources,
+    }
+    for name, content in (
+        ("floor", material.floors),
+        ("bias", bias.report(material.train, material.tables, config.seed)),
+        ("preview", material.examples),
+        ("stream", stream),
+    ):
+        write_atomic(folder / f"{name}.json", canonical(content))
+    opened = Stream.open(folder)
+    for b in range(8):  # it must open and flow
+        opened.block(b)
+    for name, why in material.left_out.items():
+        say(f"  left out: {name} ({why})")
+    return {
+        "sources": {s["name"]: {k: s[k] for k in ("share", "documents", "tokens") if k in s} for s in sources},
+        "eval": {name: evalsets.summary(s) for name, s in material.sets.items()},
+        "general": text.record if text else None,
+        "vocab_size": stream["vocab_size"],
+        "left_out": material.left_out,
+    }
+
+
+def check(config: CurriculumConfig) -> None:
+    """Refuse settings that contradict each other. Raises PreceptorError naming the field."""
+    if config.block_tokens < 1 or config.context < 1 or config.block_tokens % config.context:
+        raise PreceptorError(
+            "A block must be a whole number of contexts",
+            where="curriculum.block_tokens",
+            found=f"{config.block_tokens} tokens, context {config.context}",
+            expected=f"a multiple of {config.context}",
+        )
+    if config.order == "staged" and config.staged_tokens < config.block_tokens:
+        raise PreceptorError(
+            "Staged order needs the length of its first stage",
+            where="curriculum.staged_tokens",
+            found=config.staged_tokens,
+            expected="tokens of the stage before histories begin",
+        )
+    shares = config.mixture.shares()
+    if min(shares.values()) < 0 or sum(shares.values()) <= 0:
+        raise PreceptorError("Bad mixture", where="curriculum.mixture", found=shares, expected="shares ≥ 0, one above 0")
+
+
+def phases(config: CurriculumConfig, shares: Mapping[str, float]) -> list[dict[str, Any]]:
+    """Stages of the stream, each its blocks (null: without end) and shares that sum to 1.
+
+    mixed: one. staged: layer 1 (item-text and CF) first, then histories; general text keeps its share in both.
+    """
+    total = sum(shares.values())
+    mixed = {name: share / total for name, share in shares.items()}
+    if config.order == "mixed":
+        return [{"blocks": None, "shares": mixed}]
+    stages: list[dict[str, Any]] = []
+    for blocks, inside in ((-(-config.staged_tokens // config.block_tokens), ("item-text", "cf")), (None, ("uih",))):
+        layer = sum(mixed.get(name, 0.0) for name in inside)
+        if layer > 0:
+            room = 1 - mixed.get("general", 0.0)
+            part = {name: s if name == "general" else s / layer * room if name in inside else 0.0 for name, s in mixed.items()}
+            stages.append({"blocks": blocks, "shares": part})
+    if len(stages) < 2:
+        raise PreceptorError(
+            "Staged order needs both layers",
+            where="curriculum.order",
+            found=mixed,
+            expected="item-text or CF, and histories",
+            remedy="use order: mixed",
+        )
+    return stages

@@ -1,0 +1,69 @@
+"""User-history documents: the wording around walks, and single documents of given items (evaluation, previews).
+
+Training blocks are written by `histories.py`; both use the same parts, so their tokens are the same.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from preceptor.core.errors import PreceptorError
+from preceptor.curriculum.config import Templates
+from preceptor.curriculum.documents import TEXT, Documents, Writer, uih_template
+from preceptor.curriculum.ragged import Ragged
+from preceptor.curriculum.stream import GIVEN
+
+
+def parts(writer: Writer, templates: Templates, longest: int) -> dict[str, np.ndarray]:
+    """Tokens of the items, the prefix, the separator and the suffix with EOS, as `histories.HistorySource` wants them.
+
+    Raises PreceptorError when a history of `longest` items would not fit the context: its floor would not hold.
+    """
+    before, after = uih_template(templates).render({}) or ("", "")
+    found = {
+        "item_tokens": writer.item_tokens,
+        "prefix": writer.plain_ids(before),
+        "separator": writer.plain_ids(templates.uih_separator),
+        "suffix": np.append(writer.plain_ids(after), np.int32(writer.eos)),
+    }
+    width = writer.item_tokens.shape[1]
+    tokens = longest * width + (longest - 1) * len(found["separator"]) + len(found["prefix"]) + len(found["suffix"])
+    if tokens > writer.context:
+        raise PreceptorError(
+            "A history doesn't fit the context",
+            where="curriculum.context",
+            found=f"{writer.context} tokens",
+            expected=f"at least {tokens}, for {longest} items of {width} tokens",
+            remedy="raise curriculum.context, or shorten graph.length",
+        )
+    return found
+
+
+def documents(parts: dict[str, np.ndarray], histories: list[np.ndarray], given: list[int] | None = None) -> Documents:
+    """One document a history (int items each). The prefix isn't scored; separators, items and the end are.
+
+    With `given`, that many first items of each history aren't scored either, and the end is left out: real histories go on.
+    """
+    tokens, spans = [], []
+    for h, items in enumerate(histories):
+        row, span = [parts["prefix"]], [GIVEN] * len(parts["prefix"])
+        for t, item in enumerate(items):
+            ids = parts["item_tokens"][item]
+            ids = np.concatenate([parts["separator"], ids]) if t else ids
+            row.append(ids)
+            span += [TEXT if given is None or t >= given[h] else GIVEN] * len(ids)
+        if given is None:
+            row.append(parts["suffix"])
+            span += [TEXT] * len(parts["suffix"])
+        tokens.append(np.concatenate(row))
+        spans.append(np.array(span, np.uint8))
+    offsets = np.zeros(len(tokens) + 1, np.int64)
+    np.cumsum([len(t) for t in tokens], out=offsets[1:])
+    return Documents(Ragged(np.concatenate(tokens).astype(np.int32), offsets), np.concatenate(spans))
+
+
+def text(writer: Writer, templates: Templates, items: np.ndarray) -> str:
+    """A history as text, the items as their codes between markers."""
+    before, after = uih_template(templates).render({}) or ("", "")
+    pieces = (before, *[templates.uih_separator] * (len(items) - 1), after)
+    return writer.text(pieces, items.tolist())

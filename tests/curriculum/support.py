@@ -1,0 +1,96 @@
+"""Stand-ins for the stages before the curriculum, and the settings of the tests."""
+
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+
+from preceptor.core import artifact
+from preceptor.core.artifact import Artifact, canonical
+from preceptor.curriculum.config import CurriculumConfig, GeneralConfig, Mixture
+from preceptor.data.log import Split
+from preceptor.graph.graph import from_edges
+from preceptor.graph.tables import save_tables, walk_tables
+
+N_LATENTS, LENGTH = 8, 4
+CONFIG = CurriculumConfig(
+    mixture=Mixture(0.3, 0.15, 0.15, 0.4),
+    general=GeneralConfig(packages=("numpy",), held_out_packages=("rich",), characters=20_000, held_out_characters=4_000),
+    context=128,
+    block_tokens=128,
+    bpe_vocab=400,
+    eval_documents=24,
+    preview_documents=3,
+)
+
+
+@dataclass(frozen=True)
+class Built:
+    """The tiny split, its artifacts and the curriculum made from them."""
+
+    split: Split
+    inputs: dict[str, Artifact]
+    artifact: Artifact
+
+    @property
+    def held_out(self) -> np.ndarray:
+        return np.asarray(self.inputs["codes"].array("held_out"))
+
+    @property
+    def codes(self) -> np.ndarray:
+        return np.asarray(self.inputs["codes"].array("codes"))
+
+
+def inputs_for(split: Split, out: Path) -> dict[str, Artifact]:
+    """Artifacts data, codes and graph of a split, by plain stand-ins for their stages."""
+
+    def data(folder: Path) -> dict:
+        split.train.save(folder / "train")
+        split.validation.save(folder / "validation")
+        split.test.save(folder / "test")
+        return {}
+
+    def codes(folder: Path) -> dict:
+        tuples = np.array(list(product(range(N_LATENTS), repeat=3)))
+        np.save(folder / "codes.npy", tuples[np.random.default_rng(0).permutation(len(tuples))[: split.train.n_items]])
+        np.save(folder / "held_out.npy", np.arange(split.train.n_items) % 5 == 2)
+        (folder / "code_words.json").write_text(canonical([[f"word{k}", "tea"] for k in range(N_LATENTS)]))
+        return {"n_latents": N_LATENTS}
+
+    def graph(folder: Path) -> dict:
+        train = split.train
+        together: dict[tuple[int, int], int] = {}
+        for u in range(train.n_users):
+            mine = sorted(set(train.item[train.user_indptr[u] : train.user_indptr[u + 1]].tolist()))
+            for pair in ((a, b) for i, a in enumerate(mine) for b in mine[i + 1 :]):
+                together[pair] = together.get(pair, 0) + 1
+        pairs = np.array(sorted(together), np.int32)
+        users = np.array([together[a, b] for a, b in pairs.tolist()], np.int32)
+        held_out = np.arange(train.n_items) % 5 == 2
+        unseen = held_out[pairs].sum(axis=1)
+        kept = np.random.default_rng(1).random(len(pairs)) < 0.9
+        pair_split = np.where(unseen == 0, np.where(kept, 0, 1), unseen + 1).astype(np.uint8)
+        every = from_edges(train.n_items, *np.concatenate([pairs, pairs[:, ::-1]]).T, np.tile(users, 2))
+        seen = every.induced(~held_out, pairs[pair_split == 1])
+        for name, one in (("all", every), ("seen", seen)):
+            one.save(folder / name)
+            save_tables(walk_tables(one, np.ones(train.n_items), LENGTH), folder / name)
+        np.save(folder / "pairs.npy", pairs)
+        np.save(folder / "pair_users.npy", users)
+        np.save(folder / "pair_split.npy", pair_split)
+        np.save(
+            folder / "item_users.npy",
+            np.bincount(np.unique(np.stack([train.user, train.item]), axis=1)[1], minlength=train.n_items),
+        )
+        return {}
+
+    made = {"data": artifact.make("data", 1, {}, {}, out, data)}
+    made["train"] = made["data"].part("train")
+    made["codes"] = artifact.make("codes", 1, {}, {"train": made["train"]}, out, codes)
+    made["graph"] = artifact.make("graph", 1, {}, {"train": made["train"], "codes": made["codes"]}, out, graph)
+    return made
+
+
+def curriculum_inputs(inputs: dict[str, Artifact]) -> dict[str, Artifact]:
+    return {name: inputs[name] for name in ("train", "codes", "graph")}

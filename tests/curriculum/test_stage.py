@@ -1,0 +1,294 @@
+"""The built curriculum: nothing held out is in it, shares and floors are what they say, equal inputs give equal bytes."""
+
+import hashlib
+import itertools
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from transformers import AutoTokenizer
+
+from curriculum.support import CONFIG, LENGTH, Built
+from fixtures import HOSTILE, scramble_targets
+from preceptor.core.artifact import Artifact
+from preceptor.core.errors import PreceptorError
+from preceptor.curriculum import bpe
+from preceptor.curriculum import stream as stream_module
+from preceptor.curriculum.config import Mixture, Templates
+from preceptor.curriculum.curriculum import Curriculum
+from preceptor.curriculum.stream import Stream
+from preceptor.graph.probability import log_probability
+from preceptor.graph.tables import load_tables
+
+SETS = {
+    *("general", "item-text", "cf-both-seen", "cf-one-unseen", "cf-both-unseen", "cf-permuted"),
+    *("uih-in-graph", "uih-full", "uih-ood"),
+}
+
+
+def items_of(tokens: np.ndarray, stream: Stream, codes: np.ndarray) -> list[int]:
+    """The items written in a run of tokens (whole ones)."""
+    number = {tuple(c): i for i, c in enumerate(codes.tolist())}
+    start = stream.first_code - 2
+    found = []
+    for at in np.flatnonzero(tokens == start):
+        row = tokens[at + 1 : at + 1 + stream.n_codes] - stream.first_code
+        if len(row) == stream.n_codes:
+            found.append(number[tuple(row.tolist())])
+    return found
+
+
+def source_documents(artifact: Artifact, name: str) -> list[np.ndarray]:
+    tokens, offsets = (artifact.array(f"sources/{name}_{part}") for part in ("tokens", "offsets"))
+    return [np.asarray(tokens[a:b], np.int64) for a, b in itertools.pairwise(offsets)]
+
+
+def test_every_set_and_source_is_there(built: Built) -> None:
+    cur = Curriculum(built.artifact.path)
+    assert set(cur.eval_sets) == SETS
+    assert cur.stream.sources == ("general", "item-text", "cf", "uih")
+    assert built.artifact.counts["left_out"] == {}
+
+
+def test_no_training_document_holds_a_held_out_item(built: Built) -> None:
+    stream = Stream.open(built.artifact.path)
+    seen: set[int] = set()
+    for b in range(1500):
+        seen.update(items_of(stream.block(b), stream, built.codes))
+    assert seen
+    assert not built.held_out[list(seen)].any()
+    assert len(seen) == (~built.held_out).sum(), "1,500 blocks meet every seen item"
+
+
+def test_no_training_document_holds_a_held_out_pair(built: Built) -> None:
+    stream = Stream.open(built.artifact.path)
+    pairs, split = built.inputs["graph"].array("pairs"), built.inputs["graph"].array("pair_split")
+    held_out = {tuple(p) for p in pairs[split != 0].tolist()}
+    written = {tuple(sorted(items_of(d, stream, built.codes))) for d in source_documents(built.artifact, "cf")}
+    assert written == {tuple(p) for p in pairs[split == 0].tolist()}
+    neighbours = set()
+    for b in range(400):
+        if stream.sources[stream.source(b)] == "uih":
+            for document in np.split(block := stream.block(b), np.flatnonzero(block == stream.eos) + 1):
+                items = items_of(document, stream, built.codes)
+                neighbours |= {tuple(sorted(p)) for p in itertools.pairwise(items)}
+    assert neighbours
+    assert not neighbours & held_out
+
+
+def test_evaluation_sets_hold_what_they_say(built: Built) -> None:
+    cur = Curriculum(built.artifact.path)
+    pairs, split = built.inputs["graph"].array("pairs"), built.inputs["graph"].array("pair_split")
+
+    def items(name: str) -> list[list[int]]:
+        made = cur.eval_sets[name]
+        return [items_of(made.document(d), cur.stream, built.codes) for d in range(len(made))]
+
+    for name, kind in (("cf-both-seen", 1), ("cf-one-unseen", 2), ("cf-both-unseen", 3)):
+        allowed = {tuple(p) for p in pairs[split == kind].tolist()}
+        assert {tuple(sorted(p)) for p in items(name)} <= allowed
+        assert all(len(p) == 2 for p in items(name))
+    assert all(built.held_out[i] for [i] in items("item-text"))
+    assert not built.held_out[[i for row in items("uih-in-graph") for i in row]].any()
+    assert built.held_out[[i for row in items("uih-ood") for i in row]].all()
+    assert built.held_out[[i for row in items("uih-full") for i in row]].any()
+    matched, control = items("cf-both-seen"), items("cf-permuted")
+    assert [a for a, _ in matched] == [a for a, _ in control]
+    assert [b for _, b in matched] != [b for _, b in control]
+
+
+def test_general_sets_come_from_different_packages(built: Built) -> None:
+    cur = Curriculum(built.artifact.path)
+    trained = {d.tobytes() for d in source_documents(built.artifact, "general")}
+    general = cur.eval_sets["general"]
+    assert not trained & {general.document(d).astype(np.int64).tobytes() for d in range(len(general))}
+    text = cur.tokenizer.decode(general.document(0)[:-1].tolist(), skip_special_tokens=False)
+    assert general.units[0] == len(text.encode())
+
+
+def test_the_floor_is_the_samplers_own(built: Built) -> None:
+    cur = Curriculum(built.artifact.path)
+    made = cur.eval_sets["uih-in-graph"]
+    rows = [items_of(made.document(d), cur.stream, built.codes) for d in range(len(made))]
+    assert [len(r) for r in rows] == made.units.tolist() == [LENGTH] * CONFIG.eval_documents
+    tables = load_tables(built.inputs["graph"].path / "seen")
+    nats = -log_probability(tables, np.array(rows, np.int32), np.full(len(rows), LENGTH))
+    assert np.array_equal(nats, made.doc_reference)
+    assert cur.floor == pytest.approx(nats.sum() / (LENGTH * len(rows)), rel=1e-12)
+    assert made.meta["references"] == {"floor": cur.floor}
+    assert set(cur.eval_sets["uih-full"].meta["references"]) == {"entropy"}
+
+
+def test_histories_score_all_but_the_prefix(built: Built) -> None:
+    cur = Curriculum(built.artifact.path)
+    made = cur.eval_sets["uih-in-graph"]
+    prefix = cur.tokenizer("A user interacted with the following sequence of items: ", add_special_tokens=False)["input_ids"]
+    span = made.span[made.offsets[0] : made.offsets[1]]
+    assert made.document(0)[: len(prefix)].tolist() == prefix
+    assert span.tolist() == [0] * len(prefix) + [1] * (len(span) - len(prefix))
+
+
+def test_shared_codes_have_no_floor(build: Callable[..., Artifact], built: Built, monkeypatch: pytest.MonkeyPatch) -> None:
+    original = Artifact.array
+
+    def shared(self: Artifact, name: str, mmap: bool = True) -> np.ndarray:
+        found = original(self, name, mmap)
+        return np.concatenate([found[:1], found[:-1]]) if name == "codes" else found
+
+    monkeypatch.setattr(Artifact, "array", shared)
+    cur = Curriculum(build().path)
+    assert cur.floor is None
+    assert "floor" not in cur.eval_sets["uih-in-graph"].meta["references"]
+
+
+def test_tokenizer_opens_in_transformers_and_agrees(built: Built) -> None:
+    tokenizer = AutoTokenizer.from_pretrained(built.artifact.path / "tokenizer")
+    stream = Stream.open(built.artifact.path)
+    assert len(tokenizer) == stream.vocab_size
+    assert tokenizer.eos_token_id == stream.eos
+    assert tokenizer.convert_tokens_to_ids("REC0003") == stream.first_code + 3
+    for b in range(30):
+        tokens = stream.block(b)
+        whole = tokens[: np.flatnonzero(tokens == stream.eos)[-1] + 1].tolist() if stream.eos in tokens else []
+        assert tokenizer(tokenizer.decode(whole), add_special_tokens=False)["input_ids"] == whole
+
+
+def test_blocks_match_in_another_process(built: Built) -> None:
+    stream = Stream.open(built.artifact.path)
+    code = (
+        "import sys, hashlib; from preceptor.curriculum.stream import Stream; s = Stream.open(sys.argv[1]);"
+        "print(hashlib.sha256(b''.join(s.block(b).tobytes() for b in reversed(range(64)))).hexdigest())"
+    )
+    here = hashlib.sha256(b"".join(stream.block(b).tobytes() for b in reversed(range(64)))).hexdigest()
+    root = str(built.artifact.path)
+    src = str(Path(stream_module.__file__).parents[2])
+    found = subprocess.run([sys.executable, "-c", code, root], capture_output=True, text=True, check=True, cwd=src)
+    assert found.stdout.strip() == here
+
+
+def test_history_documents_are_not_repeated(built: Built) -> None:
+    stream = Stream.open(built.artifact.path)
+    walks = []
+    for b in range(600):
+        if stream.sources[stream.source(b)] == "uih":
+            block = stream.block(b)
+            walks += [d.tobytes() for d in np.split(block, np.flatnonzero(block == stream.eos) + 1)[:-1]]
+    # Equal walks of different numbers occur with their probability; about exp(−4·1.9 nats) here, so under 2 % repeat.
+    assert len(set(walks)) > 0.9 * len(walks)
+
+
+def test_shares_are_kept_by_the_token(built: Built) -> None:
+    stream = Stream.open(built.artifact.path)
+    drawn = stream.tokens_by_source(0, 1000)
+    assert drawn == {"general": 38_400, "item-text": 19_200, "cf": 19_200, "uih": 51_200}
+    epochs = stream.epochs(1000)
+    assert set(epochs) == {"general", "item-text", "cf"}
+    assert epochs["cf"] == 19_200 / len(built.artifact.array("sources/cf_tokens"))
+
+
+def test_validation_and_test_leave_no_trace(build: Callable[..., Artifact], built: Built) -> None:
+    scrambled = build(split=scramble_targets(built.split, 1))
+    assert scrambled.manifest == built.artifact.manifest
+
+
+def test_equal_inputs_equal_bytes_another_seed_others(build: Callable[..., Artifact], built: Built) -> None:
+    assert build().manifest["files"] == built.artifact.manifest["files"]
+    other = build(replace(CONFIG, seed=1))
+    assert other.manifest["files"]["eval/uih-full/tokens.npy"] != built.artifact.manifest["files"]["eval/uih-full/tokens.npy"]
+
+
+def test_staged_order_keeps_histories_for_the_second_stage(build: Callable[..., Artifact]) -> None:
+    stream = Stream.open(build(replace(CONFIG, order="staged", staged_tokens=100 * 128)).path)
+    first, second = stream.tokens_by_source(0, 100), stream.tokens_by_source(100, 1000)
+    assert first["uih"] == 0
+    assert second["item-text"] == second["cf"] == 0
+    assert first["general"] == pytest.approx(0.3 * 12_800, abs=3 * 128)
+    assert second["general"] == pytest.approx(0.3 * 128_000, abs=3 * 128)
+
+
+def test_a_curriculum_without_general_text(build: Callable[..., Artifact]) -> None:
+    made = build(replace(CONFIG, mixture=Mixture(0.0, 1.0, 0.0, 1.0)))
+    stream = Stream.open(made.path)
+    assert stream.sources == ("item-text", "uih")
+    assert made.counts["general"] is None
+
+
+def test_both_directions_of_item_text(build: Callable[..., Artifact], built: Built) -> None:
+    made = build(replace(CONFIG, item_text_directions=("codes-to-text", "text-to-codes")))
+    n = len(source_documents(built.artifact, "item-text"))
+    assert len(source_documents(made, "item-text")) == 2 * n
+    tokenizer = AutoTokenizer.from_pretrained(made.path / "tokenizer")
+    texts = [tokenizer.decode(d.tolist()) for d in source_documents(made, "item-text")]
+    assert texts[0].startswith("This item <RECTOKEN>")
+    assert texts[n].endswith("</RECTOKEN>.<|endoftext|>")
+
+
+def test_a_hostile_title_stays_text(build: Callable[..., Artifact], built: Built) -> None:
+    train = built.split.train
+    titles = train.items["title"].to_list()
+    titles[0] = HOSTILE
+    items = train.items.with_columns(title=np.array(titles, object))
+    made = build(split=replace(built.split, train=replace(train, items=items)))
+    stream, tokenizer = Stream.open(made.path), AutoTokenizer.from_pretrained(made.path / "tokenizer")
+    document = source_documents(made, "item-text")[0]
+    assert (document == stream.eos).sum() == 1
+    assert items_of(document, stream, built.codes) == [0]
+    assert HOSTILE in tokenizer.decode(document.tolist())
+    assert all("REC0001⟨" not in t.split("Odd")[1] for t in Curriculum(made.path).preview("item-text") if "Odd" in t)
+
+
+def test_previews_make_codes_readable(built: Built) -> None:
+    cur = Curriculum(built.artifact.path)
+    for kind in ("general", "item-text", "cf", "uih"):
+        assert len(cur.preview(kind)) == 3
+    assert all("⟨word" in t and t.startswith("This item <RECTOKEN>REC") for t in cur.preview("item-text"))
+    assert cur.preview("uih")[0].count("</RECTOKEN>, <RECTOKEN>") == LENGTH - 1
+    with pytest.raises(PreceptorError, match="one of cf, general"):
+        cur.preview("poems")
+
+
+def test_bias_report_tells_log_and_walks_apart(built: Built) -> None:
+    report = json.loads((built.artifact.path / "bias.json").read_text())
+    assert report["log"]["steps"] == len(built.split.train.item)
+    assert report["walks"]["gini"] < report["log"]["gini"]
+    assert 0.7 < report["walks"]["coverage"] <= 0.8, "the seen items"
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ({"block_tokens": 200}, "block_tokens"),
+        ({"order": "staged"}, "staged_tokens"),
+        ({"mixture": Mixture(0, 0, 0, 0)}, "mixture"),
+        ({"mixture": Mixture(-1, 1, 1, 1)}, "mixture"),
+        ({"context": 32, "block_tokens": 32}, "context"),
+        ({"bpe_vocab": 100}, "bpe_vocab"),
+        ({"tokenizer": "/no/such/folder"}, "curriculum.tokenizer"),
+        ({"templates": Templates(uih="{items} {title}")}, "templates.uih"),
+        ({"templates": Templates(cf="{item_a} {item_b} {titel}")}, "templates.cf"),
+    ],
+)
+def test_bad_settings_are_named(build: Callable[..., Artifact], change: dict, expected: str) -> None:
+    with pytest.raises(PreceptorError) as error:
+        build(replace(CONFIG, **change))
+    assert expected in str(error.value)
+
+
+def test_a_given_tokenizer_is_used(build: Callable[..., Artifact], built: Built) -> None:
+    plain = build(replace(CONFIG, mixture=Mixture(1, 0, 0, 0)))
+    folder = plain.path.parent / "base"
+    bpe.save(_with_end(bpe.train(["some text of a base model"] * 9, 300)), "<eos>", 512, folder)
+    made = build(replace(CONFIG, tokenizer=str(folder)))
+    tokenizer = AutoTokenizer.from_pretrained(made.path / "tokenizer")
+    assert tokenizer.eos_token == "<eos>"
+    assert Stream.open(made.path).eos == tokenizer.convert_tokens_to_ids("<eos>")
+
+
+def _with_end(tokenizer):  # type: ignore[no-untyped-def]
+    tokenizer.add_special_tokens(["<eos>"])
+    return tokenizer
