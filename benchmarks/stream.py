@@ -1,0 +1,144 @@
+"""Walks to packed token ids: Preceptor against tiktoken and Hugging Face tokenizers on the same histories.
+
+    python benchmarks/stream.py            # from the repository's root, in an environment that has preceptor
+
+All three turn the same 2,000 synthetic histories into token ids with the same vocabulary, alternately in one process on one
+thread; the ids are compared first. Ours draws the walks as well; the peers are handed finished text, so their figures leave
+out drawing and formatting. A second figure is the rate of `Stream.block`'s kernel for blocks of 256 and of 4,096 tokens.
+tiktoken is installed into a temporary folder if it isn't there.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+os.environ["TOKENIZERS_PARALLELISM"] = "false"
+sys.path.insert(0, str(Path(__file__).parent.parent / "src"))
+
+import numpy as np
+from tokenizers import Tokenizer
+
+from preceptor.codes.vocabulary import EOS, item_surface
+from preceptor.core.rng import purpose_key
+from preceptor.curriculum import bpe, uih
+from preceptor.curriculum.config import Templates
+from preceptor.curriculum.documents import Writer
+from preceptor.curriculum.histories import WALKS_A_BLOCK, HistorySource
+from preceptor.graph.graph import from_edges
+from preceptor.graph.tables import WalkTables, walk_tables
+from preceptor.graph.walks import walk
+
+ITEMS, NEIGHBOURS, LENGTH, LATENTS, CODES = 50_000, 50, 8, 512, 4
+HISTORIES, ROUNDS = 2_000, 15
+
+
+def main() -> None:
+    """Print ids compared, tokens a second, and paired ratios with 95 % intervals."""
+    tables, writer = make_graph(), make_writer()
+    templates = Templates()
+    parts = uih.parts(writer, templates, LENGTH)
+    walks = histories(tables, HISTORIES)
+    before = templates.uih.replace("{items}", "")
+    surfaces = [item_surface(row) for row in writer.codes]
+    texts = [before + templates.uih_separator.join(surfaces[i] for i in row) + EOS for row in walks.tolist()]
+    tokens = sum(len(d) for d in (uih.documents(parts, [row]).tokens[0] for row in walks))
+    source = HistorySource(0, tables, parts, tokens)
+    peer = tiktoken_of(writer.tokenizer)
+
+    def ours() -> np.ndarray:
+        return source.block(0)
+
+    def tik() -> np.ndarray:
+        return np.concatenate([peer.encode(t, allowed_special="all") for t in texts])
+
+    def hf() -> np.ndarray:
+        return np.concatenate([e.ids for e in writer.tokenizer.encode_batch(texts, add_special_tokens=False)])
+
+    assert np.array_equal(ours(), tik()), "tiktoken's ids differ"
+    assert np.array_equal(ours(), hf()), "the ids of tokenizers differ"
+    print(f"{HISTORIES} histories of {LENGTH} items, {tokens} tokens: the three give the same ids")
+    seconds: dict[str, list[float]] = {"ours": [], "tiktoken": [], "tokenizers": []}
+    for _ in range(ROUNDS):
+        for name, run in (("ours", ours), ("tiktoken", tik), ("tokenizers", hf)):
+            seconds[name].append(timed(run))
+    for name, spent in seconds.items():
+        print(f"  {name:12s} {tokens / np.median(spent) / 1e6:9.2f} M tokens/s")
+    for name, floor in (("tiktoken", 100), ("tokenizers", 200)):
+        low, middle, high = ratio(seconds[name], seconds["ours"])
+        print(f"  ours / {name}: {middle:.0f}× [{low:.0f}, {high:.0f}]; owed {floor}×: {'met' if low > floor else 'MISSED'}")
+    for size in (256, 4096):
+        blocks = HistorySource(0, tables, parts, size)
+        n = 8_000_000 // size
+        spent = [timed(lambda b=blocks, first=r * n, n=n: [b.block(first + j) for j in range(n)]) for r in range(5)]  # type: ignore[misc]
+        print(f"  blocks of {size}: {n * size / np.median(spent) / 1e6:.1f} M tokens/s; owed 10")
+
+
+def make_graph() -> WalkTables:
+    """A random weighted graph of 50,000 items with 50 neighbours each."""
+    rng = np.random.default_rng(0)
+    source = np.repeat(np.arange(ITEMS), NEIGHBOURS)
+    target = (source + rng.integers(1, ITEMS, len(source))) % ITEMS
+    return walk_tables(from_edges(ITEMS, source, target, rng.random(len(source)) + 0.1), np.ones(ITEMS), LENGTH)
+
+
+def make_writer() -> Writer:
+    """A BPE of 512 tokens with 512 codes, and four random codes an item."""
+    tokenizer = bpe.train([Templates().uih] * 50, 512)
+    ids, eos = bpe.finish(tokenizer, LATENTS)
+    return Writer(tokenizer, ids, np.random.default_rng(1).integers(0, LATENTS, (ITEMS, CODES)), eos, 256)
+
+
+def histories(tables: WalkTables, count: int) -> np.ndarray:
+    """The walks of block 0, int32 [count, LENGTH]."""
+    key, rows = purpose_key(0, "stream/uih"), np.empty((count, LENGTH), np.int32)
+    assert count < WALKS_A_BLOCK
+    for k in range(count):
+        walk(tables, key, np.uint64(k), rows[k])
+    return rows
+
+
+def tiktoken_of(tokenizer: Tokenizer) -> Any:
+    """The same vocabulary in tiktoken: ranks are the ids of our byte-level BPE."""
+    try:
+        tiktoken = importlib.import_module("tiktoken")
+    except ImportError:
+        folder = tempfile.mkdtemp()
+        subprocess.run([sys.executable, "-m", "pip", "install", "-q", "--target", folder, "tiktoken"], check=True)
+        sys.path.append(folder)
+        tiktoken = importlib.import_module("tiktoken")
+    added = {t.content: i for i, t in tokenizer.get_added_tokens_decoder().items()}
+    byte_of = dict(zip(_byte_letters(), range(256), strict=True))
+    ranks = {bytes(byte_of[c] for c in t): i for t, i in tokenizer.get_vocab(with_added_tokens=False).items()}
+    return tiktoken.Encoding("ladder", pat_str=bpe._WORDS, mergeable_ranks=ranks, special_tokens=added)
+
+
+def _byte_letters() -> list[str]:
+    """The letters that byte-level BPE writes bytes with (GPT-2's table): printable ones stand for themselves."""
+    printable = [*range(33, 127), *range(161, 173), *range(174, 256)]
+    rest = iter(range(256, 512))
+    return [chr(b) if b in printable else chr(next(rest)) for b in range(256)]
+
+
+def timed(run: Callable[[], Any]) -> float:
+    start = time.process_time()
+    run()
+    return time.process_time() - start
+
+
+def ratio(slower: list[float], faster: list[float]) -> tuple[float, float, float]:
+    """Geometric mean of paired ratios with a 95 % interval (t of 14 degrees of freedom)."""
+    logs = np.log(np.array(slower) / np.array(faster))
+    half = 2.145 * logs.std(ddof=1) / np.sqrt(len(logs))
+    return float(np.exp(logs.mean() - half)), float(np.exp(logs.mean())), float(np.exp(logs.mean() + half))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,137 @@
+"""Exports hold what the curriculum says, resume, name damaged shards, and keep what few users did to themselves."""
+
+import json
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from curriculum.support import LENGTH, Built
+from fixtures import HOSTILE
+from preceptor.core.errors import PreceptorError
+from preceptor.curriculum import export
+from preceptor.curriculum.export import Study
+from preceptor.curriculum.stream import EvalSet, Stream
+
+
+@pytest.fixture(scope="module")
+def study(built: Built) -> Study:
+    return Study.open(built.artifact.path.parent, min_users=1)
+
+
+def test_text_is_what_the_documents_say(study: Study, built: Built, tmp_path: Path) -> None:
+    export.text(study, tmp_path, ("item-text", "cf", "uih", "general"), histories=70, shard_documents=40)
+    table = pl.read_parquet(tmp_path / "*.parquet")
+    sources = {s["name"]: s.get("documents", 70) for s in study.curriculum.json("stream")["sources"]}
+    assert dict(table.group_by("kind").len().iter_rows()) == sources
+    first = table.filter(kind="item-text", number=0).row(0, named=True)
+    item = study.item_ids.index(first["items"][0])
+    assert built.split.train.items["title"][item] in first["text"]
+    assert first["curriculum"] == study.curriculum.digest
+    walks = table.filter(kind="uih")
+    assert walks["items"].list.len().to_list() == [LENGTH] * 70
+    assert (walks["nats"] > 0).all()
+    assert table.filter(pl.col("kind") != "uih")["nats"].null_count() == table.height - 70
+
+
+def test_text_encodes_to_the_tokens(study: Study, tmp_path: Path) -> None:
+    from tokenizers import Tokenizer
+
+    export.text(study, tmp_path, ("cf",))
+    tokenizer = Tokenizer.from_file(str(study.curriculum.file("tokenizer/tokenizer.json")))
+    tokens, offsets = (study.curriculum.array(f"sources/cf_{part}") for part in ("tokens", "offsets"))
+    for row in pl.read_parquet(tmp_path / "*.parquet").head(20).iter_rows(named=True):
+        d = row["number"]
+        assert tokenizer.encode(row["text"]).ids == tokens[offsets[d] : offsets[d + 1] - 1].tolist()
+
+
+def test_forged_tokens_stay_at_home(build, built: Built, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    train = built.split.train
+    titles = [HOSTILE, *train.items["title"].to_list()[1:]]
+    items = train.items.with_columns(pl.Series("title", titles))
+    made = build(split=replace(built.split, train=replace(train, items=items)))
+    export.text(Study.open(made.path.parent, min_users=1), tmp_path, ("item-text",))
+    exported = pl.read_parquet(tmp_path / "*.parquet")
+    assert "i0" not in exported["items"].list.first().to_list()
+    assert exported.height == (~built.held_out).sum() - 1
+
+
+def test_packed_tokens_equal_the_stream(study: Study, built: Built, tmp_path: Path) -> None:
+    export.tokens(study, tmp_path, blocks=50, first_block=7, shard_blocks=20)
+    original, packed = Stream.open(built.artifact.path), Stream.open(tmp_path)
+    assert all(np.array_equal(packed.block(b), original.block(b)) for b in range(7, 57))
+    assert packed.tokens_by_source(7, 50) == json.loads((tmp_path / "index.json").read_text())["tokens"]
+    plain = np.memmap(tmp_path / "blocks-00000.bin", np.uint16, "r")
+    assert np.array_equal(plain[:128], original.block(7))
+    assert set(EvalSet.load_all(tmp_path / "eval")) == set(EvalSet.load_all(built.artifact.path / "eval"))
+    with pytest.raises(PreceptorError, match="not exported"):
+        packed.block(57)
+
+
+def test_an_interrupted_export_goes_on(study: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = export.tokens(study, tmp_path / "whole", blocks=50, shard_blocks=10)
+    replaced = []
+
+    def stop_at_third(source: Path, target: Path, real=os.replace) -> None:  # type: ignore[no-untyped-def]
+        if str(target).endswith(".bin"):
+            replaced.append(target)
+            if len(replaced) == 3:
+                raise KeyboardInterrupt
+        real(source, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "replace", stop_at_third)
+        with pytest.raises(KeyboardInterrupt):
+            export.tokens(study, tmp_path / "cut", blocks=50, shard_blocks=10)
+    with open(tmp_path / "cut" / ".partial.jsonl", "a") as f:
+        f.write('{"file": "blo')
+    before = (tmp_path / "cut" / "blocks-00000.bin").stat().st_mtime_ns
+    assert export.tokens(study, tmp_path / "cut", blocks=50, shard_blocks=10) == whole
+    assert (tmp_path / "cut" / "blocks-00000.bin").stat().st_mtime_ns == before
+    export.verify(tmp_path / "cut")
+
+
+def test_a_damaged_shard_is_named_and_made_anew(study: Study, tmp_path: Path) -> None:
+    export.tokens(study, tmp_path, blocks=30, shard_blocks=10)
+    shard = tmp_path / "blocks-00001.bin"
+    content = bytearray(shard.read_bytes())
+    content[5] ^= 1
+    shard.write_bytes(content)
+    with pytest.raises(PreceptorError, match="blocks-00001"):
+        export.verify(tmp_path)
+    shard.write_bytes(content[:-2])
+    with pytest.raises(PreceptorError, match="blocks-00001"):
+        Stream.open(tmp_path)
+    shard.unlink()
+    export.tokens(study, tmp_path, blocks=30, shard_blocks=10)
+    export.verify(tmp_path)
+
+
+def test_another_export_is_not_overwritten(study: Study, tmp_path: Path) -> None:
+    export.sasrec(study, tmp_path, histories=5)
+    with pytest.raises(PreceptorError, match="Another export"):
+        export.sasrec(study, tmp_path, histories=6)
+
+
+def test_recbole_and_sasrec_files_hold_the_same_histories(study: Study, tmp_path: Path) -> None:
+    export.recbole(study, tmp_path / "r", histories=20)
+    export.sasrec(study, tmp_path / "s", histories=20)
+    inter = pl.read_csv(tmp_path / "r" / "histories.inter", separator="\t")
+    assert inter.columns == ["user_id:token", "item_id:token", "timestamp:float"]
+    assert inter.height == 20 * LENGTH
+    lines = [line.split() for line in (tmp_path / "s" / "histories.txt").read_text().splitlines()]
+    assert [study.item_ids[int(i) - 1] for _, i in lines] == inter["item_id:token"].to_list()
+    assert [f"w{int(u) - 1}" for u, _ in lines] == inter["user_id:token"].to_list()
+
+
+def test_edges_of_few_users_are_asked_about(built: Built) -> None:
+    with pytest.raises(PreceptorError, match="--min-users"):
+        Study.open(built.artifact.path.parent)
+
+
+def test_an_unfinished_export_is_not_verified(tmp_path: Path) -> None:
+    with pytest.raises(PreceptorError, match="No finished export"):
+        export.verify(tmp_path)
