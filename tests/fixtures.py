@@ -48,7 +48,7 @@ def tiny_log(n_users: int = 60, n_items: int = 40, seed: int = 0, mean_length: i
     users, items, times = [], [], []
     for u in range(n_users):
         length = 3 + int(rng.poisson(mean_length - 3))
-        at = START + int(rng.integers(0, 300 * DAY))
+        at = START + int(rng.integers(0, 500 * DAY))
         here = int(rng.choice(n_items, p=popularity))
         for _ in range(length):
             users.append(u)

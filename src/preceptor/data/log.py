@@ -124,12 +124,14 @@ class Targets:
 
 @dataclass(frozen=True)
 class Split:
-    """A log cut in three. kind: 'temporal' (one cut in time for all users) or 'leave-last-out'."""
+    """A log cut in three. kind: 'temporal' (one cut in time for all users) or 'leave-last-out'. cuts: under the temporal
+    split the first instants of validation and of test."""
 
     kind: str
     train: TrainSplit
     validation: Targets
     test: Targets
+    cuts: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True)

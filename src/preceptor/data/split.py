@@ -7,6 +7,8 @@ shape the training part, which flatters every model.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from preceptor.core.errors import PreceptorError
@@ -70,6 +72,7 @@ def temporal(log: Log, config: SplitConfig | None = None) -> Split:
         _train(log, in_train, config),
         _targets(log, before_test & ~in_train, before_test),
         _targets(log, ~before_test, np.ones(len(log), bool)),
+        (validation, test),
     )
 
 
@@ -87,6 +90,35 @@ def leave_last_out(log: Log, config: SplitConfig | None = None) -> Split:
         _targets(log, is_validation, ~is_test),
         _targets(log, is_test, np.ones(len(log), bool)),
     )
+
+
+def summary(log: Log, cut: Split) -> dict[str, Any]:
+    """Counts of each part: interactions, users, targets (those with a history) and their users, and the time range."""
+
+    def times(time: np.ndarray) -> list[int] | None:
+        return [int(time.min()), int(time.max())] if log.timed and len(time) else None
+
+    trained = cut.train
+    parts: dict[str, Any] = {
+        "train": {
+            "interactions": len(trained.user),
+            "users": int(np.count_nonzero(np.bincount(trained.user, minlength=1))),
+            "items": int(np.count_nonzero(trained.popularity)),
+            "time": times(trained.time),
+        }
+    }
+    for name, targets in (("validation", cut.validation), ("test", cut.test)):
+        part = {"targets": len(targets), "target_users": targets.n_users}
+        if cut.cuts is None:
+            part |= {"interactions": len(targets), "users": targets.n_users, "time": None}
+        else:
+            mask = log.time >= cut.cuts[0 if name == "validation" else 1]
+            if name == "validation":
+                mask &= log.time < cut.cuts[1]
+            users = len(np.unique(log.user[mask]))
+            part |= {"interactions": int(mask.sum()), "users": users, "time": times(log.time[mask])}
+        parts[name] = part
+    return {"kind": cut.kind, "cuts": cut.cuts, "parts": parts}
 
 
 def _train(log: Log, mask: np.ndarray, config: SplitConfig) -> TrainSplit:

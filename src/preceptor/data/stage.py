@@ -1,0 +1,79 @@
+"""The stage `data`: a log read, checked and cut; what every later stage starts from.
+
+Files: train/ (TrainSplit), validation/ and test/ (Targets), users.parquet (user_id by index), quarantine.csv, funnel.json,
+summary.json; with few test users under the temporal split, leave_last_out/ holds the same three parts under that split.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from preceptor.core.artifact import Artifact, canonical, file_digest, make, write_atomic
+from preceptor.core.progress import say
+from preceptor.data import layouts, sources, split
+from preceptor.data.config import DataConfig
+from preceptor.data.log import Split
+from preceptor.data.read import read
+
+VERSION = 1
+LEAKAGE = (
+    "Leave-last-out: other users' later interactions are in the training part, which flatters every model (Ji et al. 2023, "
+    "arXiv 2010.11060). Read it beside the temporal split, not in its place."
+)
+
+
+def run(config: DataConfig, inputs: Mapping[str, Artifact], out: Path) -> Artifact:
+    """Make OUT/data. It has no inputs: the digests of the log's files enter its key."""
+
+    def build(folder: Path) -> Mapping[str, Any]:
+        log = read(config.source, config)
+        cut = log.split(config.split)
+        few = cut.kind == "temporal" and cut.test.n_users < config.split.few_users
+        log.user_ids.to_frame().write_parquet(folder / "users.parquet")
+        log.quarantine.write_csv(folder / "quarantine.csv")
+        write_atomic(folder / "funnel.json", canonical(log.funnel))
+        _save(cut, folder)
+        summary: dict[str, Any] = {
+            "n_users": len(log.user_ids),
+            "n_items": log.items.height,
+            "n_interactions": len(log),
+            "quarantined": log.quarantine.height,
+            "timed": log.timed,
+            "few_users": few,
+            "notes": log.notes,
+            **split.summary(log, cut),
+        }
+        if few:
+            beside = split.leave_last_out(log, config.split)
+            _save(beside, folder / "leave_last_out")
+            summary["leave_last_out"] = {"warning": LEAKAGE, **split.summary(log, beside)}
+        elif cut.kind == "leave-last-out":
+            summary["warning"] = LEAKAGE
+        write_atomic(folder / "summary.json", canonical(summary))
+        test = summary["parts"]["test"]
+        say(f"  {cut.kind} split: {test['targets']:,} test targets of {test['target_users']:,} users")
+        if few:
+            say(f"  fewer than {config.split.few_users} test users: leave-last-out is kept beside it")
+        counts = {"users": summary["n_users"], "items": summary["n_items"], "interactions": summary["n_interactions"]}
+        return {**counts, "quarantined": summary["quarantined"], "kind": cut.kind, "few_users": few}
+
+    return make("data", VERSION, key_config(config), inputs, out, build)
+
+
+def key_config(config: DataConfig) -> dict[str, Any]:
+    """What decides whether the stage is up to date: the config, with the digests of the log's files in place of its path."""
+    key = {f.name: getattr(config, f.name) for f in dataclasses.fields(config) if f.name != "source"}
+    if sources.is_built_in(config.source):
+        return {**key, "source": config.source, "files": sources.DIGESTS[config.source]}
+    folder = sources.locate(config.source)
+    files = layouts.find(folder, config).files
+    return {**key, "files": {p.relative_to(folder).as_posix(): file_digest(p) for p in files}}
+
+
+def _save(cut: Split, folder: Path) -> None:
+    cut.train.save(folder / "train")
+    cut.validation.save(folder / "validation")
+    cut.test.save(folder / "test")
