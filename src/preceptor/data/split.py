@@ -108,7 +108,7 @@ def summary(log: Log, cut: Split) -> dict[str, Any]:
         }
     }
     for name, targets in (("validation", cut.validation), ("test", cut.test)):
-        part = {"targets": len(targets), "target_users": targets.n_users}
+        part: dict[str, Any] = {"targets": len(targets), "target_users": targets.n_users}
         if cut.cuts is None:
             part |= {"interactions": len(targets), "users": targets.n_users, "time": None}
         else:
