@@ -3,6 +3,7 @@
 from functools import cache
 
 import numpy as np
+import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -163,6 +164,26 @@ def test_the_longest_field_still_fits_the_context() -> None:
     assert made.tokens.flat[made.tokens.offsets[1:] - 1].tolist() == [writer().eos] * 2
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_huge_hostile_title_is_one_short_document(kind: str) -> None:
+    title = (HOSTILE + "\u202e\x00" + EOS) * 1000
+    assert len(title) > 100_000
+    items = tiny_split().train.items[:1].with_columns(pl.lit(title).alias("title"), pl.lit(None).alias("brand"))
+    fields = documents.item_fields(items, CurriculumConfig())
+    w = writer(kind)
+    made, _ = documents.item_documents(w, documents.item_template(Templates(), "codes-to-text"), fields, np.arange(1))
+    added = np.isin(made.tokens[0], list(w.tokenizer.get_added_tokens_decoder()))
+    assert made.tokens[0][added].tolist() == [*w.item_tokens[0].tolist(), w.eos]
+    assert made.tokens.lengths[0] <= CONTEXT
+
+
+def test_descriptions_are_used_where_a_template_asks() -> None:
+    items = tiny_split().train.items[:1].with_columns(pl.lit("<p>Fine&nbsp;steel</p>").alias("description"))
+    fields = documents.item_fields(items, CurriculumConfig(description_characters=10))
+    template = documents.item_template(Templates(item_text="{item}: {title}[ ({description})]"), "codes-to-text")
+    assert template.render(fields[0]) == ("", f": {fields[0]['title']} (Fine steel)")
+
+
 def test_a_template_longer_than_the_context_is_refused() -> None:
     template = documents.item_template(Templates(item_text="{item} " + "long " * 200 + "{title}"), "codes-to-text")
     with pytest.raises(PreceptorError, match="fit the context"):
@@ -183,8 +204,9 @@ def test_fields_come_from_the_catalogue() -> None:
 @given(st.lists(st.text(st.characters(codec="utf-8"), max_size=300), max_size=5), st.integers(16, 60))
 def test_pieces_hold_all_the_text_and_fit(texts: list[str], limit: int) -> None:
     w = writer()
-    found = documents.pieces(w, texts, limit)
-    assert all(len(w.encode([p])[0]) < limit for p in found)
+    found, made = documents.pieces(w, texts, limit)
+    assert [made.tokens[d].tolist() for d in range(len(made))] == [[*w.encode([p])[0], w.eos] for p in found]
+    assert all(made.tokens.lengths <= limit)
 
     def letters(parts: list[str]) -> str:
         return "".join("".join(parts).split())

@@ -5,6 +5,7 @@ import json
 import sys
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -87,6 +88,28 @@ def test_a_data_set_without_its_package_says_what_to_install(monkeypatch: pytest
     monkeypatch.setitem(sys.modules, "datasets", None)
     with pytest.raises(PreceptorError, match="pip install datasets"):
         read(GeneralConfig(source="hf:some/thing"), 0)
+
+
+def test_a_data_set_is_streamed_by_its_field(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    def load_dataset(*args: object, **kwargs: object) -> list[dict]:
+        asked.append((args, kwargs))
+        return [{"body": words(i)} for i in range(200)]
+
+    monkeypatch.setitem(sys.modules, "datasets", SimpleNamespace(load_dataset=load_dataset))
+    texts = read(GeneralConfig(source="hf:some/thing#en", text_field="body", characters=20_000), 0)
+    assert asked == [(("some/thing", "en"), {"split": "train", "streaming": True})]
+    assert 15_000 < texts.record["characters"] <= 20_000
+    assert texts.held_out
+    with pytest.raises(PreceptorError, match="row 0"):
+        read(GeneralConfig(source="hf:some/thing"), 0)
+
+
+def test_a_local_data_set_is_read(tmp_path: Path) -> None:
+    pytest.importorskip("datasets", reason="the optional package datasets isn't installed")
+    (tmp_path / "rows.jsonl").write_text("".join(json.dumps({"text": words(i)}) + "\n" for i in range(100)))
+    assert len(read(GeneralConfig(source=f"hf:{tmp_path}"), 0).train) > 80
 
 
 def test_near_duplicates_go_and_others_stay() -> None:

@@ -76,10 +76,10 @@ class Material:
 
     def add_general(self, text: GeneralText) -> None:
         """General text in pieces that fit the context, and its evaluation set."""
-        limit, config = self.config.context, self.config
-        self._add("general", self.writer.plain(documents.pieces(self.writer, text.train, limit)))
-        held_out = documents.pieces(self.writer, text.held_out, limit)
-        self._add_set(evalsets.general(self.writer, held_out, config.eval_documents, config.seed))
+        config = self.config
+        self._add("general", documents.pieces(self.writer, text.train, config.context)[1])
+        held_out, made = documents.pieces(self.writer, text.held_out, config.context)
+        self._add_set(evalsets.general(held_out, made, config.eval_documents, config.seed))
 
     def add_item_text(self) -> None:
         """Seen items for training, held-out ones for evaluation, in each direction asked for."""

@@ -88,10 +88,6 @@ class Writer:
         span_columns = [(replace(r, flat=s.astype(np.int32)), w) for (r, w), s in zip(columns, spans, strict=True)]
         return Documents(join(columns), join(span_columns).flat.astype(np.uint8))
 
-    def plain(self, texts: Sequence[str]) -> Documents:
-        """Documents of plain text alone."""
-        return self.write([(t,) for t in texts], np.zeros((len(texts), 0), np.int64), ())
-
     def plain_ids(self, text: str) -> np.ndarray:
         """Tokens of a piece of plain text, int32."""
         return np.array(self.encode([text])[0], np.int32)
@@ -190,23 +186,25 @@ def _lengths(writer: Writer, texts: Sequence[tuple[str, ...]], items: np.ndarray
     return writer.write([texts[d] for d in rows], items[rows, None], (CODES_A,)).tokens.lengths
 
 
-def pieces(writer: Writer, texts: Sequence[str], limit: int) -> list[str]:
-    """Texts cut at line ends or spaces so that each makes at most `limit` tokens, EOS included."""
-    done: list[tuple[int, int, str]] = []  # text, place, piece
-    todo = [(n, 0, t) for n, t in enumerate(texts)]
+def pieces(writer: Writer, texts: Sequence[str], limit: int) -> tuple[list[str], Documents]:
+    """Texts cut at line ends or spaces into documents of at most `limit` tokens, EOS included: the pieces and their tokens."""
+    done: list[tuple[int, int, str, list[int]]] = []  # text, place, piece, tokens
+    todo = [(n, 0, t.strip("\n")) for n, t in enumerate(texts)]
     while todo:
-        lengths = [len(ids) + 1 for ids in writer.encode([t for _, _, t in todo])]
         again = []
-        for (n, place, text), length in zip(todo, lengths, strict=True):
-            if length <= limit:
-                done.append((n, place, text))
+        for (n, place, text), ids in zip(todo, writer.encode([t for _, _, t in todo]), strict=True):
+            if len(ids) < limit:
+                if text.strip():
+                    done.append((n, place, text, [*ids, writer.eos]))
                 continue
             at = 0
-            for part in _cuts(text, max(2, -(-length * 9 // (limit * 8)))):
-                again.append((n, place + at, part))
-                at += len(part) + 1
+            for part in _cuts(text, max(2, -(-len(ids) * 9 // (limit * 8)))):
+                again.append((n, place + at, part.strip("\n")))
+                at += len(part)
         todo = again
-    return [t for _, _, t in sorted(done, key=lambda d: d[:2]) if t.strip()]
+    done.sort(key=lambda d: d[:2])
+    tokens = Ragged.of([ids for *_, ids in done])
+    return [t for _, _, t, _ in done], Documents(tokens, np.full(len(tokens.flat), TEXT, np.uint8))
 
 
 def _cuts(text: str, parts: int) -> list[str]:

@@ -6,13 +6,14 @@ Held-out things only: packages, items and unordered pairs that no training docum
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from preceptor.core.rng import permutation
 from preceptor.curriculum import cf, uih
-from preceptor.curriculum.documents import Documents, Writer
+from preceptor.curriculum.documents import Documents
 from preceptor.curriculum.stream import EvalSet
 from preceptor.graph.probability import log_probability
 from preceptor.graph.tables import WalkTables, walk_tables
@@ -28,12 +29,11 @@ def of_documents(name: str, documents: Documents, span_names: Mapping[str, str])
     return EvalSet(documents.tokens.flat, documents.tokens.offsets, documents.span, units, meta)
 
 
-def general(writer: Writer, texts: Sequence[str], limit: int, seed: int) -> EvalSet:
+def general(texts: Sequence[str], documents: Documents, limit: int, seed: int) -> EvalSet:
     """Held-out general text, one piece a document; units are UTF-8 bytes (EOS counts as none), for bits per byte."""
-    chosen = [texts[i] for i in sample_of(len(texts), limit, seed, "eval/general")]
-    made = of_documents("general", writer.plain(chosen), {"1": "text"})
-    units = np.array([len(t.encode()) for t in chosen], np.float64)
-    return EvalSet(made.tokens, made.offsets, made.span, units, made.meta)
+    chosen = sample_of(len(texts), limit, seed, "eval/general")
+    made = of_documents("general", documents.take(chosen), {"1": "text"})
+    return replace(made, units=np.array([len(texts[i].encode()) for i in chosen], np.float64))
 
 
 def item_text(documents: Documents, limit: int, seed: int) -> EvalSet:

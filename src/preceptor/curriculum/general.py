@@ -12,6 +12,7 @@ import hashlib
 import importlib.metadata
 import importlib.util
 import json
+import re
 import warnings
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -135,8 +136,17 @@ def _roots(package: str) -> list[Path]:
 
 
 def _versions(packages: Iterable[str]) -> dict[str, str]:
-    names = importlib.metadata.packages_distributions()
-    return {p: importlib.metadata.version(names[p][0]) if p in names else "not installed" for p in packages}
+    """The version of each package: of its distribution, or as its __init__.py says where the two have different names."""
+    found = {}
+    for package in packages:
+        roots = _roots(package)
+        try:
+            found[package] = importlib.metadata.version(package) if roots else "not installed"
+        except importlib.metadata.PackageNotFoundError:
+            source = (roots[0] / "__init__.py").read_text(encoding="utf-8", errors="replace")
+            said = re.search(r"""^__version__\s*=\s*['"]([^'"]+)""", source, re.MULTILINE)
+            found[package] = said.group(1) if said else "unknown"
+    return found
 
 
 def _folder_texts(config: GeneralConfig) -> Iterator[str]:
