@@ -1,0 +1,201 @@
+"""Hold out the largest runs, predict them from the others, and compare the forms by that error, in the excess.
+
+An error in the loss flatters every form: most of a loss is its floor. So errors are given as shares of the excess, beside
+two predictions that need no law: the log-log line through the last two points, and the nearest smaller run.
+"""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+
+import numpy as np
+
+from preceptor.core.errors import PreceptorError
+from preceptor.scaling import intervals as iv
+from preceptor.scaling.config import ScalingConfig
+from preceptor.scaling.fit import Fit, fit_form
+from preceptor.scaling.laws import FORMS
+from preceptor.scaling.noise import around, between_seeds
+from preceptor.scaling.points import Points
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """One held-out point predicted by one form. excess_error and the two *_error columns are shares of the actual excess.
+
+    held: 'corner' (largest sizes at largest budgets) or 'size' (the largest sizes wholly). reference: what the excess is
+    over, reference_kind: 'known floor', or 'fitted E' of the joint law of the points that weren't held out. lo, hi: 95 %
+    prediction interval; NaN where there is none, as for whatever couldn't be computed (then `note` says why).
+    """
+
+    set: str
+    form: str
+    params: float
+    tokens: float
+    actual: float
+    predicted: float
+    error: float
+    excess_error: float
+    baseline_two_point: float
+    baseline_nearest_smaller: float
+    lo: float
+    hi: float
+    held: str
+    run: str
+    two_point_error: float
+    nearest_smaller_error: float
+    reference: float
+    reference_kind: str
+    note: str = ""
+
+
+def corner(points: Points) -> np.ndarray:
+    """Mask of the largest (N, D) corner: a fifth of the sizes (at least one) at a fifth of the budgets.
+
+    Where sizes don't share budgets and that corner is empty: the tenth of the points that cost most.
+    """
+    mask = _top(points.params) & _top(points.tokens)
+    if mask.any():
+        return mask
+    return points.flops >= np.quantile(points.flops, 0.9)
+
+
+def largest_size(points: Points) -> np.ndarray:
+    """Mask of all points of the largest fifth of the sizes (at least one)."""
+    return _top(points.params)
+
+
+def forecast(name: str, points: Points, config: ScalingConfig) -> list[Forecast]:
+    """Predict the held-out points of one set by every form that can be fitted to the others."""
+    found = []
+    masks = {"corner": corner(points), "size": largest_size(points)}
+    if np.array_equal(masks["corner"], masks["size"]):
+        del masks["size"]
+    for held, mask in masks.items():
+        train, test = points.where(~mask), points.where(mask)
+        if len(train) == 0:
+            continue
+        joint = _try(FORMS["joint"], train, config)
+        known = points.known_floor()
+        reference, kind = (known, "known floor") if known is not None else (math.nan, "none")
+        if known is None and isinstance(joint, Fit):
+            reference, kind = joint.parameters["E"], "fitted E"
+        made: dict[tuple[str, float], tuple[Fit | str, iv.Intervals | None, float]] = {}
+        for i in range(len(test)):
+            n, d, actual = float(test.params[i]), float(test.tokens[i]), float(test.loss[i])
+            base_line, base_near = two_point(train, n, d), nearest_smaller(train, n, d)
+            for form in FORMS.values():
+                of_size = len(form.over) == 1
+                if (form.fixed_floor and known is None) or (of_size and held == "size"):
+                    continue
+                key = (form.name, n if of_size else 0.0)
+                if key not in made:
+                    part = train.where(train.params == n) if of_size else train
+                    fit = joint if form.name == "joint" else _try(form, part, config)
+                    made[key] = (fit, *_resampled(fit, part, config)) if isinstance(fit, Fit) else (fit, None, 0.0)
+                fit, intervals, scale = made[key]
+                value, lo, hi, note = math.nan, math.nan, math.nan, ""
+                if isinstance(fit, Fit):
+                    value = float(fit.predict(n, d)[0])
+                    if intervals is not None and len(intervals.theta):
+                        noise = between_seeds(*_used(fit, train.where(train.params == n) if of_size else train))
+                        draws = iv.prediction_draws(fit.predict(n, d, intervals.theta), fit.floor, noise, scale, config.seed)
+                        lo, hi = (float(q) for q in np.quantile(draws, [0.025, 0.975]))
+                    elif intervals is not None:
+                        note = f"no interval: {intervals.reason}"
+                else:
+                    note = f"not fitted: {fit}"
+                excess = actual - reference
+                found.append(
+                    Forecast(
+                        name,
+                        form.name,
+                        n,
+                        d,
+                        actual,
+                        value,
+                        value - actual,
+                        (value - actual) / excess,
+                        base_line,
+                        base_near,
+                        lo,
+                        hi,
+                        held,
+                        str(test.run[i]),
+                        (base_line - actual) / excess,
+                        (base_near - actual) / excess,
+                        reference,
+                        kind,
+                        note,
+                    )
+                )
+    return found
+
+
+def error_of(rows: Sequence[Forecast], form: str, held: str = "corner") -> float:
+    """Mean |excess error| of a form over the held-out points; NaN where it has none."""
+    errors = [abs(r.excess_error) for r in rows if r.form == form and r.held == held]
+    return float(np.mean(errors)) if errors else math.nan
+
+
+def write(rows: Sequence[Forecast], path: Path) -> None:
+    """Write forecast.csv; empty cells where there is no value."""
+    with open(path, "w", encoding="utf-8", newline="") as f:
+        out = csv.writer(f, lineterminator="\n")
+        out.writerow([field.name for field in fields(Forecast)])
+        for row in rows:
+            cells = asdict(row).values()
+            out.writerow(
+                ["" if isinstance(c, float) and math.isnan(c) else repr(c) if isinstance(c, float) else c for c in cells]
+            )
+
+
+def two_point(train: Points, params: float, tokens: float) -> float:
+    """The log-log line through the last two points: in D at the same size, else in N at the same budget; NaN where neither.
+
+    Several seeds at a cell count by their mean.
+    """
+    for along, across, at, same in (("tokens", "params", tokens, params), ("params", "tokens", params, tokens)):
+        rows = train.where((getattr(train, across) == same) & (getattr(train, along) < at))
+        values = np.unique(getattr(rows, along))
+        if len(values) >= 2:
+            x = values[-2:]
+            y = [np.mean(np.log(rows.loss[getattr(rows, along) == v])) for v in x]
+            slope = (y[1] - y[0]) / np.log(x[1] / x[0])
+            return float(np.exp(y[1] + slope * np.log(at / x[1])))
+    return math.nan
+
+
+def nearest_smaller(train: Points, params: float, tokens: float) -> float:
+    """The loss of the costliest run with no more parameters and no more tokens (mean over its seeds); NaN where none."""
+    rows = train.where((train.params <= params) & (train.tokens <= tokens))
+    if not len(rows):
+        return math.nan
+    return float(np.mean(rows.loss[rows.flops >= rows.flops.max() * (1 - 1e-12)]))
+
+
+def _top(values: np.ndarray) -> np.ndarray:
+    distinct = np.unique(values)
+    return values >= distinct[-max(1, len(distinct) // 5)]
+
+
+def _try(form: object, points: Points, config: ScalingConfig) -> Fit | str:
+    try:
+        return fit_form(form, points, config.starts, config.delta, config.seed)  # type: ignore[arg-type]
+    except PreceptorError as error:
+        return f"{error.problem.lower()} ({error.found})"
+
+
+def _used(fit: Fit, points: Points) -> tuple[Points, np.ndarray]:
+    return (points.where(points.loss > fit.floor) if fit.form.fixed_floor else points), fit.problem.y
+
+
+def _resampled(fit: Fit, points: Points, config: ScalingConfig) -> tuple[iv.Intervals, float]:
+    used, y = _used(fit, points)
+    noise = between_seeds(used, y)
+    scatter = around(fit, used, noise)
+    return iv.resample(fit, used, noise, scatter, config), scatter.scale

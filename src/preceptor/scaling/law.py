@@ -1,0 +1,264 @@
+"""`fit(points)`: every law of every set, what is known of each parameter, printed, saved, and planned with."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from preceptor.core.artifact import canonical, write_atomic
+from preceptor.core.errors import PreceptorError
+from preceptor.core.progress import track
+from preceptor.scaling.config import ScalingConfig
+from preceptor.scaling.fit import fit_form, predict
+from preceptor.scaling.forecast import Forecast, error_of, forecast
+from preceptor.scaling.identify import verdicts
+from preceptor.scaling.intervals import resample
+from preceptor.scaling.laws import FORMS, Form
+from preceptor.scaling.noise import Noise, around, between_seeds
+from preceptor.scaling.plan import Plan, make_plan
+from preceptor.scaling.points import Points
+from preceptor.scaling.table import law_table
+
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """A fitted parameter. interval: 95 %, or None; fits_as_well: values these points leave open (see identify)."""
+
+    value: float
+    identified: bool
+    reason: str
+    interval: tuple[float, float] | None
+    fits_as_well: tuple[float | None, float | None]
+
+
+@dataclass(frozen=True)
+class FittedLaw:
+    """One form fitted to one set (params: the size, for laws of one size).
+
+    rms: of the log residuals. noise: between seeds, where measured; scale: of the scatter around the law. draws [R, 1 + 2K]:
+    resampled theta of joint laws, for prediction intervals.
+    """
+
+    form: str
+    params: float | None
+    parameters: Mapping[str, Parameter]
+    theta: np.ndarray
+    centre: np.ndarray
+    floor: float
+    n: int
+    rms: float
+    scale: float
+    noise: Noise | None
+    starts: Mapping[str, Any]
+    interval_method: str
+    interval_reason: str
+    draws: np.ndarray
+
+    @property
+    def identified(self) -> bool:
+        """Whether every parameter is."""
+        return all(p.identified for p in self.parameters.values())
+
+    @property
+    def why_not(self) -> str:
+        """The reasons of the parameters that aren't identified, each once; empty where all are."""
+        reasons: dict[str, list[str]] = {}
+        for symbol, p in self.parameters.items():
+            if not p.identified:
+                reasons.setdefault(p.reason, []).append(symbol)
+        return "; ".join(f"{', '.join(symbols)}: {reason}" for reason, symbols in reasons.items())
+
+    def predict(self, params: np.ndarray | float, tokens: np.ndarray | float, theta: np.ndarray | None = None) -> np.ndarray:
+        """Loss at sizes and tokens [n]; with theta [R, 1 + 2K], of each resample [R, n]."""
+        return predict(FORMS[self.form], self.theta if theta is None else theta, self.centre, self.floor, params, tokens)
+
+
+@dataclass(frozen=True)
+class SetLaws:
+    """The laws of one evaluation set. chosen: the joint form with the least held-out error; not_fitted: form → reason."""
+
+    name: str
+    unit: str
+    floor: float | None
+    laws: tuple[FittedLaw, ...]
+    chosen: str | None
+    not_fitted: Mapping[str, str]
+    forecast_error: Mapping[str, float]
+
+    def law(self, form: str, params: float | None = None) -> FittedLaw | None:
+        """The law of a form (and size), where it was fitted."""
+        return next((x for x in self.laws if x.form == form and x.params == params), None)
+
+
+@dataclass(frozen=True)
+class Law:
+    """What `fit` returns. largest: (params, tokens) of the run that cost most; ranges of all points."""
+
+    sets: Mapping[str, SetLaws]
+    largest: tuple[float, float]
+    params_range: tuple[float, float]
+    tokens_range: tuple[float, float]
+    forecasts: tuple[Forecast, ...] = field(default=(), compare=False)
+
+    def plan(
+        self,
+        flops: float,
+        target: str | None = None,
+        extrapolate: bool = False,
+        sources: Mapping[str, tuple[float, float]] | None = None,
+    ) -> Plan:
+        """The best size and tokens for a budget C = 6·N·D, with the losses expected there.
+
+        target: the set to minimise (default: the one with a known floor and an identified joint law, else any identified
+        one). sources: name → (share of the mixture, distinct tokens), for the epochs of each. Raises PreceptorError when no
+        joint law is identified, or beyond 10× the largest run unless `extrapolate`.
+        """
+        return make_plan(self, flops, target, extrapolate, sources or {})
+
+    def save(self, path: Path | str) -> None:
+        """Write as JSON."""
+        write_atomic(Path(path), canonical({"format": FORMAT, "kind": "laws", **_plain(self)}))
+
+    @classmethod
+    def load(cls, path: Path | str) -> Law:
+        """Read what `save` wrote. Raises PreceptorError naming the file when it is something else."""
+        path = Path(path)
+        expected = f"laws of format {FORMAT}, written by `preceptor fit`"
+        try:
+            data = json.loads(path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            raise PreceptorError("No such file of laws", where=path, expected=expected) from None
+        except (UnicodeDecodeError, json.JSONDecodeError) as error:
+            raise PreceptorError("Not a file of laws", where=path, found=str(error), expected=expected) from None
+        if not isinstance(data, dict) or data.get("kind") != "laws" or data.get("format") != FORMAT:
+            found = f"kind {data.get('kind')}, format {data.get('format')}" if isinstance(data, dict) else type(data).__name__
+            raise PreceptorError("Not a file of laws", where=path, found=found, expected=expected)
+        try:
+            return _restored(data)
+        except (KeyError, TypeError, ValueError) as error:
+            raise PreceptorError("Damaged file of laws", where=path, found=repr(error), remedy="fit again") from None
+
+    def __str__(self) -> str:
+        return law_table(self)
+
+
+def fit(points: Points, config: ScalingConfig | None = None) -> Law:
+    """Fit every form to every set, judge every parameter, and predict the held-out corner.
+
+    Raises PreceptorError when there are no points. What can't be fitted or isn't identified is said, not raised.
+    """
+    config = config or ScalingConfig()
+    if not len(points):
+        raise PreceptorError("No points to fit", expected="a table with one row a run")
+    sets, forecasts = {}, []
+    for name in track(points.sets, "laws", unit="sets"):
+        part = points.of_set(name)
+        rows = forecast(name, part, config) if config.forecast else []
+        sets[name] = _fit_set(name, part, rows, config)
+        forecasts += rows
+    top = int(np.argmax(points.flops))
+    return Law(
+        sets,
+        (float(points.params[top]), float(points.tokens[top])),
+        (float(points.params.min()), float(points.params.max())),
+        (float(points.tokens.min()), float(points.tokens.max())),
+        tuple(forecasts),
+    )
+
+
+def _fit_set(name: str, points: Points, rows: list[Forecast], config: ScalingConfig) -> SetLaws:
+    laws: list[FittedLaw] = []
+    missing: dict[str, str] = {}
+    floor = points.known_floor()
+    for form in FORMS.values():
+        if form.fixed_floor and floor is None:
+            missing[form.name] = "the floor of this set isn't known"
+            continue
+        sizes = [None] if len(form.over) > 1 else [float(n) for n in np.unique(points.params)]
+        for n in sizes:
+            part = points if n is None else points.where(points.params == n)
+            lacks = _lacks(form, part)
+            if lacks:
+                missing[form.name] = lacks
+                continue
+            laws.append(_fit_one(form, n, part, config))
+        if any(law.form == form.name for law in laws):
+            missing.pop(form.name, None)
+    errors = {f: e for f in FORMS if not np.isnan(e := error_of(rows, f))}
+    joint = [law for law in laws if law.params is None]
+    joint.sort(key=lambda law: (not law.identified, errors.get(law.form, np.inf), law.form != "joint-excess"))
+    chosen = joint[0].form if joint else None
+    return SetLaws(name, str(points.unit[0]), floor, tuple(laws), chosen, missing, errors)
+
+
+def _lacks(form: Form, points: Points) -> str:
+    """Why a form isn't even tried; empty where it is."""
+    for variable in form.over:
+        n = len(np.unique(getattr(points, variable)))
+        if n < 3:
+            return f"{n} different value(s) of {variable}"
+    floor = points.known_floor()
+    n = int(np.sum(points.loss > floor)) if form.fixed_floor and floor is not None else len(points)
+    return f"{n} points for {form.n_free} parameters" if n < form.n_free else ""
+
+
+def _fit_one(form: Form, params: float | None, points: Points, config: ScalingConfig) -> FittedLaw:
+    fit = fit_form(form, points, config.starts, config.delta, config.seed)
+    used = points.where(points.loss > fit.floor) if form.fixed_floor else points
+    noise = between_seeds(used, fit.problem.y)
+    scatter = around(fit, used, noise)
+    judged = verdicts(fit, used, scatter)
+    intervals = resample(fit, used, noise, scatter, config)
+    bounds = intervals.of(fit)
+    parameters = {
+        s: Parameter(v, judged[s].identified, judged[s].reason, bounds.get(s), (judged[s].lo, judged[s].hi))
+        for s, v in fit.parameters.items()
+    }
+    draws = intervals.theta if params is None else intervals.theta[:0]
+    return FittedLaw(
+        form.name, params, parameters, fit.theta, fit.centre, fit.floor, fit.n, fit.rms, scatter.scale, noise,
+        fit.starts.summary() | {"at_bound": fit.at_bound}, intervals.method, intervals.reason, draws,
+    )  # fmt: skip
+
+
+def _plain(law: Law) -> dict[str, Any]:
+    data = asdict(law)
+    del data["forecasts"]
+    for entry in data["sets"].values():
+        for one in entry["laws"]:
+            one["identified"] = all(p["identified"] for p in one["parameters"].values())
+    return data
+
+
+def _restored(data: Mapping[str, Any]) -> Law:
+    def one(x: Mapping[str, Any]) -> FittedLaw:
+        x = {k: v for k, v in x.items() if k != "identified"}
+        theta = np.array(x["theta"], dtype=np.float64)
+        parameters = {
+            s: Parameter(
+                p["value"], p["identified"], p["reason"], p["interval"] and tuple(p["interval"]), tuple(p["fits_as_well"])
+            )
+            for s, p in x["parameters"].items()
+        }
+        order = FORMS[x["form"]].symbols
+        x |= {
+            "parameters": {s: parameters[s] for s in order},
+            "theta": theta,
+            "centre": np.array(x["centre"], dtype=np.float64),
+            "draws": np.array(x["draws"], dtype=np.float64).reshape(-1, len(theta)),
+            "noise": x["noise"] and Noise(**x["noise"]),
+        }
+        return FittedLaw(**x)
+
+    sets = {k: SetLaws(**(v | {"laws": tuple(one(x) for x in v["laws"])})) for k, v in data["sets"].items()}
+    largest, params_range, tokens_range = (
+        (float(data[k][0]), float(data[k][1])) for k in ("largest", "params_range", "tokens_range")
+    )
+    return Law(sets, largest, params_range, tokens_range)

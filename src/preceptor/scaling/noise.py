@@ -1,0 +1,100 @@
+"""Noise between runs that differ in their seed alone, and noise around a fitted law."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from preceptor.scaling.fit import Fit
+from preceptor.scaling.points import Points
+
+_HUBER = 1.345  # bends at this many standard deviations: 95 % efficient under normal noise
+_KAPPA = 0.7102  # E[min(z², 1.345²)] of a standard normal z (Huber's proposal 2)
+
+
+@dataclass(frozen=True)
+class Noise:
+    """Standard deviations of a log loss (or log excess) between seeds: of a run as a whole, and of a point within its run.
+
+    dof: degrees of freedom they were measured with.
+    """
+
+    run: float
+    point: float
+    dof: int
+
+
+def between_seeds(points: Points, y: np.ndarray) -> Noise | None:
+    """Seed noise of y [n], from the cells (N, D) that several runs share; None where no cell is shared."""
+    y = np.asarray(y)
+    cells: dict[tuple[float, float], list[int]] = {}
+    for i, key in enumerate(zip(points.params.tolist(), points.tokens.tolist(), strict=True)):
+        cells.setdefault(key, []).append(i)
+    shared = [np.array(rows) for rows in cells.values() if len(rows) > 1]
+    if not shared:
+        return None
+    deviation: dict[str, list[float]] = {}
+    sizes: dict[float, set[str]] = {}
+    for rows in shared:
+        for i, d in zip(rows, y[rows] - y[rows].mean(), strict=True):
+            deviation.setdefault(points.run[i], []).append(float(d))
+            sizes.setdefault(float(points.params[i]), set()).add(points.run[i])
+    dof = sum(len(runs) - 1 for runs in sizes.values())
+    means = {run: np.mean(d) for run, d in deviation.items()}
+    between = sum(len(d) * means[run] ** 2 for run, d in deviation.items()) / dof
+    inner = sum(len(rows) - 1 for rows in shared) - dof
+    if inner <= 0:
+        return Noise(0.0, float(np.sqrt(between)), dof)
+    within = sum(np.sum((np.array(d) - means[run]) ** 2) for run, d in deviation.items()) / inner
+    per_run = np.mean([len(d) for d in deviation.values()])
+    return Noise(float(np.sqrt(max(between - within, 0.0) / per_run)), float(np.sqrt(within)), dof)
+
+
+@dataclass(frozen=True)
+class Scatter:
+    """Noise around a law. theta: refitted at this scale; scale: of a point; of_runs: how much more runs scatter than points.
+
+    of_runs is the ratio of variances (≥ 1), runs the number of trunks where they hold several points each, else 0.
+    """
+
+    theta: np.ndarray
+    scale: float
+    of_runs: float
+    runs: int
+
+    @property
+    def delta(self) -> float:
+        return _HUBER * self.scale
+
+
+def around(fit: Fit, points: Points, seeds: Noise | None) -> Scatter:
+    """Scale of the residuals by Huber's proposal 2: robust, and sound at two degrees of freedom where a median is not.
+
+    The least-squares scale with the proper degrees of freedom comes first; a few rounds of refitting then bend large residuals.
+    """
+    problem, n = fit.problem, fit.n
+    dof = max(n - fit.form.n_free, 1)
+    theta, scale = fit.theta, 1e3
+    for _ in range(8):
+        delta = _HUBER * scale
+        theta = problem.minimise(theta[None], delta, np.full(n, 1.0 / scale**2))[0][0]
+        residual = problem.log_prediction(theta) - problem.y
+        share = 1.0 if scale >= 1e3 else _KAPPA
+        new = float(np.sqrt(np.sum(np.minimum(np.abs(residual), delta) ** 2) / (dof * share)))
+        done = abs(new - scale) <= 1e-3 * scale
+        scale = max(new, 1e-9)
+        if done or scale <= 1e-9:
+            break
+    if seeds is not None:
+        scale = max(scale, seeds.point)
+    residual = problem.log_prediction(theta) - problem.y
+    _, which = np.unique(points.run.astype(str), return_inverse=True)
+    size = np.bincount(which)
+    if len(fit.form.over) < 2 or size.max() == 1:
+        return Scatter(theta, scale, 1.0, 0)
+    means = np.bincount(which, residual) / size
+    of_runs = np.sum(size * means**2) / max(len(size) - 2, 1)
+    if seeds is not None:
+        of_runs = max(of_runs, size.mean() * seeds.run**2 + seeds.point**2)
+    return Scatter(theta, scale, max(1.0, float(of_runs / scale**2)), len(size))

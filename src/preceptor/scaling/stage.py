@@ -1,0 +1,92 @@
+"""The stage `scaling`: laws of the language-model sweep, from its table of points alone."""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from preceptor.core.artifact import Artifact, canonical, make, write_atomic
+from preceptor.scaling import forecast
+from preceptor.scaling.config import ScalingConfig
+from preceptor.scaling.law import Law, SetLaws, fit
+from preceptor.scaling.points import Points
+
+VERSION = 1
+
+
+def run(config: ScalingConfig, inputs: Mapping[str, Artifact], out: Path) -> Artifact:
+    """Fit the points of stage `lm`; write laws.json, forecast.csv, fits.csv and summary.json."""
+
+    def build(folder: Path) -> Mapping[str, Any]:
+        points = Points.read(inputs["lm"].file("points.csv"))
+        law = fit(points, config)
+        law.save(folder / "laws.json")
+        forecast.write(law.forecasts, folder / "forecast.csv")
+        write_fits(law, points, folder / "fits.csv")
+        summary = summarise(law, points)
+        write_atomic(folder / "summary.json", canonical(summary))
+        return {
+            "points": len(points),
+            "sets": len(law.sets),
+            "laws": sum(len(entry.laws) for entry in law.sets.values()),
+            "identified": sum(one.identified for entry in law.sets.values() for one in entry.laws),
+        }
+
+    return make("scaling", VERSION, config, inputs, out, build)
+
+
+def write_fits(law: Law, points: Points, path: Path) -> None:
+    """fits.csv: every point with the loss each of its set's laws gives there; residual is log fitted − log actual."""
+    with open(path, "w", encoding="utf-8", newline="") as f:
+        out = csv.writer(f, lineterminator="\n")
+        out.writerow(("set", "form", "params", "tokens", "run", "loss", "fitted", "residual"))
+        for name, entry in law.sets.items():
+            part = points.of_set(name)
+            for one in entry.laws:
+                rows = part if one.params is None else part.where(part.params == one.params)
+                fitted = one.predict(rows.params, rows.tokens)
+                residual = np.log(fitted / rows.loss)
+                columns = (rows.params, rows.tokens, rows.run, rows.loss, fitted, residual)
+                for row in zip(*(c.tolist() for c in columns), strict=True):
+                    out.writerow((name, one.form, *row))
+
+
+def summarise(law: Law, points: Points) -> dict[str, Any]:
+    """What a reader wants first: the chosen law of each set, in words where it isn't identified, and its held-out error."""
+    sizes = {float(n): len(set(points.run[points.params == n])) for n in np.unique(points.params)}
+    return {
+        "sizes": len(sizes),
+        "budgets": len(np.unique(points.tokens)),
+        "runs": len(set(points.run)),
+        "fewest_runs_a_size": min(sizes.values()),
+        "sets": {name: _set_summary(law, entry) for name, entry in law.sets.items()},
+    }
+
+
+def _set_summary(law: Law, entry: SetLaws) -> dict[str, Any]:
+    chosen = entry.law(entry.chosen) if entry.chosen else None
+    rows = [r for r in law.forecasts if r.set == entry.name and r.held == "corner"]
+
+    def mean_error(values: list[float]) -> float | None:
+        known = [abs(v) for v in values if not math.isnan(v)]
+        return float(np.mean(known)) if known else None
+
+    of_points = list({(r.params, r.tokens, r.run): r for r in rows}.values())
+    return {
+        "unit": entry.unit,
+        "floor": entry.floor,
+        "chosen": entry.chosen,
+        "identified": chosen.identified if chosen else False,
+        "why_not": chosen.why_not if chosen else entry.not_fitted.get("joint", "no joint law"),
+        "parameters": {s: p.value for s, p in chosen.parameters.items() if p.identified} if chosen else {},
+        "intervals": chosen.interval_method if chosen else "no interval",
+        "interval_reason": chosen.interval_reason if chosen else "",
+        "forecast_excess_error": dict(entry.forecast_error),
+        "two_point_excess_error": mean_error([r.two_point_error for r in of_points]),
+        "nearest_smaller_excess_error": mean_error([r.nearest_smaller_error for r in of_points]),
+    }
