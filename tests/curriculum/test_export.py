@@ -37,6 +37,13 @@ def test_text_is_what_the_documents_say(study: Study, built: Built, tmp_path: Pa
     assert table.filter(pl.col("kind") != "uih")["nats"].null_count() == table.height - 70
 
 
+def test_text_opens_as_a_data_set(study: Study, tmp_path: Path) -> None:
+    datasets = pytest.importorskip("datasets", reason="the optional package datasets isn't installed")
+    export.text(study, tmp_path / "text", ("item-text", "uih"), histories=30, shard_documents=20)
+    rows = datasets.load_dataset("parquet", data_files=str(tmp_path / "text" / "*.parquet"), cache_dir=str(tmp_path / "cache"))
+    assert len(rows["train"]) == 30 + study.curriculum.counts["sources"]["item-text"]["documents"]
+
+
 def test_text_encodes_to_the_tokens(study: Study, tmp_path: Path) -> None:
     from tokenizers import Tokenizer
 

@@ -38,6 +38,7 @@ class Material:
         self.n_latents = int(codes.counts.get("n_latents", self.codes.max() + 1))
         self.held_out = np.asarray(codes.array("held_out"), bool)
         self.words = codes.json("code_words") if codes.file("code_words.json").exists() else []
+        self._graph_floors = graph.json("floor") if graph.file("floor.json").exists() else {}
         self.tables = load_tables(graph.path / "seen")
         self.fields = documents.item_fields(train.items, config)
         self.cf_template = documents.cf_template(config.templates)
@@ -185,6 +186,9 @@ class Material:
             "walks": len(made),
             "items": int(made.units.sum()),
         }
+        graph = {"uih-in-graph": "seen", "uih-full": "all"}.get(made.name)
+        if graph in self._graph_floors:
+            self.floors[made.name]["expected_nats_per_item"] = self._graph_floors[graph]["floor_nats_per_item"]
 
     def _pairs(self, kind: int, limit: int, purpose: str) -> cf.Pairs:
         """Directed pairs of a kind: at most `limit` unordered ones, both directions."""
