@@ -3,7 +3,9 @@
 import itertools
 
 import numpy as np
+import polars as pl
 
+from preceptor.data.log import TrainSplit
 from preceptor.graph.graph import Graph, from_edges
 from preceptor.graph.tables import WalkTables
 
@@ -38,3 +40,12 @@ def all_walks(tables: WalkTables) -> tuple[np.ndarray, np.ndarray]:
             rows.append(walk + (-1,) * (longest - length))
             lengths.append(length)
     return np.array(rows, np.int32), np.array(lengths, np.int32)
+
+
+def split_of(histories: list[list[int]], n_items: int) -> TrainSplit:
+    """A training split from histories, oldest item first."""
+    user = np.repeat(np.arange(len(histories), dtype=np.int32), [len(h) for h in histories])
+    item = np.array([i for h in histories for i in h], np.int32)
+    time = np.concatenate([np.arange(len(h)) for h in histories] or [[]]).astype(np.int64)
+    items = pl.DataFrame({"item_id": [str(i) for i in range(n_items)]})
+    return TrainSplit(items, len(histories), user, item, time)

@@ -156,7 +156,7 @@ def _apportion_rows(indptr, weight, out):  # type: ignore[no-untyped-def]
             forced = 0
             total = share.sum()
             for j in range(len(share)):
-                if share[j] > 0 and share[j] / total * units < 1:
+                if remainder[j] >= 0 and share[j] / total * units < 1:
                     share[j] = 0
                     remainder[j] = -1
                     forced += 1
@@ -172,6 +172,6 @@ def _apportion_rows(indptr, weight, out):  # type: ignore[no-untyped-def]
             out[first + j] = whole
         order = np.argsort(-remainder, kind="mergesort")  # stable: ties to the lower index
         while left > 0:  # once, but for rounding in the sum of a very long row
-            for j in order[: min(left, len(order))]:
+            for j in order[:left]:
                 out[first + j] += 1
-            left -= min(left, len(order))
+            left -= min(left, np.int64(len(order)))

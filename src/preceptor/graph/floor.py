@@ -1,0 +1,112 @@
+"""The known floor: the least loss, in nats per item, that any model can have on the sampler's walks.
+
+It is E[−log p(walk)] / E[items], start and length included. For first-order walks −log p is a sum over steps, so the
+expectation has a closed form: [H(start) + Σ_t Σ_i P(X_t = i, a step follows)·H(P_i) + length term] / E[items].
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from preceptor.graph.graph import TOTAL
+from preceptor.graph.probability import log_probability
+from preceptor.graph.tables import WalkTables
+from preceptor.graph.walks import sample
+
+_BLOCK = 100_000
+
+
+def monte_carlo(tables: WalkTables, seed: int, purpose: str, count: int) -> dict[str, float]:
+    """Mean of −log p per item over `count` fresh walks with a 95 % interval (ratio estimator, delta method)."""
+    sums = np.zeros(5)  # Σy, Σn, Σy², Σn², Σyn: y = −log p of a walk, n = its items
+    for first in range(0, count, _BLOCK):
+        items, lengths = sample(tables, seed, purpose, first, min(_BLOCK, count - first))
+        y, n = -log_probability(tables, items, lengths), lengths.astype(np.float64)
+        sums += [y.sum(), n.sum(), y @ y, n @ n, y @ n]
+    mean, per_walk = sums[0] / sums[1], sums[1] / count
+    variance = max(0.0, sums[2] - 2 * mean * sums[4] + mean * mean * sums[3]) / max(1, count - 1)
+    half = 1.959964 * np.sqrt(variance / count) / per_walk
+    return {"mean": float(mean), "low": float(mean - half), "high": float(mean + half), "walks": count}
+
+
+def closed_form(tables: WalkTables) -> dict[str, float]:
+    """Exact floor of first-order walks, and its parts in nats per walk: start, transitions, length; items per walk."""
+    graph = tables.graph
+    dead = graph.degree == 0
+    p_length = tables.length / TOTAL
+    at_least = np.cumsum(p_length[::-1])[::-1]  # P(length ≥ t)
+    row_entropy = graph.row_entropy()
+    here = tables.start / TOTAL
+    transitions = ending = items = 0.0
+    for t in range(1, tables.longest + 1):
+        items += at_least[t] * here.sum()
+        stopped = at_least[t] * here[dead].sum()
+        chosen = p_length[t] * here[~dead].sum()
+        ending -= stopped * _log(at_least[t]) + chosen * _log(p_length[t])
+        if t < tables.longest:
+            transitions += at_least[t + 1] * float(here @ row_entropy)
+            here = _step(tables, here)
+    start = entropy(tables.start / TOTAL)
+    return {
+        "floor": (start + transitions + ending) / items,
+        "start": start,
+        "transitions": transitions,
+        "length": ending,
+        "items": items,
+    }
+
+
+def entropy_rate(tables: WalkTables, steps: int = 20_000, tolerance: float = 1e-9) -> float | None:
+    """Entropy rate of the endless chain in nats a step: Σ_i π_i·H(P_i); None where walks can reach a dead end.
+
+    π is the limit from the start distribution, found with the lazy chain (it stays with probability 1/2), whose limit is
+    the long-run average of the chain even where that is periodic.
+    """
+    graph = tables.graph
+    here = tables.start / TOTAL
+    row_entropy = graph.row_entropy()
+    for _ in range(steps):
+        there = 0.5 * here + 0.5 * _step(tables, here)
+        if there.sum() < 1 - 1e-9:
+            return None
+        moved = np.abs(there - here).sum()
+        here = there
+        if moved < tolerance:
+            break
+    return float(here @ row_entropy)
+
+
+def entropy(p: np.ndarray) -> float:
+    """Entropy of a distribution in nats."""
+    p = p[p > 0]
+    return float(-(p * np.log(p)).sum())
+
+
+def report(tables: WalkTables, seed: int, purpose: str, count: int) -> dict[str, Any]:
+    """What floor.json says of one graph's sampler."""
+    drawn, exact = monte_carlo(tables, seed, purpose, count), closed_form(tables)
+    return {
+        "length": tables.longest,
+        "floor_nats_per_item": drawn["mean"],
+        "interval": [drawn["low"], drawn["high"]],
+        "walks": count,
+        "closed_form": exact["floor"],
+        "start_entropy": exact["start"],
+        "transition_nats_per_walk": exact["transitions"],
+        "length_nats_per_walk": exact["length"],
+        "items_per_walk": exact["items"],
+        "entropy_rate": entropy_rate(tables),
+    }
+
+
+def _step(tables: WalkTables, here: np.ndarray) -> np.ndarray:
+    """One transition of a distribution over items; what stands on a dead end is lost."""
+    graph = tables.graph
+    flow = np.repeat(here, graph.degree) * graph.transition()
+    return np.bincount(graph.indices, weights=flow, minlength=graph.n_items)
+
+
+def _log(p: float) -> float:
+    return float(np.log(p)) if p > 0 else 0.0

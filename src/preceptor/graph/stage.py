@@ -1,0 +1,91 @@
+"""Stage graph: the item graphs, their samplers and floors, and the CF pairs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from preceptor.core.artifact import Artifact, canonical, make, write_atomic
+from preceptor.core.errors import PreceptorError
+from preceptor.core.progress import say
+from preceptor.data.log import TrainSplit
+from preceptor.graph import floor
+from preceptor.graph.build import build_graph, start_weights
+from preceptor.graph.config import GraphConfig
+from preceptor.graph.graph import Graph
+from preceptor.graph.pairs import find_pairs
+from preceptor.graph.tables import save_tables, walk_tables
+
+VERSION = 1
+
+
+def run(config: GraphConfig, inputs: Mapping[str, Artifact], out: Path) -> Artifact:
+    """Make OUT/graph from the training part and the codes' held-out items.
+
+    Files: all/ and seen/ (graph and sampler tables; seen is induced without held-out items and held-out pairs), pairs.npy,
+    pair_users.npy, pair_split.npy, item_users.npy, floor.json (a report for each graph).
+    """
+    _check(config)
+
+    def build(folder: Path) -> Mapping[str, Any]:
+        split = TrainSplit.load(inputs["train"].path)
+        unseen = inputs["codes"].array("held_out", mmap=False).astype(bool)
+        if len(unseen) != split.n_items:
+            raise PreceptorError(
+                "Codes and training part disagree",
+                where=inputs["codes"].path,
+                found=f"{len(unseen)} items",
+                expected=f"{split.n_items} items",
+                remedy="make the codes again",
+            )
+        pairs = find_pairs(split, unseen, config.pair_min_users, config.pairs_per_item, config.pair_held_out, config.seed)
+        pairs.save(folder)
+        whole = build_graph(split, config)
+        graphs = {"all": whole, "seen": whole.induced(~unseen, pairs.held_out)}
+        members = {"all": np.ones(split.n_items, bool), "seen": ~unseen}
+        floors: dict[str, Any] = {}
+        counts: dict[str, Any] = {
+            "pairs": len(pairs.items),
+            "pairs_by_split": np.bincount(pairs.split, minlength=4).tolist(),
+        }
+        for name, graph in graphs.items():
+            floors[name] = _write(folder / name, name, graph, split, config)
+            counts[name] = {
+                "items": int(members[name].sum()),
+                "edges": graph.n_edges,
+                "isolated": int((members[name] & ~graph.connected).sum()),
+                "dead_ends": int((graph.connected & (graph.degree == 0)).sum()),
+            }
+        write_atomic(folder / "floor.json", canonical(floors))
+        shown = floors["seen"]["floor_nats_per_item"]
+        say(f"graph: {whole.n_edges:,} edges, {len(pairs.items):,} pairs, floor {shown:.3f} nats per item on seen items")
+        return counts
+
+    return make("graph", VERSION, config, inputs, out, build)
+
+
+def _write(folder: Path, name: str, graph: Graph, split: TrainSplit, config: GraphConfig) -> dict[str, Any]:
+    """Save a graph with its sampler and return its floor."""
+    tables = walk_tables(graph, start_weights(split, config), config.length)
+    save_tables(tables, folder)  # the graph's own arrays among them
+    return floor.report(tables, config.seed, f"graph/floor/{name}", config.floor_walks)
+
+
+def _check(config: GraphConfig) -> None:
+    allowed = {
+        "window": (config.window >= 0, "0 (whole history) or more"),
+        "gamma": (config.gamma > 0, "a positive number"),
+        "min_users": (config.min_users >= 1, "1 or more"),
+        "top_k": (config.top_k >= 0, "0 (all) or more"),
+        "length": (config.length >= 1, "1 or more"),
+        "policy": (config.policy == "first-order", "first-order"),
+        "start": (config.start in ("uniform", "popularity"), "uniform | popularity"),
+        "pair_held_out": (0 <= config.pair_held_out < 1, "a share from 0 to below 1"),
+        "floor_walks": (config.floor_walks >= 2, "2 or more"),
+    }
+    for name, (good, expected) in allowed.items():
+        if not good:
+            raise PreceptorError("Bad graph setting", where=f"graph.{name}", found=getattr(config, name), expected=expected)

@@ -1,0 +1,83 @@
+from collections import defaultdict
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from graph.graphs import split_of
+from preceptor.graph.cooccurrence import Cooccurrence, cooccurrence, item_users
+from preceptor.graph.weights import Weighting
+
+HISTORIES = st.lists(st.lists(st.integers(0, 8), max_size=9), min_size=1, max_size=8)
+
+
+def by_definition(
+    histories: list[list[int]], window: int, directed: bool, decay: float, power: float
+) -> dict[tuple[int, int], tuple[int, float]]:
+    """(a, b) → distinct users, strength."""
+    users: dict[tuple[int, int], int] = defaultdict(int)
+    strength: dict[tuple[int, int], float] = defaultdict(float)
+    for history in histories:
+        best: dict[tuple[int, int], float] = {}
+        for p, a in enumerate(history):
+            for q, b in enumerate(history):
+                near = window == 0 or abs(p - q) <= window
+                if a != b and near and (q > p or not directed):
+                    best[a, b] = max(best.get((a, b), 0.0), decay ** (abs(p - q) - 1))
+        for pair, worth in best.items():
+            users[pair] += 1
+            strength[pair] += worth * len(set(history)) ** -power
+    return {pair: (users[pair], strength[pair]) for pair in users}
+
+
+def as_dict(found: Cooccurrence) -> dict[tuple[int, int], tuple[int, float]]:
+    pairs = zip(found.source.tolist(), found.indices.tolist(), strict=True)
+    return dict(zip(pairs, zip(found.users.tolist(), found.strength.tolist(), strict=True), strict=True))
+
+
+@given(HISTORIES, st.integers(0, 4), st.booleans(), st.sampled_from([1.0, 0.5]), st.sampled_from(["count", "rp3beta"]))
+@settings(max_examples=150, deadline=None)
+def test_counts_are_those_of_the_definition(
+    histories: list[list[int]], window: int, directed: bool, decay: float, name: str
+) -> None:
+    weighting = Weighting(name)
+    found = as_dict(cooccurrence(split_of(histories, 9), weighting, window, directed, decay))
+    expected = by_definition(histories, window, directed, decay, weighting.user_power)
+    assert {k: v[0] for k, v in found.items()} == {k: v[0] for k, v in expected.items()}
+    for pair, (_, strength) in expected.items():
+        assert found[pair][1] == pytest.approx(strength, rel=1e-6)
+
+
+@given(HISTORIES, st.integers(0, 3), st.integers(1, 3), st.booleans(), st.sampled_from(["count", "cosine", "rp3beta"]))
+@settings(max_examples=150, deadline=None)
+def test_top_k_keeps_the_strongest_ties_to_the_lower_item(
+    histories: list[list[int]], window: int, top_k: int, directed: bool, name: str
+) -> None:
+    split, weighting = split_of(histories, 9), Weighting(name)
+    every = cooccurrence(split, weighting, window, directed, min_users=2)
+    found = cooccurrence(split, weighting, window, directed, min_users=2, top_k=top_k)
+    users = item_users(split)
+    weight = weighting.weight(every.strength, users[every.source], users[every.indices])
+    rows = defaultdict(list)
+    for a, b, w in zip(every.source.tolist(), every.indices.tolist(), weight.tolist(), strict=True):
+        rows[a].append((-w, b))
+    kept = {(a, b) for a, row in rows.items() for _, b in sorted(row)[:top_k]}
+    if not directed:
+        kept |= {(b, a) for a, b in kept}
+    assert as_dict(found) == {pair: v for pair, v in as_dict(every).items() if pair in kept}
+    assert all(v[0] >= 2 for v in as_dict(found).values())
+
+
+def test_result_does_not_depend_on_threads() -> None:
+    rng = np.random.default_rng(0)
+    split = split_of([rng.integers(0, 200, 30).tolist() for _ in range(100)], 200)
+    one, three = (cooccurrence(split, Weighting("cosine"), 5, decay=0.7, top_k=7, threads=t) for t in (1, 3))
+    for name in ("indptr", "indices", "users", "strength"):
+        np.testing.assert_array_equal(getattr(one, name), getattr(three, name))
+
+
+def test_nothing_in_common_gives_no_pairs() -> None:
+    found = cooccurrence(split_of([[0], [], [1, 1]], 3), Weighting("count"), 2, top_k=2)
+    assert len(found.indices) == 0
+    assert found.indptr.tolist() == [0, 0, 0, 0]

@@ -1,0 +1,93 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fixtures import scramble_targets, tiny_split
+from preceptor.core import artifact
+from preceptor.core.errors import PreceptorError
+from preceptor.data.log import Split
+from preceptor.graph import stage
+from preceptor.graph.config import GraphConfig
+from preceptor.graph.tables import load_tables
+from preceptor.graph.walks import sample
+
+CONFIG = GraphConfig(min_users=1, pair_min_users=2, pair_held_out=0.2, floor_walks=2000, top_k=5)
+
+
+def built(split: Split, folder: Path, config: GraphConfig = CONFIG) -> artifact.Artifact:
+    def data(path: Path) -> dict[str, int]:
+        split.train.save(path / "train")
+        return {}
+
+    def codes(path: Path) -> dict[str, int]:
+        np.save(path / "held_out.npy", np.arange(split.train.n_items) % 5 == 2)
+        return {}
+
+    inputs = {
+        "train": artifact.make("data", 1, {}, {}, folder, data).part("train"),
+        "codes": artifact.make("codes", 1, {}, {}, folder, codes),
+    }
+    return stage.run(config, inputs, folder)
+
+
+def test_seen_graph_knows_no_held_out_item_or_pair(tmp_path: Path) -> None:
+    made = built(tiny_split(), tmp_path)
+    tables, every = load_tables(made.path / "seen"), load_tables(made.path / "all")
+    unseen = np.arange(40) % 5 == 2
+    edges = set(zip(tables.graph.source.tolist(), tables.indices.tolist(), strict=True))
+    whole = set(zip(every.graph.source.tolist(), every.indices.tolist(), strict=True))
+    held = made.array("pairs")[made.array("pair_split") == 1]
+    assert len(held) > 3
+    assert {tuple(p) for p in held.tolist()} & whole
+    assert not unseen[[i for e in edges for i in e]].any()
+    assert not {tuple(p) for p in held.tolist()} & edges
+    assert not {tuple(p[::-1]) for p in held.tolist()} & edges
+    assert edges < whole
+    assert edges == {(b, a) for a, b in edges}
+    assert tables.start[unseen].sum() == 0
+    items, lengths = sample(tables, 0, "t", 0, 500)
+    assert not unseen[items].any()
+    assert set(lengths.tolist()) == {8}
+
+
+def test_counts_and_floor_describe_the_graphs(tmp_path: Path) -> None:
+    made = built(tiny_split(), tmp_path)
+    for name in ("all", "seen"):
+        graph = load_tables(made.path / name).graph
+        members = np.ones(40, bool) if name == "all" else np.arange(40) % 5 != 2
+        assert made.counts[name]["edges"] == graph.n_edges
+        assert made.counts[name]["isolated"] == (members & (graph.degree == 0)).sum()
+        floor = made.json("floor")[name]
+        assert floor["length"] == 8
+        half = (floor["interval"][1] - floor["interval"][0]) / 2
+        assert abs(floor["floor_nats_per_item"] - floor["closed_form"]) < 2.5 * half
+        assert 0 < floor["entropy_rate"] < floor["closed_form"]
+
+
+def test_validation_and_test_parts_leave_no_trace(tmp_path: Path) -> None:
+    split = tiny_split()
+    one = built(split, tmp_path / "one")
+    two = built(scramble_targets(split, 3), tmp_path / "two")
+    assert one.manifest == two.manifest
+
+
+def test_other_codes_are_refused(tmp_path: Path) -> None:
+    split = tiny_split()
+    inputs = built(split, tmp_path)
+    train = artifact.load(tmp_path / "data").part("train")
+
+    def codes(path: Path) -> dict[str, int]:
+        np.save(path / "held_out.npy", np.zeros(3, bool))
+        return {}
+
+    wrong = artifact.make("codes", 1, {"other": 1}, {}, tmp_path / "x", codes)
+    with pytest.raises(PreceptorError, match="3 items"):
+        stage.run(CONFIG, {"train": train, "codes": wrong}, tmp_path / "x")
+    assert inputs.counts["pairs"] > 0
+
+
+@pytest.mark.parametrize("setting", [{"window": -1}, {"gamma": 0.0}, {"length": 0}, {"policy": "second"}, {"start": "top"}])
+def test_bad_settings_are_named(setting: dict, tmp_path: Path) -> None:
+    with pytest.raises(PreceptorError, match=f"graph.{next(iter(setting))}"):
+        stage.run(GraphConfig(**setting), {}, tmp_path)
