@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import polars as pl
@@ -33,8 +32,10 @@ def read(path: str | Path, config: DataConfig | None = None) -> Log:
     quarantine = Quarantine(folder)
     items = catalogue.read(layout, config, quarantine)
     user_pool, item_pool = pl.Categories.random(), pl.Categories.random()
-    known = items["item_id"].cast(pl.Categorical(item_pool)).to_physical().to_numpy()
+    item_ids = items["item_id"].cast(pl.Categorical(item_pool))  # polars keeps a pool only as long as a series uses it
+    known = item_ids.to_physical().to_numpy()
     rows, timed = interactions.read(layout, user_pool, item_pool)
+    assert rows["item"].dtype == item_ids.dtype
     if rows.is_empty():
         raise PreceptorError(
             "No interactions",
@@ -200,12 +201,12 @@ def _sessions(session: pl.Series, by_time: np.ndarray, order: np.ndarray, user: 
     """Sessions numbered by their first row in time, so that none depends on later ones; −1 where a row has none."""
     codes = session.to_physical().fill_null(2**32 - 1).to_numpy().astype(np.int64)
     key = user.astype(np.int64) << 32 | codes  # the same name under two users is two sessions
-    _, first, inverse = np.unique(key[by_time], return_index=True, return_inverse=True)
+    named = by_time[codes[by_time] != 2**32 - 1]
+    _, first, inverse = np.unique(key[named], return_index=True, return_inverse=True)
     rank = np.empty(len(first), np.int64)
     rank[np.argsort(first)] = np.arange(len(first))
-    number: Any = np.full(len(codes), -1, np.int64)
-    number[by_time] = rank[inverse]
-    number[codes == 2**32 - 1] = -1
+    number = np.full(len(codes), -1, np.int64)
+    number[named] = rank[inverse]
     return number[order]
 
 
