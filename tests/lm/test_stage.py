@@ -4,6 +4,7 @@ import csv
 import dataclasses
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -83,9 +84,30 @@ def test_bad_grid_is_refused_before_anything_is_made(made: tuple[Artifact, Artif
     assert not (tmp_path / "lm").exists()
 
 
+def test_continual_training_starts_from_the_given_checkpoint(made: tuple[Artifact, Artifact], tmp_path: Path) -> None:
+    c, lm = made
+    base = lm.file("runs/d1-s0/D2048")
+    config = dataclasses.replace(CONFIG, base=str(base), tokens=(512,), lr=1e-4, keep="none")
+    out = stage.run(config, {"curriculum": c}, tmp_path)
+    before = {p["set"]: float(p["loss"]) for p in rows(lm, "points.csv") if (p["run"], p["tokens"]) == ("d1-s0", "2048")}
+    after = {p["set"]: float(p["loss"]) for p in rows(out, "points.csv")}
+    assert after == pytest.approx(before, rel=0.05)  # a small step from there, far from a fresh model's loss
+    assert rows(out, "ladder.csv")[0]["params_total"] == rows(lm, "ladder.csv")[0]["params_total"]
+    assert str(base) not in (out.path / "manifest.json").read_text()
+
+
+def test_checkpoint_of_other_tokens_is_refused(made: tuple[Artifact, Artifact], tmp_path: Path) -> None:
+    base = tmp_path / "base"
+    shutil.copytree(made[1].file("runs/d1-s0/D2048"), base)
+    words = base / "tokenizer.json"
+    words.write_text(words.read_text().replace('"w7": 7', '"other": 7'))
+    with pytest.raises(PreceptorError, match="other"):
+        stage.run(dataclasses.replace(CONFIG, base=str(base)), {"curriculum": made[0]}, tmp_path)
+
+
 def test_failing_worker_is_reported(made: tuple[Artifact, Artifact], tmp_path: Path) -> None:
     with pytest.raises(PreceptorError, match="Training failed"):
-        stage.run(dataclasses.replace(CONFIG, base=str(tmp_path / "none")), {"curriculum": made[0]}, tmp_path)
+        stage.run(dataclasses.replace(CONFIG, device="nowhere"), {"curriculum": made[0]}, tmp_path)
 
 
 def test_killed_module_run_resumes_to_the_same_bytes_with_little_imported(

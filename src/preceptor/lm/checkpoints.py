@@ -15,6 +15,8 @@ from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel, Qwen
 
 from preceptor.core.errors import PreceptorError
 from preceptor.core.rng import generator
+from preceptor.lm.base import base_config
+from preceptor.lm.kernels import applies, qwen3_body
 from preceptor.lm.ladder import Rung, model_config
 from preceptor.lm.loss import token_losses
 
@@ -44,10 +46,7 @@ def new_model(rung: Rung, context: int, eos: int, seed: int, trunk: int) -> PreT
 
 def load_model(folder: str | Path) -> PreTrainedModel:
     """Open a checkpoint folder as fp32. Raises PreceptorError when there is none, or its head is not a plain product."""
-    if not (Path(folder) / "config.json").exists():
-        raise PreceptorError(
-            "No checkpoint here", where=folder, expected="a Hugging Face folder with config.json and model.safetensors"
-        )
+    base_config(folder)
     config = AutoConfig.from_pretrained(folder)
     model = AutoModelForCausalLM.from_pretrained(folder, config=config, dtype=torch.float32, attn_implementation="sdpa")
     _assert_plain_head(model, folder)
@@ -107,6 +106,8 @@ def table(model: PreTrainedModel, side: str) -> torch.Tensor:
 
 def hidden_states(model: PreTrainedModel, ids: torch.Tensor) -> torch.Tensor:
     """Last hidden states [B, L, W] of token ids [B, L], causal, no cache."""
+    if applies(model):
+        return qwen3_body(model, ids)
     states: torch.Tensor = model.base_model(input_ids=ids, use_cache=False).last_hidden_state
     return states
 

@@ -41,9 +41,9 @@ class LMConfig:
     batch_tokens: int = 1024
     warmup: int = 16_384
     decay: float = 0.2
-    lr: float = 0.01
+    lr: float = 0.007
     lr_width: int = 64
-    lr_power: float = 0.5
+    lr_power: float = 1.0
     init: float = 0.5
     weight_decay: float = 0.1
     beta1: float = 0.9

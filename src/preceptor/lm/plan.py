@@ -10,7 +10,9 @@ from pathlib import Path
 import safetensors
 
 from preceptor.core.errors import PreceptorError
+from preceptor.lm.base import base_depth, base_rung
 from preceptor.lm.config import LMConfig
+from preceptor.lm.ladder import Rung, rung
 
 STATE = "state.safetensors"  # a trunk's state while it runs
 
@@ -57,17 +59,23 @@ def budgets(config: LMConfig, block_tokens: int) -> list[Budget]:
 
 
 def trunks(config: LMConfig) -> list[tuple[int, int]]:
-    """(depth, seed number) of every run, largest depth first (the longest work begins first)."""
-    seeds: Sequence[int] = config.seeds if len(config.seeds) != 1 else config.seeds * len(config.depths)
-    if len(seeds) != len(config.depths) or min(seeds, default=0) < 1 or len(set(config.depths)) != len(config.depths):
+    """(depth, seed number) of every run, largest depth first (the longest work begins first). A base has one depth, its own."""
+    depths = (base_depth(config.base),) if config.base else config.depths
+    seeds: Sequence[int] = config.seeds if len(config.seeds) != 1 else config.seeds * len(depths)
+    if len(seeds) != len(depths) or min(seeds, default=0) < 1 or len(set(depths)) != len(depths):
         raise PreceptorError(
             "Bad grid",
             where="lm.depths, lm.seeds",
-            found=f"{list(config.depths)}, {list(config.seeds)}",
+            found=f"{list(depths)}, {list(config.seeds)}",
             expected="different depths, and either one number of seeds ≥ 1 or one for each depth",
         )
-    pairs = [(d, s) for d, n in zip(config.depths, seeds, strict=True) for s in range(n)]
+    pairs = [(d, s) for d, n in zip(depths, seeds, strict=True) for s in range(n)]
     return sorted(pairs, key=lambda p: (-p[0], p[1]))
+
+
+def size_of(config: LMConfig, depth: int, vocab: int, context: int) -> Rung:
+    """The size of a run's model: a rung of the ladder, or the given base's."""
+    return base_rung(config, vocab, context) if config.base else rung(config, depth, vocab, context)
 
 
 def run_name(depth: int, trunk: int) -> str:

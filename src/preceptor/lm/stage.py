@@ -14,9 +14,10 @@ from preceptor.core import artifact
 from preceptor.core.artifact import Artifact, canonical, write_atomic
 from preceptor.core.errors import PreceptorError
 from preceptor.curriculum.stream import Stream
+from preceptor.lm.base import assert_same_tokens, base_artifact
 from preceptor.lm.config import LMConfig
-from preceptor.lm.ladder import SOURCES, columns, rung
-from preceptor.lm.plan import budgets, run_name, trunks
+from preceptor.lm.ladder import SOURCES, columns
+from preceptor.lm.plan import budgets, run_name, size_of, trunks
 from preceptor.lm.sweep import sweep
 
 VERSION = 1
@@ -51,7 +52,11 @@ def run(config: LMConfig, inputs: Mapping[str, Artifact], out: Path) -> Artifact
         n = _write_tables(config, stream, folder)
         return {"runs": len(grid), "points": n, "sets": sorted(sets), "largest_budget": plan[-1].tokens}
 
-    return artifact.make("lm", VERSION, config, inputs, out, build, resumable=True)
+    key, given = config, dict(inputs)
+    if config.base:  # known by its content, wherever it lies
+        assert_same_tokens(config.base, stream.folder / "tokenizer")
+        key, given["base"] = dataclasses.replace(config, base="given"), base_artifact(config.base)
+    return artifact.make("lm", VERSION, key, given, out, build, resumable=True)
 
 
 def _write_tables(config: LMConfig, stream: Stream, folder: Path) -> int:
@@ -59,7 +64,7 @@ def _write_tables(config: LMConfig, stream: Stream, folder: Path) -> int:
     spans: list[Sequence[Any]] = []
     curves: list[str] = []
     for depth, trunk in sorted(trunks(config)):
-        name, size = run_name(depth, trunk), rung(config, depth, stream.vocab_size, stream.context)
+        name, size = run_name(depth, trunk), size_of(config, depth, stream.vocab_size, stream.context)
         at = folder / "runs" / name
         rows = json.loads((at / "trunk.json").read_text(encoding="utf-8"))["curve"]
         curves += [json.dumps({"run": name, "branch": "trunk", **row}) for row in rows]
@@ -77,7 +82,8 @@ def _write_tables(config: LMConfig, stream: Stream, folder: Path) -> int:
 
 
 def _write_ladder(config: LMConfig, stream: Stream, folder: Path) -> None:
-    rungs = [rung(config, depth, stream.vocab_size, stream.context) for depth in sorted(config.depths)]
+    depths = sorted({depth for depth, _ in trunks(config)})
+    rungs = [size_of(config, depth, stream.vocab_size, stream.context) for depth in depths]
     _write_csv(folder / "ladder.csv", columns(), [dataclasses.astuple(r) for r in rungs])
     write_atomic(folder / "ladder.json", canonical({name: SOURCES[name] for name in columns()}))
 

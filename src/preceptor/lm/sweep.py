@@ -19,8 +19,7 @@ from preceptor.core.errors import PreceptorError
 from preceptor.core.progress import Progress
 from preceptor.curriculum.stream import Stream
 from preceptor.lm.config import LMConfig
-from preceptor.lm.ladder import rung
-from preceptor.lm.plan import remaining_tokens, run_name, trunks
+from preceptor.lm.plan import remaining_tokens, run_name, size_of, trunks
 
 
 def sweep(config: LMConfig, stream: Stream, sets: Mapping[str, Path], out: Path) -> None:
@@ -34,7 +33,7 @@ def sweep(config: LMConfig, stream: Stream, sets: Mapping[str, Path], out: Path)
     total, n = 0, 0
     for depth, trunk in trunks(config):
         folder = out / run_name(depth, trunk)
-        cost = rung(config, depth, stream.vocab_size, stream.context).flops_per_token
+        cost = size_of(config, depth, stream.vocab_size, stream.context).flops_per_token
         left = remaining_tokens(config, stream.block_tokens, folder)
         if not (folder / "trunk.json").exists():
             n += 1

@@ -28,9 +28,9 @@ from preceptor.curriculum.stream import EvalSet, Stream
 from preceptor.lm.checkpoints import extend_vocabulary, head, hidden_states, load_model, new_model, save_model
 from preceptor.lm.config import LMConfig
 from preceptor.lm.evaluate import evaluate
-from preceptor.lm.ladder import Rung, rung
+from preceptor.lm.ladder import Rung
 from preceptor.lm.loss import head_loss
-from preceptor.lm.plan import STATE, Budget, budgets
+from preceptor.lm.plan import STATE, Budget, budgets, size_of
 
 SAVE_SECONDS = 30.0  # between saves of the trunk's state
 CURVE_POINTS = 200  # lines of a trunk's curve, about
@@ -54,7 +54,7 @@ def train_run(
         return
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "points").mkdir(exist_ok=True)
-    size = rung(config, depth, stream.vocab_size, stream.context)
+    size = size_of(config, depth, stream.vocab_size, stream.context)
     plan = budgets(config, stream.block_tokens)
     learner = Learner(config, size, stream, make_model(config, size, stream, trunk), max(1, plan[-1].branch // CURVE_POINTS))
     learner.restore(folder / STATE)

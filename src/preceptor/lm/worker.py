@@ -22,6 +22,7 @@ REPORT_SECONDS = 0.5
 def main() -> None:
     """Serve runs until standard input ends: a line of JSON each, {config, depth, trunk, curriculum, sets, folder}."""
     _die_with_parent()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what an interrupt means
     out = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)  # a library's chatter must not mix with our lines
     for line in sys.stdin:

@@ -1,0 +1,113 @@
+"""A given checkpoint as the start of continual pre-training: what size it is, and whether its tokens are the curriculum's.
+
+Read from its files' headers alone, no torch: the process that leads a sweep needs only the numbers.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import safetensors
+
+from preceptor.core.artifact import FORMAT, Artifact, file_digest
+from preceptor.core.errors import PreceptorError
+from preceptor.lm.config import LMConfig
+from preceptor.lm.ladder import Rung
+
+
+def base_config(folder: str | Path) -> dict[str, Any]:
+    """The checkpoint's config.json. Raises PreceptorError when there is none."""
+    path = Path(folder) / "config.json"
+    if not path.exists():
+        raise PreceptorError(
+            "No checkpoint here",
+            where=folder,
+            expected="a Hugging Face folder with config.json and safetensors files",
+            remedy="set lm.base to such a folder, or to nothing for training from scratch",
+        )
+    config: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return config
+
+
+def base_depth(folder: str | Path) -> int:
+    """Layers of the checkpoint."""
+    found = base_config(folder)
+    return int(found.get("num_hidden_layers", found.get("n_layer", 0)))
+
+
+def base_rung(config: LMConfig, vocab: int, context: int) -> Rung:
+    """The sizes of the checkpoint once its vocabulary holds `vocab` tokens; the training numbers follow the config's rules."""
+    found = base_config(config.base)
+    old, width = int(found["vocab_size"]), int(found.get("hidden_size", found.get("n_embd", 0)))
+    shapes = _shapes(Path(config.base))
+    tables = [name for name, shape in shapes.items() if len(shape) == 2 and shape[0] == old]
+    params = sum(_size(shape) for name, shape in shapes.items() if name not in tables)
+    rows = max(old, vocab)
+    heads = int(found.get("num_attention_heads", found.get("n_head", 1)))
+    depth = base_depth(config.base)
+    return Rung(
+        depth=depth,
+        width=width,
+        heads=heads,
+        head_dim=int(found.get("head_dim") or width // heads),
+        ffn=int(found.get("intermediate_size", 4 * width)),
+        vocab=rows,
+        params=params,
+        params_total=params + len(tables) * rows * width,
+        init=0.0,
+        lr=config.lr * (width / config.lr_width) ** -config.lr_power,
+        weight_decay=config.weight_decay,
+        batch_tokens=config.batch_tokens,
+        warmup_steps=config.warmup // config.batch_tokens,
+        flops_per_token=6 * (params + rows * width) + 6 * depth * width * context,
+    )
+
+
+def base_artifact(folder: str | Path) -> Artifact:
+    """The checkpoint as an input of the stage: by content, not by path."""
+    files = {
+        p.name: {"sha256": file_digest(p)} for p in sorted(Path(folder).glob("*")) if p.suffix in {".json", ".safetensors"}
+    }
+    return Artifact(Path(folder), {"format": FORMAT, "files": files})
+
+
+def assert_same_tokens(folder: str | Path, tokenizer: Path) -> None:
+    """Every token of the checkpoint must have the same id in the curriculum's tokenizer, which may only add to them."""
+    theirs, ours = (_tokens(Path(f) / "tokenizer.json") for f in (folder, tokenizer))
+    for token, i in theirs.items():
+        if ours.get(token) != i:
+            raise PreceptorError(
+                "The checkpoint's tokens are not the curriculum's",
+                where=tokenizer,
+                found=f"{token!r} is {ours.get(token, 'absent')}",
+                expected=f"{i}, as in {folder}",
+                remedy="build the curriculum with the checkpoint's tokenizer",
+            )
+
+
+def _tokens(path: Path) -> dict[str, int]:
+    if not path.exists():
+        raise PreceptorError("No tokenizer here", where=path, expected="tokenizer.json")
+    found = json.loads(path.read_text(encoding="utf-8"))
+    vocab = found["model"].get("vocab", {})
+    plain = vocab if isinstance(vocab, dict) else {}
+    return plain | {t["content"]: t["id"] for t in found.get("added_tokens", [])}
+
+
+def _shapes(folder: Path) -> dict[str, tuple[int, ...]]:
+    shapes: dict[str, tuple[int, ...]] = {}
+    for path in sorted(folder.glob("*.safetensors")):
+        with safetensors.safe_open(path, "np") as f:
+            shapes |= {name: tuple(f.get_slice(name).get_shape()) for name in f.keys()}  # noqa: SIM118 (not a dict)
+    if not shapes:
+        raise PreceptorError("No weights here", where=folder, expected="safetensors files")
+    return shapes
+
+
+def _size(shape: tuple[int, ...]) -> int:
+    total = 1
+    for n in shape:
+        total *= n
+    return total

@@ -1,0 +1,81 @@
+"""Items' scores are those of reading every item by itself; a full beam is exact; ranks lose ties."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedModel
+
+from lm.toy import CONFIG, CONTEXT, EOS, VOCAB
+from preceptor.core.rng import generator
+from preceptor.lm.checkpoints import new_model
+from preceptor.lm.ladder import rung
+from preceptor.lm.recommend import ItemTrie, Prompts, beam_items, score_items, target_rank, top
+
+QWEN = new_model(rung(CONFIG, 2, VOCAB, CONTEXT), CONTEXT, EOS, seed=1, trunk=0)
+torch.manual_seed(0)
+GPT2 = GPT2LMHeadModel(GPT2Config(n_layer=2, n_head=2, n_embd=16, vocab_size=VOCAB, n_positions=64, initializer_range=0.5))
+
+
+def catalogue(n: int, n_codes: int, latents: int, seed: int = 0) -> np.ndarray:
+    return 10 + generator(seed, "toy/codes").integers(0, latents, (n, n_codes))
+
+
+def brute_force(model: PreTrainedModel, codes: np.ndarray, prompt: np.ndarray) -> np.ndarray:
+    model.eval()
+    ids = torch.from_numpy(np.concatenate([np.tile(prompt, (len(codes), 1)), codes], 1))
+    with torch.no_grad():
+        log_p = torch.log_softmax(model(input_ids=ids).logits[:, len(prompt) - 1 : -1].double(), -1)
+    return log_p.gather(2, ids[:, len(prompt) :, None]).sum((1, 2)).numpy()
+
+
+@pytest.mark.parametrize("model", [QWEN, GPT2], ids=["qwen3", "gpt2"])
+@settings(max_examples=8, deadline=None)
+@given(n=st.integers(1, 300), n_codes=st.integers(1, 4), latents=st.integers(1, 12))
+def test_scores_equal_brute_force(model: PreTrainedModel, n: int, n_codes: int, latents: int) -> None:
+    codes = catalogue(n, n_codes, latents)
+    prompt = np.array([EOS, 3, 4, 5, 9])
+    expected = brute_force(model, codes, prompt)
+    trie = ItemTrie(codes)
+    np.testing.assert_allclose(score_items(model, trie, prompt), expected, rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(score_items(model, trie, prompt), expected, rtol=1e-4, atol=1e-4)  # pieces kept
+    np.testing.assert_allclose(beam_items(model, trie, prompt, beam=n), expected, rtol=1e-4, atol=1e-4)
+
+
+def test_recall_is_that_of_brute_force() -> None:
+    codes = np.unique(catalogue(400, 3, 12), axis=0)
+    trie, rng = ItemTrie(codes), generator(0, "toy/users")
+    hits = [0, 0]
+    for _ in range(10):
+        prompt = np.r_[EOS, rng.integers(1, VOCAB, 6)]
+        target = int(rng.integers(len(codes)))
+        for i, scores in enumerate((score_items(QWEN, trie, prompt), brute_force(QWEN, codes, prompt))):
+            hits[i] += target_rank(scores, target) <= 100
+            assert (target_rank(scores, target) <= 100) == (target in top(scores, 100))
+    assert hits[0] == hits[1] > 0
+
+
+def test_beam_finds_nearly_the_best_and_marks_the_lost() -> None:
+    codes = np.unique(catalogue(500, 3, 12), axis=0)
+    trie, prompt = ItemTrie(codes), np.array([EOS, 7, 8])
+    exact, beam = score_items(QWEN, trie, prompt), beam_items(QWEN, trie, prompt, beam=40)
+    found = np.isfinite(beam)
+    assert 0 < found.sum() < len(codes)
+    np.testing.assert_allclose(beam[found], exact[found], rtol=1e-4)
+    assert len(set(top(beam, 10)) & set(top(exact, 10))) >= 5
+
+
+def test_prompt_is_the_training_form_and_drops_the_oldest_items() -> None:
+    items = np.array([[40, 10 + i, 20 + i, 41] for i in range(5)], np.int32)
+    prompts = Prompts(items, np.array([1, 2], np.int32), np.array([5], np.int32), eos=EOS)
+    assert prompts.tokens([3, 1], 64).tolist() == [0, 1, 2, 40, 13, 23, 41, 5, 40, 11, 21, 41, 5, 40]
+    assert prompts.tokens([3, 1], 12).tolist() == [0, 1, 2, 40, 11, 21, 41, 5, 40]
+    assert prompts.codes.tolist()[2] == [12, 22]
+
+
+def test_ties_are_lost_and_items_left_out_dont_count() -> None:
+    scores = np.array([2.0, 1.0, 1.0, 0.0], np.float32)
+    assert [target_rank(scores, t) for t in range(4)] == [1, 3, 3, 4]
+    assert target_rank(scores, 3, without=[0, 3]) == 3
+    assert top(scores, 2, without=[0]).tolist() == [1, 2]
