@@ -1,0 +1,22 @@
+"""What the report shows; standard library only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class ReportConfig:
+    """What the report shows.
+
+    study: name of the study, for the title and the command that makes it again; empty: not stated.
+    seed: the study's seed, shown beside the command. Nothing in the report is drawn at random.
+    metric, k: the ranking metric and cut-off that the findings and the figure speak of.
+    examples: documents shown of each kind.
+    """
+
+    study: str = ""
+    seed: int = 0
+    metric: str = "ndcg"
+    k: int = 10
+    examples: int = 3

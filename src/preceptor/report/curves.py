@@ -1,0 +1,73 @@
+"""The points of the language models, gathered into curves: one a set and size, seeds averaged."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from preceptor.report.tables import Inputs, Row, number
+
+
+@dataclass(frozen=True)
+class Curve:
+    """Loss against tokens of one size on one set; seeds of equal (N, D) averaged. Arrays are float64 [points].
+
+    floor is the known floor of the evaluated documents (nats per unit) or None; low and high span the seeds.
+    """
+
+    set: str
+    params: float
+    runs: int
+    tokens: np.ndarray
+    loss: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+    unit: str
+    floor: float | None
+
+    @property
+    def excess(self) -> np.ndarray:
+        """Loss above the known floor; without one, NaN."""
+        return self.loss - (np.nan if self.floor is None else self.floor)
+
+
+def curves(inputs: Inputs) -> dict[str, list[Curve]]:
+    """All curves by set, smallest size first. Rows without a number are left out."""
+    groups: dict[tuple[str, float], list[Row]] = {}
+    for row in inputs.rows("lm", "points.csv"):
+        params = number(row.get("params"))
+        if params is not None and number(row.get("tokens")) and number(row.get("loss")) is not None:
+            groups.setdefault((row.get("set") or "loss", params), []).append(row)
+    found: dict[str, list[Curve]] = {}
+    for name, params in sorted(groups, key=lambda key: key[1]):
+        found.setdefault(name, []).append(_curve(name, params, groups[name, params]))
+    return found
+
+
+def _curve(name: str, params: float, rows: list[Row]) -> Curve:
+    by_tokens: dict[float, list[float]] = {}
+    for row in rows:
+        by_tokens.setdefault(float(row["tokens"]), []).append(float(row["loss"]))
+    tokens = np.array(sorted(by_tokens))
+    losses = [by_tokens[t] for t in tokens]
+    floors = [f for f in (number(row.get("floor")) for row in rows) if f is not None]
+    return Curve(
+        set=name,
+        params=params,
+        runs=len({row.get("run", "") for row in rows}),
+        tokens=tokens,
+        loss=np.array([np.mean(x) for x in losses]),
+        low=np.array([min(x) for x in losses]),
+        high=np.array([max(x) for x in losses]),
+        unit=rows[0].get("unit") or "token",
+        floor=float(np.mean(floors)) if floors else None,
+    )
+
+
+def slope(curve: Curve) -> float | None:
+    """d log excess / d log tokens, by least squares over the curve; None with fewer than three points above the floor."""
+    good = np.isfinite(curve.excess) & (curve.excess > 0)
+    if good.sum() < 3:
+        return None
+    return float(np.polyfit(np.log(curve.tokens[good]), np.log(curve.excess[good]), 1)[0])

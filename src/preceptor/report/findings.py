@@ -1,0 +1,252 @@
+"""What a run found, and what speaks against it: sentences computed from the tables, so that they can't say more."""
+
+from __future__ import annotations
+
+from preceptor.report import formats as f
+from preceptor.report.curves import Curve, curves, slope
+from preceptor.report.laws import laws
+from preceptor.report.sections_data import evaluated, splits_of
+from preceptor.report.sections_lm import FLOOR_SET, references
+from preceptor.report.sections_ranking import headline, label, verdict
+from preceptor.report.sections_scaling import largest
+from preceptor.report.tables import Inputs, Row, number, where
+
+FEW_USERS = 300
+FEW_SIZES, FEW_SEEDS = 5, 3
+
+
+def findings(inputs: Inputs, metric: str, k: int) -> list[str]:
+    """Three to five sentences, fewer where stages are absent."""
+    made = [_tstr(inputs, metric, k), _best(inputs, metric, k), _excess(inputs), _real(inputs), _forecast(inputs)]
+    return [sentence for sentence in made if sentence]
+
+
+def doubts(inputs: Inputs) -> list[tuple[str, str]]:
+    """(short name, sentence) of every reason for doubt that the tables show, then those that always hold."""
+    made = [*_doubt_users(inputs), *_doubt_seeds(inputs), *_doubt_laws(inputs), *_doubt_forecast(inputs), *_doubt_real(inputs)]
+    made += [
+        ("One log", "All of this is one log. What holds here may not hold for another market."),
+        (
+            "Shared limits",
+            (
+                "Synthetic and real arms see the same log: what it never recorded, neither can learn. Offline ranking rewards"
+                " what was shown to people at the time, so differences online may be other ones."
+            ),
+        ),
+        (
+            "A law on walks",
+            (
+                "Language models show power laws on random walks over random graphs too. Only losses and rankings on real"
+                " histories speak of recommendation; read the law on walks together with those."
+            ),
+        ),
+    ]
+    return made
+
+
+def _paired(inputs: Inputs, metric: str, k: int, split: str) -> Row | None:
+    rows = where(inputs.rows("ranking", "paired.csv"), metric=metric, k=k, split=split)
+    return next((r for r in rows if (r.get("arm_a"), r.get("arm_b")) == ("synthetic", "real")), None)
+
+
+def _tstr(inputs: Inputs, metric: str, k: int) -> str | None:
+    for split, rows in headline(inputs, metric, k).items():
+        arms = {r.get("arm"): r for r in reversed(rows)}
+        if "real" not in arms or "synthetic" not in arms:
+            continue
+        a, b = arms["synthetic"], arms["real"]
+        said = (
+            f"{f.name(a.get('model'))} trained on synthetic histories reaches {f.name(metric)}@{k} {f.fixed(a['mean'], 4)} on"
+            f" real test histories ({f.name(split)}), against {f.fixed(b['mean'], 4)} when trained on the real log"
+        )
+        pair = _paired(inputs, metric, k, split)
+        if pair is None:
+            return said + "."
+        how = {"higher": "the synthetic arm is better", "lower": "the synthetic arm is worse"}.get(
+            verdict(pair), "the two are not told apart"
+        )
+        return f"{said}: a ratio of {f.fixed(pair.get('ratio'), 2)} {f.interval(pair.get('lo'), pair.get('hi'), 2)}, so {how}."
+    return None
+
+
+def _best(inputs: Inputs, metric: str, k: int) -> str | None:
+    for split, rows in headline(inputs, metric, k).items():
+        if len(rows) < 2:
+            continue
+        first, second = rows[0], rows[1]
+        lo, hi = number(first.get("lo")), number(second.get("hi"))
+        apart = "" if lo is not None and hi is not None and lo > hi else "; their intervals overlap"
+        return (
+            f"The best of all arms on the {f.name(split)} is {label(first)} ({f.fixed(first['mean'], 4)}), before"
+            f" {label(second)} ({f.fixed(second['mean'], 4)}){apart}."
+        )
+    return None
+
+
+def _largest_curve(found: list[Curve]) -> Curve:
+    return max(found, key=lambda c: c.params)
+
+
+def _excess(inputs: Inputs) -> str | None:
+    by_set = curves(inputs)
+    found = [c for c in by_set.get(FLOOR_SET, []) if c.floor is not None]
+    if not found:
+        return None
+    c = _largest_curve(found)
+    said = (
+        f"On fresh walks the largest model (N = {f.size(c.params)}) falls from {f.fixed(c.excess[0])} nats per item above the"
+        f" known floor of {f.fixed(c.floor)} at {f.size(c.tokens[0])} tokens to {f.fixed(c.excess[-1])} at"
+        f" {f.size(c.tokens[-1])}"
+    )
+    s = slope(c)
+    return (
+        f"{said}: a straight-line slope of {f.fixed(s, 2)} in log excess against log tokens." if s is not None else said + "."
+    )
+
+
+def _real(inputs: Inputs) -> str | None:
+    name = "real-test"
+    found = curves(inputs).get(name)
+    lines = references(inputs, name)
+    if not found:
+        return None
+    best = min(((float(c.loss[-1]), c) for c in found), key=lambda pair: pair[0])
+    near = {k: lines[k] for k in ("bigram", "unigram", "uniform") if k in lines}
+    said = (
+        f"On real test histories the best model (N = {f.size(best[1].params)}) has {f.fixed(best[0])} nats per {best[1].unit}"
+    )
+    if not near:
+        return said + "."
+    beaten = [k for k, v in near.items() if best[0] < v]
+    listed = ", ".join(f"{k} {f.fixed(v)}" for k, v in near.items())
+    tail = f"it is below {' and '.join(beaten)}" if beaten else "it is below none of them"
+    return f"{said}; counting models have {listed}, so {tail}."
+
+
+def _forecast(inputs: Inputs) -> str | None:
+    rows = largest(inputs)
+    row = next((r for r in rows if r.get("set") == FLOOR_SET), rows[0] if rows else None)
+    if row is None:
+        return None
+    actual = float(row["actual"])
+    said = (
+        f"The held-out run of N = {f.size(row.get('params'))}, D = {f.size(row.get('tokens'))} on {f.name(row.get('set'))} was"
+        f" predicted at {f.fixed(row.get('predicted'))} and came at {f.fixed(actual)}"
+    )
+    share = number(row.get("excess_error"))
+    said += f" (an error of {f.percent(share)} of the excess)" if share is not None else ""
+    base = {
+        n: number(row.get(c))
+        for n, c in (("the last two points", "baseline_two_point"), ("the nearest smaller run", "baseline_nearest_smaller"))
+    }
+    error = abs(float(row["predicted"]) - actual)
+    better = [n for n, x in base.items() if x is not None and error < abs(x - actual)]
+    known = [n for n, x in base.items() if x is not None]
+    if known:
+        said += f"; closer than {' and '.join(better)}" if better else "; no closer than guesses that need no law"
+    return said + "."
+
+
+def _doubt_users(inputs: Inputs) -> list[tuple[str, str]]:
+    summary = inputs.object("data", "summary.json")
+    made = []
+    for kind, parts in splits_of(summary).items():
+        users = evaluated(parts)
+        if users is not None and users < FEW_USERS:
+            made.append(
+                (
+                    "Few users",
+                    (
+                        f"Only {f.whole(users)} users are evaluated on the {f.name(kind)} test part; intervals are wide, and"
+                        " other users may differ."
+                    ),
+                )
+            )
+    if summary.get("few_users") and not made:
+        made.append(("Few users", f"Fewer than {FEW_USERS} users are evaluated under the temporal split."))
+    if "leave-last-out" in splits_of(summary) or any(
+        r.get("split") == "leave-last-out" for r in inputs.rows("ranking", "tstr.csv")
+    ):
+        made.append(
+            (
+                "Leakage",
+                "Leave-last-out trains on interactions that are later than some targets: it flatters every trained arm.",
+            )
+        )
+    return made
+
+
+def _doubt_seeds(inputs: Inputs) -> list[tuple[str, str]]:
+    made = []
+    seeds = [x for x in (number(r.get("seeds")) for r in inputs.rows("ranking", "tstr.csv")) if x is not None and x > 0]
+    if seeds and max(seeds) < FEW_SEEDS:
+        made.append(
+            (
+                "Few ranking seeds",
+                f"Ranking models were trained with at most {max(seeds):.0f} seeds; the spread between seeds is hardly known.",
+            )
+        )
+    found = [c for group in curves(inputs).values() for c in group]
+    if found:
+        runs, sizes = max(c.runs for c in found), len({c.params for c in found})
+        if runs < FEW_SEEDS:
+            many = "one seed" if runs == 1 else f"{runs} seeds"
+            made.append(
+                (
+                    "Few training runs",
+                    (
+                        f"Each size of language model was trained with {many}: differences between neighbouring points may be"
+                        " noise of the seed."
+                    ),
+                )
+            )
+        if sizes < FEW_SIZES:
+            made.append(
+                (
+                    "Few sizes",
+                    (
+                        f"{sizes} sizes over a factor of {max(c.params for c in found) / min(c.params for c in found):.0f} in N"
+                        " say little about much larger models."
+                    ),
+                )
+            )
+    return made
+
+
+def _doubt_laws(inputs: Inputs) -> list[tuple[str, str]]:
+    found = laws(inputs)
+    unsure = [law for law in found if not law.identified]
+    if not unsure:
+        return []
+    sets = ", ".join(dict.fromkeys(f.name(law.set) for law in unsure))
+    return [
+        (
+            "Laws not identified",
+            (
+                f"{len(unsure)} of {len(found)} laws have a parameter that is not identified ({sets}): their exponents can't be"
+                " compared or extrapolated."
+            ),
+        )
+    ]
+
+
+def _doubt_forecast(inputs: Inputs) -> list[tuple[str, str]]:
+    rows = largest(inputs)
+    lost = []
+    for r in rows:
+        actual, error = float(r["actual"]), abs(float(r["predicted"]) - float(r["actual"]))
+        base = [number(r.get(c)) for c in ("baseline_two_point", "baseline_nearest_smaller")]
+        if any(x is not None and abs(x - actual) <= error for x in base):
+            lost.append(f.name(r.get("set")))
+    return (
+        [("Forecasts no better than guesses", f"On {', '.join(lost)} a guess without a law came as close as the law.")]
+        if lost
+        else []
+    )
+
+
+def _doubt_real(inputs: Inputs) -> list[tuple[str, str]]:
+    found, bigram = curves(inputs).get("real-test"), references(inputs, "real-test").get("bigram")
+    if found and bigram is not None and min(float(c.loss.min()) for c in found) >= bigram:
+        return [("Real histories", "No language model here beats a smoothed bigram on real test histories.")]
+    return []

@@ -1,0 +1,119 @@
+"""Numbers as a reader wants them: one home, so that the page, the terminal and the picture agree."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from preceptor.core.progress import quantity
+from preceptor.report.tables import number
+
+ABSENT = "–"
+SETS = {
+    "general": "General",
+    "item-text": "Item-Text",
+    "cf-both-seen": "CF, both seen",
+    "cf-one-unseen": "CF, one unseen",
+    "cf-both-unseen": "CF, both unseen",
+    "cf-permuted": "CF, permuted",
+    "uih-in-graph": "UIH in-graph",
+    "uih-full": "UIH Full",
+    "uih-ood": "UIH OOD",
+    "real-validation": "Real, validation",
+    "real-test": "Real, test",
+}
+_NAMES = {
+    "sasrec": "SASRec",
+    "gru4rec": "GRU4Rec",
+    "hstu": "HSTU",
+    "popularity": "Popularity",
+    "item-knn": "Item-kNN",
+    "ease": "EASE",
+    "rp3beta": "RP3β",
+    "ndcg": "NDCG",
+    "recall": "Recall",
+    "real": "real histories",
+    "synthetic": "synthetic histories",
+    "real+synthetic": "real + synthetic",
+    "temporal": "temporal split",
+    "leave-last-out": "leave-last-out",
+}
+
+
+def name(key: Any) -> str:
+    """The printed name of a set, arm, model, metric or split; unknown keys are shown as they are."""
+    text = str(key)
+    return SETS.get(text) or _NAMES.get(text.lower().replace("_", "-")) or text.replace("_", " ")
+
+
+def fixed(value: Any, digits: int = 3) -> str:
+    """A number with so many decimals; – where there is none."""
+    x = number(value)
+    return ABSENT if x is None else f"{x:.{digits}f}".replace("-", "−")
+
+
+def short(value: Any, digits: int = 3) -> str:
+    """A number in so many significant digits, plain where it can be."""
+    x = number(value)
+    if x is None:
+        return ABSENT
+    if x == 0 or 1e-4 <= abs(x) < 1e6:
+        decimals = max(0, digits - 1 - math.floor(math.log10(abs(x)))) if x else 0
+        return f"{x:,.{min(decimals, 6)}f}".replace("-", "−")
+    return f"{x:.{digits - 1}e}".replace("-", "−")
+
+
+def signed(value: Any, digits: int = 3) -> str:
+    """A number with its sign."""
+    x = number(value)
+    return ABSENT if x is None else f"{x:+.{digits}f}".replace("-", "−")
+
+
+def percent(value: Any, digits: int = 1) -> str:
+    """A share as a percentage."""
+    x = number(value)
+    return ABSENT if x is None else f"{100 * x:.{digits}f} %".replace("-", "−")
+
+
+def whole(value: Any) -> str:
+    """A count with separators."""
+    x = number(value)
+    return ABSENT if x is None else f"{x:,.0f}".replace("-", "−")
+
+
+def size(value: Any) -> str:
+    """A count in a few characters: 12.3k, 4.56M."""
+    x = number(value)
+    return ABSENT if x is None else quantity(x)
+
+
+def interval(lo: Any, hi: Any, digits: int = 3) -> str:
+    """[lo, hi], or that there is none."""
+    if number(lo) is None or number(hi) is None:
+        return "no interval"
+    return f"[{fixed(lo, digits)}, {fixed(hi, digits)}]"
+
+
+def short_interval(bounds: Any, digits: int = 3) -> str:
+    """[lo, hi] of a pair in significant digits; text is handed through; anything else is no interval."""
+    if isinstance(bounds, str) and bounds:
+        return bounds
+    if isinstance(bounds, list | tuple) and len(bounds) == 2 and all(number(b) is not None for b in bounds):
+        return f"[{short(bounds[0], digits)}, {short(bounds[1], digits)}]"
+    return "no interval"
+
+
+def any_value(value: Any) -> str:
+    """Any JSON value in a table cell."""
+    if value is None or isinstance(value, bool):
+        return {None: ABSENT, True: "yes", False: "no"}[value]
+    if isinstance(value, int):
+        return whole(value)
+    if isinstance(value, float):
+        text = short(value, 4)
+        return text.rstrip("0").rstrip(".") if "." in text and "e" not in text else text
+    if isinstance(value, list | tuple):
+        return ", ".join(any_value(v) for v in value)
+    if isinstance(value, dict):
+        return ", ".join(f"{k}: {any_value(v)}" for k, v in value.items())
+    return str(value) or ABSENT

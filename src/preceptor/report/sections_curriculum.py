@@ -1,0 +1,114 @@
+"""Sections on what the language models read: examples of each document kind, and the bias of log and walks."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from preceptor.report import formats as f
+from preceptor.report.drawing import Drawing
+from preceptor.report.html import Html, h, join, missing, paragraphs, table
+from preceptor.report.tables import Inputs, number
+
+KINDS = {
+    "general": ("General text", "keeps the model a model of language, and is the control"),
+    "item-text": ("Item-Text", "Layer 1a: what each item is, codes → text"),
+    "cf": ("CF", "Layer 1b: which items go together, with confidence and lift"),
+    "uih": ("UIH", "Layer 2: walks on the item graph, written as histories"),
+}
+_CODE = re.compile(r"(<RECTOKEN>|</RECTOKEN>|REC\d{4,})")
+
+
+def examples(inputs: Inputs, drawings: list[Drawing], count: int) -> Html:
+    """A few documents of each kind, with the words that tell what each code stands for."""
+    preview = inputs.object("curriculum", "preview.json")
+    parts = [_mixture(inputs)]
+    if not preview:
+        return join([*parts, missing("The curriculum has no preview.json.")])
+    words = inputs.json("codes", "code_words.json") or {}
+    for kind, documents in preview.items():
+        title, what = KINDS.get(kind.removesuffix("-walks"), (f.name(kind), ""))
+        shown = [_text(d) for d in documents[:count]]
+        parts.append(h("h3", title, h("small", f" {what}") if what else None))
+        parts += [h("pre", _highlight(text), cls="doc", tabindex="0") for text in shown]
+        parts.append(_glossary(shown, words))
+    return join(parts)
+
+
+def _text(document: Any) -> str:
+    if isinstance(document, Mapping):
+        return "\n".join(str(document[k]) for k in ("text", "readable") if document.get(k)) or f.any_value(dict(document))
+    return "\n".join(map(str, document)) if isinstance(document, list) else str(document)
+
+
+def _highlight(text: str) -> Html:
+    pieces = _CODE.split(text if len(text) <= 1500 else text[:1500] + " …")
+    return join([h("mark", p) if i % 2 else p for i, p in enumerate(pieces)])
+
+
+def _glossary(texts: list[str], words: Any) -> Html | None:
+    codes = sorted({int(m) for text in texts for m in re.findall(r"REC(\d{4,})", text)})
+
+    def meaning(code: int) -> Any:
+        if isinstance(words, list):
+            return words[code] if code < len(words) else None
+        return words.get(str(code)) if isinstance(words, dict) else None
+
+    known = [(f"REC{c:04d}", meaning(c)) for c in codes if meaning(c)]
+    if not known:
+        return None
+    rows = [[name, ", ".join(map(str, m)) if isinstance(m, list) else str(m)] for name, m in known[:60]]
+    inner = table(["Code", "Words most typical of its items"], rows, "Codes in these examples", text_columns=2)
+    return h("details", h("summary", f"What these {len(rows)} codes stand for"), inner)
+
+
+def _mixture(inputs: Inputs) -> Html | None:
+    stream = inputs.object("curriculum", "stream.json")
+    rows = []
+    for source in stream.get("sources", []):
+        share = source.get("share")
+        drawn = "drawn afresh for ever" if source.get("kind") == "endless" else "read again when used up"
+        sizes = [f.size(source.get("documents")), f.size(source.get("tokens"))]
+        rows.append([KINDS.get(source["name"], (source["name"],))[0], drawn, f.percent(share), *sizes])
+    if not rows:
+        return None
+    facts = [
+        f"{k.replace('_', ' ')} {f.any_value(stream[k])}"
+        for k in ("context", "block_tokens", "vocab_size", "order")
+        if k in stream
+    ]
+    return join(
+        [
+            table(["Source", "How", "Share of tokens", "Documents", "Tokens"], rows, "The mixture the language models read", 2),
+            h("p", "; ".join(facts) + ".", cls="note") if facts else None,
+        ]
+    )
+
+
+def bias(inputs: Inputs, drawings: list[Drawing]) -> Html:
+    """Popularity, coverage, exposure and position: the real log beside each walk policy."""
+    report = inputs.object("curriculum", "bias.json")
+    if not report:
+        return missing("The curriculum has no bias.json.")
+    columns = {name: v for name, v in report.items() if isinstance(v, Mapping)}
+    measures = list(dict.fromkeys(m for v in columns.values() for m, x in v.items() if number(x) is not None))
+    parts = [
+        paragraphs(
+            "A log shows what was shown: popular items, early positions. The walks are meant to carry who-goes-with-whom and"
+            " less of the rest. Whether they do is measured here, not assumed."
+        )
+    ]
+    if columns and measures:
+        rows = [[_MEASURES.get(m, m.replace("_", " ")), *(f.short(v.get(m)) for v in columns.values())] for m in measures]
+        parts.append(table(["Measure", *(f.name(c) for c in columns)], rows, "Bias of the real log and of the walks"))
+    return join(parts)
+
+
+_MEASURES = {
+    "popularity_exponent": "Popularity exponent (rank–frequency)",
+    "gini": "Gini of item exposure (0 = even)",
+    "coverage": "Items that occur at all",
+    "exposure_correlation": "Exposure against real popularity, correlation",
+    "position_correlation": "Position against popularity, correlation",
+}

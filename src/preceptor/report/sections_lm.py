@@ -1,0 +1,217 @@
+"""The section on the language models: ladder, loss and excess against tokens for every size and set, Real beside references."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+
+from preceptor.report import formats as f
+from preceptor.report.curves import Curve, curves
+from preceptor.report.drawing import MARKERS, Drawing, colour, draw, figure, ladder, legend, log_axis
+from preceptor.report.html import Html, h, join, missing, paragraphs, table
+from preceptor.report.tables import Inputs, Row, number
+
+ORDER = list(f.SETS)
+REFERENCES = {"uniform": ":", "unigram": "--", "bigram": "-.", "entropy": "--"}
+FLOOR_SET = "uih-in-graph"
+
+
+def loss(inputs: Inputs, drawings: list[Drawing]) -> Html:
+    """What was trained, and what the losses are, with the known floor and the reference lines drawn."""
+    by_set = curves(inputs)
+    if not by_set:
+        return missing("The lm stage is not among the inputs, or wrote no points.csv.")
+    sizes = sizes_of(by_set)
+    ordered = sorted(by_set, key=lambda s: ORDER.index(s) if s in ORDER else 99)
+    floored = [s for s in ordered if any(c.floor is not None for c in by_set[s])]
+    real = [s for s in ordered if s.startswith("real")]
+    others = [s for s in ordered if s not in floored and s not in real]
+    parts = [
+        paragraphs(
+            "A ladder of models trained from scratch on the curriculum (pre-training). Each point is a finished run: a trunk at"
+            " constant learning rate with a decay branch of its own at every number of tokens D. N counts parameters without"
+            " embeddings and head. Loss is in nats per item for histories, and per token elsewhere."
+        ),
+        _ladder(inputs.rows("lm", "ladder.csv")),
+    ]
+    key = size_legend(sizes)
+    if floored:
+        parts.append(h("h3", "Against the known floor"))
+        panels = [p for s in floored for p in (loss_panel(by_set[s], sizes, inputs), excess_panel(by_set[s], sizes))]
+        drawings += panels
+        parts.append(
+            figure(
+                panels,
+                "Left: loss with the known floor, which no model can beat. Right: what is left above it; a power law is a"
+                " straight line.",
+                key,
+            )
+        )
+    if real:
+        parts.append(h("h3", "On real histories"))
+        panels = [loss_panel(by_set[s], sizes, inputs) for s in real]
+        drawings += panels
+        lines = [("soft", style, f.name(r)) for r, style in REFERENCES.items() if any(r in references(inputs, s) for s in real)]
+        parts.append(
+            figure(
+                panels,
+                "Loss on real histories, beside models that count: a law on walks alone says nothing about recommendation.",
+                size_legend(sizes, lines),
+            )
+        )
+    if others:
+        parts.append(h("h3", "Every other set"))
+        panels = [loss_panel(by_set[s], sizes, inputs) for s in others]
+        drawings += panels
+        lines = (
+            [("soft", "--", "entropy of the sampler (a reference, not a floor)")]
+            if any("entropy" in references(inputs, s) for s in others)
+            else []
+        )
+        parts.append(
+            figure(
+                panels, "Loss against tokens, each size. Bars, where there are any, span the seeds.", size_legend(sizes, lines)
+            )
+        )
+    parts += [_table(by_set, ordered), _spans(inputs.rows("lm", "spans.csv"))]
+    return join(parts)
+
+
+def sizes_of(by_set: dict[str, list[Curve]]) -> list[float]:
+    """Every size, smallest first."""
+    return sorted({c.params for found in by_set.values() for c in found})
+
+
+def size_legend(sizes: list[float], lines: list[tuple[str, str, str]] | None = None) -> Html:
+    """Colour and marker of each size, with further lines."""
+    names = ladder(len(sizes))
+    return legend(
+        [(names[i], MARKERS[i % 8], f"N = {f.size(n)}") for i, n in enumerate(sizes)]
+        + [("ink", "--", "known floor")] * (not lines)
+        + (lines or [])
+    )
+
+
+def references(inputs: Inputs, name: str) -> dict[str, float]:
+    """Reference lines of an evaluation set, nats per unit, from its meta.json or the curriculum's floor.json."""
+    stage, folders = ("real", (name, f"eval/{name}")) if name.startswith("real") else ("curriculum", (f"eval/{name}",))
+    for folder in folders:
+        found = inputs.object(stage, f"{folder}/meta.json").get("references")
+        if isinstance(found, dict):
+            return {k: x for k, v in found.items() if (x := number(v)) is not None}
+    return {}
+
+
+def plot_series(axes: Axes, found: list[Curve], sizes: list[float], excess: bool) -> None:
+    """One line a size; excess where asked for, and then only what lies above the floor."""
+    names = ladder(len(sizes))
+    for curve in found:
+        i = sizes.index(curve.params)
+        y = curve.excess if excess else curve.loss
+        good = np.isfinite(y) & (y > 0)
+        if (curve.high > curve.low).any():
+            shift = curve.loss - y
+            axes.vlines(
+                curve.tokens[good], (curve.low - shift)[good], (curve.high - shift)[good], color=colour(names[i]), linewidth=1
+            )
+        axes.plot(curve.tokens[good], y[good], marker=MARKERS[i % 8], color=colour(names[i]))
+
+
+def _said(found: list[Curve], excess: bool = False) -> str:
+    return "; ".join(
+        f"N {f.size(c.params)}: {f.fixed((c.excess if excess else c.loss)[0])} at {f.size(c.tokens[0])} tokens, "
+        f"{f.fixed((c.excess if excess else c.loss)[-1])} at {f.size(c.tokens[-1])}"
+        for c in found
+    )
+
+
+def loss_panel(found: list[Curve], sizes: list[float], inputs: Inputs | None = None) -> Drawing:
+    """Loss against tokens, with the known floor or the reference lines of the set."""
+    name, unit = found[0].set, found[0].unit
+    lines = references(inputs, name) if inputs else {}
+    floor = next((c.floor for c in found if c.floor is not None), None)
+
+    def plot(axes: Axes) -> None:
+        plot_series(axes, found, sizes, excess=False)
+        top = max(float(c.high.max()) for c in found)
+        if floor is not None:
+            axes.axhline(floor, color=colour("ink"), linestyle="--", linewidth=1.2)
+            axes.annotate(
+                "known floor", (0.99, floor), xycoords=("axes fraction", "data"), ha="right", va="bottom", fontsize=8.5
+            )
+            axes.set_ylim(floor - 0.06 * (top - floor), top + 0.06 * (top - floor))
+        else:
+            for reference, value in lines.items():
+                if reference in REFERENCES:
+                    axes.axhline(value, color=colour("soft"), linestyle=REFERENCES[reference], linewidth=1.1)
+                    axes.annotate(
+                        reference, (0.99, value), xycoords=("axes fraction", "data"), ha="right", va="bottom", fontsize=8.5
+                    )
+        log_axis(axes, "x", "Training tokens D")
+        axes.set_ylabel(f"Loss, nats per {unit}")
+        axes.set_title(f.name(name))
+
+    drawn = [("known floor", floor)] if floor is not None else [(k, v) for k, v in lines.items() if k in REFERENCES]
+    said = _said(found) + "".join(f"; {k}: {f.fixed(v)}" for k, v in drawn)
+    return draw(f"loss-{name}", f"Loss against tokens, {f.name(name)}", said, plot)
+
+
+def excess_panel(found: list[Curve], sizes: list[float]) -> Drawing:
+    """Excess over the known floor against tokens, both logarithmic."""
+
+    def plot(axes: Axes) -> None:
+        plot_series(axes, found, sizes, excess=True)
+        log_axis(axes, "x", "Training tokens D")
+        log_axis(axes, "y")
+        axes.set_ylabel(f"Excess over the floor, nats per {found[0].unit}")
+        axes.set_title(f"{f.name(found[0].set)}: excess")
+
+    name = found[0].set
+    return draw(
+        f"excess-{name}", f"Excess over the known floor against tokens, {f.name(name)}", _said(found, excess=True), plot
+    )
+
+
+def _ladder(rows: list[Row]) -> Html | None:
+    if not rows:
+        return None
+    head = list(rows[0])
+    body = [[_cell(k, r.get(k)) for k in head] for r in rows]
+    return table([k.replace("_", " ") for k in head], body, "The ladder: every number follows from depth", text_columns=1)
+
+
+def _cell(column: str, value: Any) -> str:
+    x = number(value)
+    if x is None:
+        return f.any_value(value)
+    return f.size(x) if column.startswith(("params", "flops")) else f.whole(x) if x == int(x) else f.short(x, 4)
+
+
+def _table(by_set: dict[str, list[Curve]], ordered: list[str]) -> Html:
+    rows = []
+    for name in ordered:
+        for c in by_set[name]:
+            ends = (f.size(c.tokens[0]), f.fixed(c.loss[0]), f.size(c.tokens[-1]), f.fixed(c.loss[-1]))
+            rows.append([f.name(name), f.size(c.params), *ends, f.fixed(c.floor), f.fixed(c.excess[-1]), str(c.runs)])
+    head = ["Set", "N", "Fewest D", "Loss there", "Most D", "Loss there", "Known floor", "Excess at most D", "Runs"]
+    inner = table(head, rows, "First and last point of every curve", text_columns=1)
+    return h("details", h("summary", "The losses as a table"), inner)
+
+
+def _spans(rows: list[Row]) -> Html | None:
+    kept = [r for r in rows if r.get("set", "").startswith("cf")]
+    if not kept:
+        return None
+    most = max((number(r.get("tokens")) or 0) for r in kept)
+    kept = [r for r in kept if number(r.get("tokens")) == most]
+    spans = list(dict.fromkeys(r["span"] for r in kept))
+    grid: dict[tuple[str, str], dict[str, str]] = {}
+    for r in kept:
+        grid.setdefault((r["set"], r["run"]), {})[r["span"]] = r.get("nats_per_token", "")
+    body = [[f.name(s), run, *(f.fixed(v.get(span)) for span in spans)] for (s, run), v in grid.items()]
+    inner = table(
+        ["Set", "Run", *spans], body, f"CF by span at D = {f.size(most)}, nats per token; the permuted control has a false B", 2
+    )
+    return h("details", h("summary", "CF loss by span: A's codes, B's codes given A, the numbers, the template"), inner)

@@ -1,0 +1,123 @@
+"""Sections on the run as a whole: what was found and run, what to doubt, how to make it again."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from preceptor.core.artifact import canonical
+from preceptor.report import formats as f
+from preceptor.report.config import ReportConfig
+from preceptor.report.curves import curves
+from preceptor.report.findings import doubts, findings
+from preceptor.report.html import Html, h, join, listing, missing, table
+from preceptor.report.sections_data import evaluated, splits_of
+from preceptor.report.sections_lm import FLOOR_SET
+from preceptor.report.sections_ranking import headline
+from preceptor.report.tables import STAGES, Inputs
+
+
+def found(inputs: Inputs, config: ReportConfig) -> Html:
+    """The findings, three to five sentences, with the key numbers above them."""
+    sentences = findings(inputs, config.metric, config.k)
+    if not sentences:
+        return missing("No table to draw a finding from is among the inputs.")
+    doubted = doubts(inputs)
+    return join(
+        [
+            _tiles(inputs, config),
+            h("ul", (h("li", s) for s in sentences), cls="findings"),
+            h("p", f"There are {len(doubted)} reasons for doubt: ", h("a", "what to doubt", href="#doubt"), ".", cls="note"),
+        ]
+    )
+
+
+def _tiles(inputs: Inputs, config: ReportConfig) -> Html | None:
+    tiles: list[tuple[str, str, str]] = []
+    for split, rows in headline(inputs, config.metric, config.k).items():
+        by_arm = {r.get("arm"): r for r in reversed(rows)}
+        for arm in ("synthetic", "real"):
+            if arm in by_arm:
+                row = by_arm[arm]
+                tiles.append(
+                    (
+                        f.fixed(row["mean"], 4),
+                        f"{f.name(config.metric)}@{config.k}, trained on {f.name(arm)}",
+                        f"{f.name(split)}, {f.interval(row.get('lo'), row.get('hi'), 4)}",
+                    )
+                )
+        break
+    best = [c for c in curves(inputs).get(FLOOR_SET, []) if c.floor is not None]
+    if best:
+        c = best[-1]
+        tiles.append(
+            (
+                f.fixed(c.excess[-1]),
+                "nats per item above the known floor",
+                f"N = {f.size(c.params)}, D = {f.size(c.tokens[-1])}",
+            )
+        )
+    users = [x for x in map(evaluated, splits_of(inputs.object("data", "summary.json")).values()) if x is not None]
+    if users:
+        beside = f"; leave-last-out {f.whole(users[1])}" if len(users) > 1 else ""
+        tiles.append((f.whole(users[0]), "users evaluated", f"test part{beside}"))
+    if not tiles:
+        return None
+    return h("div", (h("div", h("b", big), h("span", what), h("small", where)) for big, what, where in tiles), cls="tiles")
+
+
+def what_was_run(inputs: Inputs, config: ReportConfig) -> Html:
+    """The study, the stages with version and digest, what each stage counted."""
+    settings = inputs.config("data") or {}
+    source = settings.get("source") or ", ".join(settings.get("files", {}))
+    facts = [("Study", config.study or "not stated"), ("Data", source or "not stated"), ("Seed", str(config.seed))]
+    rows = []
+    for stage in STAGES:
+        artifact = inputs.artifacts.get(stage)
+        if artifact is None:
+            rows.append([stage, f.ABSENT, "not among the inputs", f.ABSENT])
+        else:
+            rows.append([stage, f.any_value(artifact.manifest.get("version")), _counts(artifact.counts), artifact.digest[:12]])
+    return join(
+        [
+            listing(facts),
+            table(["Stage", "Version", "Counts", "Digest"], rows, "The artifacts this report is made of", text_columns=3),
+        ]
+    )
+
+
+def _counts(counts: Mapping[str, Any]) -> str:
+    plain = [f"{k.replace('_', ' ')} {f.any_value(v)}" for k, v in counts.items() if not isinstance(v, dict | list)]
+    return "; ".join(plain[:8]) or f.ABSENT
+
+
+def doubt(inputs: Inputs) -> Html:
+    """Reasons for doubt, those computed from this run first."""
+    return h("ul", (h("li", h("strong", name + ". "), said) for name, said in doubts(inputs)))
+
+
+def reproduce(inputs: Inputs, config: ReportConfig) -> Html:
+    """Command, seed, configuration and digests."""
+    study = config.study or "STUDY"
+    command = f"preceptor run {study} --data DATA --out DIR"
+    settings = {stage: inputs.config(stage) for stage in STAGES if inputs.config(stage) is not None}
+    digests = {stage: artifact.digest for stage, artifact in inputs.artifacts.items()}
+    same = (
+        "Every random draw is a function of seed, purpose and index. The same command with the same data on the same machine"
+        " and library versions gives the same bytes; the graph's walks and the curriculum agree on any machine."
+    )
+    where = f"Seed {config.seed}. DATA is a folder with interactions.* and items.*, or the name of a built-in set."
+    return join(
+        [
+            h("p", same),
+            h("pre", command, tabindex="0"),
+            h("p", where),
+            _folded("Configuration of every stage (JSON, which is YAML too)", canonical(settings)),
+            _folded("Digests of the artifacts (SHA-256 of each manifest)", json.dumps(digests, indent=1)),
+        ]
+    )
+
+
+def _folded(title: str, text: str) -> Html:
+    return h("details", h("summary", title), h("pre", text, tabindex="0"))

@@ -1,0 +1,189 @@
+"""Sections on the laws: what was fitted and whether it is identified; the forecast of what was held out."""
+
+from __future__ import annotations
+
+from matplotlib.axes import Axes
+
+from preceptor.report import formats as f
+from preceptor.report.drawing import Drawing, colour, draw, figure, legend, log_axis
+from preceptor.report.html import Html, h, join, missing, paragraphs, table
+from preceptor.report.laws import Law, Parameter, laws, not_fitted
+from preceptor.report.tables import Inputs, Row, number
+
+FORMS = {
+    "data": "L∞ + A·D⁻ᵅ",
+    "excess": "floor + A·D⁻ᵅ",
+    "joint": "E + A·N⁻ᵅ + B·D⁻ᵝ",
+    "joint-excess": "floor + A·N⁻ᵅ + B·D⁻ᵝ",
+}
+SYMBOLS = {"L_inf": "L∞", "E": "E", "A": "A", "alpha": "α", "B": "B", "beta": "β"}
+
+
+def fitted(inputs: Inputs, drawings: list[Drawing]) -> Html:
+    """The laws with intervals, or "not identified" and "no interval" with the reason."""
+    found = laws(inputs)
+    if not found:
+        return missing("The scaling stage is not among the inputs, or fitted nothing (no laws in laws.json).")
+    unsure = sum(not law.identified for law in found)
+    parts: list[Html | None] = [
+        paragraphs(
+            "A parameter is identified when the points fix it: the sweep is wide enough, no bound is hit, many starts meet at"
+            " one optimum, and only a narrow range of values fits as well. The value of one that isn't is not shown, since it"
+            " would be read; and no order of exponents is claimed between laws that are not identified.",
+            f"{unsure} of {len(found)} fitted laws have a parameter that is not identified.",
+        )
+    ]
+    joint = [law for law in found if law.params is None]
+    single = [law for law in found if law.params is not None]
+    if joint:
+        parts.append(_table(joint, "Joint laws in N and D"))
+    if single:
+        title = f"The {len(single)} laws in D, one for each set and size"
+        parts.append(h("details", h("summary", title), _table(single, "Laws in D, one for each size")))
+    parts.append(_not_fitted(not_fitted(inputs)))
+    return join(parts)
+
+
+def _not_fitted(rows: list[tuple[str, str, str]]) -> Html | None:
+    if not rows:
+        return None
+    body = [[f.name(name), equation(form), why] for name, form, why in rows]
+    return h("details", h("summary", "Forms that were not tried"), table(["Set", "Form", "Why"], body, "Not tried", 3))
+
+
+def equation(form: str) -> Html:
+    """A form as its equation, on one line."""
+    return h("span", FORMS.get(form, form), cls="f")
+
+
+def _table(found: list[Law], caption: str) -> Html:
+    names = [symbol for symbol in SYMBOLS if any(symbol in law.parameters for law in found)]
+    sized = any(law.params is not None for law in found)
+    head = ["Set", "Form", *(["N"] if sized else []), *(SYMBOLS[k] for k in names)]
+    head += ["Intervals and starts"] if sized else ["Held-out error in excess", "Intervals and starts"]
+    rows = []
+    for law in found:
+        cells = [_value(law.parameters.get(k)) for k in names]
+        middle = [f.size(law.params)] if sized else []
+        error = [] if sized else [join([f.percent(law.error), h("small", " least of its set") if law.chosen else None])]
+        remark = h("div", "; ".join(x for x in (law.intervals, law.starts) if x), cls="w")
+        rows.append([f.name(law.set), equation(law.form), *middle, *cells, *error, remark])
+    return table(head, rows, caption, text_columns=len(head))
+
+
+def _value(p: Parameter | None) -> Html:
+    if p is None:
+        return join([f.ABSENT])
+    if not p.identified:
+        return h("div", h("strong", "not identified"), h("small", f" {p.reason}") if p.reason else None, cls="v")
+    return h("div", f.short(p.value), h("small", " ", f.short_interval(p.interval)), cls="v")
+
+
+def forecast(inputs: Inputs, drawings: list[Drawing]) -> Html:
+    """The held-out corner: what the law said, what two simpler guesses said, what came."""
+    rows = inputs.rows("scaling", "forecast.csv")
+    if not rows:
+        return missing("The scaling stage is not among the inputs, or held nothing out (no forecast.csv).")
+    parts = [
+        paragraphs(
+            "The largest runs were kept from the fit and predicted. A prediction that is close in loss can still be poor: most"
+            " of the loss is floor, so the error is given in the excess too, beside two guesses that need no law: going on"
+            " through the last two points, and repeating the nearest smaller run."
+        )
+    ]
+    shown = largest(inputs)
+    drawing = _errors(shown)
+    if drawing:
+        drawings.append(drawing)
+        key = legend(
+            [
+                ("ink", "D", "came true"),
+                ("synthetic", "o", "the law"),
+                ("other", "^", "last two points"),
+                ("third", "v", "nearest smaller run"),
+            ]
+        )
+        parts.append(figure([drawing], "The largest held-out run of each set: predictions beside what came true.", key))
+    if shown:
+        parts.append(_forecasts(shown, "The largest held-out run of each set, by the form that is best over the corner"))
+    title = f"All {len(rows)} forecasts: every form, every held-out point"
+    parts.append(h("details", h("summary", title), _forecasts(rows, "Forecasts of what was held out")))
+    return join(parts)
+
+
+def _forecasts(rows: list[Row], caption: str) -> Html:
+    head = ["Set", "Form", "N", "D", "Came true", "Predicted", "95 %", "Error in excess"]
+    head += ["Last two points", "Nearest smaller", "Excess over", "Held out", "Remarks"]
+    body = [
+        [
+            f.name(r.get("set")),
+            equation(r.get("form", "")),
+            f.size(r.get("params")),
+            f.size(r.get("tokens")),
+            f.fixed(r.get("actual")),
+            f.fixed(r.get("predicted")),
+            f.interval(r.get("lo"), r.get("hi")),
+            f.percent(r.get("excess_error")),
+            _guess(r, "baseline_two_point", "two_point_error"),
+            _guess(r, "baseline_nearest_smaller", "nearest_smaller_error"),
+            r.get("reference_kind") or f.ABSENT,
+            r.get("held") or f.ABSENT,
+            r.get("note") or f.ABSENT,
+        ]
+        for r in rows
+    ]
+    return table(head, body, caption, text_columns=2)
+
+
+def _guess(row: Row, value: str, error: str) -> Html:
+    share = number(row.get(error))
+    return join([f.fixed(row.get(value)), h("small", f" {f.percent(share)}") if share is not None else None])
+
+
+def largest(inputs: Inputs) -> list[Row]:
+    """For every set the costliest run held out at the corner, as the form predicts it that is best over the whole corner."""
+    chosen = {law.set: law.form for law in laws(inputs) if law.chosen}
+    best: dict[str, Row] = {}
+    for row in inputs.rows("scaling", "forecast.csv"):
+        if number(row.get("actual")) is None or number(row.get("predicted")) is None or row.get("held", "corner") != "corner":
+            continue
+        name = row.get("set", "")
+        if row.get("form") != chosen.get(name, row.get("form")):
+            continue
+        if name not in best or _extent(row) > _extent(best[name]):
+            best[name] = row
+    return list(best.values())
+
+
+def _extent(row: Row) -> float:
+    return (number(row.get("params")) or 0.0) * (number(row.get("tokens")) or 0.0)
+
+
+def _errors(shown: list[Row]) -> Drawing | None:
+    if not shown:
+        return None
+    marks = (
+        ("baseline_two_point", "other", "^"),
+        ("baseline_nearest_smaller", "third", "v"),
+        ("predicted", "synthetic", "o"),
+        ("actual", "ink", "D"),
+    )
+
+    def plot(axes: Axes) -> None:
+        for y, row in enumerate(reversed(shown)):
+            lo, hi = number(row.get("lo")), number(row.get("hi"))
+            if lo is not None and hi is not None:
+                axes.plot([lo, hi], [y, y], color=colour("synthetic"), linewidth=2, alpha=0.6)
+            for column, name, marker in marks:
+                x = number(row.get(column))
+                if x is not None and x > 0:
+                    axes.plot([x], [y], marker, color=colour(name), markersize=6)
+        axes.set_yticks(range(len(shown)), [f.name(r.get("set")) for r in reversed(shown)])
+        axes.set_ylim(-0.6, len(shown) - 0.4)
+        axes.grid(False, axis="y")
+        log_axis(axes, "x", "Loss, nats per unit of the set")
+
+    said = "; ".join(
+        f"{f.name(r.get('set'))}: predicted {f.fixed(r.get('predicted'))}, came {f.fixed(r.get('actual'))}" for r in shown
+    )
+    return draw("forecast", "Forecast of the largest held-out run", said, plot, height=1.0 + 0.32 * len(shown))
