@@ -18,12 +18,13 @@ from tokenizers import Tokenizer
 from preceptor.codes.vocabulary import CodeIds, PlainEncoder, item_surface
 from preceptor.core.errors import PreceptorError
 from preceptor.curriculum.config import CurriculumConfig, Templates
-from preceptor.curriculum.ragged import Ragged, join
+from preceptor.curriculum.ragged import Ragged, join, stacked
 from preceptor.curriculum.templates import Template, clean, parse
 
 TEXT_FIELDS = ("title", "brand", "categories", "description")
 CF_FIELDS = ("percent", "confidence", "lift")
 TEXT, CODES_A, CODES_B, NUMBERS = 1, 2, 3, 4  # spans
+_CHUNK = 20_000  # texts encoded at once: the encoder's objects are large
 
 
 @dataclass(frozen=True)
@@ -43,10 +44,7 @@ class Documents:
 
 def concatenated(parts: Sequence[Documents]) -> Documents | None:
     """All documents of the parts, in order; None of no parts."""
-    if len(parts) < 2:
-        return parts[0] if parts else None
-    offsets = np.cumsum([0, *np.concatenate([p.tokens.lengths for p in parts])])
-    return Documents(Ragged(np.concatenate([p.tokens.flat for p in parts]), offsets), np.concatenate([p.span for p in parts]))
+    return Documents(stacked([p.tokens for p in parts]), np.concatenate([p.span for p in parts])) if parts else None
 
 
 class Writer:
@@ -101,7 +99,9 @@ class Writer:
         """Tokens of the distinct texts, and which of them each text is."""
         number: dict[str, int] = {}
         which = np.array([number.setdefault(t, len(number)) for t in texts], np.int64)
-        return Ragged.of(self.encode(list(number))), which
+        distinct = list(number)
+        chunks = [Ragged.of(self.encode(distinct[a : a + _CHUNK])) for a in range(0, len(distinct), _CHUNK)]
+        return stacked(chunks), which
 
 
 def check_assembly(writer: Writer, texts: Sequence[tuple[str, ...]], items: np.ndarray) -> None:

@@ -44,6 +44,12 @@ class Ragged:
         return join([(self, np.asarray(rows, np.int64))])
 
 
+def stacked(parts: Sequence[Ragged]) -> Ragged:
+    """All rows of the parts, in order."""
+    lengths = [np.zeros(1, np.int64), *(p.lengths for p in parts)]
+    return Ragged(np.concatenate([np.zeros(0, np.int32), *(p.flat for p in parts)]), np.cumsum(np.concatenate(lengths)))
+
+
 def join(columns: Sequence[tuple[Ragged, np.ndarray]]) -> Ragged:
     """Row r of the result is the concatenation over the columns (source, rows) of source[rows[r]]."""
     n = len(columns[0][1])
