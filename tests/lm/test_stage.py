@@ -20,7 +20,7 @@ from preceptor.core.errors import PreceptorError
 from preceptor.lm import stage
 
 ROOT = Path(__file__).parents[2]
-SETTINGS = ["depths=1,2", "tokens=512,1024,2048", "batch_tokens=128", "warmup=256", "head_dim=8", "lr=0.02"]
+SETTINGS = ["depths=1,2", "tokens=512,1024,2048", "batch_tokens=128", "warmup=256", "head_dim=8", "lr=0.02", "lr_power=0.5"]
 COMMAND = [sys.executable, "-m", "preceptor.lm", *(x for s in SETTINGS for x in ("--set", s))]
 ENV = os.environ | {"PYTHONPATH": str(ROOT / "src"), "PRECEPTOR_QUIET": "1", "PRECEPTOR_WORKERS": "1"}
 

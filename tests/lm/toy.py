@@ -16,7 +16,15 @@ from preceptor.lm.config import LMConfig
 
 VOCAB, EOS, CONTEXT, ITEMS = 48, 0, 32, 12
 CONFIG = LMConfig(
-    depths=(1, 2), tokens=(512, 1024, 2048), batch_tokens=128, warmup=256, aspect=16, head_dim=8, lr=0.02, keep="largest"
+    depths=(1, 2),
+    tokens=(512, 1024, 2048),
+    batch_tokens=128,
+    warmup=256,
+    aspect=16,
+    head_dim=8,
+    lr=0.02,
+    lr_power=0.5,
+    keep="largest",
 )
 
 
