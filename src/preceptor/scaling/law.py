@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +43,7 @@ class FittedLaw:
     """One form fitted to one set (params: the size, for laws of one size).
 
     rms: of the log residuals. noise: between seeds, where measured; scale: of the scatter around the law. draws [R, 1 + 2K]:
-    resampled theta of joint laws, for prediction intervals.
+    resampled theta of joint laws, for prediction intervals. note: what else to know, as that a fixed floor is contradicted.
     """
 
     form: str
@@ -60,6 +60,7 @@ class FittedLaw:
     interval_method: str
     interval_reason: str
     draws: np.ndarray
+    note: str = ""
 
     @property
     def identified(self) -> bool:
@@ -191,11 +192,26 @@ def _fit_set(name: str, points: Points, rows: list[Forecast], config: ScalingCon
             laws.append(_fit_one(form, n, part, config))
         if any(law.form == form.name for law in laws):
             missing.pop(form.name, None)
+    laws = [_noted(law, laws, floor) for law in laws]
     errors = {f: e for f in FORMS if not np.isnan(e := error_of(rows, f))}
     joint = [law for law in laws if law.params is None]
     joint.sort(key=lambda law: (not law.identified, errors.get(law.form, np.inf), law.form != "joint-excess"))
     chosen = joint[0].form if joint else None
     return SetLaws(name, str(points.unit[0]), floor, tuple(laws), chosen, missing, errors)
+
+
+def _noted(law: FittedLaw, laws: list[FittedLaw], floor: float | None) -> FittedLaw:
+    """Say where a law with the known floor bends: the same law with a free floor keeps clear of the known one."""
+    free = {"excess": ("data", "L_inf"), "joint-excess": ("joint", "E")}.get(law.form)
+    other = next((x for x in laws if free and x.form == free[0] and x.params == law.params), None)
+    if free is None or other is None or floor is None:
+        return law
+    p = other.parameters[free[1]]
+    lo, hi = p.fits_as_well
+    if lo is None or hi is None or lo <= floor * 1.001:
+        return law
+    said = f"the points bend away from this law: a free floor ends at {lo:.4g} – {hi:.4g}, above the known {floor:.4g}"
+    return replace(law, note=said)
 
 
 def _lacks(form: Form, points: Points) -> str:
@@ -206,7 +222,7 @@ def _lacks(form: Form, points: Points) -> str:
             return f"{n} different value(s) of {variable}"
     floor = points.known_floor()
     n = int(np.sum(points.loss > floor)) if form.fixed_floor and floor is not None else len(points)
-    return f"{n} points for {form.n_free} parameters" if n < form.n_free else ""
+    return f"{n} points for {form.n_free} parameters" if n <= form.n_free else ""
 
 
 def _fit_one(form: Form, params: float | None, points: Points, config: ScalingConfig) -> FittedLaw:

@@ -117,7 +117,8 @@ def minimise_one(
         gained = f - f_new
         scale = max(abs(f), abs(f_new), 1.0)
         f = f_new
-        if gained <= ftol * scale:
+        # a step cut short by a bound gains little and proves nothing
+        if gained <= ftol * scale and t < longest:
             return f, DECREASE, iteration + 1, evaluations
         if sz > 1e-14 * zz:
             if fresh:

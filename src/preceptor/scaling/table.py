@@ -34,8 +34,13 @@ def _block(entry: SetLaws) -> str:
         error = entry.forecast_error.get(form.name)
         tested = f"   held-out corner off by {error:.1%} of the excess" if error is not None else ""
         lines.append(f"  {form.name:<13} L = {form.equation}{tested}{chosen}")
+        open_sizes: dict[str, list[str]] = {}
         for one in laws:
-            lines += _law(one)
+            if one.params is not None and not any(p.identified for p in one.parameters.values()):
+                open_sizes.setdefault(one.why_not, []).append(quantity(one.params))
+            else:
+                lines += _law(one)
+        lines += [f"    {', '.join(sizes)}: not identified – {why}" for why, sizes in open_sizes.items()]
     return "\n".join(lines)
 
 
@@ -45,6 +50,8 @@ def _law(law: FittedLaw) -> list[str]:
     lines = [f"    {size}{cells}"]
     if law.why_not:
         lines.append(f"      not identified – {law.why_not}")
+    if law.note:
+        lines.append(f"      {law.note}")
     reached = f"{law.starts['at_best_optimum']}/{law.starts['starts']} starts at the optimum"
     lines.append(f"      {law.interval_method}: {law.interval_reason}; {law.n} points, residual {law.rms:.2%}, {reached}")
     return lines
