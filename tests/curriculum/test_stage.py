@@ -21,9 +21,11 @@ from preceptor.curriculum import bpe
 from preceptor.curriculum import stream as stream_module
 from preceptor.curriculum.config import Mixture, Templates
 from preceptor.curriculum.curriculum import Curriculum
+from preceptor.curriculum.histories import WALKS_A_BLOCK
 from preceptor.curriculum.stream import Stream
 from preceptor.graph.probability import log_probability
 from preceptor.graph.tables import load_tables
+from preceptor.graph.walks import sample
 
 SETS = {
     *("general", "item-text", "cf-both-seen", "cf-one-unseen", "cf-both-unseen", "cf-permuted"),
@@ -254,9 +256,25 @@ def test_previews_make_codes_readable(built: Built) -> None:
 
 def test_bias_report_tells_log_and_walks_apart(built: Built) -> None:
     report = json.loads((built.artifact.path / "bias.json").read_text())
+    assert set(report) == {"log", "walks", "walks-seen"}
     assert report["log"]["steps"] == len(built.split.train.item)
     assert report["walks"]["gini"] < report["log"]["gini"]
-    assert 0.7 < report["walks"]["coverage"] <= 0.8, "the seen items"
+    assert report["walks"]["coverage"] == 1.0
+    assert 0.7 < report["walks-seen"]["coverage"] <= 0.8, "the seen items"
+
+
+def test_blocks_hold_the_walks_of_their_numbers(built: Built) -> None:
+    stream = Stream.open(built.artifact.path)
+    tables = load_tables(built.inputs["graph"].path / "seen")
+    turn = 0
+    for b in range(60):
+        if stream.sources[stream.source(b)] == "uih":
+            walks, _ = sample(tables, CONFIG.seed, "stream/uih", turn * WALKS_A_BLOCK, 4)
+            written = items_of(stream.block(b), stream, built.codes)
+            assert written == walks.ravel().tolist()[: len(written)]
+            assert len(written) > 2 * LENGTH
+            turn += 1
+    assert turn > 15
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -13,17 +14,17 @@ from preceptor.graph.walks import sample
 _WALKS = 20_000
 
 
-def report(train: TrainSplit, tables: WalkTables, seed: int) -> dict[str, Any]:
-    """Bias of the training log and of 20,000 walks of a sampler: {"log": …, "walks": …}, see `of_histories`."""
+def report(train: TrainSplit, samplers: Mapping[str, WalkTables], seed: int) -> dict[str, Any]:
+    """Bias of the training log ("log") and of 20,000 walks of each sampler, by name, see `of_histories`."""
     popularity = train.popularity
     start = np.repeat(train.user_indptr[:-1], np.diff(train.user_indptr))
-    walked, lengths = sample(tables, seed, "bias", 0, _WALKS)
-    inside = np.arange(walked.shape[1])[None, :] < lengths[:, None]
-    steps = np.broadcast_to(np.arange(walked.shape[1]), walked.shape)
-    return {
-        "log": of_histories(np.asarray(train.item), np.arange(len(train.item)) - start, popularity),
-        "walks": of_histories(walked[inside], steps[inside], popularity),
-    }
+    found = {"log": of_histories(np.asarray(train.item), np.arange(len(train.item)) - start, popularity)}
+    for name, tables in samplers.items():
+        walked, lengths = sample(tables, seed, "bias", 0, _WALKS)
+        steps = np.broadcast_to(np.arange(walked.shape[1]), walked.shape)
+        inside = steps < lengths[:, None]
+        found[name] = of_histories(walked[inside], steps[inside], popularity)
+    return found
 
 
 def of_histories(items: np.ndarray, position: np.ndarray, popularity: np.ndarray) -> dict[str, Any]:

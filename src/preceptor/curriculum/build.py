@@ -29,7 +29,8 @@ class Material:
     """Documents, sets and examples as they are made; `make_tokenizer` comes first.
 
     sets: evaluation sets by name. examples: readable documents of each kind. floors: what walk samplers know of their
-    entropy. left_out: what could not be made, and why. tables: the sampler of the training histories (graph-seen).
+    entropy. left_out: what could not be made, and why. tables: the sampler of the training histories (graph-seen); every:
+    that of the whole graph.
     """
 
     def __init__(self, config: CurriculumConfig, train: TrainSplit, codes: Artifact, graph: Artifact) -> None:
@@ -37,9 +38,10 @@ class Material:
         self.codes = np.asarray(codes.array("codes"))
         self.n_latents = int(codes.counts.get("n_latents", self.codes.max() + 1))
         self.held_out = np.asarray(codes.array("held_out"), bool)
-        self.words = codes.json("code_words") if codes.file("code_words.json").exists() else []
+        words = codes.json("code_words") if codes.file("code_words.json").exists() else []
+        self.words = [words.get(str(k), ()) for k in range(self.n_latents)] if isinstance(words, dict) else words
         self._graph_floors = graph.json("floor") if graph.file("floor.json").exists() else {}
-        self.tables = load_tables(graph.path / "seen")
+        self.every, self.tables = (load_tables(graph.path / part) for part in ("all", "seen"))
         self.fields = documents.item_fields(train.items, config)
         self.cf_template = documents.cf_template(config.templates)
         self.item_templates = {d: documents.item_template(config.templates, d) for d in DIRECTIONS}
@@ -119,7 +121,7 @@ class Material:
 
     def add_histories(self) -> None:
         """The endless source, and fresh walks on graph-seen, on graph-all and among held-out items."""
-        config, every = self.config, load_tables(self.graph.path / "all")
+        config, every = self.config, self.every
         parts = uih.parts(self.writer, config.templates, max(self.tables.longest, every.longest))
         self._histories = parts
         unique = len(np.unique(self.codes, axis=0)) == len(self.codes)

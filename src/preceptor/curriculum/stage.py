@@ -51,7 +51,7 @@ def build(config: CurriculumConfig, inputs: Mapping[str, Artifact], folder: Path
     }
     for name, content in (
         ("floor", material.floors),
-        ("bias", bias.report(material.train, material.tables, config.seed)),
+        ("bias", bias.report(material.train, {"walks": material.every, "walks-seen": material.tables}, config.seed)),
         ("preview", material.examples),
         ("stream", stream),
     ):
