@@ -3,8 +3,8 @@
     python benchmarks/scaling_fit.py [--rounds 7] [--starts 20]
 
 Five parameters, 120 points (12 sizes × 10 budgets, 1 % noise), resampled as a bootstrap does. Both sides run alternately on
-one thread; each round is another resample. Printed: the ratio of CPU time, its 95 % interval over rounds (t on the logs), the largest
-relative difference of the best objective, and what 500 starts × 201 resamples would take.
+one thread; each round is another resample. Printed: the ratio of CPU time, its 95 % interval over rounds (t on the logs), the
+largest relative difference of the best objective, and what 500 starts × 201 resamples would take.
 """
 
 from __future__ import annotations

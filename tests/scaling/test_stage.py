@@ -34,6 +34,8 @@ def test_the_stage_writes_its_files_and_the_same_bytes_again(tmp_path: Path) -> 
     assert summary["fewest_runs_a_size"] == 1
     assert summary["sets"]["general"]["identified"] is False
     assert "alpha" not in summary["sets"]["general"]["parameters"]  # four sizes, one seed: the term in N stays open
+    law = Law.load(made[0].file("laws.json"))
+    assert list(law.sets) == ["uih", "general"]
     assert "known floor" in str(Law.load(made[0].file("laws.json")))
     with open(made[0].file("forecast.csv"), newline="") as f:
         rows = list(csv.DictReader(f))

@@ -71,7 +71,9 @@ def largest_size(points: Points) -> np.ndarray:
 
 def forecast(name: str, points: Points, config: ScalingConfig) -> list[Forecast]:
     """Predict the held-out points of one set by every form that can be fitted to the others."""
-    found = []
+    found: list[Forecast] = []
+    if not len(points):
+        return found
     masks = {"corner": corner(points), "size": largest_size(points)}
     if np.array_equal(masks["corner"], masks["size"]):
         del masks["size"]

@@ -22,6 +22,7 @@ from preceptor.scaling.laws import FORMS, Form
 from preceptor.scaling.noise import Noise, around, between_seeds
 from preceptor.scaling.plan import Plan, make_plan
 from preceptor.scaling.points import Points
+from preceptor.scaling.repetition import Repetition, fit_repetition
 from preceptor.scaling.table import law_table
 
 FORMAT = 1
@@ -83,7 +84,10 @@ class FittedLaw:
 
 @dataclass(frozen=True)
 class SetLaws:
-    """The laws of one evaluation set. chosen: the joint form with the least held-out error; not_fitted: form → reason."""
+    """The laws of one evaluation set. chosen: the joint form with the least held-out error; not_fitted: form → reason.
+
+    Laws are fitted to points without repetition; repetition: what repeated tokens are worth, where some points repeat.
+    """
 
     name: str
     unit: str
@@ -92,6 +96,7 @@ class SetLaws:
     chosen: str | None
     not_fitted: Mapping[str, str]
     forecast_error: Mapping[str, float]
+    repetition: Repetition | None = None
 
     def law(self, form: str, params: float | None = None) -> FittedLaw | None:
         """The law of a form (and size), where it was fitted."""
@@ -161,7 +166,7 @@ def fit(points: Points, config: ScalingConfig | None = None) -> Law:
     sets, forecasts = {}, []
     for name in track(points.sets, "laws", unit="sets"):
         part = points.of_set(name)
-        rows = forecast(name, part, config) if config.forecast else []
+        rows = forecast(name, part.where(~part.repeated), config) if config.forecast else []
         sets[name] = _fit_set(name, part, rows, config)
         forecasts += rows
     top = int(np.argmax(points.flops))
@@ -175,6 +180,7 @@ def fit(points: Points, config: ScalingConfig | None = None) -> Law:
 
 
 def _fit_set(name: str, points: Points, rows: list[Forecast], config: ScalingConfig) -> SetLaws:
+    repeated, points = points.where(points.repeated), points.where(~points.repeated)
     laws: list[FittedLaw] = []
     missing: dict[str, str] = {}
     floor = points.known_floor()
@@ -197,7 +203,12 @@ def _fit_set(name: str, points: Points, rows: list[Forecast], config: ScalingCon
     joint = [law for law in laws if law.params is None]
     joint.sort(key=lambda law: (not law.identified, errors.get(law.form, np.inf), law.form != "joint-excess"))
     chosen = joint[0].form if joint else None
-    return SetLaws(name, str(points.unit[0]), floor, tuple(laws), chosen, missing, errors)
+    repetition = None
+    if len(repeated) and chosen:
+        base = fit_form(FORMS[chosen], points, config.starts, config.delta, config.seed)
+        repetition = fit_repetition(base, repeated, config.delta)
+    unit = str((points if len(points) else repeated).unit[0])
+    return SetLaws(name, unit, floor, tuple(laws), chosen, missing, errors, repetition)
 
 
 def _noted(law: FittedLaw, laws: list[FittedLaw], floor: float | None) -> FittedLaw:
@@ -247,6 +258,7 @@ def _fit_one(form: Form, params: float | None, points: Points, config: ScalingCo
 def _plain(law: Law) -> dict[str, Any]:
     data = asdict(law)
     del data["forecasts"]
+    data["order"] = list(law.sets)  # canonical JSON sorts keys
     for entry in data["sets"].values():
         for one in entry["laws"]:
             one["identified"] = all(p["identified"] for p in one["parameters"].values())
@@ -273,7 +285,15 @@ def _restored(data: Mapping[str, Any]) -> Law:
         }
         return FittedLaw(**x)
 
-    sets = {k: SetLaws(**(v | {"laws": tuple(one(x) for x in v["laws"])})) for k, v in data["sets"].items()}
+    def repetition(x: Mapping[str, Any] | None) -> Repetition | None:
+        if x is None:
+            return None
+        return Repetition(**{**x, "fits_as_well": {k: tuple(v) for k, v in x["fits_as_well"].items()}})
+
+    sets = {
+        k: SetLaws(**(v | {"laws": tuple(map(one, v["laws"])), "repetition": repetition(v["repetition"])}))
+        for k, v in ((k, data["sets"][k]) for k in data["order"])
+    }
     largest, params_range, tokens_range = (
         (float(data[k][0]), float(data[k][1])) for k in ("largest", "params_range", "tokens_range")
     )

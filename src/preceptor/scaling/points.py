@@ -99,8 +99,9 @@ class Points:
         return float(known[0]) if len(known) else None
 
     @property
-    def seeds_known(self) -> bool:
-        return bool(np.all(self.seed >= 0))
+    def repeated(self) -> np.ndarray:
+        """Mask of the points that saw some data more than once: more tokens than distinct ones."""
+        return self.tokens > self.unique_tokens * (1 + 1e-9)
 
 
 def _text(value: Any) -> str:

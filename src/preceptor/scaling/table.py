@@ -41,6 +41,12 @@ def _block(entry: SetLaws) -> str:
             else:
                 lines += _law(one)
         lines += [f"    {', '.join(sizes)}: not identified – {why}" for why, sizes in open_sizes.items()]
+    if entry.repetition:
+        r = entry.repetition
+        cells = "  ".join(
+            f"{s} {r.values[s]:.3g}" if not why else f"{s} not identified ({why})" for s, why in r.reasons.items()
+        )
+        lines.append(f"  repetition    {cells}; {r.n} points, residual {r.rms:.2%}, {r.rms_as_fresh:.2%} were repeats fresh")
     return "\n".join(lines)
 
 
