@@ -229,3 +229,37 @@ def test_an_unreadable_share_stops_the_run_with_a_sample(tmp_path: Path) -> None
     foreign = [{**r, "item_id": r["item_id"].upper()} for r in interactions]
     with pytest.raises(PreceptorError, match=r"6 of 6 rows.*item_id 'I0'.*'i0'"):
         read(logs.plain(tmp_path, foreign, items))
+
+
+def test_the_example_of_the_guide(tmp_path: Path) -> None:
+    folder = Path(__file__).parents[2] / "docs" / "example"
+    log = read(folder)
+    assert (len(log), len(log.user_ids), log.items.height, log.quarantine.height) == (5, 2, 5, 0)
+    assert len(log.split().train.user) == 3
+    guide = (folder.parent / "own-data.md").read_text(encoding="utf-8")
+    for name in ("interactions.csv", "items.csv"):
+        assert (folder / name).read_text(encoding="utf-8").strip() in guide
+
+
+def test_movielens_csv(tmp_path: Path) -> None:
+    (tmp_path / "ratings.csv").write_text("userId,movieId,rating,timestamp\n1,31,2.5,1260759144\n1,1029,3.0,1260759179\n")
+    (tmp_path / "movies.csv").write_text(
+        'movieId,title,genres\n31,Dangerous Minds (1995),Drama\n1029,"Dumbo, the ""film"" (1941)",Animation|Children\n'
+    )
+    log = read(tmp_path)
+    assert log.items["title"].to_list() == ["Dangerous Minds (1995)", 'Dumbo, the "film" (1941)']
+    assert log.items["categories"].to_list() == [["Drama"], ["Animation", "Children"]]
+    assert as_rows(log) == [("1", "31", 1260759144), ("1", "1029", 1260759179)]
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "utf-8"])
+def test_movielens_dat(tmp_path: Path, encoding: str) -> None:
+    (tmp_path / "ratings.dat").write_text("1::31::5::978300760\n1::1029::3::978302109\n1::x\n")
+    (tmp_path / "movies.dat").write_bytes(
+        '31::Misérables, Les (1995)::Drama|Musical\n1029::Léon: The "Pro" (1994)::Crime\n'.encode(encoding)
+    )
+    log = read(tmp_path)
+    assert log.items["title"].to_list() == ["Misérables, Les (1995)", 'Léon: The "Pro" (1994)']
+    assert log.items["categories"].to_list() == [["Drama", "Musical"], ["Crime"]]
+    assert as_rows(log) == [("1", "31", 978300760), ("1", "1029", 978302109)]
+    assert log.quarantine.rows() == [("ratings.dat", 3, "time is empty", "1::x")]

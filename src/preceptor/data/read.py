@@ -10,10 +10,11 @@ import polars as pl
 from numba import njit
 
 from preceptor.core.errors import PreceptorError
-from preceptor.core.progress import quantity, say
-from preceptor.data import catalogue, check, interactions, layouts, sources
-from preceptor.data.check import CODE, REASONS, Quarantine
+from preceptor.core.progress import say
+from preceptor.data import catalogue, interactions, layouts, sources
+from preceptor.data.check import CODE, REASONS, Quarantine, funnel_step, refuse_if_most_unusable
 from preceptor.data.config import DataConfig
+from preceptor.data.describe import Report, describe
 from preceptor.data.log import Log
 
 UNITS = {"s": 1e6, "ms": 1e3, "us": 1.0, "ns": 1e-3}  # in microseconds
@@ -32,6 +33,7 @@ def read(path: str | Path, config: DataConfig | None = None) -> Log:
     quarantine = Quarantine(folder)
     items = catalogue.read(layout, config, quarantine)
     user_pool, item_pool = pl.Categories.random(), pl.Categories.random()
+    n_items_read = items.height + quarantine.height
     item_ids = items["item_id"].cast(pl.Categorical(item_pool))  # polars keeps a pool only as long as a series uses it
     known = item_ids.to_physical().to_numpy()
     rows, timed = interactions.read(layout, user_pool, item_pool)
@@ -54,15 +56,15 @@ def read(path: str | Path, config: DataConfig | None = None) -> Log:
 
     usable = code == 0
     has_ids = rows.select(pl.col("user").is_not_null() & pl.col("item").is_not_null()).to_series().to_numpy()
-    funnel = [check.funnel_step("read", user[has_ids], item[has_ids]), check.funnel_step("usable", user[usable], item[usable])]
+    funnel = [funnel_step("read", user[has_ids], item[has_ids]), funnel_step("usable", user[usable], item[usable])]
     for step, mask in keep:
         usable &= mask
-        funnel.append(check.funnel_step(step, user[usable], item[usable]))
+        funnel.append(funnel_step(step, user[usable], item[usable]))
     repeats = np.flatnonzero(usable)[_repeats(user[usable], item[usable], instant[usable])]
     if config.duplicates == "drop":
         code[repeats] = CODE["same user, item and time as an earlier row"]
         usable[repeats] = False
-        funnel.append(check.funnel_step("without duplicates", user[usable], item[usable]))
+        funnel.append(funnel_step("without duplicates", user[usable], item[usable]))
     blank = _set_aside(rows, code, layout, quarantine)
     funnel[0]["rows"] = len(rows) - blank
 
@@ -81,9 +83,9 @@ def read(path: str | Path, config: DataConfig | None = None) -> Log:
         f"layout: {layout.name}",
         time_note,
         *filters,
-        f"{quantity(len(repeats))} rows repeat an earlier user, item and time: "
-        + ("in quarantine" if config.duplicates == "drop" else "kept"),
-        f"{quarantine.height} rows of {len(rows) - blank} interactions and {items.height} items in quarantine",
+        f"{len(repeats):,} rows repeat an earlier user, item and time: "
+        + ("set aside" if config.duplicates == "drop" else "kept"),
+        f"set aside in all: {quarantine.height:,} rows of {len(rows) - blank:,} interactions and {n_items_read:,} items",
     )
     for note in notes:
         say(f"  {note}")
@@ -99,6 +101,12 @@ def read(path: str | Path, config: DataConfig | None = None) -> Log:
         quarantine=quarantine.frame(),
         notes=notes,
     )
+
+
+def check(path: str | Path, config: DataConfig | None = None) -> Report:
+    """Read a log as `read` does, and report what was kept, what was set aside and why, and how the split would come out."""
+    config = config or DataConfig()
+    return describe(read(path, config), config.split, str(path))
 
 
 def _instants(rows: pl.DataFrame, timed: bool, config: DataConfig, code: np.ndarray) -> tuple[np.ndarray, str]:
@@ -178,7 +186,7 @@ def _refuse_unusable(
     if not unusable:
         return
     sample = f"interactions begin with item_id {rows['item'][0]!r}, the catalogue with {items['item_id'][0]!r}"
-    check.refuse_if_most_unusable(unusable, len(rows), config.max_unusable, layout.interactions.files[0], sample)
+    refuse_if_most_unusable(unusable, len(rows), config.max_unusable, layout.interactions.files[0], sample)
 
 
 def _repeats(user: np.ndarray, item: np.ndarray, instant: np.ndarray) -> np.ndarray:

@@ -20,17 +20,25 @@ from preceptor.core.progress import say
 
 WHEEL = "recbole==1.2.1"
 WHEEL_SHA256 = "9c9948202011f37eb0a7c6768129313f00d6403ad221ec940d5e2d5d5f33a407"
-_ML_100K = {
-    "ml-100k.inter": "4edb74e2a81178c2ba9ff381495f754f996c4aea351b1272ca36b43da0935eff",
-    "ml-100k.item": "51d7cdf777ce5c0f5b32c1d947a4a81fe07d75e78abbe761e0cd4d0756064532",
+DIGESTS = {  # SHA-256 of each file of each built-in source
+    "ml-100k": {
+        "ml-100k.inter": "4edb74e2a81178c2ba9ff381495f754f996c4aea351b1272ca36b43da0935eff",
+        "ml-100k.item": "51d7cdf777ce5c0f5b32c1d947a4a81fe07d75e78abbe761e0cd4d0756064532",
+    }
 }
-DIGESTS = {"ml-100k": _ML_100K}  # SHA-256 of each file of each built-in source
 _INSIDE = "recbole/dataset_example/ml-100k/"
 
 
 def locate(source: str | Path) -> Path:
     """Return the folder of a log: a path as it is, a built-in source by name (fetched when it isn't in the cache)."""
-    return ml_100k() if is_built_in(source) else Path(source)
+    return fetch(str(source)) if is_built_in(source) else Path(source)
+
+
+def fetch(name: str) -> Path:
+    """Return the folder of a built-in source, fetched when it isn't in the cache. Raises PreceptorError for another name."""
+    if name not in DIGESTS:
+        raise PreceptorError("No such built-in source", found=name, expected=" or ".join(DIGESTS))
+    return ml_100k()
 
 
 def is_built_in(source: str | Path) -> bool:
@@ -64,7 +72,7 @@ def ml_100k() -> Path:
         fresh = Path(name) / "ml-100k"
         fresh.mkdir()
         with zipfile.ZipFile(wheel) as archive:
-            for file in _ML_100K:
+            for file in DIGESTS["ml-100k"]:
                 (fresh / file).write_bytes(archive.read(_INSIDE + file))
         if folder.exists() and not _whole(folder):
             shutil.rmtree(folder)  # damaged
@@ -77,7 +85,9 @@ def ml_100k() -> Path:
 
 
 def _whole(folder: Path) -> bool:
-    return all((folder / name).is_file() and file_digest(folder / name) == digest for name, digest in _ML_100K.items())
+    return all(
+        (folder / name).is_file() and file_digest(folder / name) == digest for name, digest in DIGESTS["ml-100k"].items()
+    )
 
 
 def _download(folder: Path) -> Path:
