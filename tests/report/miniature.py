@@ -328,4 +328,9 @@ def _scaling(folder: Path) -> Mapping[str, Any]:
             row |= {"baseline_nearest_smaller": actual + 0.3, "held": held, "run": "d4-s0", "two_point_error": -0.1}
             rows.append({**row, "nearest_smaller_error": 0.3, "reference": FLOOR, "reference_kind": "known floor", "note": ""})
     _csv(folder / "forecast.csv", rows)
+    fits = [(n, t, loss_at("uih-in-graph", n, t)) for n in SIZES for t in TOKENS]
+    _csv(
+        folder / "fits.csv",
+        [{"set": "uih-in-graph", "form": "joint-excess", "params": n, "tokens": t, "fitted": x} for n, t, x in fits],
+    )
     return {"laws": 3}

@@ -69,7 +69,7 @@ def table(head: Sequence[Any], rows: Sequence[Sequence[Any]], caption: Any, text
             ),
         )
 
-    body = h("table", h("caption", caption), h("thead", row(head, "th")), h("tbody", (row(r, "td") for r in rows)))
+    body = h("table", h("caption", h("span", caption)), h("thead", row(head, "th")), h("tbody", (row(r, "td") for r in rows)))
     return h("div", body, cls="scroll", tabindex="0", role="region", aria_label=str(caption)[:120])
 
 

@@ -124,9 +124,11 @@ display:flex;flex-direction:column}
 .warn strong,.missing strong{color:var(--warn)}
 .scroll{overflow-x:auto;max-width:100%;margin:1rem 0 1.4rem}
 table{border-collapse:collapse;min-width:min(100%,26rem);font-size:.88rem;line-height:1.4}
-caption{text-align:left;font-weight:600;padding:0 0 .45rem;color:var(--ink);position:sticky;left:0}
+caption{text-align:left;font-weight:600;padding:0 0 .45rem;color:var(--ink)}
+caption span{display:inline-block;position:sticky;left:0;max-width:min(46rem,calc(100vw - 2.6rem))}
 th,td{text-align:left;vertical-align:top;padding:.34rem .8rem .34rem 0;border-bottom:1px solid var(--grid)}
 thead th{color:var(--soft);font-weight:600;font-size:.8rem;border-bottom:1.5px solid var(--soft);vertical-align:bottom}
+thead th:not(.n){min-width:4.5rem}
 tbody th{font-weight:500;min-width:8.5rem}
 .w{min-width:16rem;max-width:26rem}
 .v{min-width:7rem}

@@ -68,9 +68,10 @@ def _mixture(inputs: Inputs) -> Html | None:
     rows = []
     for source in stream.get("sources", []):
         share = source.get("share")
-        drawn = "drawn afresh for ever" if source.get("kind") == "endless" else "read again when used up"
         sizes = [f.size(source.get("documents")), f.size(source.get("tokens"))]
-        rows.append([KINDS.get(source["name"], (source["name"],))[0], drawn, f.percent(share), *sizes])
+        rows.append(
+            [KINDS.get(source["name"], (source["name"],))[0], str(source.get("kind", f.ABSENT)), f.percent(share), *sizes]
+        )
     if not rows:
         return None
     facts = [
@@ -80,8 +81,15 @@ def _mixture(inputs: Inputs) -> Html | None:
     ]
     return join(
         [
-            table(["Source", "How", "Share of tokens", "Documents", "Tokens"], rows, "The mixture the language models read", 2),
-            h("p", "; ".join(facts) + ".", cls="note") if facts else None,
+            table(
+                ["Source", "Kind", "Share of tokens", "Documents", "Tokens"], rows, "The mixture the language models read", 2
+            ),
+            h(
+                "p",
+                "Endless: drawn afresh for ever, nothing repeats. Finite: read again when used up. ",
+                "; ".join(facts) + "." if facts else None,
+                cls="note",
+            ),
         ]
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,8 @@ from preceptor.report import formats as f
 from preceptor.report.curves import Curve, curves
 from preceptor.report.drawing import MARKERS, Drawing, colour, draw, figure, ladder, legend, log_axis
 from preceptor.report.html import Html, h, join, missing, paragraphs, table
-from preceptor.report.tables import Inputs, Row, number
+from preceptor.report.laws import laws
+from preceptor.report.tables import Inputs, Row, number, where
 
 ORDER = list(f.SETS)
 REFERENCES = {"uniform": ":", "unigram": "--", "bigram": "-.", "entropy": "--"}
@@ -36,17 +38,23 @@ def loss(inputs: Inputs, drawings: list[Drawing]) -> Html:
         ),
         _ladder(inputs.rows("lm", "ladder.csv")),
     ]
-    key = size_legend(sizes)
     if floored:
         parts.append(h("h3", "Against the known floor"))
-        panels = [p for s in floored for p in (loss_panel(by_set[s], sizes, inputs), excess_panel(by_set[s], sizes))]
+        law = any(fitted(inputs, s) for s in floored)
+        lines = [("ink", "--", "known floor"), *([("ink", ":", "the fitted joint law")] if law else [])]
+        said = " Points are runs. Whether the law's parameters are identified stands under Laws." if law else ""
+        panels = [
+            p
+            for s in floored
+            for p in (loss_panel(by_set[s], sizes, inputs), excess_panel(by_set[s], sizes, fitted(inputs, s)))
+        ]
         drawings += panels
         parts.append(
             figure(
                 panels,
-                "Left: loss with the known floor, which no model can beat. Right: what is left above it; a power law is a"
-                " straight line.",
-                key,
+                "Loss with the known floor, which no model can beat, and what is left above it: a power law is a straight line"
+                " there." + said,
+                size_legend(sizes, lines),
             )
         )
     if real:
@@ -84,14 +92,10 @@ def sizes_of(by_set: dict[str, list[Curve]]) -> list[float]:
     return sorted({c.params for found in by_set.values() for c in found})
 
 
-def size_legend(sizes: list[float], lines: list[tuple[str, str, str]] | None = None) -> Html:
+def size_legend(sizes: list[float], lines: list[tuple[str, str, str]]) -> Html:
     """Colour and marker of each size, with further lines."""
     names = ladder(len(sizes))
-    return legend(
-        [(names[i], MARKERS[i % 8], f"N = {f.size(n)}") for i, n in enumerate(sizes)]
-        + [("ink", "--", "known floor")] * (not lines)
-        + (lines or [])
-    )
+    return legend([*((names[i], MARKERS[i % 8], f"N = {f.size(n)}") for i, n in enumerate(sizes)), *lines])
 
 
 def references(inputs: Inputs, name: str) -> dict[str, float]:
@@ -104,7 +108,7 @@ def references(inputs: Inputs, name: str) -> dict[str, float]:
     return {}
 
 
-def plot_series(axes: Axes, found: list[Curve], sizes: list[float], excess: bool) -> None:
+def plot_series(axes: Axes, found: list[Curve], sizes: list[float], excess: bool, joined: bool = True) -> None:
     """One line a size; excess where asked for, and then only what lies above the floor."""
     names = ladder(len(sizes))
     for curve in found:
@@ -116,7 +120,8 @@ def plot_series(axes: Axes, found: list[Curve], sizes: list[float], excess: bool
             axes.vlines(
                 curve.tokens[good], (curve.low - shift)[good], (curve.high - shift)[good], color=colour(names[i]), linewidth=1
             )
-        axes.plot(curve.tokens[good], y[good], marker=MARKERS[i % 8], color=colour(names[i]))
+        line = "-" if joined else "none"
+        axes.plot(curve.tokens[good], y[good], marker=MARKERS[i % 8], linestyle=line, color=colour(names[i]))
 
 
 def _said(found: list[Curve], excess: bool = False) -> str:
@@ -158,11 +163,27 @@ def loss_panel(found: list[Curve], sizes: list[float], inputs: Inputs | None = N
     return draw(f"loss-{name}", f"Loss against tokens, {f.name(name)}", said, plot)
 
 
-def excess_panel(found: list[Curve], sizes: list[float]) -> Drawing:
+def fitted(inputs: Inputs, name: str) -> dict[float, list[tuple[float, float]]]:
+    """{N: [(D, fitted loss)]} of the set's chosen joint law, from fits.csv; empty where none was fitted."""
+    chosen = next((law.form for law in laws(inputs) if law.set == name and law.chosen), None)
+    lines: dict[float, dict[float, float]] = {}
+    for row in where(inputs.rows("scaling", "fits.csv"), set=name, form=chosen):
+        n, d, loss = (number(row.get(k)) for k in ("params", "tokens", "fitted"))
+        if n is not None and d is not None and loss is not None:
+            lines.setdefault(n, {})[d] = loss
+    return {n: sorted(points.items()) for n, points in lines.items()}
+
+
+def excess_panel(found: list[Curve], sizes: list[float], law: Mapping[float, list[tuple[float, float]]]) -> Drawing:
     """Excess over the known floor against tokens, both logarithmic."""
 
     def plot(axes: Axes) -> None:
-        plot_series(axes, found, sizes, excess=True)
+        plot_series(axes, found, sizes, excess=True, joined=not law)
+        for curve in found:
+            above = [(d, loss - curve.floor) for d, loss in law.get(curve.params, []) if curve.floor is not None]
+            if above:
+                name = ladder(len(sizes))[sizes.index(curve.params)]
+                axes.plot(*np.transpose(above), ":", color=colour(name))
         log_axis(axes, "x", "Training tokens D")
         log_axis(axes, "y")
         axes.set_ylabel(f"Excess over the floor, nats per {found[0].unit}")

@@ -78,7 +78,14 @@ def what_was_run(inputs: Inputs, config: ReportConfig) -> Html:
         if artifact is None:
             rows.append([stage, f.ABSENT, "not among the inputs", f.ABSENT])
         else:
-            rows.append([stage, f.any_value(artifact.manifest.get("version")), _counts(artifact.counts), artifact.digest[:12]])
+            rows.append(
+                [
+                    stage,
+                    f.any_value(artifact.manifest.get("version")),
+                    h("div", _counts(artifact.counts), cls="w"),
+                    artifact.digest[:12],
+                ]
+            )
     return join(
         [
             listing(facts),

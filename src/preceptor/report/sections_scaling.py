@@ -5,7 +5,7 @@ from __future__ import annotations
 from matplotlib.axes import Axes
 
 from preceptor.report import formats as f
-from preceptor.report.drawing import Drawing, colour, draw, figure, legend, log_axis
+from preceptor.report.drawing import Drawing, colour, draw, figure, legend
 from preceptor.report.html import Html, h, join, missing, paragraphs, table
 from preceptor.report.laws import Law, Parameter, laws, not_fitted
 from preceptor.report.tables import Inputs, Row, number
@@ -95,15 +95,9 @@ def forecast(inputs: Inputs, drawings: list[Drawing]) -> Html:
     drawing = _errors(shown)
     if drawing:
         drawings.append(drawing)
-        key = legend(
-            [
-                ("ink", "D", "came true"),
-                ("synthetic", "o", "the law"),
-                ("other", "^", "last two points"),
-                ("third", "v", "nearest smaller run"),
-            ]
-        )
-        parts.append(figure([drawing], "The largest held-out run of each set: predictions beside what came true.", key))
+        key = legend([("synthetic", "o", "the law"), ("other", "^", "last two points"), ("third", "v", "nearest smaller run")])
+        said = "Errors of the largest held-out run of each set. On the line: predicted as it came."
+        parts.append(figure([drawing], said, key))
     if shown:
         parts.append(_forecasts(shown, "The largest held-out run of each set, by the form that is best over the corner"))
     title = f"All {len(rows)} forecasts: every form, every held-out point"
@@ -160,30 +154,30 @@ def _extent(row: Row) -> float:
 
 
 def _errors(shown: list[Row]) -> Drawing | None:
-    if not shown:
-        return None
     marks = (
-        ("baseline_two_point", "other", "^"),
-        ("baseline_nearest_smaller", "third", "v"),
-        ("predicted", "synthetic", "o"),
-        ("actual", "ink", "D"),
+        ("two_point_error", "other", "^", -0.14),
+        ("nearest_smaller_error", "third", "v", 0.14),
+        ("excess_error", "synthetic", "o", 0.0),
     )
+    rows = [r for r in reversed(shown) if any(number(r.get(column)) is not None for column, *_ in marks)]
+    if not rows:
+        return None
 
     def plot(axes: Axes) -> None:
-        for y, row in enumerate(reversed(shown)):
-            lo, hi = number(row.get("lo")), number(row.get("hi"))
-            if lo is not None and hi is not None:
-                axes.plot([lo, hi], [y, y], color=colour("synthetic"), linewidth=2, alpha=0.6)
-            for column, name, marker in marks:
+        axes.axvline(0, color=colour("ink"), linewidth=1.2)
+        for y, row in enumerate(rows):
+            for column, name, marker, up in marks:
                 x = number(row.get(column))
-                if x is not None and x > 0:
-                    axes.plot([x], [y], marker, color=colour(name), markersize=6)
-        axes.set_yticks(range(len(shown)), [f.name(r.get("set")) for r in reversed(shown)])
-        axes.set_ylim(-0.6, len(shown) - 0.4)
+                if x is not None:
+                    axes.plot([100 * x], [y + up], marker, color=colour(name), markersize=6)
+        axes.set_yticks(range(len(rows)), [f.name(r.get("set")) for r in rows])
+        axes.set_ylim(-0.6, len(rows) - 0.4)
         axes.grid(False, axis="y")
-        log_axis(axes, "x", "Loss, nats per unit of the set")
+        axes.set_xlabel("Error, % of the excess that came")
 
     said = "; ".join(
-        f"{f.name(r.get('set'))}: predicted {f.fixed(r.get('predicted'))}, came {f.fixed(r.get('actual'))}" for r in shown
+        f"{f.name(r.get('set'))}: law {f.percent(r.get('excess_error'))}, last two points"
+        f" {f.percent(r.get('two_point_error'))}, nearest smaller run {f.percent(r.get('nearest_smaller_error'))}"
+        for r in rows
     )
-    return draw("forecast", "Forecast of the largest held-out run", said, plot, height=1.0 + 0.32 * len(shown))
+    return draw("forecast", "Errors of the forecasts of the largest held-out runs", said, plot, height=1.0 + 0.36 * len(rows))
