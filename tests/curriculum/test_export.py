@@ -126,12 +126,19 @@ def test_another_export_is_not_overwritten(study: Study, tmp_path: Path) -> None
 def test_recbole_and_sasrec_files_hold_the_same_histories(study: Study, tmp_path: Path) -> None:
     export.recbole(study, tmp_path / "r", histories=20)
     export.sasrec(study, tmp_path / "s", histories=20)
-    inter = pl.read_csv(tmp_path / "r" / "histories.inter", separator="\t")
+    inter = pl.read_csv(tmp_path / "r" / "r.inter", separator="\t")
     assert inter.columns == ["user_id:token", "item_id:token", "timestamp:float"]
     assert inter.height == 20 * LENGTH
     lines = [line.split() for line in (tmp_path / "s" / "histories.txt").read_text().splitlines()]
     assert [study.item_ids[int(i) - 1] for _, i in lines] == inter["item_id:token"].to_list()
     assert [f"w{int(u) - 1}" for u, _ in lines] == inter["user_id:token"].to_list()
+
+
+def test_histories_are_the_same_however_they_are_drawn(study: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    export.sasrec(study, tmp_path / "whole", histories=50)
+    monkeypatch.setattr(export, "_STRETCH", 7)
+    export.sasrec(study, tmp_path / "stretches", histories=50)
+    assert export.verify(tmp_path / "whole")["shards"] == export.verify(tmp_path / "stretches")["shards"]
 
 
 def test_edges_of_few_users_are_asked_about(built: Built) -> None:

@@ -35,6 +35,7 @@ from preceptor.graph.walks import sample
 
 _REQUEST = "export.json"
 _PURPOSE = "export/uih"
+_STRETCH = 100_000  # histories drawn at once
 
 
 @dataclass(frozen=True)
@@ -147,33 +148,30 @@ def tokens(study: Study, out: Path, blocks: int, first_block: int = 0, shard_blo
     return index
 
 
-def recbole(study: Study, out: Path, histories: int = 100_000, shard_histories: int = 100_000) -> dict[str, Any]:
-    """Write synthetic histories as RecBole atomic files, OUT/<name>.inter: user_id:token, item_id:token, timestamp:float.
+def recbole(study: Study, out: Path, histories: int = 100_000) -> dict[str, Any]:
+    """Write synthetic histories as a RecBole data set: OUT/<name of OUT>.inter, so that RecBole's data_path is OUT's parent.
 
-    One file a shard; users are named w0, w1, … by walk number, timestamps are places in the history.
+    Columns user_id:token (w0, w1, … by walk number), item_id:token (original ids), timestamp:float (place in the history).
     """
     ids = study.item_ids
-
-    def write(first: int, items: np.ndarray, lengths: np.ndarray) -> Iterator[str]:
-        if first == 0:
-            yield "user_id:token\titem_id:token\ttimestamp:float\n"
-        for k, (row, n) in enumerate(zip(items.tolist(), lengths.tolist(), strict=True)):
-            yield "".join(f"w{first + k}\t{ids[item]}\t{t}\n" for t, item in enumerate(row[:n]))
-
-    bad = [i for i in ids if re.search(r"[\t\n]", i)]
+    bad = [i for i in ids if re.search(r"[\t\r\n]", i)]
     if bad:
         raise PreceptorError("An item id can't be written to a RecBole file", found=bad[0], expected="no tab or line end")
-    return _histories(study, out, "recbole", "histories.inter", histories, shard_histories, write)
+
+    def lines(k: int, items: list[int]) -> str:
+        return "".join(f"w{k}\t{ids[item]}\t{t}\n" for t, item in enumerate(items))
+
+    header = "user_id:token\titem_id:token\ttimestamp:float\n"
+    return _histories(study, out, "recbole", f"{Path(out).name}.inter", histories, header, lines)
 
 
-def sasrec(study: Study, out: Path, histories: int = 100_000, shard_histories: int = 100_000) -> dict[str, Any]:
-    """Write synthetic histories as SASRec text, one `user item` a line, both counted from 1 (item index + 1)."""
+def sasrec(study: Study, out: Path, histories: int = 100_000) -> dict[str, Any]:
+    """Write synthetic histories as SASRec text, OUT/histories.txt: one `user item` a line, both from 1 (item index + 1)."""
 
-    def write(first: int, items: np.ndarray, lengths: np.ndarray) -> Iterator[str]:
-        for k, (row, n) in enumerate(zip(items.tolist(), lengths.tolist(), strict=True)):
-            yield "".join(f"{first + k + 1} {item + 1}\n" for item in row[:n])
+    def lines(k: int, items: list[int]) -> str:
+        return "".join(f"{k + 1} {item + 1}\n" for item in items)
 
-    return _histories(study, out, "sasrec", "histories.txt", histories, shard_histories, write)
+    return _histories(study, out, "sasrec", "histories.txt", histories, "", lines)
 
 
 def verify(folder: Path) -> dict[str, Any]:
@@ -238,27 +236,20 @@ def _entry(line: str) -> dict[str, Any] | None:
 
 
 def _histories(
-    study: Study,
-    out: Path,
-    what: str,
-    name: str,
-    histories: int,
-    shard: int,
-    lines: Callable[[int, np.ndarray, np.ndarray], Iterator[str]],
+    study: Study, out: Path, what: str, name: str, histories: int, header: str, lines: Callable[[int, list[int]], str]
 ) -> dict[str, Any]:
-    starts = range(0, histories, shard)
-    stem, ending = name.split(".")
-    names = [name] if len(starts) == 1 else [f"{stem}-{n:05d}.{ending}" for n in range(len(starts))]
+    """One file of histories, written in stretches so that memory doesn't grow with their number."""
 
-    def write(n: int, path: Path) -> int:
-        count = min(shard, histories - starts[n])
-        items, lengths, _ = study.histories(starts[n], count)
+    def write(_: int, path: Path) -> int:
         with open(path, "w", encoding="utf-8", newline="") as f:
-            f.writelines(lines(starts[n], items, lengths))
-        return count
+            f.write(header)
+            for first in range(0, histories, _STRETCH):
+                items, lengths, _ = study.histories(first, min(_STRETCH, histories - first))
+                f.writelines(lines(first + k, row[:n]) for k, (row, n) in enumerate(zip(items.tolist(), lengths, strict=True)))
+        return histories
 
-    request = {"what": what, "curriculum": study.curriculum.digest, "histories": histories, "shard": shard}
-    return _shards(Path(out), request, names, write)
+    request = {"what": what, "curriculum": study.curriculum.digest, "histories": histories}
+    return _shards(Path(out), request, [name], write)
 
 
 def _offsets(study: Study, kind: str) -> np.ndarray:
