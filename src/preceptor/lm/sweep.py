@@ -21,6 +21,10 @@ from preceptor.curriculum.stream import Stream
 from preceptor.lm.config import LMConfig
 from preceptor.lm.plan import remaining_tokens, run_name, size_of, trunks
 
+_THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
+# glibc gives large blocks back to the system after each step and faults them in again: 3 % of a step, and more on some hosts.
+_KEEP_MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(1 << 25), "MALLOC_TRIM_THRESHOLD_": str(1 << 30), "OMP_WAIT_POLICY": "PASSIVE"}
+
 
 def sweep(config: LMConfig, stream: Stream, sets: Mapping[str, Path], out: Path) -> None:
     """Train every run of the grid into `out`/<run>, as many side by side as there are workers.
@@ -69,13 +73,12 @@ class _Worker(threading.Thread):
         self.failure: tuple[str, str] | None = None
         source = str(Path(str(preceptor.__file__)).parents[1])
         path = os.pathsep.join(p for p in (source, os.environ.get("PYTHONPATH", "")) if p)
-        n = str(threads)
         self.process = subprocess.Popen(
             [sys.executable, "-m", "preceptor.lm.worker"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
-            env=os.environ | {"PYTHONPATH": path, "OMP_NUM_THREADS": n, "MKL_NUM_THREADS": n, "NUMBA_NUM_THREADS": n},
+            env=os.environ | _KEEP_MEMORY | {"PYTHONPATH": path, **dict.fromkeys(_THREADS, str(threads))},
         )
 
     def run(self) -> None:
