@@ -7,6 +7,7 @@ import polars as pl
 
 from preceptor.data.log import TrainSplit
 from preceptor.graph.graph import Graph, from_edges
+from preceptor.graph.policies import first_order, history, node2vec
 from preceptor.graph.tables import WalkTables
 
 
@@ -21,6 +22,24 @@ def small_graphs() -> dict[str, Graph]:
         "heavy hub": from_edges(9, *zip(*hub, strict=True)),
         "dead ends": from_edges(5, [0, 0, 1, 1, 3], [1, 2, 2, 3, 4], [1.0, 2.0, 1.0, 1e-7, 1.0]),
         "triangle and tail": from_edges(4, [0, 1, 0, 2, 1, 2, 2, 3], [1, 0, 2, 0, 2, 1, 3, 2], [1, 1, 2, 2, 3, 3, 4, 4]),
+    }
+
+
+def all_policies() -> dict[str, np.ndarray]:
+    """Every policy at ordinary and at extreme parameters, for walks of up to four items."""
+    return {
+        "first-order": first_order(),
+        "first-order, no repeats": first_order(repeats=False),
+        "node2vec(0.5, 2)": node2vec(0.5, 2),
+        "node2vec(4, 0.25)": node2vec(4, 0.25),
+        "node2vec(0.01, 100)": node2vec(0.01, 100),
+        "node2vec(100, 0.01)": node2vec(100, 0.01),
+        "node2vec(0.01, 0.01)": node2vec(0.01, 0.01),
+        "node2vec(100, 100)": node2vec(100, 100),
+        "node2vec(0.3, 3), no repeats": node2vec(0.3, 3, repeats=False),
+        "history(0.7)": history(0.7, 4),
+        "history(0)": history(0.0, 4),
+        "history(1), no repeats": history(1.0, 4, repeats=False),
     }
 
 

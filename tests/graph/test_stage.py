@@ -1,14 +1,18 @@
+import dataclasses
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from fixtures import scramble_targets, tiny_split
+from graph.graphs import split_of
 from preceptor.core import artifact
 from preceptor.core.errors import PreceptorError
 from preceptor.data.log import Split
 from preceptor.graph import stage
+from preceptor.graph.build import build_graph
 from preceptor.graph.config import GraphConfig
+from preceptor.graph.probability import log_probability
 from preceptor.graph.tables import load_tables
 from preceptor.graph.walks import sample
 
@@ -85,6 +89,37 @@ def test_other_codes_are_refused(tmp_path: Path) -> None:
     with pytest.raises(PreceptorError, match="3 items"):
         stage.run(CONFIG, {"train": train, "codes": wrong}, tmp_path / "x")
     assert inputs.counts["pairs"] > 0
+
+
+@pytest.mark.parametrize(
+    "knobs",
+    [
+        {"policy": "node2vec", "p": 0.5, "q": 2.0, "directed": True},
+        {"policy": "history", "repeats": False, "lengths": "histories", "weight": "rp3beta"},
+        {"weight": "lift", "shrinkage": 5.0, "decay": 0.7, "gamma": 2.0, "start": "popularity", "start_gamma": 0.5},
+    ],
+    ids=["second-order", "history", "lift"],
+)
+def test_every_knob_ends_in_walks_with_a_floor(knobs: dict, tmp_path: Path) -> None:
+    made = built(tiny_split(), tmp_path, dataclasses.replace(CONFIG, **knobs))
+    tables = load_tables(made.path / "seen")
+    items, lengths = sample(tables, 9, "t", 0, 2000)
+    mean = -log_probability(tables, items, lengths).sum() / lengths.sum()
+    low, high = made.json("floor")["seen"]["interval"]
+    assert low - (high - low) < mean < high + (high - low)
+    if knobs.get("lengths") == "histories":
+        assert set(lengths.tolist()) > {7, 8}
+
+
+def test_text_edges_reach_untouched_items(tmp_path: Path) -> None:
+    split = split_of([[0, 1, 2], [2, 0, 1]], 6)
+    embeddings = np.array([[1, 0], [0.9, 0.1], [0, 1], [1, 0.05], [0.1, 1], [-1, -1.0]])
+    config = dataclasses.replace(CONFIG, text_neighbours=1)
+    graph = build_graph(split, config, embeddings)
+    edges = set(zip(graph.source.tolist(), graph.indices.tolist(), strict=True))
+    plain = build_graph(split, CONFIG)
+    assert edges - set(zip(plain.source.tolist(), plain.indices.tolist(), strict=True)) == {(3, 0), (0, 3), (4, 2), (2, 4)}
+    assert not graph.connected[5]  # nothing is like it
 
 
 @pytest.mark.parametrize("setting", [{"window": -1}, {"gamma": 0.0}, {"length": 0}, {"policy": "second"}, {"start": "top"}])

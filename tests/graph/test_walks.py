@@ -6,8 +6,10 @@ import pytest
 from numba import njit, uint64
 from scipy.stats import chi2
 
-from graph.graphs import all_walks, random_graph, small_graphs
+from graph.graphs import all_policies, all_walks, random_graph, small_graphs
 from preceptor.core.rng import purpose_key
+from preceptor.graph import reference
+from preceptor.graph.policies import first_order, history, node2vec
 from preceptor.graph.probability import log_probability
 from preceptor.graph.tables import load_tables, save_tables, walk_tables
 from preceptor.graph.walks import sample, walk
@@ -16,11 +18,12 @@ LENGTHS = np.array([0, 0, 1.0, 2.0, 3.0])
 FALSE_ALARM = 1e-6  # of each chi-square test; seeds are fixed, so a pass stays a pass
 
 
+@pytest.mark.parametrize("policy", all_policies())
 @pytest.mark.parametrize("name", small_graphs())
-def test_frequencies_match_stated_probabilities(name: str) -> None:
+def test_frequencies_match_stated_probabilities(name: str, policy: str) -> None:
     graph = small_graphs()[name]
-    n, count = graph.n_items, 200_000
-    tables = walk_tables(graph, np.arange(n) + 1.0, LENGTHS)
+    n, count = graph.n_items, 50_000
+    tables = walk_tables(graph, np.arange(n) + 1.0, LENGTHS, all_policies()[policy])
     items, lengths = sample(tables, 7, "frequencies", 0, count)
     code = lambda rows: (rows.astype(np.int64) + 1) @ (n + 1) ** np.arange(tables.longest)  # noqa: E731
     every, every_length = all_walks(tables)
@@ -40,8 +43,26 @@ def test_frequencies_match_stated_probabilities(name: str) -> None:
     assert np.all((items >= 0) == (np.arange(tables.longest) < lengths[:, None]))
 
 
-def test_walks_depend_on_their_number_alone() -> None:
-    tables = walk_tables(random_graph(60, 500, 5), np.ones(60), 8)
+@pytest.mark.parametrize("policy", all_policies())
+@pytest.mark.parametrize("name", small_graphs())
+def test_kernels_equal_the_definition_walk_by_walk(name: str, policy: str) -> None:
+    graph = small_graphs()[name]
+    tables = walk_tables(graph, np.ones(graph.n_items), LENGTHS, all_policies()[policy])
+    items, lengths = sample(tables, 1, "reference", 0, 60)
+    for i in range(60):
+        assert reference.walk(tables, 1, "reference", i) == items[i, : lengths[i]].tolist()
+
+
+def test_walks_without_repeats_have_none() -> None:
+    for policy in (first_order(False), node2vec(0.1, 3, False), history(0.8, 8, False)):
+        tables = walk_tables(random_graph(12, 60, 5), np.ones(12), 8, policy)
+        items, lengths = sample(tables, 0, "x", 0, 2000)
+        assert all(len(set(row[:n].tolist())) == n for row, n in zip(items, lengths, strict=True))
+
+
+@pytest.mark.parametrize("policy", [first_order(), node2vec(0.2, 3), history(0.5, 8)], ids=["first", "second", "history"])
+def test_walks_depend_on_their_number_alone(policy: np.ndarray) -> None:
+    tables = walk_tables(random_graph(60, 500, 5), np.ones(60), 8, policy)
     items, lengths = sample(tables, 0, "x", 0, 5000, threads=1)
     for threads in (2, 3):
         again, again_lengths = sample(tables, 0, "x", 0, 5000, threads=threads)

@@ -12,14 +12,22 @@ class GraphConfig:
 
     window: two items of a history co-occur when at most this many positions apart; 0: anywhere in the same history.
     directed: an edge leads from the earlier item to the later one only.
-    weight: count = distinct users; cosine = count / sqrt(users of a · users of b).
+    decay: a meeting g positions apart counts decay ** (g − 1).
+    weight: count, cosine, lift or rp3beta (weights.py).
+    shrinkage: weights are multiplied by strength / (strength + shrinkage).
+    alpha, beta: exponents of rp3beta.
     gamma: sharpness; weights are raised to this power before rows are normalised.
     min_users: fewest distinct users an edge needs.
     top_k: strongest edges an item keeps (0: all); when undirected an edge stays if either end keeps it.
+    text_neighbours: edges an item that has none gets to its nearest items by text embedding (0: none).
     start: where walks begin: uniform over items that have an edge, or popularity (training interactions) ** start_gamma.
     start_gamma: see start.
-    length: items in a walk.
-    policy: first-order: the next item depends on the current one only.
+    length: items in a walk, or in the longest.
+    lengths: fixed, or histories: drawn like the lengths of real histories cut at `length`.
+    policy: first-order, node2vec or history (policies.py).
+    p, q: return and in-out parameter of node2vec.
+    history_decay: weight of an item j steps back in history walks is history_decay ** j.
+    repeats: whether an item may occur twice in a walk.
     pair_min_users: fewest distinct users with both items of a CF pair.
     pairs_per_item: strongest CF partners (by cosine) an item keeps (0: all); a pair stays if either end keeps it.
     pair_held_out: share of the pairs of two seen items that is held out, and removed from the seen graph.
@@ -29,14 +37,24 @@ class GraphConfig:
 
     window: int = 10
     directed: bool = False
-    weight: Literal["count", "cosine"] = "cosine"
+    decay: float = 1.0
+    weight: Literal["count", "cosine", "lift", "rp3beta"] = "cosine"
+    shrinkage: float = 0.0
+    alpha: float = 1.0
+    beta: float = 0.5
     gamma: float = 1.0
     min_users: int = 2
     top_k: int = 50
+    text_neighbours: int = 0
     start: Literal["uniform", "popularity"] = "uniform"
     start_gamma: float = 1.0
     length: int = 8
-    policy: Literal["first-order"] = "first-order"
+    lengths: Literal["fixed", "histories"] = "fixed"
+    policy: Literal["first-order", "node2vec", "history"] = "first-order"
+    p: float = 1.0
+    q: float = 1.0
+    history_decay: float = 0.5
+    repeats: bool = True
     pair_min_users: int = 5
     pairs_per_item: int = 100
     pair_held_out: float = 0.05

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from preceptor.graph.graph import TOTAL
+from preceptor.graph.policies import FIRST_ORDER
 from preceptor.graph.probability import log_probability
 from preceptor.graph.tables import WalkTables
 from preceptor.graph.walks import sample
@@ -28,7 +29,7 @@ def monte_carlo(tables: WalkTables, seed: int, purpose: str, count: int) -> dict
     mean, per_walk = sums[0] / sums[1], sums[1] / count
     variance = max(0.0, sums[2] - 2 * mean * sums[4] + mean * mean * sums[3]) / max(1, count - 1)
     half = 1.959964 * np.sqrt(variance / count) / per_walk
-    return {"mean": float(mean), "low": float(mean - half), "high": float(mean + half), "walks": count}
+    return {"mean": float(mean), "low": float(mean - half), "high": float(mean + half), "items": float(per_walk)}
 
 
 def closed_form(tables: WalkTables) -> dict[str, float]:
@@ -85,19 +86,21 @@ def entropy(p: np.ndarray) -> float:
 
 
 def report(tables: WalkTables, seed: int, purpose: str, count: int) -> dict[str, Any]:
-    """What floor.json says of one graph's sampler."""
-    drawn, exact = monte_carlo(tables, seed, purpose, count), closed_form(tables)
+    """What floor.json says of one graph's sampler; only first-order walks with repeats have a closed form."""
+    drawn = monte_carlo(tables, seed, purpose, count)
+    plain = bool(tables.policy[0] == FIRST_ORDER and tables.policy[1])
+    exact = closed_form(tables) if plain else {}
     return {
         "length": tables.longest,
         "floor_nats_per_item": drawn["mean"],
         "interval": [drawn["low"], drawn["high"]],
         "walks": count,
-        "closed_form": exact["floor"],
-        "start_entropy": exact["start"],
-        "transition_nats_per_walk": exact["transitions"],
-        "length_nats_per_walk": exact["length"],
-        "items_per_walk": exact["items"],
-        "entropy_rate": entropy_rate(tables),
+        "closed_form": exact.get("floor"),
+        "start_entropy": entropy(tables.start / TOTAL),
+        "transition_nats_per_walk": exact.get("transitions"),
+        "length_nats_per_walk": exact.get("length"),
+        "items_per_walk": drawn["items"],
+        "entropy_rate": entropy_rate(tables) if plain else None,
     }
 
 

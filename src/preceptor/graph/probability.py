@@ -8,6 +8,8 @@ import numpy as np
 from numba import int64, njit
 
 from preceptor.graph.graph import TOTAL
+from preceptor.graph.law import edge_weight, mass, scan
+from preceptor.graph.policies import FIRST_ORDER
 from preceptor.graph.tables import WalkTables
 
 _LOG_TOTAL = math.log(TOTAL)
@@ -25,22 +27,6 @@ def log_probability(tables: WalkTables, items: np.ndarray, lengths: np.ndarray) 
 
 
 @njit(nogil=True, cache=True)
-def edge_weight(indptr, indices, weight, source, target):  # type: ignore[no-untyped-def]
-    """Weight of the edge source → target, 0 where there is none: binary search in the row."""
-    low, high = indptr[source], indptr[source + 1]
-    last = high
-    while low < high:
-        middle = (low + high) >> 1
-        if indices[middle] < target:
-            low = middle + 1
-        else:
-            high = middle
-    if low < last and indices[low] == target:
-        return int64(weight[low])
-    return int64(0)
-
-
-@njit(nogil=True, cache=True)
 def _log_share(weight):  # type: ignore[no-untyped-def]
     return math.log(weight) - _LOG_TOTAL if weight > 0 else -math.inf
 
@@ -51,13 +37,21 @@ def log_probability_of(tables, items, length):  # type: ignore[no-untyped-def]
     n_items, longest = len(tables.rows) - 2, len(tables.length) - 1
     if length < 1 or length > longest or items[0] < 0 or items[0] >= n_items:
         return -math.inf
+    plain = tables.policy[0] == FIRST_ORDER and tables.policy[1] != 0
     total = _log_share(int64(tables.start[items[0]]))
     for t in range(1, length):
         if items[t] < 0 or items[t] >= n_items:
             return -math.inf
-        total += _log_share(edge_weight(tables.indptr, tables.indices, tables.weight, items[t - 1], items[t]))
+        if plain:
+            total += _log_share(edge_weight(tables.indptr, tables.indices, tables.weight, items[t - 1], items[t]))
+        else:
+            chosen = mass(tables, items, t, items[t])
+            if chosen == 0:
+                return -math.inf
+            total += math.log(chosen) - math.log(scan(tables, items, t, -1)[0])
     ends = int64(tables.length[length])
-    if tables.rows[items[length - 1]] < 0:
+    dead = tables.rows[items[length - 1]] < 0 if plain else length < longest and scan(tables, items, length, -1)[0] == 0
+    if dead:
         for more in range(length + 1, longest + 1):
             ends += int64(tables.length[more])
     return total + _log_share(ends)

@@ -13,13 +13,15 @@ from preceptor.core.errors import PreceptorError
 from preceptor.core.progress import say
 from preceptor.data.log import TrainSplit
 from preceptor.graph import floor
-from preceptor.graph.build import build_graph, start_weights
+from preceptor.graph.build import build_graph, build_tables
 from preceptor.graph.config import GraphConfig
 from preceptor.graph.graph import Graph
 from preceptor.graph.pairs import find_pairs
-from preceptor.graph.tables import save_tables, walk_tables
+from preceptor.graph.tables import save_tables
+from preceptor.graph.weights import NAMES
 
-VERSION = 1
+VERSION = 2
+POLICIES = ("first-order", "node2vec", "history")
 
 
 def run(config: GraphConfig, inputs: Mapping[str, Artifact], out: Path) -> Artifact:
@@ -43,7 +45,8 @@ def run(config: GraphConfig, inputs: Mapping[str, Artifact], out: Path) -> Artif
             )
         pairs = find_pairs(split, unseen, config.pair_min_users, config.pairs_per_item, config.pair_held_out, config.seed)
         pairs.save(folder)
-        whole = build_graph(split, config)
+        embeddings = inputs["codes"].array("embeddings") if config.text_neighbours else None
+        whole = build_graph(split, config, embeddings)
         graphs = {"all": whole, "seen": whole.induced(~unseen, pairs.held_out)}
         members = {"all": np.ones(split.n_items, bool), "seen": ~unseen}
         floors: dict[str, Any] = {}
@@ -69,7 +72,7 @@ def run(config: GraphConfig, inputs: Mapping[str, Artifact], out: Path) -> Artif
 
 def _write(folder: Path, name: str, graph: Graph, split: TrainSplit, config: GraphConfig) -> dict[str, Any]:
     """Save a graph with its sampler and return its floor."""
-    tables = walk_tables(graph, start_weights(split, config), config.length)
+    tables = build_tables(graph, split, config)
     save_tables(tables, folder)  # the graph's own arrays among them
     return floor.report(tables, config.seed, f"graph/floor/{name}", config.floor_walks)
 
@@ -81,7 +84,12 @@ def _check(config: GraphConfig) -> None:
         "min_users": (config.min_users >= 1, "1 or more"),
         "top_k": (config.top_k >= 0, "0 (all) or more"),
         "length": (config.length >= 1, "1 or more"),
-        "policy": (config.policy == "first-order", "first-order"),
+        "decay": (0 < config.decay <= 1, "above 0, at most 1"),
+        "shrinkage": (config.shrinkage >= 0, "0 or more"),
+        "text_neighbours": (config.text_neighbours >= 0, "0 (none) or more"),
+        "lengths": (config.lengths in ("fixed", "histories"), "fixed | histories"),
+        "weight": (config.weight in NAMES, " | ".join(NAMES)),
+        "policy": (config.policy in POLICIES, " | ".join(POLICIES)),
         "start": (config.start in ("uniform", "popularity"), "uniform | popularity"),
         "pair_held_out": (0 <= config.pair_held_out < 1, "a share from 0 to below 1"),
         "floor_walks": (config.floor_walks >= 2, "2 or more"),

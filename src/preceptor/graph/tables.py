@@ -14,9 +14,9 @@ import numpy as np
 from numba import njit
 
 from preceptor.core.errors import PreceptorError
+from preceptor.graph import policies
 from preceptor.graph.graph import TOTAL, Graph, apportion
 
-FIRST_ORDER = 0
 _EMPTY = -1
 
 
@@ -29,7 +29,7 @@ class WalkTables(NamedTuple):
     indptr, indices, weight: the graph (int64 [I + 1], int32 [E], uint32 [E]).
     start: uint32 [I], sums to 2^31: P(first item) · 2^31.
     length: uint32 [longest + 1], sums to 2^31: P(length) · 2^31.
-    policy: int64: the policy's number, then its parameters.
+    policy: int64: the policy's number, repeats allowed or not, its parameters (policies.py).
     """
 
     rows: np.ndarray
@@ -51,11 +51,12 @@ class WalkTables(NamedTuple):
         return Graph(self.indptr, self.indices, self.weight)
 
 
-def walk_tables(graph: Graph, start: np.ndarray, length: int | np.ndarray) -> WalkTables:
-    """Make the tables of a first-order sampler.
+def walk_tables(graph: Graph, start: np.ndarray, length: int | np.ndarray, policy: np.ndarray | None = None) -> WalkTables:
+    """Make the tables of a sampler.
 
     start: non-negative weights [I] of the first item; items without an outgoing edge are given none.
     length: items in a walk, or weights [longest + 1] of each length (that of 0 must be 0).
+    policy: from policies.py; first-order with repeats by default.
     Raises PreceptorError when no walk could start.
     """
     lengths = np.zeros(length + 1) if isinstance(length, int | np.integer) else np.asarray(length, np.float64)
@@ -82,9 +83,8 @@ def walk_tables(graph: Graph, start: np.ndarray, length: int | np.ndarray) -> Wa
     rows = np.where(size >= 0, first[:-1] * 64 + size, _EMPTY)
     cells = np.empty((int(first[-1]), 3), np.uint32)
     _fill_cells(indptr, outcomes, weight, rows, cells)
-    tables = WalkTables(
-        rows, cells, graph.indptr, graph.indices, graph.weight, p_start, p_length, np.array([FIRST_ORDER], np.int64)
-    )
+    numbers = policies.first_order() if policy is None else policy
+    tables = WalkTables(rows, cells, graph.indptr, graph.indices, graph.weight, p_start, p_length, numbers)
     return WalkTables(*(_frozen(a) for a in tables))
 
 

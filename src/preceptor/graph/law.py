@@ -1,0 +1,78 @@
+"""The law of the next item in exact integers, for the sampler and for its log-probability alike. See policies.py."""
+
+from __future__ import annotations
+
+from numba import int64, njit
+
+from preceptor.graph.policies import HISTORY, NODE2VEC
+
+
+@njit(nogil=True, cache=True)
+def edge_weight(indptr, indices, weight, source, target):  # type: ignore[no-untyped-def]
+    """Weight of the edge source → target, 0 where there is none: binary search in the row."""
+    low, high = indptr[source], indptr[source + 1]
+    last = high
+    while low < high:
+        middle = (low + high) >> 1
+        if indices[middle] < target:
+            low = middle + 1
+        else:
+            high = middle
+    if low < last and indices[low] == target:
+        return int64(weight[low])
+    return int64(0)
+
+
+@njit(nogil=True, cache=True)
+def factor(tables, walk, t, x):  # type: ignore[no-untyped-def]
+    """What the edge weight to candidate x is multiplied with, given walk[:t]; 0 where x is not allowed."""
+    code = tables.policy[0]
+    if tables.policy[1] == 0:
+        for i in range(t):
+            if walk[i] == x:
+                return int64(0)
+    elif code == HISTORY and walk[t - 1] == x:
+        return int64(0)
+    if code != NODE2VEC or t < 2:
+        return int64(1)
+    previous = walk[t - 2]
+    if x == previous:
+        return tables.policy[2]
+    near = edge_weight(tables.indptr, tables.indices, tables.weight, previous, x) > 0
+    return tables.policy[3] if near else tables.policy[4]
+
+
+@njit(nogil=True, cache=True)
+def mass(tables, walk, t, x):  # type: ignore[no-untyped-def]
+    """Integer mass of x as item number t after walk[:t]."""
+    allowed = factor(tables, walk, t, x)
+    if allowed == 0:
+        return int64(0)
+    indptr, indices, weight = tables.indptr, tables.indices, tables.weight
+    if tables.policy[0] != HISTORY:
+        return edge_weight(indptr, indices, weight, walk[t - 1], x) * allowed
+    total = int64(0)
+    for j in range(t):
+        total += tables.policy[2 + j] * edge_weight(indptr, indices, weight, walk[t - 1 - j], x)
+    return total
+
+
+@njit(nogil=True, cache=True)
+def scan(tables, walk, t, number):  # type: ignore[no-untyped-def]
+    """Go through the candidates after walk[:t] in the order of rows, adding up their masses.
+
+    Returns (sum of all masses, −1) when number is −1, else (sum so far, item) where the sum first exceeds number.
+    """
+    total = int64(0)
+    back = t if tables.policy[0] == HISTORY else 1
+    for j in range(back):
+        scale = tables.policy[2 + j] if tables.policy[0] == HISTORY else int64(1)
+        if scale == 0:
+            continue
+        row = walk[t - 1 - j]
+        for e in range(tables.indptr[row], tables.indptr[row + 1]):
+            x = tables.indices[e]
+            total += scale * int64(tables.weight[e]) * factor(tables, walk, t, x)
+            if number >= 0 and total > number:
+                return total, int64(x)
+    return total, int64(-1)
