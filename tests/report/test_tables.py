@@ -6,6 +6,7 @@ import pytest
 from preceptor.report.curves import curves, slope
 from preceptor.report.formats import any_value, fixed, interval, name, short
 from preceptor.report.laws import laws, not_fitted
+from preceptor.report.sections_scaling import largest
 from preceptor.report.tables import Inputs, number, values, where
 from report.miniature import study
 
@@ -52,3 +53,14 @@ def test_numbers_are_printed_as_readers_want_them() -> None:
     assert any_value(0.93) == "0.93"
     assert any_value(500) == "500"
     assert name("uih-ood") == "UIH OOD"
+
+
+def test_the_forecast_shown_is_the_best_form_s_at_the_corner_else_a_fixed_one_s(tmp_path: Path) -> None:
+    folder = study(tmp_path)["scaling"].path
+    rows = (folder / "forecast.csv").read_text().splitlines()
+    line = next(r for r in rows if r.startswith("real-test") and ",corner," in r)
+    (folder / "forecast.csv").write_text("\n".join([*rows, line.replace(",joint,", ",data,")]) + "\n")
+    chosen = {r["set"]: (r["form"], r["held"]) for r in largest(Inputs.of(tmp_path))}
+    assert chosen == {"uih-in-graph": ("joint-excess", "corner"), "real-test": ("joint", "corner")}
+    (folder / "laws.json").write_text("{}")
+    assert {r["set"]: r["form"] for r in largest(Inputs.of(tmp_path))}["real-test"] == "joint"

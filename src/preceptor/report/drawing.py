@@ -7,6 +7,7 @@ Okabe–Ito blue and vermilion, and both differ in marker too: nothing is told b
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, NullLocator
 
 from preceptor.core.progress import quantity
@@ -112,7 +114,8 @@ def _render(plot: Callable[[list[Axes]], None], panels: int, width: float, heigh
         "grid.color": grid,
     }
     with mpl.rc_context({**_defaults(), **_STYLE, **colours}):
-        figure = Figure(figsize=(width, height), layout="constrained")
+        room = ConstrainedLayoutEngine(w_pad=0.08, h_pad=0.08, wspace=0.05 if panels > 1 else 0.0)
+        figure = Figure(figsize=(width, height), layout=room)
         axes = list(np.atleast_1d(figure.subplots(1, panels)))
         for one in axes:
             one.set_axisbelow(True)
@@ -129,11 +132,16 @@ def _defaults() -> dict[Any, Any]:
 
 
 def log_axis(axes: Axes, which: str, label: str = "") -> None:
-    """A logarithmic axis with plain numbers (100k, 0.5), at 1-2-5 where the range is short."""
+    """A logarithmic axis with plain numbers (100k, 0.5), more closely where the range is short."""
     axis = axes.xaxis if which == "x" else axes.yaxis
     (axes.set_xscale if which == "x" else axes.set_yscale)("log")
     low, high = axes.get_xlim() if which == "x" else axes.get_ylim()
-    subs = (1.0,) if high / max(low, 1e-300) > 300 else (1.0, 2.0, 5.0)
+    spans = high / max(low, 1e-300)
+    subs = next(
+        marks
+        for limit, marks in ((3, range(1, 10)), (8, (1, 1.5, 2, 3, 5, 7)), (300, (1, 2, 5)), (math.inf, (1,)))
+        if spans <= limit
+    )
     axis.set_major_locator(LogLocator(base=10, subs=subs, numticks=12))
     axis.set_minor_locator(NullLocator())
     axis.set_minor_formatter(NullFormatter())

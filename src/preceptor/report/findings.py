@@ -143,7 +143,9 @@ def _forecast(inputs: Inputs) -> str | None:
     better = [n for n, x in base.items() if x is not None and error < abs(x - actual)]
     known = [n for n, x in base.items() if x is not None]
     if known:
+        worse = [n for n in known if n not in better]
         said += f"; closer than {' and '.join(better)}" if better else "; no closer than guesses that need no law"
+        said += f", but not than {' and '.join(worse)}" if better and worse else ""
     return said + "."
 
 

@@ -115,5 +115,5 @@ def any_value(value: Any) -> str:
     if isinstance(value, list | tuple):
         return ", ".join(any_value(v) for v in value)
     if isinstance(value, dict):
-        return ", ".join(f"{k}: {any_value(v)}" for k, v in value.items())
+        return ", ".join(f"{str(k).replace('_', ' ')} {any_value(v)}" for k, v in value.items())
     return str(value) or ABSENT

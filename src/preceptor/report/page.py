@@ -111,7 +111,7 @@ main{min-width:0}
 .columns{grid-template-columns:13.5rem minmax(0,1fr);gap:3rem}
 nav{position:sticky;top:1.5rem;align-self:start;padding-top:2.4rem}
 nav ol{columns:1}}
-.tiles{display:grid;grid-template-columns:repeat(auto-fit,minmax(9.5rem,1fr));gap:.8rem;margin:0 0 1.2rem}
+.tiles{display:grid;grid-template-columns:repeat(auto-fill,minmax(9.5rem,1fr));gap:.8rem;margin:0 0 1.2rem}
 .tiles div{background:var(--card);border:1px solid var(--grid);border-radius:.6rem;padding:.8rem 1rem;
 display:flex;flex-direction:column}
 .tiles b{font-size:1.65rem;line-height:1.2;font-variant-numeric:tabular-nums;letter-spacing:-.02em}
@@ -142,8 +142,11 @@ dt{color:var(--soft);font-size:.82rem}
 dd{margin:0;overflow-wrap:anywhere;font-variant-numeric:tabular-nums}
 pre{font:.84rem/1.55 ui-monospace,"SF Mono",Menlo,"DejaVu Sans Mono",monospace;background:var(--tint);border-radius:.5rem;
 padding:.8rem 1rem;margin:.6rem 0;overflow:auto;max-height:28rem}
-.doc{white-space:pre-wrap;overflow-wrap:anywhere}
-mark{background:var(--code);color:inherit;border-radius:.2rem;padding:.05em .2em}
+.doc{max-height:15rem;white-space:pre-wrap;overflow-wrap:anywhere}
+mark{background:var(--code);color:inherit;border-radius:.25rem;padding:.1em .3em;margin:0 .1em;
+box-decoration-break:clone;-webkit-box-decoration-break:clone}
+mark small{color:var(--soft);font-size:.92em}
+.doc i{color:var(--soft);font-style:normal}
 details{margin:.7rem 0}
 summary{cursor:pointer;color:var(--link)}
 figure{margin:1.2rem 0 1.6rem}

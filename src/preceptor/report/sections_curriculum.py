@@ -17,7 +17,8 @@ KINDS = {
     "cf": ("CF", "Layer 1b: which items go together, with confidence and lift"),
     "uih": ("UIH", "Layer 2: walks on the item graph, written as histories"),
 }
-_CODE = re.compile(r"(<RECTOKEN>|</RECTOKEN>|REC\d{4,})")
+_CODE = re.compile(r"(<RECTOKEN>|</RECTOKEN>|REC\d{4,}(?:⟨[^⟩]*⟩)?)")
+_LONGEST = 900  # characters shown of a document
 
 
 def examples(inputs: Inputs, drawings: list[Drawing], count: int) -> Html:
@@ -27,7 +28,8 @@ def examples(inputs: Inputs, drawings: list[Drawing], count: int) -> Html:
     if not preview:
         return join([*parts, missing("The curriculum has no preview.json.")])
     words = inputs.json("codes", "code_words.json") or {}
-    for kind, documents in preview.items():
+    for kind in sorted(preview, key=lambda k: list(KINDS).index(k) if k in KINDS else len(KINDS)):
+        documents = preview[kind]
         title, what = KINDS.get(kind.removesuffix("-walks"), (f.name(kind), ""))
         shown = [_text(d) for d in documents[:count]]
         parts.append(h("h3", title, h("small", f" {what}") if what else None))
@@ -43,8 +45,15 @@ def _text(document: Any) -> str:
 
 
 def _highlight(text: str) -> Html:
-    pieces = _CODE.split(text if len(text) <= 1500 else text[:1500] + " …")
-    return join([h("mark", p) if i % 2 else p for i, p in enumerate(pieces)])
+    pieces = _CODE.split(text if len(text) <= _LONGEST else text[:_LONGEST].rstrip() + " …")
+    return join([_code(p) if i % 2 else p for i, p in enumerate(pieces)])
+
+
+def _code(piece: str) -> Html:
+    code, opening, words = piece.partition("⟨")
+    if not code.startswith("REC"):
+        return h("i", code)
+    return h("mark", code, h("small", " ", words.rstrip("⟩")) if opening else None)
 
 
 def _glossary(texts: list[str], words: Any) -> Html | None:

@@ -148,12 +148,10 @@ def loss_panel(found: list[Curve], sizes: list[float], inputs: Inputs | None = N
             )
             axes.set_ylim(floor - 0.06 * (top - floor), top + 0.06 * (top - floor))
         else:
-            for reference, value in lines.items():
-                if reference in REFERENCES:
-                    axes.axhline(value, color=colour("soft"), linestyle=REFERENCES[reference], linewidth=1.1)
-                    axes.annotate(
-                        reference, (0.99, value), xycoords=("axes fraction", "data"), ha="right", va="bottom", fontsize=8.5
-                    )
+            drawn_lines = sorted((value, reference) for reference, value in lines.items() if reference in REFERENCES)
+            for value, reference in drawn_lines:
+                axes.axhline(value, color=colour("soft"), linestyle=REFERENCES[reference], linewidth=1.1)
+            _name_lines(axes, drawn_lines)
         log_axis(axes, "x", "Training tokens D")
         axes.set_ylabel(f"Loss, nats per {unit}")
         axes.set_title(f.name(name))
@@ -172,6 +170,17 @@ def fitted(inputs: Inputs, name: str) -> dict[float, list[tuple[float, float]]]:
         if n is not None and d is not None and loss is not None:
             lines.setdefault(n, {})[d] = loss
     return {n: sorted(points.items()) for n, points in lines.items()}
+
+
+def _name_lines(axes: Axes, lines: list[tuple[float, str]]) -> None:
+    """Write the names of horizontal lines where they don't fall on one another; the legend has them all."""
+    low, high = axes.get_ylim()
+    last = -np.inf
+    for value, name in lines:
+        if value - last > 0.07 * (high - low):
+            place = ("axes fraction", "data")
+            axes.annotate(name, (0.99, value), xycoords=place, ha="right", va="bottom", fontsize=8.5)  # type: ignore[arg-type]
+            last = value
 
 
 def excess_panel(found: list[Curve], sizes: list[float], law: Mapping[float, list[tuple[float, float]]]) -> Drawing:

@@ -82,7 +82,7 @@ def what_was_run(inputs: Inputs, config: ReportConfig) -> Html:
                 [
                     stage,
                     f.any_value(artifact.manifest.get("version")),
-                    h("div", _counts(artifact.counts), cls="w"),
+                    h("div", _counts(artifact.counts) or f.ABSENT, cls="w"),
                     artifact.digest[:12],
                 ]
             )
@@ -95,8 +95,16 @@ def what_was_run(inputs: Inputs, config: ReportConfig) -> Html:
 
 
 def _counts(counts: Mapping[str, Any]) -> str:
-    plain = [f"{k.replace('_', ' ')} {f.any_value(v)}" for k, v in counts.items() if not isinstance(v, dict | list)]
-    return "; ".join(plain[:8]) or f.ABSENT
+    """Single numbers, and small groups of them; what is nested deeper is for the stage's own section."""
+
+    def small(v: Any) -> bool:
+        return not isinstance(v, list | dict) or (isinstance(v, dict) and len(v) <= 4 and not any(map(_nested, v.values())))
+
+    return "; ".join(f"{k.replace('_', ' ')} {f.any_value(v)}" for k, v in counts.items() if v is not None and small(v))
+
+
+def _nested(v: Any) -> bool:
+    return isinstance(v, list | dict)
 
 
 def doubt(inputs: Inputs) -> Html:

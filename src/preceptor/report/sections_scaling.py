@@ -16,6 +16,7 @@ FORMS = {
     "joint": "E + A·N⁻ᵅ + B·D⁻ᵝ",
     "joint-excess": "floor + A·N⁻ᵅ + B·D⁻ᵝ",
 }
+PREFERRED = ("joint-excess", "joint", "excess", "data")  # whose forecast is shown where no form is the best over the corner
 SYMBOLS = {"L_inf": "L∞", "E": "E", "A": "A", "alpha": "α", "B": "B", "beta": "β"}
 
 
@@ -38,7 +39,7 @@ def fitted(inputs: Inputs, drawings: list[Drawing]) -> Html:
     if joint:
         parts.append(_table(joint, "Joint laws in N and D"))
     if single:
-        title = f"The {len(single)} laws in D, one for each set and size"
+        title = f"Laws in D, one for each set and size ({len(single)})"
         parts.append(h("details", h("summary", title), _table(single, "Laws in D, one for each size")))
     parts.append(_not_fitted(not_fitted(inputs)))
     return join(parts)
@@ -136,9 +137,13 @@ def _guess(row: Row, value: str, error: str) -> Html:
 
 def largest(inputs: Inputs) -> list[Row]:
     """For every set the costliest run held out at the corner, as the form predicts it that is best over the whole corner."""
-    chosen = {law.set: law.form for law in laws(inputs) if law.chosen}
+    rows = inputs.rows("scaling", "forecast.csv")
+    chosen = {
+        r["set"]: form for form in reversed(PREFERRED) for r in rows if r.get("form") == form and number(r.get("predicted"))
+    }
+    chosen |= {law.set: law.form for law in laws(inputs) if law.chosen}
     best: dict[str, Row] = {}
-    for row in inputs.rows("scaling", "forecast.csv"):
+    for row in rows:
         if number(row.get("actual")) is None or number(row.get("predicted")) is None or row.get("held", "corner") != "corner":
             continue
         name = row.get("set", "")
