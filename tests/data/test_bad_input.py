@@ -10,7 +10,7 @@ import pytest
 from data import logs
 from fixtures import HOSTILE
 from preceptor.core.errors import PreceptorError
-from preceptor.data.config import DataConfig
+from preceptor.data.config import DataConfig, SplitConfig
 from preceptor.data.read import read
 
 ROWS = "user_id,item_id,timestamp\nu0,i0,1600000000\nu0,i1,1600001000\nu1,i1,1600002000\nu1,i2,1600003000\nu0,i2,1600004000\n"
@@ -174,6 +174,22 @@ def test_is_set_aside_with_its_reason(case: SetAside, tmp_path: Path) -> None:
     assert log.quarantine.rows() == [case.row]
     assert len(log) == case.kept
     assert log.items["title"].to_list() == ["Thing 0", "Thing 1", "Thing 2"]
+
+
+@pytest.mark.parametrize(
+    ("build", "word"),
+    [
+        (lambda: SplitConfig(kind="tempral"), "data.split.kind"),  # type: ignore[arg-type]
+        (lambda: SplitConfig(validation_from=0.9, test_from=0.8), "validation_from < test_from"),
+        (lambda: DataConfig(time_unit="days"), "data.time_unit"),  # type: ignore[arg-type]
+        (lambda: DataConfig(duplicates="no"), "data.duplicates"),  # type: ignore[arg-type]
+        (lambda: DataConfig(separator="::"), "one character"),
+        (lambda: DataConfig(encoding="utf-9"), "utf-8, latin-1"),
+    ],
+)
+def test_settings_that_mean_nothing_are_refused(build: Callable[[], Any], word: str) -> None:
+    with pytest.raises(PreceptorError, match=word):
+        build()
 
 
 def test_no_such_folder_names_the_built_in_sources(tmp_path: Path) -> None:

@@ -139,7 +139,6 @@ def test_rare_items_and_users_leave_the_training_part_only() -> None:
     [
         ([(0, 1, 1), (0, 2, 1), (1, 1, 2)], True, SplitConfig(), "2 distinct times"),
         ([(0, 1, 1), (0, 2, 2), (1, 1, 3)], False, SplitConfig(kind="temporal"), "no timestamps"),
-        ([(0, 1, 1), (0, 2, 2)], True, SplitConfig(validation_from=0.9, test_from=0.8), "validation_from < test_from"),
     ],
 )
 def test_logs_that_cannot_be_cut_so_are_refused(rows: list[Row], timed: bool, config: SplitConfig, word: str) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 
 from preceptor.core.errors import PreceptorError
@@ -19,52 +20,60 @@ from preceptor.data.log import CATALOGUE
 _JSON_LIST = r'^\[(".*")?\]$'
 
 
-def read(layout: Layout, config: DataConfig, quarantine: Quarantine) -> pl.DataFrame:
-    """Return the catalogue (schema data.log.CATALOGUE), items in file order; items without id or title go to quarantine, and
-    so do those whose id an earlier row has. Raises PreceptorError where nothing is left."""
+def read(
+    layout: Layout, config: DataConfig, quarantine: Quarantine, pool: pl.Categories
+) -> tuple[pl.DataFrame, pl.Series, int]:
+    """Return (catalogue, ids, rows read): items in file order, schema data.log.CATALOGUE, and their ids in the pool.
+
+    Items without id or title go to quarantine, and so do those whose id an earlier row has; where the interactions' own rows
+    carry the item texts, an item is the first row of its id that has a title. Memory grows with the items, not the rows.
+    Raises PreceptorError where nothing is left.
+    """
     separator = layout.category_separator or config.category_separator
     if config.category_separator != DataConfig.category_separator:
         separator = config.category_separator
-    parts, rows = [], []
+    category = pl.Categorical(pool)
+    parts: list[pl.DataFrame] = []
+    ids: list[pl.Series] = []  # kept: polars forgets a pool once no series uses it
+    met = np.zeros(0, np.bool_)  # by pool code: whether a row before had this id and a title
+    n_rows = 0
     for file in layout.items.files:
         part = _file(layout, file, separator)
-        parts.append(part.select(*CATALOGUE))
-        rows.append(part["row"])
+        known = part["item_id"].cast(category)
+        no_title = np.where(part["title"].is_null(), CODE["title is empty"], 0)
+        code = np.where(part["item_id"].is_null(), CODE["item_id is empty"], no_title).astype(np.uint8)
+        usable = code == 0
+        place = known.to_physical().fill_null(0).to_numpy()
+        # The first row of an id *that has a title* is the item, so that one without doesn't hide a later one with it.
+        first = usable & part.select(pl.col("item_id").is_first_distinct().over(pl.Series(usable))).to_series().to_numpy()
+        if len(place):
+            met = np.append(met, np.zeros(max(0, int(place.max()) + 1 - len(met)), np.bool_))
+            first &= ~met[place]
+            met[place[first]] = True
+        n_rows += part.height
+        if not layout.derived_items:
+            code[usable & ~first] = CODE["item_id occurs in an earlier row"]
+            bad = pl.Series(code > 0)
+            quarantine.add(layout.items, file, part["row"].filter(bad), pl.Series(code).filter(bad))
+        parts.append(part.select(*CATALOGUE).filter(pl.Series(first)))
+        ids.append(known.filter(pl.Series(first)))
     items = pl.concat(parts)
-    code = (
-        pl.when(pl.col("item_id").is_null())
-        .then(CODE["item_id is empty"])
-        .when(pl.col("title").is_null())
-        .then(CODE["title is empty"])
-        .otherwise(0)
-    )
-    items = items.with_columns(code=code)
-    usable = (pl.col("code") == 0) & pl.col("item_id").is_not_null()
-    # The first *usable* row of an id is the item, so a row without title doesn't hide a later one with it.
-    first = usable & pl.col("item_id").is_first_distinct().over(usable)
-    items = items.with_columns(code=pl.when(usable & ~first).then(CODE["item_id occurs in an earlier row"]).otherwise("code"))
-    at = 0
-    for file, numbers in zip(layout.items.files, rows, strict=True):
-        codes = items["code"].slice(at, len(numbers))
-        bad = codes > 0
-        quarantine.add(layout.items, file, numbers.filter(bad), codes.filter(bad))
-        at += len(numbers)
-    kept = items.filter(pl.col("code") == 0).select(*CATALOGUE)
-    if kept.is_empty():
+    if items.is_empty():
         raise PreceptorError(
             "Empty catalogue",
             where=layout.items.files[0],
-            found=f"{at:,} rows, none with item_id and title",
+            found=f"{n_rows:,} rows, none with item_id and title",
             expected="one row an item",
             remedy="export the catalogue again, or name its columns in data.item_columns",
         )
-    return kept
+    return items, pl.concat(ids), n_rows
 
 
 def _file(layout: Layout, file: Path, separator: str) -> pl.DataFrame:
     """The items of one file, unchecked, with their record numbers `row`."""
     table = layout.items
-    found = tables.resolve(table, file, ("item_id", "title"), tuple(c for c in ITEM_COLUMNS if c not in ("item_id", "title")))
+    found = tables.resolve(table, file, ITEM_COLUMNS[:2], (*ITEM_COLUMNS[2:], *layout.category_columns))
+    levels = [name for name in layout.category_columns if name in found]
     frame = tables.scan(table, file, found)
     types = frame.collect_schema()
     is_json = table.format == "json"
@@ -76,11 +85,12 @@ def _file(layout: Layout, file: Path, separator: str) -> pl.DataFrame:
     def given(name: str) -> pl.Expr:
         return text(pl.col(name), types[name], is_json) if name in found else pl.lit(None, pl.String)
 
-    labels = (
-        _labels(pl.col("categories"), types["categories"], separator, is_json)
-        if "categories" in found
-        else pl.lit(None, pl.List(pl.String))
-    )
+    if "categories" in found:
+        labels = _labels(pl.col("categories"), types["categories"], separator, is_json)
+    elif levels:
+        labels = _labels(pl.concat_list(*levels), pl.List(pl.String()), separator)
+    else:
+        labels = pl.lit(None, pl.List(pl.String))
     lazy = frame.select(
         row="row",
         item_id=identifier(pl.col("item_id"), types["item_id"]),
@@ -89,6 +99,9 @@ def _file(layout: Layout, file: Path, separator: str) -> pl.DataFrame:
         categories=labels,
         description=given("description"),
     )
+    if layout.derived_items:  # a shop's log names an item at each of its events
+        lazy = lazy.filter(pl.col("item_id").is_not_null(), pl.col("title").is_not_null())
+        lazy = lazy.unique("item_id", keep="first", maintain_order=True)
     with tables.explained(table, file):
         return lazy.collect(engine="streaming")
 
@@ -115,7 +128,7 @@ def text(column: pl.Expr, dtype: pl.DataType, is_json: bool = False) -> pl.Expr:
     return pl.when(clean != "").then(clean)
 
 
-def _labels(column: pl.Expr, dtype: pl.DataType, separator: str, is_json: bool) -> pl.Expr:
+def _labels(column: pl.Expr, dtype: pl.DataType, separator: str, is_json: bool = False) -> pl.Expr:
     """Categories as a list, from general to special as given; blanks off, repeats and empty ones out; none is null."""
     if isinstance(dtype, pl.List):
         labels = column.cast(pl.List(pl.String))

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import codecs
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
+
+from preceptor.core.errors import PreceptorError
 
 
 @dataclass(frozen=True)
@@ -25,6 +28,16 @@ class SplitConfig:
     min_item_interactions: int = 1
     min_user_interactions: int = 1
     few_users: int = 300
+
+    def __post_init__(self) -> None:
+        _one_of("split.kind", self.kind, ("auto", "temporal", "leave-last-out"))
+        if not 0 < self.validation_from < self.test_from < 1:
+            raise PreceptorError(
+                "Bad shares for the temporal split",
+                where="data.split.validation_from, data.split.test_from",
+                found=f"{self.validation_from}, {self.test_from}",
+                expected="0 < validation_from < test_from < 1",
+            )
 
 
 @dataclass(frozen=True)
@@ -58,5 +71,25 @@ class DataConfig:
     events: tuple[str, ...] = ()
     duplicates: Literal["drop", "keep"] = "drop"
     max_unusable: float = 0.5
-    split: SplitConfig = SplitConfig()
+    split: SplitConfig = field(default_factory=SplitConfig)
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        _one_of("time_unit", self.time_unit, ("auto", "s", "ms", "us", "ns"))
+        _one_of("duplicates", self.duplicates, ("drop", "keep"))
+        if self.separator is not None and len(self.separator) != 1:
+            raise PreceptorError("Bad separator", where="data.separator", found=repr(self.separator), expected="one character")
+        try:
+            codecs.lookup(self.encoding)
+        except LookupError:
+            raise PreceptorError(
+                "Unknown encoding",
+                where="data.encoding",
+                found=self.encoding,
+                expected="one Python knows, such as utf-8, latin-1",
+            ) from None
+
+
+def _one_of(name: str, value: str, allowed: tuple[str, ...]) -> None:
+    if value not in allowed:
+        raise PreceptorError("Unknown setting", where=f"data.{name}", found=value, expected=" or ".join(allowed))

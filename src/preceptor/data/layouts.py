@@ -12,19 +12,22 @@ from pathlib import Path
 from preceptor.core.errors import PreceptorError
 from preceptor.data import sources
 from preceptor.data.config import DataConfig
-from preceptor.data.tables import FORMATS, Table, format_of
+from preceptor.data.tables import FORMATS, Table, columns, format_of
 
 
 @dataclass(frozen=True)
 class Layout:
     """Where a log's two tables are. category_separator: between categories kept in one string; None: the config's.
-    title_with_year: "Toy Story" of 1995 is shown as "Toy Story (1995)", as MovieLens itself does."""
+    title_with_year: "Toy Story" of 1995 is shown as "Toy Story (1995)", as MovieLens itself does. category_columns: where
+    each level of the categories has a column. derived_items: the interactions' own rows carry the item texts."""
 
     name: str
     interactions: Table
     items: Table
     category_separator: str | None = None
     title_with_year: bool = False
+    category_columns: tuple[str, ...] = ()
+    derived_items: bool = False
 
     @property
     def files(self) -> tuple[Path, ...]:
@@ -146,6 +149,57 @@ def movielens(folder: Path) -> Layout | None:
     return None
 
 
+def amazon(folder: Path) -> Layout | None:
+    """Amazon Reviews of 2018 (Ni et al.) or 2023 (Hou et al.): meta_NAME.json* beside the reviews, NAME.json*, or beside their
+    ratings alone, NAME.csv. 2018: reviewerID, asin, unixReviewTime, overall; the CSV has no header. 2023: user_id,
+    parent_asin (the product of all variants), timestamp in milliseconds, rating."""
+    lines = [p for p in _inside(folder) if format_of(p) == "json"]
+    meta = tuple(p for p in lines if p.name.startswith("meta_"))
+    reviews = tuple(p for p in lines if not p.name.startswith("meta_"))
+    if not meta:
+        return None
+    ratings = tuple(p for p in _inside(folder) if format_of(p) == "csv")
+    first = columns(Table(meta, "json", {}), meta[0])
+    if "parent_asin" in first:
+        texts: dict[str, tuple[str, ...]] = {"item_id": ("parent_asin",), "brand": ("store",)}
+        interactions = Table(reviews or ratings, "json" if reviews else "csv", {"item_id": ("parent_asin",)})
+        name = "amazon-2023"
+    else:
+        texts = {"item_id": ("asin",), "categories": ("category", "categories")}
+        names = {"user_id": ("reviewerID",), "item_id": ("asin",), "timestamp": ("unixReviewTime",), "rating": ("overall",)}
+        header = ("item_id", "user_id", "rating", "timestamp")
+        interactions = Table(reviews, "json", names) if reviews else Table(ratings, "csv", {}, header=header)
+        name = "amazon-2018"
+    if not interactions.files:
+        raise PreceptorError(
+            "No reviews beside the catalogue",
+            where=folder,
+            found=", ".join(p.name for p in meta),
+            expected="NAME.json* or NAME.csv* beside meta_NAME.json*",
+            remedy="download the reviews or the ratings of the same category",
+        )
+    return Layout(name, interactions, Table(meta, "json", texts))
+
+
+def merrec(folder: Path) -> Layout | None:
+    """MerRec (Li et al. 2402.14230): Parquet shards of events, which carry the item's name, brand and three category levels."""
+    shards = tuple(p for p in _inside(folder) if format_of(p) == "parquet")
+    if not shards or not {"user_id", "item_id", "stime", "event_id", "name"} <= set(
+        columns(Table(shards, "parquet", {}), shards[0])
+    ):
+        return None
+    names = {"timestamp": ("stime",), "event": ("event_id",)}
+    texts = {"title": ("name",), "brand": ("brand_name",)}
+    levels = ("c0_name", "c1_name", "c2_name")
+    return Layout(
+        "merrec",
+        Table(shards, "parquet", names),
+        Table(shards, "parquet", texts),
+        category_columns=levels,
+        derived_items=True,
+    )
+
+
 def _encoding(file: Path) -> str:
     try:
         file.read_bytes().decode()
@@ -197,4 +251,10 @@ def _configured(table: Table, config: DataConfig, setting: str) -> Table:
 EXPECTED = "interactions.* and items.* (csv, tsv, jsonl or parquet), or a layout that is named in docs/own-data.md"
 INTERACTION_COLUMNS = ("user_id", "item_id", "timestamp", "position", "rating", "event", "session_id")
 ITEM_COLUMNS = ("item_id", "title", "brand", "categories", "description", "year")
-LAYOUTS: dict[str, Callable[[Path], Layout | None]] = {"plain": plain, "recbole": recbole, "movielens": movielens}
+LAYOUTS: dict[str, Callable[[Path], Layout | None]] = {
+    "plain": plain,
+    "recbole": recbole,
+    "movielens": movielens,
+    "amazon": amazon,
+    "merrec": merrec,
+}

@@ -31,10 +31,8 @@ def read(path: str | Path, config: DataConfig | None = None) -> Log:
     folder = sources.locate(path)
     layout = layouts.find(folder, config)
     quarantine = Quarantine(folder)
-    items = catalogue.read(layout, config, quarantine)
     user_pool, item_pool = pl.Categories.random(), pl.Categories.random()
-    n_items_read = items.height + quarantine.height
-    item_ids = items["item_id"].cast(pl.Categorical(item_pool))  # polars keeps a pool only as long as a series uses it
+    items, item_ids, n_items_read = catalogue.read(layout, config, quarantine, item_pool)
     known = item_ids.to_physical().to_numpy()
     rows, timed = interactions.read(layout, user_pool, item_pool)
     assert rows["item"].dtype == item_ids.dtype
@@ -85,7 +83,7 @@ def read(path: str | Path, config: DataConfig | None = None) -> Log:
         *filters,
         f"{len(repeats):,} rows repeat an earlier user, item and time: "
         + ("set aside" if config.duplicates == "drop" else "kept"),
-        f"set aside in all: {quarantine.height:,} rows of {len(rows) - blank:,} interactions and {n_items_read:,} items",
+        f"set aside in all: {quarantine.height:,} of {len(rows) - blank + n_items_read:,} rows",
     )
     for note in notes:
         say(f"  {note}")
