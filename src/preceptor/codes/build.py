@@ -1,0 +1,159 @@
+"""From a training split to codes: fit or load an encoder and a tokeniser, tell items apart, judge the result."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from preceptor.codes.config import CodesConfig, latents_for
+from preceptor.codes.distinguish import distinguish
+from preceptor.codes.encoders import Encoder, TfidfEncoder, item_texts
+from preceptor.codes.held_out import held_out_items, only_train
+from preceptor.codes.index_json import export_index, import_index
+from preceptor.codes.quality import code_words, quality, refuse_collapse, refuse_one_text
+from preceptor.codes.sae import SparseAutoencoder
+from preceptor.core.artifact import canonical
+from preceptor.core.errors import PreceptorError
+from preceptor.core.progress import say
+from preceptor.data.log import TrainSplit
+
+INDEX = "codes.index.json"
+
+
+class Tokeniser(Protocol):
+    """Embeddings float32 [n, d] to codes int32 [n, n_codes]. Codes number one flat vocabulary of n_latents."""
+
+    kind: str
+    n_codes: int
+
+    @property
+    def n_latents(self) -> int: ...
+
+    def encode(self, x: np.ndarray) -> np.ndarray: ...
+
+    def reconstruct(self, x: np.ndarray) -> np.ndarray: ...
+
+    def last_choices(self, x_row: np.ndarray, codes_row: np.ndarray) -> np.ndarray: ...
+
+    def save(self, folder: Path) -> None: ...
+
+
+def build(train: TrainSplit, config: CodesConfig, folder: Path) -> dict[str, Any]:
+    """Write the codes of a catalogue into a folder and return their counts. Looks at nothing but the training split.
+
+    Files: codes, base_codes int32 [I, n_codes]; embeddings float32 [I, d]; held_out bool [I]; encoder/, tokeniser/;
+    quality.json; code_words.json (three words by latent); codes.index.json.
+    """
+    train = only_train(train)
+    texts = item_texts(train.items)
+    encoder, x = embed(texts, config)
+    refuse_one_text(x)
+    tokeniser = load_tokeniser(Path(config.pretrained)) if config.pretrained else fit_tokeniser(x, config)
+    base = tokeniser.encode(x)
+    refuse_collapse(x, base)
+    item_ids = train.items["item_id"].to_list()
+    codes = base
+    if config.collisions == "distinguish":
+        known = _known_codes(config, item_ids, base)
+        codes = distinguish(base, lambda i: tokeniser.last_choices(x[i], base[i]), known)
+    elif config.collisions != "shared":
+        raise PreceptorError("Unknown setting codes.collisions", found=config.collisions, expected="'distinguish' or 'shared'")
+    held_out = held_out_items(train, base, config.held_out_share, config.seed)
+    facts = quality(train, x, tokeniser.reconstruct(x), base, codes, tokeniser.n_latents, config.seed)
+    facts |= {"encoder": "precomputed matrix" if encoder is None else encoder.kind, "tokeniser": tokeniser.kind}
+    facts |= {"dims": x.shape[1], "held_out_items": int(held_out.sum())}
+    for warning in facts["warnings"]:
+        say(f"codes: {warning}")
+
+    for name, array in {"codes": codes, "base_codes": base, "embeddings": x, "held_out": held_out}.items():
+        np.save(folder / f"{name}.npy", array)
+    if encoder is not None:
+        encoder.save(folder / "encoder")
+    tokeniser.save(folder / "tokeniser")
+    (folder / "quality.json").write_text(canonical(facts), encoding="utf-8")
+    words = code_words(texts, base, tokeniser.n_latents)
+    (folder / "code_words.json").write_text(
+        "[\n" + ",\n".join(json.dumps(w, ensure_ascii=False) for w in words) + "\n]\n", encoding="utf-8"
+    )
+    export_index(folder / INDEX, item_ids, codes)
+    return {
+        "items": len(codes),
+        "n_codes": codes.shape[1],
+        "n_latents": tokeniser.n_latents,
+        "collisions": facts["collisions_after"],
+        "held_out_items": facts["held_out_items"],
+    }
+
+
+def embed(texts: Sequence[str], config: CodesConfig) -> tuple[Encoder | None, np.ndarray]:
+    """Return (encoder, embeddings float32 [n, d]) of texts; the encoder is None for a precomputed matrix."""
+    if config.encoder == "matrix":
+        return None, _matrix(config.encoder_path, len(texts))
+    encoder: Encoder
+    if config.pretrained and config.encoder == "tfidf":
+        encoder = TfidfEncoder.load(Path(config.pretrained) / "encoder")
+    elif config.encoder == "tfidf":
+        encoder = TfidfEncoder.fit(texts, config.dims, config.seed)
+    else:
+        raise PreceptorError("Unknown setting codes.encoder", found=config.encoder, expected="'tfidf' or 'matrix'")
+    return encoder, encoder.encode(texts)
+
+
+def fit_tokeniser(x: np.ndarray, config: CodesConfig) -> Tokeniser:
+    """Fit the tokeniser that the config names to embeddings."""
+    n_latents = config.n_latents or latents_for(len(np.unique(x, axis=0)), config.n_codes)
+    if not 0 < config.n_codes < n_latents:
+        raise PreceptorError(
+            "Bad number of codes", where="codes.n_codes", found=config.n_codes, expected=f"1…{n_latents - 1} (below n_latents)"
+        )
+    if config.tokeniser == "sae":
+        return SparseAutoencoder.fit(
+            x, n_latents, config.n_codes, config.steps, config.batch, config.lr, config.seed, config.threads
+        )
+    raise PreceptorError("Unknown setting codes.tokeniser", found=config.tokeniser, expected="'sae'")
+
+
+def load_tokeniser(folder: Path) -> Tokeniser:
+    """Load the tokeniser of a codes folder."""
+    inside = folder / "tokeniser"
+    if (inside / "sae.safetensors").exists():
+        return SparseAutoencoder.load(inside)
+    raise PreceptorError(
+        "No tokeniser here", where=inside, expected="the folder of a finished codes stage", remedy="set codes.pretrained to one"
+    )
+
+
+def _known_codes(config: CodesConfig, item_ids: list[Any], base: np.ndarray) -> np.ndarray | None:
+    """Codes that items already have in the pretrained folder, −1 elsewhere."""
+    path = Path(config.pretrained) / INDEX
+    if not config.pretrained or not path.exists():
+        return None
+    index, _ = import_index(path)
+    known = np.full_like(base, -1)
+    for i, item in enumerate(item_ids):
+        row = index.get(str(item))
+        # An item whose text changed so much that its leading codes differ is a new item.
+        if row is not None and len(row) == base.shape[1] and row[:-1] == base[i, :-1].tolist():
+            known[i] = row
+    return known
+
+
+def _matrix(path: str, n_items: int) -> np.ndarray:
+    try:
+        x = np.load(path, allow_pickle=False)
+    except (OSError, ValueError) as error:
+        raise PreceptorError(
+            "Can't read the precomputed embeddings", where=path or "codes.encoder_path", found=error, expected="an .npy file"
+        ) from None
+    if x.ndim != 2 or len(x) != n_items or not np.isfinite(x).all():
+        raise PreceptorError(
+            "The precomputed embeddings don't fit the catalogue",
+            where=path,
+            found=f"shape {x.shape}" + ("" if np.isfinite(x).all() else ", some not finite"),
+            expected=f"({n_items}, d), one finite row an item in the order of the catalogue",
+        )
+    return np.ascontiguousarray(x, np.float32)

@@ -1,0 +1,54 @@
+"""What decides the item codes."""
+
+from dataclasses import dataclass
+
+PAPER_LATENTS = 8192
+TEXTS_A_LATENT = 10
+DEAD_AT_MOST = 0.2
+
+
+@dataclass(frozen=True)
+class CodesConfig:
+    """How items get their codes.
+
+    encoder: 'tfidf' (TF-IDF + SVD, in domain), 'minilm' (packaged), 'sentence-transformers' or 'matrix' (precomputed).
+    encoder_path: a model's folder or name for 'sentence-transformers'; an .npy file, one row an item, for 'matrix'.
+    dims: dimensions of the TF-IDF embedding (fewer in a small catalogue).
+    tokeniser: 'sae' (top-k sparse autoencoder), 'rq-kmeans' or 'rq-vae'.
+    n_codes: codes an item; the paper writes 8.
+    n_latents: code tokens in the vocabulary. 0: the paper's 8,192, or the largest power of two with at least ten distinct
+        texts a latent if the catalogue is too small for that. A given number wins, and the report says how it compares.
+    collisions: 'distinguish' (the last code is replaced until every item's codes differ) or 'shared'.
+    held_out_share: share of the items with training interactions that no training document of the language model shows.
+    steps, batch, lr: training of the sae and the rq-vae (Adam; the rate decays linearly over the last 30 % of the steps).
+    pretrained: folder of an earlier codes artifact whose encoder and tokeniser are used unchanged; items with the same
+        item_id keep their codes. Empty: both are fitted to this catalogue.
+    threads: torch threads; the trained bytes depend on it.
+    seed: of every draw.
+    """
+
+    encoder: str = "tfidf"
+    encoder_path: str = ""
+    dims: int = 128
+    tokeniser: str = "sae"
+    n_codes: int = 8
+    n_latents: int = 0
+    collisions: str = "distinguish"
+    held_out_share: float = 0.2
+    steps: int = 600
+    batch: int = 512
+    lr: float = 3e-3
+    pretrained: str = ""
+    threads: int = 1
+    seed: int = 0
+
+
+def latents_for(distinct_texts: int, n_codes: int) -> int:
+    """Latents that an in-domain catalogue can teach: ≥ 10 distinct texts each, a power of two, at most the paper's 8,192.
+
+    Never fewer than four times the codes of an item: below that, most items would share most codes.
+    """
+    latents = PAPER_LATENTS
+    while latents > 4 * n_codes and latents * TEXTS_A_LATENT > distinct_texts:
+        latents //= 2
+    return latents

@@ -1,0 +1,169 @@
+"""How good item codes are: distinct, evenly used, faithful to the embedding, and telling about what people do together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+
+from preceptor.codes.config import DEAD_AT_MOST, TEXTS_A_LATENT, latents_for
+from preceptor.codes.encoders import WORDS
+from preceptor.codes.held_out import only_train
+from preceptor.core.errors import PreceptorError
+from preceptor.core.rng import bits, purpose_key
+from preceptor.data.log import TrainSplit
+
+PAIRS = 20_000
+NEIGHBOURS = 20  # a random partner is drawn among as many items next in popularity
+WORDS_A_LATENT = 3
+
+
+def quality(
+    train: TrainSplit,
+    embeddings: np.ndarray,
+    reconstruction: np.ndarray,
+    base_codes: np.ndarray,
+    codes: np.ndarray,
+    n_latents: int,
+    seed: int = 0,
+) -> dict[str, Any]:
+    """Facts about codes, all plain numbers; `warnings` says in words what is amiss.
+
+    Collisions are items whose tuple an earlier item has. Entropy is that of a code drawn from a random item's random
+    position, in bits. R² is 1 − Σ|x − x̂|² / Σ|x − mean|². The AUC is over pairs that follow one another in a training history
+    against pairs with a random partner of the same popularity, scored by the number of shared codes (ties count half).
+    """
+    n_distinct = len(np.unique(embeddings, axis=0))
+    used = np.bincount(base_codes.ravel(), minlength=n_latents)
+    p = used[used > 0] / used.sum()
+    spread = float(np.square(embeddings - embeddings.mean(0), dtype=np.float64).sum())
+    error = float(np.square(embeddings - reconstruction, dtype=np.float64).sum())
+    pairs = cooccurring_pairs(train, seed)
+    facts: dict[str, Any] = {
+        "items": len(codes),
+        "distinct_embeddings": n_distinct,
+        "latents": n_latents,
+        "latents_by_rule": latents_for(n_distinct, codes.shape[1]),
+        "texts_a_latent": round(n_distinct / n_latents, 3),
+        "collisions_before": len(codes) - len(np.unique(base_codes, axis=0)),
+        "collisions_after": len(codes) - len(np.unique(codes, axis=0)),
+        "moved_items": int((codes != base_codes).any(1).sum()),
+        "used_share": round(float((used > 0).mean()), 6),
+        "dead_share": round(float((used == 0).mean()), 6),
+        "code_entropy_bits": round(float(-(p * np.log2(p)).sum()), 6),
+        "reconstruction_r2": round(1 - error / spread, 6) if spread > 0 else None,
+        "cooccurrence_auc": _auc(pairs, lambda a, b: _shared(base_codes[a], base_codes[b])),
+        "cooccurrence_auc_embedding": _auc(pairs, lambda a, b: np.einsum("nd,nd->n", embeddings[a], embeddings[b])),
+        "cooccurrence_pairs": 0 if pairs is None else len(pairs[0]),
+    }
+    facts["warnings"] = _warnings(facts)
+    return facts
+
+
+def refuse_collapse(embeddings: np.ndarray, base_codes: np.ndarray) -> None:
+    """Raise PreceptorError when codes say next to nothing: the distinct codes are few beside the distinct embeddings."""
+    distinct = len(np.unique(embeddings, axis=0))
+    tuples = len(np.unique(base_codes, axis=0))
+    used = np.bincount(base_codes.ravel())
+    p = used[used > 0] / used.sum()
+    effective = float(2 ** -(p * np.log2(p)).sum())  # as many latents, evenly used, would have the same entropy
+    n_codes = base_codes.shape[1]
+    if tuples < 0.05 * distinct or (distinct >= 10 * n_codes and effective < 1.5 * n_codes):
+        raise PreceptorError(
+            "The item codes collapsed",
+            found=f"{tuples} distinct codes for {distinct} distinct embeddings; {effective:.1f} latents effectively used",
+            expected=f"at least {max(2, round(0.05 * distinct))} distinct codes and {1.5 * n_codes:.0f} latents",
+            remedy="raise codes.n_latents or codes.steps, lower codes.lr, or give items more text (codes.encoder)",
+        )
+
+
+def refuse_one_text(embeddings: np.ndarray) -> None:
+    """Raise PreceptorError when all items look the same: no tokeniser can tell them apart."""
+    if len(embeddings) == 0 or (embeddings == embeddings[0]).all():
+        raise PreceptorError(
+            "All items have the same embedding: codes can't tell them apart",
+            found=f"{len(embeddings)} items, {min(1, len(embeddings))} distinct text",
+            expected="at least two items with different text",
+            remedy="check the catalogue's title, brand, categories and description columns, or use another codes.encoder",
+        )
+
+
+def cooccurring_pairs(train: TrainSplit, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
+    """(item, its follower in some training history, a random item about as popular as that follower), up to 20,000 each;
+    None if there are none."""
+    train = only_train(train)
+    user, item = np.asarray(train.user), np.asarray(train.item)
+    follows = np.flatnonzero((user[1:] == user[:-1]) & (item[1:] != item[:-1]))
+    by_popularity = np.argsort(-train.popularity, kind="stable")
+    by_popularity = by_popularity[: int((train.popularity > 0).sum())]
+    if not len(follows) or len(by_popularity) < 3:
+        return None
+    if len(follows) > PAIRS:
+        order = np.argsort(bits(purpose_key(seed, "codes/quality/pairs"), follows), kind="stable")
+        follows = np.sort(follows[order[:PAIRS]])
+    a, b = item[follows], item[follows + 1]
+    rank = np.empty(train.n_items, np.int64)
+    rank[by_popularity] = np.arange(len(by_popularity))
+    half = min(NEIGHBOURS // 2, (len(by_popularity) - 1) // 2)
+    draw = bits(purpose_key(seed, "codes/quality/partner"), follows)
+    step = (draw % np.uint64(half)).astype(np.int64) + 1
+    step = np.where(draw >> np.uint64(63), step, -step)
+    other = by_popularity[(rank[b] + step) % len(by_popularity)]
+    keep = other != a
+    return (a[keep], b[keep], other[keep]) if keep.any() else None
+
+
+def code_words(texts: Sequence[str], base_codes: np.ndarray, n_latents: int) -> list[list[str]]:
+    """For every latent the three words most typical of its items: frequent with it and rare elsewhere; none if it is dead."""
+    from sklearn.feature_extraction.text import CountVectorizer
+
+    counter = CountVectorizer(lowercase=True, token_pattern=WORDS, binary=True, dtype=np.float64, max_features=50_000)
+    try:
+        has_word = counter.fit_transform(texts).tocsr()
+    except ValueError:  # no words at all
+        return [[] for _ in range(n_latents)]
+    words = counter.get_feature_names_out()
+    n_items, n_codes = base_codes.shape
+    rows = np.repeat(np.arange(n_items), n_codes)
+    latent_items = sp.csr_matrix((np.ones(rows.size), (base_codes.ravel(), rows)), shape=(n_latents, n_items))
+    counts = (latent_items @ has_word).tocsr()
+    share = np.asarray(has_word.sum(0)).ravel() / n_items
+    size = np.maximum(np.asarray(latent_items.sum(1)).ravel(), 1)
+    found = []
+    for k in range(n_latents):
+        columns, count = (
+            counts.indices[counts.indptr[k] : counts.indptr[k + 1]],
+            counts.data[counts.indptr[k] : counts.indptr[k + 1]],
+        )
+        score = count * np.log(count / size[k] / share[columns] + 1e-12)
+        best = np.lexsort((columns, -np.round(score, 9)))[:WORDS_A_LATENT]
+        found.append([str(words[c]) for c in columns[best]])
+    return found
+
+
+def _shared(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    return (a[:, :, None] == b[:, None, :]).any(2).sum(1).astype(np.float64)
+
+
+def _auc(pairs: tuple[np.ndarray, np.ndarray, np.ndarray] | None, score: Any) -> float | None:
+    """P(score of a real pair > score of a matched random one) + half of the ties, over all combinations."""
+    if pairs is None:
+        return None
+    a, b, other = pairs
+    positive, negative = score(a, b), np.sort(score(a, other))
+    below, up_to = np.searchsorted(negative, positive, "left"), np.searchsorted(negative, positive, "right")
+    return round(float((below + up_to).mean() / 2 / len(negative)), 6)
+
+
+def _warnings(facts: dict[str, Any]) -> list[str]:
+    found = []
+    if facts["texts_a_latent"] < TEXTS_A_LATENT:
+        found.append(
+            f"{facts['latents']} latents for {facts['distinct_embeddings']} distinct items: {facts['texts_a_latent']:.1f} a "
+            f"latent, under {TEXTS_A_LATENT}; the rule would give {facts['latents_by_rule']}"
+        )
+    if facts["dead_share"] > DEAD_AT_MOST:
+        found.append(f"{facts['dead_share']:.0%} of the latents are dead, over {DEAD_AT_MOST:.0%}: use fewer latents")
+    return found

@@ -1,0 +1,192 @@
+"""Top-k sparse autoencoder: an item's codes are its k most active latents, most active first.
+
+After Gao et al. 2406.04093: z = TopK(W_enc (x − b)), x̂ = Σ z_l W_dec[l] + b, tied at the start, decoder rows of length one.
+Latents that stop firing are moved onto what is reconstructed worst (as Bricken et al. 2023 do), instead of an auxiliary loss:
+small catalogues have few steps. Only the k active rows of either matrix are touched by a gradient.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.torch import load_file, save_file
+from torch.nn import functional
+
+from preceptor.core.progress import Progress
+from preceptor.core.rng import generator, permutation
+
+BLOCK = 1024
+REVIVALS = 12  # rounds of moving dead latents, all within the first 70 % of the steps
+FULL_RATE = 0.7
+
+
+@contextmanager
+def torch_threads(n: int) -> Iterator[None]:
+    """Run torch on n threads: sums are taken in another order on another number."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(n)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+class SparseAutoencoder:
+    """encoder, decoder: float32 [L, d]; bias, the centre: float32 [d]; scale: RMS distance of the training rows from it."""
+
+    kind = "sae"
+
+    def __init__(
+        self, encoder: torch.Tensor, decoder: torch.Tensor, bias: torch.Tensor, scale: torch.Tensor, n_codes: int
+    ) -> None:
+        self.encoder, self.decoder, self.bias, self.scale, self.n_codes = encoder, decoder, bias, scale, n_codes
+
+    @property
+    def n_latents(self) -> int:
+        return self.encoder.shape[0]
+
+    @classmethod
+    def fit(
+        cls,
+        x: np.ndarray,
+        n_latents: int,
+        n_codes: int,
+        steps: int = 1500,
+        batch: int = 512,
+        lr: float = 3e-3,
+        seed: int = 0,
+        threads: int = 1,
+    ) -> SparseAutoencoder:
+        """Train on the rows of x, float32 [n, d]. Equal arguments give equal bytes on the same machine."""
+        with torch_threads(threads):
+            return _train(
+                cls, torch.from_numpy(np.ascontiguousarray(x, np.float32)), n_latents, n_codes, steps, batch, lr, seed
+            )
+
+    def activations(self, x: np.ndarray) -> np.ndarray:
+        """Activation of every latent before the top-k, float32 [n, L]. Worked in whole blocks, so that a row's bits
+        don't depend on the number of rows after it: old items keep their codes when items are added."""
+        out = np.empty((len(x), self.n_latents), np.float32)
+        for start, scores in self._blocks(x):
+            out[start : start + BLOCK] = scores[: len(x) - start].numpy()
+        return out
+
+    def encode(self, x: np.ndarray) -> np.ndarray:
+        """Codes, int32 [n, n_codes], most active first."""
+        codes = np.empty((len(x), self.n_codes), np.int32)
+        for start, scores in self._blocks(x):
+            top = torch.topk(scores, self.n_codes, dim=1).indices
+            codes[start : start + BLOCK] = top[: len(x) - start].numpy()
+        return codes
+
+    def _blocks(self, x: np.ndarray) -> Iterator[tuple[int, torch.Tensor]]:
+        with torch_threads(1), torch.no_grad():
+            for start in range(0, len(x), BLOCK):
+                rows = np.zeros((BLOCK, x.shape[1]), np.float32)
+                rows[: len(x) - start] = x[start : start + BLOCK]
+                yield start, ((torch.from_numpy(rows) - self.bias) / self.scale) @ self.encoder.T
+
+    def reconstruct(self, x: np.ndarray) -> np.ndarray:
+        """x̂ from the n_codes most active latents, float32 [n, d]."""
+        out = np.empty((len(x), x.shape[1]), np.float32)
+        for start, scores in self._blocks(x):
+            z, top = torch.topk(scores, self.n_codes, dim=1)
+            rows = functional.embedding_bag(top, self.decoder, per_sample_weights=z.relu(), mode="sum")
+            out[start : start + BLOCK] = (rows * self.scale + self.bias)[: len(x) - start].numpy()
+        return out
+
+    def last_choices(self, x_row: np.ndarray, codes_row: np.ndarray) -> np.ndarray:
+        """Latents for the last code of one item, best first, none of its other codes among them."""
+        order = np.argsort(-self.activations(x_row[None])[0], kind="stable")
+        return order[~np.isin(order, codes_row[:-1])]
+
+    def save(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        arrays = {"encoder": self.encoder, "decoder": self.decoder, "bias": self.bias, "scale": self.scale}
+        save_file({**arrays, "n_codes": torch.tensor(self.n_codes)}, folder / "sae.safetensors")
+
+    @classmethod
+    def load(cls, folder: Path) -> SparseAutoencoder:
+        a = load_file(folder / "sae.safetensors")
+        return cls(a["encoder"], a["decoder"], a["bias"], a["scale"], int(a["n_codes"]))
+
+
+def _train(
+    cls: type[SparseAutoencoder], x: torch.Tensor, n_latents: int, k: int, steps: int, batch: int, lr: float, seed: int
+) -> SparseAutoencoder:
+    bias = x.mean(0)
+    scale = (x - bias).square().sum(1).mean().sqrt().clamp(min=1e-6)
+    x = (x - bias) / scale
+    n, d = x.shape
+    batch = min(batch, n)
+    draws = generator(seed, "codes/sae")
+    # Directions of items are better starting points than random ones: every latent fires for somebody.
+    start = x[torch.from_numpy(permutation(seed, "codes/sae/start", n)[np.arange(n_latents) % n].copy())]
+    start = start + 0.1 * torch.from_numpy(draws.standard_normal((n_latents, d), np.float32)) / d**0.5
+    decoder = functional.normalize(start, dim=1).requires_grad_()
+    encoder = decoder.detach().clone().requires_grad_()
+    centre = torch.zeros(d, requires_grad=True)
+    parameters = [encoder, decoder, centre]
+    adam = torch.optim.Adam(parameters, lr=lr, betas=(0.9, 0.99), foreach=False)
+    fired = torch.zeros(n_latents)
+    every = max(1, int(FULL_RATE * steps) // REVIVALS)
+    epoch, order, at = 0, permutation(seed, "codes/sae/order/0", n), 0
+    with Progress("sparse autoencoder", steps, "steps") as progress:
+        for step in range(steps):
+            if at + batch > n:
+                epoch, at = epoch + 1, 0
+                order = permutation(seed, f"codes/sae/order/{epoch}", n)
+            rows = x[torch.from_numpy(order[at : at + batch].copy())]
+            at += batch
+            for group in adam.param_groups:
+                group["lr"] = lr * min(1.0, (1 - step / steps) / (1 - FULL_RATE))
+            centred = rows - centre
+            with torch.no_grad():
+                top = torch.topk(centred @ encoder.T, k, dim=1).indices
+            z = torch.einsum("nd,nkd->nk", centred, functional.embedding(top, encoder)).relu()
+            error = rows - functional.embedding_bag(top, decoder, per_sample_weights=z, mode="sum") - centre
+            loss = error.square().sum(1).mean()
+            adam.zero_grad()
+            loss.backward()
+            adam.step()
+            with torch.no_grad():
+                decoder.copy_(functional.normalize(decoder, dim=1))
+                fired.index_put_((top.flatten(),), torch.ones(()), accumulate=True)
+                if (step + 1) % every == 0 and (step + 1) // every <= REVIVALS:
+                    _revive(x, parameters, adam, fired, k, draws)
+                    fired.zero_()
+            progress.advance()
+    with torch.no_grad():
+        bias = bias + scale * centre
+    return cls(encoder.detach(), decoder.detach(), bias.detach(), scale, k)
+
+
+def _revive(
+    x: torch.Tensor,
+    parameters: list[torch.Tensor],
+    adam: torch.optim.Adam,
+    fired: torch.Tensor,
+    k: int,
+    draws: np.random.Generator,
+) -> None:
+    """Move latents that no longer fire onto residuals of rows drawn by their squared error."""
+    encoder, decoder, centre = parameters
+    dead = torch.nonzero(fired == 0).flatten()
+    if not len(dead):
+        return
+    sample = x[torch.from_numpy(draws.permutation(len(x))[: 16 * BLOCK])]
+    z, top = torch.topk((sample - centre) @ encoder.T, k, dim=1)
+    error = sample - centre - functional.embedding_bag(top, decoder, per_sample_weights=z.relu(), mode="sum")
+    weight = error.square().sum(1).double().numpy() + 1e-12
+    chosen = draws.choice(len(sample), size=len(dead), p=weight / weight.sum())
+    noise = torch.from_numpy(draws.standard_normal((len(dead), x.shape[1]), np.float32)) * 1e-3
+    direction = functional.normalize(error[torch.from_numpy(chosen)] + noise, dim=1)
+    decoder[dead] = direction
+    encoder[dead] = direction
+    for parameter in (encoder, decoder):
+        for name in ("exp_avg", "exp_avg_sq"):
+            adam.state[parameter][name][dead] = 0

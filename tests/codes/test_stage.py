@@ -1,0 +1,145 @@
+"""The codes stage: whole, repeatable, blind to all but training data, with clear answers to odd catalogues."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from preceptor.codes.build import build
+from preceptor.codes.config import CodesConfig, latents_for
+from preceptor.codes.stage import run
+from preceptor.core.artifact import Artifact, file_digest
+from preceptor.core.errors import PreceptorError
+from preceptor.data.log import TrainSplit
+
+CONFIG = CodesConfig(dims=16, n_codes=3, n_latents=64, steps=80, batch=128)
+
+
+def as_artifact(train: TrainSplit, folder: Path) -> Artifact:
+    train.save(folder)
+    files = {p.name: {"bytes": p.stat().st_size, "sha256": file_digest(p)} for p in sorted(folder.iterdir())}
+    return Artifact(folder, {"format": 1, "files": files})
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    return {
+        str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file() and p.name != "run.json"
+    }
+
+
+def test_artifact_is_whole_and_repeats_to_the_byte(train: TrainSplit, tmp_path: Path) -> None:
+    inputs = {"train": as_artifact(train, tmp_path / "train")}
+    made = run(CONFIG, inputs, tmp_path / "a")
+    again = run(CONFIG, inputs, tmp_path / "b")
+    assert files(made.path) == files(again.path)
+    codes, base = made.array("codes"), made.array("base_codes")
+    assert codes.dtype == np.int32
+    assert codes.shape == base.shape == (300, 3)
+    assert len(np.unique(codes, axis=0)) == 300
+    assert codes.min() >= 0
+    assert codes.max() < 64
+    assert made.array("embeddings").shape[0] == 300
+    interacted = train.popularity > 0
+    assert abs(made.array("held_out")[interacted].sum() - 0.2 * interacted.sum()) <= 3
+    facts = made.json("quality")
+    assert facts["collisions_after"] == 0
+    assert facts["cooccurrence_auc"] > 0.6
+    assert any("the rule would give" in w for w in facts["warnings"])
+    assert len(made.json("code_words")) == 64
+    assert made.counts["n_latents"] == 64
+
+
+def test_only_the_training_part_shapes_codes(train: TrainSplit, tmp_path: Path) -> None:
+    """The leak rule: with other validation and test interactions, and the same training part, every byte is the same."""
+    made = []
+    for seed in (0, 1):
+        root = tmp_path / f"data{seed}"
+        train.save(root / "train")
+        (root / "test").mkdir()
+        np.save(root / "test/sequence.npy", np.random.default_rng(seed).integers(0, 300, 500))
+        listed = {p.relative_to(root).as_posix(): {"sha256": file_digest(p)} for p in sorted(root.rglob("*.*"))}
+        data = Artifact(root, {"format": 1, "files": listed})
+        made.append(run(CONFIG, {"train": data.part("train")}, tmp_path / f"out{seed}"))
+    assert files(made[0].path) == files(made[1].path)
+
+
+def test_interactions_shape_no_code(train: TrainSplit, tmp_path: Path) -> None:
+    other = TrainSplit(train.items, train.n_users, train.user, np.sort(train.item), train.time)
+    for name, split in (("a", train), ("b", other)):
+        (tmp_path / name).mkdir()
+        build(split, CONFIG, tmp_path / name)
+    for name in ("codes.npy", "base_codes.npy", "embeddings.npy", "code_words.json"):
+        assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
+
+
+def test_pretrained_codes_stay_when_items_are_added_or_moved(
+    train: TrainSplit, make_train: Callable[..., TrainSplit], tmp_path: Path
+) -> None:
+    first = run(CONFIG, {"train": as_artifact(train, tmp_path / "train")}, tmp_path / "a")
+    more = make_train(340)
+    moved = TrainSplit(more.items.reverse(), more.n_users, more.user, more.item, more.time)
+    reuse = replace(CONFIG, pretrained=str(first.path))
+    for name, grown in (("appended", more), ("moved", moved)):
+        second = run(reuse, {"train": as_artifact(grown, tmp_path / name)}, tmp_path / f"out-{name}")
+        codes = second.array("codes")
+        assert len(np.unique(codes, axis=0)) == 340
+        order = {item: i for i, item in enumerate(grown.items["item_id"])}
+        kept = codes[[order[item] for item in train.items["item_id"]]]
+        assert np.array_equal(kept, first.array("codes"))
+
+
+def test_shared_codes_by_choice(make_train: Callable[..., TrainSplit], tmp_path: Path) -> None:
+    doubled = make_train(titles=["red kettle", "red kettle", "blue drum", "old pen and ink", "green drum"] * 4)
+    counts = build(doubled, replace(CONFIG, collisions="shared", n_latents=32), tmp_path)
+    assert counts["collisions"] >= 16
+
+
+def test_duplicate_and_empty_titles_get_codes_of_their_own(make_train: Callable[..., TrainSplit], tmp_path: Path) -> None:
+    titles = ["red kettle", "", "red kettle", "", "blue drum", "", "old pen", "red drum", "old kettle", "pen"]
+    assert build(make_train(titles=titles), replace(CONFIG, n_latents=32), tmp_path)["collisions"] == 0
+
+
+@pytest.mark.parametrize("n", [2, 10])
+def test_a_handful_of_items(make_train: Callable[..., TrainSplit], tmp_path: Path, n: int) -> None:
+    counts = build(make_train(n), replace(CONFIG, n_latents=0), tmp_path)
+    assert counts["n_latents"] == 8
+    assert counts["collisions"] == 0
+
+
+@pytest.mark.parametrize("titles", [["red kettle"], ["red kettle"] * 100_000, [""] * 5], ids=["one", "identical", "empty"])
+def test_nothing_to_tell_apart_is_an_error(make_train: Callable[..., TrainSplit], tmp_path: Path, titles: list[str]) -> None:
+    with pytest.raises(PreceptorError, match="same embedding"):
+        build(make_train(titles=titles), CONFIG, tmp_path)
+
+
+def test_many_twins_need_shared_codes(make_train: Callable[..., TrainSplit], tmp_path: Path) -> None:
+    titles = [*["red kettle"] * 200, *(f"drum pen {a} {b}" for a in ("old", "new", "big") for b in ("ink", "map", "bow"))]
+    with pytest.raises(PreceptorError, match="alike"):
+        build(make_train(titles=titles), replace(CONFIG, n_latents=32), tmp_path)
+
+
+def test_precomputed_embeddings(train: TrainSplit, tmp_path: Path) -> None:
+    x = np.random.default_rng(0).standard_normal((300, 12)).astype(np.float32)
+    np.save(tmp_path / "x.npy", x)
+    config = replace(CONFIG, encoder="matrix", encoder_path=str(tmp_path / "x.npy"))
+    inputs = {"train": as_artifact(train, tmp_path / "train")}
+    made = run(config, inputs, tmp_path / "out")
+    assert np.array_equal(made.array("embeddings"), x)
+    np.save(tmp_path / "x.npy", x[::-1])
+    assert np.array_equal(run(config, inputs, tmp_path / "out").array("embeddings"), x[::-1])
+    np.save(tmp_path / "x.npy", x[:-1])
+    with pytest.raises(PreceptorError, match=r"\(300, d\)"):
+        run(config, inputs, tmp_path / "out")
+
+
+@pytest.mark.parametrize(("field", "value"), [("encoder", "bert"), ("tokeniser", "lsh"), ("collisions", "no"), ("n_codes", 64)])
+def test_unknown_settings_are_named(train: TrainSplit, tmp_path: Path, field: str, value: str | int) -> None:
+    with pytest.raises(PreceptorError, match="expected"):
+        build(train, replace(CONFIG, **{field: value}), tmp_path)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("texts", "n_codes", "latents"), [(1664, 4, 128), (100, 8, 32), (81_920, 8, 8192), (10**7, 8, 8192)])
+def test_latents_scale_with_the_catalogue(texts: int, n_codes: int, latents: int) -> None:
+    assert latents_for(texts, n_codes) == latents
