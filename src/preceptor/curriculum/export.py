@@ -244,7 +244,7 @@ def _histories(
         with open(path, "w", encoding="utf-8", newline="") as f:
             f.write(header)
             for first in range(0, histories, _STRETCH):
-                items, lengths, _ = study.histories(first, min(_STRETCH, histories - first))
+                items, lengths, _nats = study.histories(first, min(_STRETCH, histories - first))
                 f.writelines(lines(first + k, row[:n]) for k, (row, n) in enumerate(zip(items.tolist(), lengths, strict=True)))
         return histories
 
