@@ -19,6 +19,7 @@ from preceptor.graph.policies import FIRST_ORDER, HISTORY, NODE2VEC
 from preceptor.graph.tables import WalkTables
 
 TRIES = 16
+_TOGETHER = 32  # walks that advance side by side
 
 
 def sample(
@@ -36,7 +37,7 @@ def sample(
     cuts = [count * i // threads for i in range(threads + 1)]
 
     def part(i: int) -> None:
-        _walks(tables, key, np.uint64(first + cuts[i]), items[cuts[i] : cuts[i + 1]], lengths[cuts[i] : cuts[i + 1]])
+        walks(tables, key, np.uint64(first + cuts[i]), items[cuts[i] : cuts[i + 1]], lengths[cuts[i] : cuts[i + 1]])
 
     if threads == 1:
         part(0)
@@ -157,6 +158,33 @@ def _mask(total):  # type: ignore[no-untyped-def]
 
 
 @njit(nogil=True, cache=True)
-def _walks(tables, key, first, items, lengths):  # type: ignore[no-untyped-def]
-    for i in range(len(items)):
-        lengths[i] = walk(tables, key, first + uint64(i), items[i])
+def walks(tables, key, first, items, lengths):  # type: ignore[no-untyped-def]
+    """Fill items[i, :lengths[i]] with walk first + i under `key`, for each row i of items; for other jitted code.
+
+    First-order walks with repeats advance side by side: their reads don't wait for one another, and memory is what they
+    wait for. The walks are the same as `walk` gives.
+    """
+    if tables.policy[0] != FIRST_ORDER or tables.policy[1] == 0:
+        for i in range(len(items)):
+            lengths[i] = walk(tables, key, first + uint64(i), items[i])
+        return
+    rows, cells = tables.rows, tables.cells
+    n_items = len(rows) - 2
+    states = np.empty(_TOGETHER, np.uint64)
+    for base in range(0, len(items), _TOGETHER):
+        group = range(base, min(base + _TOGETHER, len(items)))
+        longest = 0
+        for i in group:
+            state = stream_state(key, first + uint64(i))
+            states[i - base] = state
+            lengths[i] = pick(rows, cells, n_items + 1, draw(state, uint64(0)))
+            items[i, 0] = pick(rows, cells, n_items, draw(state, uint64(1)))
+            longest = max(longest, lengths[i])
+        for t in range(1, longest):
+            for i in group:
+                if t < lengths[i]:
+                    item = items[i, t - 1]
+                    if rows[item] < 0:
+                        lengths[i] = t
+                    else:
+                        items[i, t] = pick(rows, cells, item, draw(states[i - base], uint64(t + 1)))
