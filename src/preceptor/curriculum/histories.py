@@ -13,7 +13,7 @@ from numba import njit, uint64
 
 from preceptor.core.rng import purpose_key
 from preceptor.graph.tables import WalkTables, load_tables, save_tables
-from preceptor.graph.walks import walk
+from preceptor.graph.walks import walks
 
 WALKS_A_BLOCK = 1 << 24  # more than a block can hold
 _TOGETHER = 32  # walks drawn before their documents are written
@@ -74,8 +74,7 @@ def _write(
     longest = len(prefix) + rows.shape[1] * separated.shape[1] + len(suffix)
     while at < end:
         n = min(len(rows), (end - at) // longest + 1)
-        for k in range(n):
-            lengths[k] = walk(tables, key, index + uint64(k), rows[k])
+        walks(tables, key, index, rows[:n], lengths[:n])
         index += uint64(n)
         for k in range(n):
             if at + longest <= end:
