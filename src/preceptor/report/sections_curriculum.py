@@ -123,6 +123,7 @@ def bias(inputs: Inputs, drawings: list[Drawing]) -> Html:
 
 
 _MEASURES = {
+    "steps": "Interactions or walk steps counted",
     "popularity_exponent": "Popularity exponent (rank–frequency)",
     "gini": "Gini of item exposure (0 = even)",
     "coverage": "Items that occur at all",

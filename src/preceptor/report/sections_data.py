@@ -105,17 +105,25 @@ def codes(inputs: Inputs, drawings: list[Drawing]) -> Html:
         )
     ]
     labels = {
-        "collisions_before": "Items with another's codes, before distinguishing",
-        "collisions_after": "Items with another's codes, as used",
+        "items": "Items",
+        "latents": "Codes there are",
+        "texts_a_latent": "Distinct texts for each code",
+        "collisions_before": "Items less distinct tuples, before distinguishing",
+        "collisions_after": "Items less distinct tuples, as used",
+        "moved_items": "Items whose tuple was changed to make it distinct",
         "used_share": "Share of codes in use",
         "dead_share": "Share of codes never used",
         "code_entropy_bits": "Entropy of code use, bits",
         "reconstruction_r2": "Variance of the embeddings explained (R²)",
         "cooccurrence_auc": "Shared codes predicting co-occurrence, AUC",
-        "shared_code_auc": "Shared codes predicting co-occurrence, AUC",
+        "cooccurrence_auc_embedding": "The embeddings themselves, AUC",
+        "cooccurrence_pairs": "Pairs that co-occur, compared",
     }
     plain = {k: v for k, v in quality.items() if not isinstance(v, dict | list)}
-    rows = [[labels.get(k, k.replace("_", " ")), f.any_value(v)] for k, v in plain.items()]
+    known = [k for k in labels if k in plain]
+    rows = [
+        [labels.get(k, k.replace("_", " ")), f.any_value(plain[k])] for k in (*known, *(k for k in plain if k not in labels))
+    ]
     parts.append(table(["Measure", "Value"], rows, "Quality of the item codes"))
     artifact = inputs.artifacts["codes"]
     if artifact.file("codes.npy").is_file():
