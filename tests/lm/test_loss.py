@@ -52,6 +52,16 @@ def test_tied_table_gets_both_gradients() -> None:
     torch.testing.assert_close(grads[0], grads[1])
 
 
+def test_low_precision_states_keep_a_full_precision_table() -> None:
+    hidden, weight, targets = example(40, 16, 50)
+    h, w = (hidden * 0.3).bfloat16().requires_grad_(), (weight * 0.3).requires_grad_()
+    head_loss(h, w, targets, 16).backward()
+    plain = (weight * 0.3).requires_grad_()
+    torch.nn.functional.cross_entropy(h.detach().float() @ plain.T, targets).backward()
+    assert (h.grad.dtype, w.grad.dtype) == (torch.bfloat16, torch.float32)
+    torch.testing.assert_close(w.grad, plain.grad, rtol=0.05, atol=5e-4)
+
+
 def test_token_losses_are_the_unreduced_cross_entropy() -> None:
     hidden, weight, targets = example(33, 5, 17)
     plain = torch.nn.functional.cross_entropy(hidden @ weight.T, targets, reduction="none")

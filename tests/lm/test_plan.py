@@ -6,7 +6,7 @@ import pytest
 
 from lm.toy import CONFIG
 from preceptor.core.errors import PreceptorError
-from preceptor.lm.plan import budgets, trunks
+from preceptor.lm.plan import budgets, check, trunks
 
 
 def test_branches_take_the_last_fifth() -> None:
@@ -20,6 +20,12 @@ def test_branches_take_the_last_fifth() -> None:
 def test_bad_budgets_are_refused(change: dict) -> None:
     with pytest.raises(PreceptorError):
         budgets(dataclasses.replace(CONFIG, **change), block_tokens=32)
+
+
+@pytest.mark.parametrize("change", [{"keep": "some"}, {"device": "tpu"}])
+def test_unknown_words_are_refused(change: dict) -> None:
+    with pytest.raises(PreceptorError, match="lm."):
+        check(dataclasses.replace(CONFIG, **change))
 
 
 def test_seeds_are_for_all_depths_or_each() -> None:

@@ -29,7 +29,9 @@ ENV = os.environ | {"PYTHONPATH": str(ROOT / "src"), "PRECEPTOR_QUIET": "1", "PR
 def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Artifact, Artifact]:
     out = tmp_path_factory.mktemp("lm")
     c = curriculum(out)
-    return c, stage.run(CONFIG, {"curriculum": c}, out)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PRECEPTOR_WORKERS", "1")  # a second worker costs more to start than it saves here
+        return c, stage.run(CONFIG, {"curriculum": c}, out)
 
 
 def rows(a: Artifact, name: str) -> list[dict[str, str]]:
@@ -105,9 +107,10 @@ def test_checkpoint_of_other_tokens_is_refused(made: tuple[Artifact, Artifact], 
         stage.run(dataclasses.replace(CONFIG, base=str(base)), {"curriculum": made[0]}, tmp_path)
 
 
-def test_failing_worker_is_reported(made: tuple[Artifact, Artifact], tmp_path: Path) -> None:
+def test_failing_worker_is_reported(made: tuple[Artifact, Artifact], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PRECEPTOR_WORKERS", "1")
     with pytest.raises(PreceptorError, match="Training failed"):
-        stage.run(dataclasses.replace(CONFIG, device="nowhere"), {"curriculum": made[0]}, tmp_path)
+        stage.run(dataclasses.replace(CONFIG, threads=-1), {"curriculum": made[0]}, tmp_path)
 
 
 def test_killed_module_run_resumes_to_the_same_bytes_with_little_imported(

@@ -38,10 +38,10 @@ class LMConfig:
     aspect: int = 16
     head_dim: int = 16
     ffn: float = 3.0
-    batch_tokens: int = 1024
+    batch_tokens: int = 512
     warmup: int = 16_384
     decay: float = 0.2
-    lr: float = 0.007
+    lr: float = 0.0055
     lr_width: int = 64
     lr_power: float = 1.0
     init: float = 0.5

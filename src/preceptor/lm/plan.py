@@ -26,6 +26,13 @@ class Budget:
     end: int
 
 
+def check(config: LMConfig) -> None:
+    """Refuse values that would be silently taken for something else."""
+    for name, value, allowed in (("keep", config.keep, ("all", "largest", "none")), ("device", config.device, ("cpu", "cuda"))):
+        if value not in allowed:
+            raise PreceptorError(f"Unknown lm.{name}", where=f"lm.{name}", found=value, expected=" | ".join(allowed))
+
+
 def budgets(config: LMConfig, block_tokens: int) -> list[Budget]:
     """The budgets in steps, smallest first. Raises PreceptorError when one is no whole number of batches or too short."""
     batch = config.batch_tokens

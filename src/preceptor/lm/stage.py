@@ -17,7 +17,7 @@ from preceptor.curriculum.stream import Stream
 from preceptor.lm.base import assert_same_tokens, base_artifact
 from preceptor.lm.config import LMConfig
 from preceptor.lm.ladder import SOURCES, columns
-from preceptor.lm.plan import budgets, run_name, size_of, trunks
+from preceptor.lm.plan import budgets, check, run_name, size_of, trunks
 from preceptor.lm.sweep import sweep
 
 VERSION = 1
@@ -40,6 +40,7 @@ def run(config: LMConfig, inputs: Mapping[str, Artifact], out: Path) -> Artifact
         raise PreceptorError(
             "No evaluation sets", where=inputs["curriculum"].path / "eval", remedy="build the curriculum again"
         )
+    check(config)
     plan = budgets(config, stream.block_tokens)  # refuses a bad grid before anything is made
     grid = trunks(config)
 

@@ -162,6 +162,8 @@ class Learner:
         inputs, targets = batch(self.stream, self.step, self.config.batch_tokens)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.device.type == "cuda"):
             states_BLW = hidden_states(self.model, inputs.to(self.device))
+        if self.device.type == "cuda":
+            states_BLW = states_BLW.bfloat16()  # the head's products too; its sums stay in fp32
         loss = head_loss(states_BLW.flatten(0, 1), head(self.model), targets.to(self.device).flatten())
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.parameters.values(), self.config.clip)
