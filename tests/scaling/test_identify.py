@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from preceptor.scaling.fit import fit_form
-from preceptor.scaling.identify import Verdict, verdicts
+from preceptor.scaling.identify import Verdict, coefficients, spanning, verdicts
 from preceptor.scaling.laws import FORMS
 from preceptor.scaling.noise import around, between_seeds
 from preceptor.scaling.points import Points
@@ -73,3 +73,28 @@ def test_a_level_line_has_no_floor_of_its_own() -> None:
     loss = 2.2 + np.array([0, 2, 3, 3, 4, 4, 5, 4, 4, 3, 2, -1]) / 100
     found = judge("data", Points.of({"params": [8e9] * 12, "tokens": tokens, "loss": loss}))
     assert not any(v.identified for v in found.values()), found
+
+
+@pytest.mark.parametrize(
+    ("symbol", "interval", "identified"),
+    [
+        ("E", (1.8, 2.2), True),
+        ("E", (1.5, 2.2), False),  # reaches the known floor of 1.5
+        ("E", (1.6, 4.0), False),
+        ("alpha", (0.2, 0.4), True),
+        ("alpha", (0.0, 0.3), False),
+        ("alpha", (0.1, 0.5), False),
+        ("alpha", None, True),
+    ],
+)
+def test_an_interval_that_spans_undoes_identification(
+    symbol: str, interval: tuple[float, float] | None, identified: bool
+) -> None:
+    fit = fit_form(FORMS["joint"], sweep(5, 5, floor=1.5), starts=20)
+    found = {s: Verdict(True) for s in fit.form.symbols}
+    found[symbol] = spanning(found[symbol], fit, symbol, interval)
+    assert found[symbol].identified is identified
+    assert bool(found[symbol].reason) is not identified
+    settled = coefficients(found, fit)
+    assert settled["A"].identified is (identified or symbol == "E")
+    assert settled["B"].identified

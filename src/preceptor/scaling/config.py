@@ -21,5 +21,5 @@ class ScalingConfig:
     starts: int = 200
     delta: float = 1e-3
     bootstraps: int = 200
-    bootstrap_starts: int = 10
+    bootstrap_starts: int = 4
     forecast: bool = True

@@ -19,7 +19,7 @@ from preceptor.scaling import intervals as iv
 from preceptor.scaling.config import ScalingConfig
 from preceptor.scaling.fit import Fit, fit_form
 from preceptor.scaling.laws import FORMS
-from preceptor.scaling.noise import around, between_seeds
+from preceptor.scaling.noise import Noise, around, of_set
 from preceptor.scaling.points import Points
 
 
@@ -98,13 +98,14 @@ def forecast(name: str, points: Points, config: ScalingConfig) -> list[Forecast]
                 if key not in made:
                     part = train.where(train.params == n) if of_size else train
                     fit = joint if form.name == "joint" else _try(form, part, config)
-                    made[key] = (fit, *_resampled(fit, part, config)) if isinstance(fit, Fit) else (fit, None, 0.0)
+                    noise = of_set(train, known if form.fixed_floor and known else 0.0)
+                    made[key] = (fit, *_resampled(fit, part, noise, config)) if isinstance(fit, Fit) else (fit, None, 0.0)
                 fit, intervals, scale = made[key]
                 value, lo, hi, note = math.nan, math.nan, math.nan, ""
                 if isinstance(fit, Fit):
                     value = float(fit.predict(n, d)[0])
                     if intervals is not None and len(intervals.theta):
-                        noise = between_seeds(*_used(fit, train.where(train.params == n) if of_size else train))
+                        noise = of_set(train, known if form.fixed_floor and known else 0.0)
                         draws = iv.prediction_draws(fit.predict(n, d, intervals.theta), fit.floor, noise, scale, config.seed)
                         lo, hi = (float(q) for q in np.quantile(draws, [0.025, 0.975]))
                     elif intervals is not None:
@@ -192,12 +193,7 @@ def _try(form: object, points: Points, config: ScalingConfig) -> Fit | str:
         return f"{error.problem.lower()} ({error.found})"
 
 
-def _used(fit: Fit, points: Points) -> tuple[Points, np.ndarray]:
-    return (points.where(points.loss > fit.floor) if fit.form.fixed_floor else points), fit.problem.y
-
-
-def _resampled(fit: Fit, points: Points, config: ScalingConfig) -> tuple[iv.Intervals, float]:
-    used, y = _used(fit, points)
-    noise = between_seeds(used, y)
+def _resampled(fit: Fit, points: Points, noise: Noise | None, config: ScalingConfig) -> tuple[iv.Intervals, float]:
+    used = points.where(points.loss > fit.floor) if fit.form.fixed_floor else points
     scatter = around(fit, used, noise)
     return iv.resample(fit, used, noise, scatter, config), scatter.scale

@@ -6,7 +6,8 @@ A fit always returns numbers. A parameter counts as *identified* when all of thi
    (N, D) cells outnumber the law's parameters by two or more, so that the form itself can be seen to fail;
 2. optimum: no bound is hit, and more than one start in a hundred reached the best optimum;
 3. range: the values that fit as well (profile of the objective within the 95 % quantile of F for the noise around the law)
-   close inside the bounds, and lie within ±50 % of the estimate (a coefficient, amid the data: within a factor of 3).
+   close inside the bounds, and lie within ±50 % of the estimate (a coefficient, amid the data: within a factor of 3);
+4. interval: where one could be made (see `intervals`), it keeps to the same rules.
 
 Points of one trunk share its luck, so the term in N and the floor are judged by the scatter of runs with the runs' degrees
 of freedom, not by that of points. The range says what these points leave open; it is not a confidence interval for new
@@ -53,13 +54,35 @@ def verdicts(fit: Fit, points: Points, scatter: Scatter) -> dict[str, Verdict]:
     found = {}
     for j, symbol in enumerate(symbols, start=first):
         found[symbol] = _verdict(fit, scatter, j, symbol, len(points))
-    for k in range(len(fit.form.over)):  # a coefficient as published hangs on its exponent
-        coefficient, exponent = symbols[2 * k + 1 - first], symbols[2 * k + 2 - first]
+    return coefficients(found, fit)
+
+
+def spanning(verdict: Verdict, fit: Fit, symbol: str, interval: tuple[float, float] | None) -> Verdict:
+    """The verdict on a floor or an exponent once its 95 % interval is known: one that reaches a bound tells little."""
+    is_floor = not fit.form.fixed_floor and symbol == fit.form.symbols[0]
+    if interval is None or not verdict.identified or not (is_floor or symbol in ("alpha", "beta")):
+        return verdict
+    lo, hi = interval
+    lowest = np.exp(max(fit.problem.lo[0], fit.problem.y.min() - 7)) * 1.001 if is_floor else 1e-6
+    if lo <= lowest:
+        said = f"its interval reaches {'the known floor' if is_floor and fit.problem.lo[0] > fit.problem.y.min() - 14 else '0'}"
+    elif (hi - lo) / 2 > HALF_WIDTH * abs(fit.parameters[symbol]):
+        said = f"its interval is {lo:.3g} to {hi:.3g}"
+    else:
+        return verdict
+    return Verdict(False, said, verdict.lo, verdict.hi)
+
+
+def coefficients(found: dict[str, Verdict], fit: Fit) -> dict[str, Verdict]:
+    """A coefficient as published hangs on its exponent: not identified where that isn't."""
+    symbols = fit.form.symbols[0 if fit.form.fixed_floor else 1 :]
+    settled = dict(found)
+    for coefficient, exponent in zip(symbols[::2], symbols[1::2], strict=True):
         own = found[coefficient]
         if own.identified and not found[exponent].identified:
             own = Verdict(False, f"{exponent} isn't identified")
-        found[coefficient] = Verdict(own.identified, own.reason)
-    return found
+        settled[coefficient] = Verdict(own.identified, own.reason)
+    return settled
 
 
 def design_problem(fit: Fit, points: Points) -> str:

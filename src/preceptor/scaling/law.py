@@ -16,10 +16,10 @@ from preceptor.core.progress import track
 from preceptor.scaling.config import ScalingConfig
 from preceptor.scaling.fit import fit_form, predict
 from preceptor.scaling.forecast import Forecast, error_of, forecast
-from preceptor.scaling.identify import verdicts
+from preceptor.scaling.identify import coefficients, spanning, verdicts
 from preceptor.scaling.intervals import resample
 from preceptor.scaling.laws import FORMS, Form
-from preceptor.scaling.noise import Noise, around, between_seeds
+from preceptor.scaling.noise import Noise, around, of_set
 from preceptor.scaling.plan import Plan, make_plan
 from preceptor.scaling.points import Points
 from preceptor.scaling.repetition import Repetition, fit_repetition
@@ -195,7 +195,7 @@ def _fit_set(name: str, points: Points, rows: list[Forecast], config: ScalingCon
             if lacks:
                 missing[form.name] = lacks
                 continue
-            laws.append(_fit_one(form, n, part, config))
+            laws.append(_fit_one(form, n, part, of_set(points, floor if form.fixed_floor and floor else 0.0), config))
         if any(law.form == form.name for law in laws):
             missing.pop(form.name, None)
     laws = [_noted(law, laws, floor) for law in laws]
@@ -236,14 +236,14 @@ def _lacks(form: Form, points: Points) -> str:
     return f"{n} points for {form.n_free} parameters" if n <= form.n_free else ""
 
 
-def _fit_one(form: Form, params: float | None, points: Points, config: ScalingConfig) -> FittedLaw:
+def _fit_one(form: Form, params: float | None, points: Points, noise: Noise | None, config: ScalingConfig) -> FittedLaw:
     fit = fit_form(form, points, config.starts, config.delta, config.seed)
     used = points.where(points.loss > fit.floor) if form.fixed_floor else points
-    noise = between_seeds(used, fit.problem.y)
     scatter = around(fit, used, noise)
     judged = verdicts(fit, used, scatter)
     intervals = resample(fit, used, noise, scatter, config)
     bounds = intervals.of(fit)
+    judged = coefficients({s: spanning(v, fit, s, bounds.get(s)) for s, v in judged.items()}, fit)
     parameters = {
         s: Parameter(v, judged[s].identified, judged[s].reason, bounds.get(s), (judged[s].lo, judged[s].hi))
         for s, v in fit.parameters.items()

@@ -51,6 +51,12 @@ def between_seeds(points: Points, y: np.ndarray) -> Noise | None:
     return Noise(float(np.sqrt(max(between - within, 0.0) / per_run)), float(np.sqrt(within)), dof)
 
 
+def of_set(points: Points, floor: float) -> Noise | None:
+    """Seed noise of the log loss less `floor`, from all sizes of a set together: one size alone has few seeds."""
+    used = points.where(points.loss > floor)
+    return between_seeds(used, np.log(used.loss - floor))
+
+
 @dataclass(frozen=True)
 class Scatter:
     """Noise around a law. theta: refitted at this scale; scale: of a point; of_runs: how much more runs scatter than points.
