@@ -18,6 +18,7 @@ from preceptor.curriculum.general import GeneralText
 from preceptor.curriculum.histories import save_histories
 from preceptor.curriculum.stream import EvalSet
 from preceptor.data.log import TrainSplit
+from preceptor.graph.shared import code_groups
 from preceptor.graph.tables import load_tables
 from preceptor.graph.walks import sample
 
@@ -124,15 +125,16 @@ class Material:
         config, every = self.config, self.every
         parts = uih.parts(self.writer, config.templates, max(self.tables.longest, every.longest))
         self._histories = parts
-        unique = len(np.unique(self.codes, axis=0)) == len(self.codes)
+        groups = code_groups(self.codes)
+        shared = groups if groups.max() + 1 < len(groups) else None
         count, seed = config.eval_documents, config.seed
-        self._add_walks(evalsets.walks("uih-in-graph", self.tables, parts, count, seed, "floor" if unique else "entropy"))
-        self._add_walks(evalsets.walks("uih-full", every, parts, count, seed, "entropy"))
+        self._add_walks(evalsets.walks("uih-in-graph", self.tables, parts, count, seed, "floor", shared), shared is None)
+        self._add_walks(evalsets.walks("uih-full", every, parts, count, seed, "entropy", shared), shared is None)
         among = evalsets.held_out_tables(every, self.held_out)
         if among is None:
             self.left_out["eval/uih-ood"] = "no edge joins two held-out items"
         else:
-            self._add_walks(evalsets.walks("uih-ood", among, parts, count, seed, "entropy"))
+            self._add_walks(evalsets.walks("uih-ood", among, parts, count, seed, "entropy", shared), False)
             isolated = self.held_out & ~among.graph.connected
             self.floors["uih-ood"] |= {"held_out_items": int(self.held_out.sum()), "isolated_items": int(isolated.sum())}
         items, lengths = sample(self.tables, seed, "preview", 0, config.preview_documents)
@@ -179,7 +181,8 @@ class Material:
         else:
             self.left_out[f"eval/{name}"] = "no such pairs"
 
-    def _add_walks(self, made: EvalSet) -> None:
+    def _add_walks(self, made: EvalSet, expected: bool) -> None:
+        """Add a set of walks; `expected`: the graph stage knows what its mean should be."""
         self._add_set(made)
         kind, nats = next(iter(made.meta["references"].items()))
         self.floors[made.name] = {
@@ -189,7 +192,7 @@ class Material:
             "items": int(made.units.sum()),
         }
         graph = {"uih-in-graph": "seen", "uih-full": "all"}.get(made.name)
-        if graph in self._graph_floors:
+        if expected and graph in self._graph_floors:
             self.floors[made.name]["expected_nats_per_item"] = self._graph_floors[graph]["floor_nats_per_item"]
 
     def _pairs(self, kind: int, limit: int, purpose: str) -> cf.Pairs:

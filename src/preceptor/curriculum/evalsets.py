@@ -15,7 +15,9 @@ from preceptor.core.rng import permutation
 from preceptor.curriculum import cf, uih
 from preceptor.curriculum.documents import Documents
 from preceptor.curriculum.stream import EvalSet
+from preceptor.graph.policies import FIRST_ORDER
 from preceptor.graph.probability import log_probability
+from preceptor.graph.shared import code_log_probability
 from preceptor.graph.tables import WalkTables, walk_tables
 from preceptor.graph.walks import sample
 
@@ -47,12 +49,30 @@ def cf_pairs(pairs: cf.Pairs, limit: int, seed: int, name: str) -> cf.Pairs:
     return pairs.take(sample_of(len(pairs), limit, seed, f"eval/{name}"))
 
 
-def walks(name: str, tables: WalkTables, parts: dict[str, np.ndarray], count: int, seed: int, reference: str | None) -> EvalSet:
-    """Fresh walks of a sampler with their exact −log p. reference: what its mean an item is called: floor or entropy."""
+def walks(
+    name: str,
+    tables: WalkTables,
+    parts: dict[str, np.ndarray],
+    count: int,
+    seed: int,
+    reference: str,
+    groups: np.ndarray | None = None,
+) -> EvalSet:
+    """Fresh walks of a sampler with their exact −log p. reference: what its mean an item is called: floor or entropy.
+
+    groups: where items share codes, the number of each item's code row; −log p is then that of the codes' sequence, which is
+    all that a model sees. It is known for first-order walks with repeats; for others −log p is that of the items, which
+    is more than the codes hold, and called entropy.
+    """
     items, lengths = sample(tables, seed, f"eval/{name}", 0, count)
     documents = uih.documents(parts, [row[:n] for row, n in zip(items, lengths, strict=True)])
-    nats = -log_probability(tables, items, lengths)
-    references = {reference: float(nats.sum() / lengths.sum())} if reference else {}
+    if groups is None:
+        nats = -log_probability(tables, items, lengths)
+    elif tables.policy[0] == FIRST_ORDER and tables.policy[1]:
+        nats = -code_log_probability(tables, groups, items, lengths)
+    else:
+        nats, reference = -log_probability(tables, items, lengths), "entropy"
+    references = {reference: float(nats.sum() / lengths.sum())}
     meta = {"set": name, "unit": "item", "span_names": UIH_SPANS, "references": references}
     return EvalSet(
         documents.tokens.flat, documents.tokens.offsets, documents.span, lengths.astype(np.float64), meta, doc_reference=nats

@@ -19,7 +19,7 @@ from preceptor.curriculum.config import CurriculumConfig
 from preceptor.curriculum.stream import Stream
 from preceptor.data.log import TrainSplit
 
-VERSION = 1
+VERSION = 2
 
 
 def run(config: CurriculumConfig, inputs: Mapping[str, Artifact], out: Path) -> Artifact:
