@@ -13,6 +13,7 @@ import numpy as np
 from numba import njit
 
 from preceptor.core import rng
+from preceptor.core.errors import PreceptorError
 from preceptor.data.log import TrainSplit
 
 Batch = tuple[np.ndarray, np.ndarray]
@@ -38,14 +39,14 @@ class RealHistories:
         indptr = train.user_indptr
         enough = np.diff(indptr) >= 2
         self._start, self._stop = indptr[:-1][enough], indptr[1:][enough]
+        if not len(self._start):
+            raise PreceptorError(
+                "No history to train on", found="no user with two training interactions", expected="at least one"
+            )
         self._length, self._positions, self._seed = length, positions, seed
         self._epoch, self._first_update = -1, 0
         self._batches: list[np.ndarray] = []
         self._windows = np.empty((0, 2), dtype=np.int64)
-
-    @property
-    def empty(self) -> bool:
-        return len(self._start) == 0
 
     def batch(self, update: int) -> Batch:
         if update < self._first_update:

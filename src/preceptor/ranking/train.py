@@ -63,6 +63,8 @@ def fit(
         loss_sum += loss.item() * positions
         if update % config.eval_every and update != config.max_updates:
             continue
+        if not np.isfinite(loss_sum):  # diverged: the best state so far stands
+            break
         rank = rank_targets(SASRecScorer(model), validation, mask_history).rank
         row = {
             "update": update,
@@ -74,8 +76,6 @@ def fit(
         loss_sum, loss_positions = 0.0, 0
         curve.append(row)
         watch(row)
-        if not np.isfinite(row["loss"]):
-            break
         if best is None or row["ndcg@10"] > best_row["ndcg@10"]:
             best, best_row, stale = {k: v.clone() for k, v in model.state_dict().items()}, row, 0
         else:
@@ -85,7 +85,7 @@ def fit(
     if best is not None:
         model.load_state_dict(best)
     model.eval()
-    chosen = best_row or curve[-1]
+    chosen = best_row or {"update": 0, "recall@10": 0.0, "ndcg@10": 0.0}
     return Fitted(model, int(chosen["update"]), {k: chosen[k] for k in ("recall@10", "ndcg@10")}, curve)
 
 

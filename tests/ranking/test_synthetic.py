@@ -1,0 +1,45 @@
+"""Walks as training histories: fresh for ever, a function of the update, of the length asked for."""
+
+import numpy as np
+import pytest
+
+from fixtures import tiny_split
+from preceptor.core.errors import PreceptorError
+from preceptor.graph.build import build_graph
+from preceptor.graph.config import GraphConfig
+from preceptor.ranking.synthetic import WalkHistories, tables_for
+
+TRAIN = tiny_split().train
+GRAPH = build_graph(TRAIN, GraphConfig(min_users=1))
+
+
+def test_walks_follow_edges_and_never_come_again() -> None:
+    source = WalkHistories(tables_for(GRAPH, TRAIN.popularity, 12, "uniform"), positions=240, seed=1)
+    edges = set(zip(GRAPH.source.tolist(), GRAPH.indices.tolist(), strict=True))
+    batches = [source.batch(u) for u in range(6)]
+    for items, lengths in batches:
+        assert items.shape == (20, 13)
+        for row, n in zip(items, lengths, strict=True):
+            assert set(zip(row[: n - 1].tolist(), row[1:n].tolist(), strict=True)) <= edges
+    walks = [tuple(row) for items, _ in batches for row in items.tolist()]
+    assert len(set(walks)) == len(walks)
+    assert np.array_equal(source.batch(3)[0], batches[3][0])
+
+
+def test_start_follows_popularity_or_not() -> None:
+    shares = {}
+    for start in ("popularity", "uniform"):
+        source = WalkHistories(tables_for(GRAPH, TRAIN.popularity, 1, start), positions=20_000, seed=0)
+        items, _ = source.batch(0)
+        shares[start] = np.bincount(items[:, 0], minlength=TRAIN.n_items) / len(items)
+    top = int(TRAIN.popularity.argmax())
+    linked = GRAPH.degree > 0
+    expected = TRAIN.popularity[top] / TRAIN.popularity[linked].sum()
+    # five standard deviations of a share of 20,000 walks
+    assert abs(shares["popularity"][top] - expected) < 5 * np.sqrt(expected / 20_000)
+    assert np.abs(shares["uniform"][linked] - 1 / linked.sum()).max() < 5 * np.sqrt(1 / linked.sum() / 20_000)
+
+
+def test_unknown_start_is_named() -> None:
+    with pytest.raises(PreceptorError, match="popularity or uniform"):
+        tables_for(GRAPH, TRAIN.popularity, 3, "random")
