@@ -17,9 +17,9 @@ from curriculum.support import CONFIG, LENGTH, Built
 from fixtures import HOSTILE, scramble_targets
 from preceptor.core.artifact import Artifact
 from preceptor.core.errors import PreceptorError
-from preceptor.curriculum import bpe
+from preceptor.curriculum import bpe, stage
 from preceptor.curriculum import stream as stream_module
-from preceptor.curriculum.config import Mixture, Templates
+from preceptor.curriculum.config import GeneralConfig, Mixture, Templates
 from preceptor.curriculum.curriculum import Curriculum
 from preceptor.curriculum.histories import WALKS_A_BLOCK
 from preceptor.curriculum.stream import Stream
@@ -310,6 +310,16 @@ def test_a_given_tokenizer_is_used(build: Callable[..., Artifact], built: Built)
     tokenizer = AutoTokenizer.from_pretrained(made.path / "tokenizer")
     assert tokenizer.eos_token == "<eos>"
     assert Stream.open(made.path).eos == tokenizer.convert_tokens_to_ids("<eos>")
+
+
+def test_changed_general_text_makes_the_stage_anew(build: Callable[..., Artifact], tmp_path: Path) -> None:
+    text = tmp_path / "a.txt"
+    text.write_text("\n\n".join(f"paragraph {i} of words " * 8 for i in range(400)))
+    config = replace(CONFIG, general=GeneralConfig(source=str(tmp_path), held_out_share=0.3, near_duplicate=1.0))
+    before = stage.key_config(config)
+    assert build(config).counts["general"]["documents"] > 5
+    text.write_text(text.read_text() + "more")
+    assert stage.key_config(config) != before
 
 
 def _with_end(tokenizer):  # type: ignore[no-untyped-def]

@@ -5,6 +5,7 @@ Accepts the training split alone, so that nothing of validation and test can sha
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,21 @@ VERSION = 2
 def run(config: CurriculumConfig, inputs: Mapping[str, Artifact], out: Path) -> Artifact:
     """Build OUT/curriculum from the artifacts `train`, `codes` and `graph`."""
     check(config)
-    return artifact.make("curriculum", VERSION, config, inputs, out, lambda folder: build(config, inputs, folder))
+    key = key_config(config)
+    return artifact.make("curriculum", VERSION, key, inputs, out, lambda folder: build(config, inputs, folder))
+
+
+def key_config(config: CurriculumConfig) -> CurriculumConfig | dict[str, Any]:
+    """The config, with the digests of the files that it names: general text of a folder, a given tokenizer.
+
+    Of installed packages the manifest's counts record versions and a digest of what was read, which doesn't make a finished
+    curriculum stale: upgrading a package is no reason to train everything anew.
+    """
+    named = [Path(config.tokenizer)] if config.tokenizer != "bpe" else []
+    if config.mixture.general > 0 and config.general.source != "installed-docs" and not config.general.source.startswith("hf:"):
+        named.append(Path(config.general.source))
+    files = {str(p): artifact.file_digest(p) for folder in named for p in sorted(folder.rglob("*")) if p.is_file()}
+    return {**dataclasses.asdict(config), "files": files} if files else config
 
 
 def build(config: CurriculumConfig, inputs: Mapping[str, Artifact], folder: Path) -> dict[str, Any]:
