@@ -22,10 +22,10 @@ def run(config: CodesConfig, inputs: Mapping[str, Artifact], out: Path) -> Artif
     def write(folder: Path) -> Mapping[str, Any]:
         return build(TrainSplit.load(inputs["train"].path), config, folder)
 
-    return artifact.make("codes", VERSION, _key(config), {"train": inputs["train"]}, out, write)
+    return artifact.make("codes", VERSION, key_config(config), {"train": inputs["train"]}, out, write)
 
 
-def _key(config: CodesConfig) -> CodesConfig | dict[str, Any]:
+def key_config(config: CodesConfig) -> CodesConfig | dict[str, Any]:
     """The config, with the digests of the files that it names."""
     files = [p for p in map(Path, filter(None, (config.encoder_path, config.pretrained))) if p.exists()]
     if not files:

@@ -128,9 +128,19 @@ class Law:
         """
         return make_plan(self, flops, target, extrapolate, sources or {})
 
+    def as_dict(self) -> dict[str, Any]:
+        """As plain values, for JSON: what `save` writes."""
+        data = asdict(self)
+        del data["forecasts"]
+        data["order"] = list(self.sets)  # canonical JSON sorts keys
+        for entry in data["sets"].values():
+            for one in entry["laws"]:
+                one["identified"] = all(p["identified"] for p in one["parameters"].values())
+        return data
+
     def save(self, path: Path | str) -> None:
         """Write as JSON."""
-        write_atomic(Path(path), canonical({"format": FORMAT, "kind": "laws", **_plain(self)}))
+        write_atomic(Path(path), canonical({"format": FORMAT, "kind": "laws", **self.as_dict()}))
 
     @classmethod
     def load(cls, path: Path | str) -> Law:
@@ -253,16 +263,6 @@ def _fit_one(form: Form, params: float | None, points: Points, noise: Noise | No
         form.name, params, parameters, fit.theta, fit.centre, fit.floor, fit.n, fit.rms, scatter.scale, noise,
         fit.starts.summary() | {"at_bound": fit.at_bound}, intervals.method, intervals.reason, draws,
     )  # fmt: skip
-
-
-def _plain(law: Law) -> dict[str, Any]:
-    data = asdict(law)
-    del data["forecasts"]
-    data["order"] = list(law.sets)  # canonical JSON sorts keys
-    for entry in data["sets"].values():
-        for one in entry["laws"]:
-            one["identified"] = all(p["identified"] for p in one["parameters"].values())
-    return data
 
 
 def _restored(data: Mapping[str, Any]) -> Law:
