@@ -1,0 +1,3 @@
+from preceptor.cli import main
+
+main()

@@ -1,0 +1,117 @@
+"""The Python interface: the same stages as the commands, on objects.
+
+split  = pc.read("my_log/").split()
+cur    = pc.build(split.train, out="run/")
+table  = pc.tstr(split, cur)
+points = pc.pretrain(cur, depths=[2, 3, 4, 6], tokens=[65_536, 131_072, 262_144, 524_288])
+law    = pc.fit(points)
+law.plan(flops=1e18)
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from preceptor.core import artifact
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from preceptor.curriculum.curriculum import Curriculum
+    from preceptor.data.config import DataConfig
+    from preceptor.data.log import Log, Split, TrainSplit
+    from preceptor.scaling.law import Law
+    from preceptor.scaling.points import Points
+    from preceptor.study import StudyConfig
+
+
+def read(source: str | Path, config: DataConfig | None = None) -> Log:
+    """Read a log and its catalogue: a folder with interactions.* and items.*, a known layout, or the name of a built-in set.
+
+    Unusable rows are set aside with their reasons (`log.quarantine`). Raises PreceptorError for input that can't be read.
+    """
+    from preceptor.data.read import read as read_log
+
+    return read_log(source, config)
+
+
+def _study(study: str | StudyConfig) -> StudyConfig:
+    from preceptor.study import load_config
+
+    return load_config(study) if isinstance(study, str) else study
+
+
+def build(train: TrainSplit, out: str | Path, study: str | StudyConfig = "quick") -> Curriculum:
+    """Build codes, graph and curriculum below `out` from training interactions alone; what is up to date is kept.
+
+    `study` gives the settings of the three stages: a packaged study, a YAML file, or a StudyConfig.
+    """
+    from preceptor.codes import stage as codes
+    from preceptor.curriculum import stage as curriculum
+    from preceptor.curriculum.curriculum import Curriculum
+    from preceptor.graph import stage as graph
+
+    config, out = _study(study), Path(out)
+    with artifact.locked(out):
+        made = {"train": _save(train, out)}
+        made["codes"] = codes.run(config.codes, made, out)
+        made["graph"] = graph.run(config.graph, made, out)
+        curriculum.run(config.curriculum, made, out)
+    return Curriculum(out / "curriculum")
+
+
+def _save(train: TrainSplit, out: Path) -> artifact.Artifact:
+    """The training split as an artifact whose key is its content."""
+    content = hashlib.sha256(str(train.n_users).encode())
+    for array in (train.user, train.item, train.time, train.session):
+        content.update(b"none" if array is None else array.dtype.str.encode() + array.tobytes())
+    content.update(train.items.write_json().encode())
+
+    def build_split(folder: Path) -> dict[str, int]:
+        train.save(folder)
+        return {"interactions": len(train.item), "items": train.n_items}
+
+    return artifact.make("train", 1, {"content": content.hexdigest()}, {}, out, build_split)
+
+
+def tstr(split: Split, curriculum: Curriculum, study: str | StudyConfig = "quick") -> dict[str, pl.DataFrame]:
+    """Train on synthetic, test on real: ranking models trained on walks of `curriculum`'s graph beside those trained on the
+    real histories of `split`, both tested on its real targets. Tables: tstr (each arm, with intervals), paired (differences and
+    ratios over the same users) and slices."""
+    from preceptor.graph.graph import Graph
+    from preceptor.ranking.tstr import compare
+
+    return compare(split, Graph.load(curriculum.folder.parent / "graph" / "all"), _study(study).ranking)
+
+
+def pretrain(
+    curriculum: Curriculum,
+    depths: Sequence[int],
+    tokens: Sequence[int],
+    seeds: int = 1,
+    study: str | StudyConfig = "quick",
+    out: str | Path | None = None,
+) -> Points:
+    """Pre-train a ladder of models from scratch over depths × tokens × seeds; return loss per evaluation set as points.
+
+    Artifacts go below `out` (default: beside the curriculum), and finished runs found there are kept.
+    """
+    from preceptor.lm import stage as lm
+    from preceptor.scaling.points import Points
+
+    config: Any = dataclasses.replace(_study(study).lm, depths=tuple(depths), tokens=tuple(tokens), seeds=(seeds,))
+    out = Path(out) if out is not None else curriculum.folder.parent
+    with artifact.locked(out):
+        made = lm.run(config, {"curriculum": artifact.load(curriculum.folder)}, out)
+    return Points.read(made.file("points.csv"))
+
+
+def fit(points: Points) -> Law:
+    """Fit the data laws and the joint laws of every evaluation set, with their intervals where the points allow any."""
+    from preceptor.scaling.law import fit as fit_points
+
+    return fit_points(points)

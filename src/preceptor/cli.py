@@ -1,0 +1,233 @@
+"""The commands. Each imports what it needs when it runs, so that `--help` is quick."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+from cyclopts import App, Parameter
+
+from preceptor.core.errors import PreceptorError
+
+app = App(
+    name="preceptor",
+    help="Log → curriculum → proof on ranking models → pre-training → scaling law → budget.\n\n"
+    "Start with: preceptor run quick --out run/quick",
+    version_flags=["--version"],
+)
+data_app = App(name="data", help="Look at a log before anything is built from it.")
+app.command(data_app)
+
+Data = Annotated[str | None, Parameter(name="--data", help="A folder with interactions.* and items.*, or ml-100k.")]
+Out = Annotated[Path | None, Parameter(name="--out", help="Where artifacts go; a second run there resumes.")]
+Set = Annotated[list[str] | None, Parameter(name="--set", help="section.key=value; may be repeated.", negative="")]
+Json = Annotated[bool, Parameter(name="--json", help="Print JSON to standard output.", negative="")]
+
+
+def _print(value: Any) -> None:
+    print(json.dumps(value, indent=1, ensure_ascii=False, default=str))
+
+
+def _table(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(*columns)
+    for row in rows:
+        table.add_row(*(str(cell) for cell in row))
+    Console().print(table)
+
+
+def _resolve(study: str, data: str | None, out: Path | None, overrides: list[str] | None) -> tuple[Any, Path]:
+    from preceptor.study import load_config
+
+    config = load_config(study, data, overrides or ())
+    return config, out or Path("run") / config.name
+
+
+@app.command
+def run(
+    study: str = "quick", *, data: Data = None, out: Out = None, set_: Set = None, dry_run: bool = False, json_: Json = False
+) -> None:
+    """Run a study: every stage that isn't up to date, down to the report.
+
+    Parameters
+    ----------
+    study
+        A packaged study (quick, miniature, paper) or the path of a YAML file.
+    dry_run
+        Say what is stale, why, and what it will cost; make nothing.
+    """
+    from preceptor import study as studies
+    from preceptor.core.progress import duration
+
+    config, folder = _resolve(study, data, out, set_)
+    if dry_run:
+        rows = studies.plan(config, folder)
+        if json_:
+            _print([vars(row) for row in rows])
+        else:
+            _table(["stage", "state", "why", "cost"], [(r.stage, r.state, r.why, r.cost) for r in rows])
+        return
+    studies.run(config, folder)
+    from preceptor.report.summary import main_table
+
+    report = folder / "report" / "report.html"
+    if json_:
+        _print({"out": str(folder), "report": str(report), "times": studies.times(folder)})
+        return
+    print(main_table(folder))
+    total = sum(seconds for _, seconds, _ in studies.times(folder))
+    print("Time when last made: " + ", ".join(f"{name} {duration(s)}" for name, s, _ in studies.times(folder)))
+    print(f"In all {duration(total)}. Largest process: {max(m for *_, m in studies.times(folder)):,} MiB.")
+    print(f"Report: {report.resolve()}")
+
+
+@data_app.command(name="get")
+def data_get(name: str = "ml-100k") -> None:
+    """Fetch a built-in data set into the cache and print its folder."""
+    from preceptor.data.sources import is_built_in, locate
+
+    if not is_built_in(name):
+        raise PreceptorError("No such built-in data set", found=name, expected="ml-100k", remedy="or use --data FOLDER")
+    print(locate(name))
+
+
+@data_app.command(name="check")
+def data_check(data: str, *, set_: Set = None, json_: Json = False) -> None:
+    """Read a log, and say what was kept, what was set aside and why. Writes nothing."""
+    from preceptor.data.read import read
+    from preceptor.study import override, validate
+
+    tree: dict[str, Any] = {"data": {"source": data}}
+    for assignment in set_ or ():
+        override(tree, assignment)
+    log = read(data, validate(tree, "command line").data)
+    aside = log.quarantine
+    if json_:
+        _print({"funnel": log.funnel, "notes": log.notes, "quarantine": aside.to_dicts()})
+        return
+    _table(["step", "rows", "users", "items"], [(s["step"], s["rows"], s["users"], s["items"]) for s in log.funnel])
+    for note in log.notes:
+        print(f"  {note}")
+    print(f"{aside.height:,} rows set aside" + (", the first of them:" if aside.height else ""))
+    if aside.height:
+        _table(["file", "line", "reason"], aside.select("file", "line", "reason").head(20).rows())
+
+
+@app.command
+def build(
+    study: str = "quick", *, data: Data = None, out: Out = None, set_: Set = None, preview: bool = False, json_: Json = False
+) -> None:
+    """Build codes, graph and curriculum, and stop there.
+
+    Parameters
+    ----------
+    preview
+        Show ten documents of each kind, codes made readable.
+    """
+    from preceptor import study as studies
+
+    config, folder = _resolve(study, data, out, set_)
+    made = studies.run(config, folder, until="curriculum")
+    if preview:
+        documents = made["curriculum"].json("preview")
+        if json_:
+            _print(documents)
+            return
+        for kind, texts in documents.items():
+            print(f"\n{kind}")
+            for text in texts:
+                print(f"  {text}")
+    else:
+        print(folder / "curriculum")
+
+
+@app.command
+def tstr(study: str = "quick", *, data: Data = None, out: Out = None, set_: Set = None) -> None:
+    """Train ranking models on synthetic and on real histories, test both on real ones."""
+    from preceptor import study as studies
+
+    config, folder = _resolve(study, data, out, set_)
+    made = studies.run(config, folder, until="ranking")
+    print(made["ranking"].file("tstr.csv").read_text(), end="")
+
+
+@app.command
+def pretrain(study: str = "quick", *, data: Data = None, out: Out = None, set_: Set = None) -> None:
+    """Pre-train the ladder of language models over the grid of sizes and token budgets; print the table of points."""
+    from preceptor import study as studies
+
+    config, folder = _resolve(study, data, out, set_)
+    made = studies.run(config, folder, until="lm")
+    print(made["lm"].file("points.csv").read_text(), end="")
+
+
+@app.command
+def fit(points: Path, *, out: Out = None, json_: Json = False) -> None:
+    """Fit scaling laws to a table of points (columns params,tokens,loss[,run,seed,set,floor]).
+
+    Parameters
+    ----------
+    out
+        Write the law there as JSON; `preceptor plan` reads it.
+    """
+    from preceptor.scaling.law import fit as fit_points
+    from preceptor.scaling.points import Points
+
+    law = fit_points(Points.read(points))
+    if out is not None:
+        law.save(out)
+    if json_:
+        _print(law.as_dict())
+    else:
+        print(law)
+
+
+@app.command
+def plan(law: Path, *, flops: float, extrapolate: bool = False, json_: Json = False) -> None:
+    """Say what a compute budget buys: model size, tokens, and the loss with its interval.
+
+    Parameters
+    ----------
+    law
+        A law written by `preceptor fit --out`, or the laws.json of a study.
+    flops
+        The budget in floating-point operations (6 × parameters × tokens).
+    extrapolate
+        Answer beyond ten times the largest fitted run too.
+    """
+    from preceptor.scaling.law import Law
+
+    found = Law.load(law).plan(flops=flops, extrapolate=extrapolate)
+    if json_:
+        _print(dataclasses.asdict(found))
+    else:
+        print(found)
+
+
+@app.command
+def report(study: str = "quick", *, data: Data = None, out: Out = None, set_: Set = None) -> None:
+    """Make the HTML report of a study (and whatever before it is stale)."""
+    from preceptor import study as studies
+
+    config, folder = _resolve(study, data, out, set_)
+    print(studies.run(config, folder)["report"].file("report.html").resolve())
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Entry point: errors a user can mend are printed plainly, with exit status 2."""
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    try:
+        app(arguments)
+    except PreceptorError as e:
+        print(f"preceptor: {e}", file=sys.stderr)
+        raise SystemExit(2) from None
+    except KeyboardInterrupt:
+        print("\npreceptor: stopped; the same command takes up where it was", file=sys.stderr)
+        raise SystemExit(130) from None

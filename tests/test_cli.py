@@ -1,0 +1,54 @@
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from fixtures import write_csv_log
+from preceptor.cli import main
+
+ROOT = Path(__file__).parent.parent
+COMMANDS = ["build", "data", "fit", "plan", "pretrain", "report", "run", "tstr"]
+
+
+def test_help_lists_the_commands(capsys: pytest.CaptureFixture[str]) -> None:
+    """Frozen: a new command is a decision."""
+    with pytest.raises(SystemExit) as caught:
+        main(["--help"])
+    assert not caught.value.code
+    words = capsys.readouterr().out.split()
+    assert [c for c in COMMANDS if c not in words] == []
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_explains_itself(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main([command, "--help"])
+    assert "Usage" in capsys.readouterr().out
+
+
+def test_errors_are_printed_plainly_with_status_2(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(["run", "quick", "--set", "graph.topk=3"])
+    assert caught.value.code == 2
+    assert "did you mean 'top_k'" in capsys.readouterr().err
+
+
+def test_data_check_says_what_was_kept(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_csv_log(tmp_path / "log")
+    with pytest.raises(SystemExit) as caught:
+        main(["data", "check", str(tmp_path / "log"), "--json"])
+    assert not caught.value.code
+    assert json.loads(capsys.readouterr().out)
+
+
+def test_dry_run_from_the_shell(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "preceptor", "run", "miniature", "--out", str(tmp_path / "o"), "--dry-run", "--json"],
+        check=True,
+        capture_output=True,
+        cwd=ROOT,
+        env={"PYTHONPATH": "src", "PATH": "/usr/bin:/bin"},
+    )
+    assert json.loads(done.stdout)[0]["state"] == "missing"
