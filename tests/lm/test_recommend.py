@@ -1,5 +1,8 @@
 """Items' scores are those of reading every item by itself; a full beam is exact; ranks lose ties."""
 
+import dataclasses
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -11,7 +14,7 @@ from lm.toy import CONFIG, CONTEXT, EOS, VOCAB
 from preceptor.core.rng import generator
 from preceptor.lm.checkpoints import new_model
 from preceptor.lm.ladder import rung
-from preceptor.lm.recommend import ItemTrie, Prompts, beam_items, score_items, target_rank, top
+from preceptor.lm.recommend import ItemTrie, Prompts, beam_items, score_items, target_rank, target_ranks, top
 
 QWEN = new_model(rung(CONFIG, 2, VOCAB, CONTEXT), CONTEXT, EOS, seed=1, trunk=0)
 torch.manual_seed(0)
@@ -72,6 +75,31 @@ def test_prompt_is_the_training_form_and_drops_the_oldest_items() -> None:
     assert prompts.tokens([3, 1], 64).tolist() == [0, 1, 2, 40, 13, 23, 41, 5, 40, 11, 21, 41, 5, 40]
     assert prompts.tokens([3, 1], 12).tolist() == [0, 1, 2, 40, 11, 21, 41, 5, 40]
     assert prompts.codes.tolist()[2] == [12, 22]
+    short = dataclasses.replace(prompts, longest=1)
+    assert short.tokens([3, 1], 64).tolist() == [0, 1, 2, 40, 11, 21, 41, 5, 40]
+
+
+def test_prompts_are_read_from_a_curriculum(tmp_path: Path) -> None:
+    (tmp_path / "sources").mkdir()
+    (tmp_path / "stream.json").write_text('{"eos": 7, "history_items": 3}')
+    for name, value in (("item_tokens", [[40, 10, 41], [40, 11, 41]]), ("prefix", [1]), ("separator", [5])):
+        np.save(tmp_path / "sources" / f"uih_{name}.npy", np.array(value, np.int32))
+    prompts = Prompts.open(tmp_path)
+    assert prompts.tokens([0, 1, 0], 64).tolist() == [7, 1, 40, 11, 41, 5, 40, 10, 41, 5, 40]
+
+
+def test_ranks_of_targets_are_those_of_scoring_one_by_one() -> None:
+    codes = np.unique(catalogue(60, 2, 12), axis=0).astype(np.int32)
+    marked = np.concatenate([np.full((len(codes), 1), 40), codes, np.full((len(codes), 1), 41)], 1).astype(np.int32)
+    prompts = Prompts(marked, np.array([1, 2], np.int32), np.array([5], np.int32), eos=EOS)
+    histories, targets = [np.array([3, 8]), np.array([], np.int64), np.array([1, 2, 3, 4])], [5, 0, 2]
+    expected = [brute_force(QWEN, codes, prompts.tokens(h, CONTEXT)) for h in histories]
+    again = target_ranks(QWEN, prompts, histories, targets, CONTEXT)
+    new = target_ranks(QWEN, prompts, histories, targets, CONTEXT, seen=False)
+    for u, s in enumerate(expected):
+        rivals = set(range(len(codes))) - {targets[u]}
+        assert again[u] == 1 + sum(s[i] >= s[targets[u]] for i in rivals)
+        assert new[u] == 1 + sum(s[i] >= s[targets[u]] for i in rivals - set(histories[u].tolist()))
 
 
 def test_ties_are_lost_and_items_left_out_dont_count() -> None:

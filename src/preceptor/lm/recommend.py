@@ -11,6 +11,7 @@ ties (pessimistic: a target loses them).
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,7 @@ import torch
 from transformers import DynamicCache, PreTrainedModel
 
 from preceptor.core.errors import PreceptorError
+from preceptor.core.progress import track
 from preceptor.lm.checkpoints import head
 
 EXACT_ITEMS = 50_000
@@ -33,26 +35,29 @@ class Prompts:
 
     item_tokens: int32 [I, 1 + codes + 1], opening marker, codes, closing marker.
     prefix, separator: int32. eos: put first, as in training.
+    longest: the most items of a history that are shown; models know no longer ones than they were trained on.
     """
 
     item_tokens: np.ndarray
     prefix: np.ndarray
     separator: np.ndarray
     eos: int
+    longest: int = 1 << 30
 
     @classmethod
-    def open(cls, curriculum: Path, eos: int) -> Prompts:
-        """The form in which a curriculum folder writes histories."""
+    def open(cls, curriculum: Path) -> Prompts:
+        """The form in which a curriculum folder writes histories, as long as the longest it trains on, less the target."""
+        meta = json.loads((curriculum / "stream.json").read_text(encoding="utf-8"))
         items, prefix, separator = (
             np.load(curriculum / "sources" / f"uih_{name}.npy", allow_pickle=False)
             for name in ("item_tokens", "prefix", "separator")
         )
-        return cls(items, prefix, separator, eos)
+        return cls(items, prefix, separator, int(meta["eos"]), max(1, int(meta.get("history_items", 1 << 30)) - 1))
 
     def tokens(self, history: Sequence[int] | np.ndarray, context: int) -> np.ndarray:
         """Token ids up to and with the next item's opening marker; the oldest items are left out to fit the context."""
         width = self.item_tokens.shape[1] + len(self.separator)
-        room = (context - 1 - len(self.prefix) - self.item_tokens.shape[1]) // width
+        room = min(self.longest, (context - 1 - len(self.prefix) - self.item_tokens.shape[1]) // width)
         parts = [[self.eos], self.prefix]
         for item in list(history)[-room:] if room > 0 else []:
             parts += [self.item_tokens[item], self.separator]
@@ -157,6 +162,27 @@ def scores_for(model: PreTrainedModel, trie: ItemTrie, prompt: np.ndarray, k: in
     if len(trie.rows) <= EXACT_ITEMS:
         return score_items(model, trie, prompt)
     return beam_items(model, trie, prompt, max(4 * k, 64))
+
+
+def target_ranks(
+    model: PreTrainedModel,
+    prompts: Prompts,
+    histories: Sequence[np.ndarray],
+    targets: Sequence[int] | np.ndarray,
+    context: int,
+    seen: bool = True,
+    k: int = 100,
+) -> np.ndarray:
+    """Rank of each user's target after their history, int64 [users]; recall@K is the share of ranks ≤ K.
+
+    seen: whether items of the history may be recommended again (then they count as rivals). k: the largest K asked for; it sets
+    the beam of large catalogues, beyond which a target's rank is the number of items.
+    """
+    trie, out = ItemTrie(prompts.codes), np.empty(len(targets), np.int64)
+    for u in track(range(len(targets)), "recommending", unit="users"):
+        scores = scores_for(model, trie, prompts.tokens(histories[u], context), k)
+        out[u] = target_rank(scores, int(targets[u]), () if seen else histories[u])
+    return out
 
 
 def top(scores: np.ndarray, k: int, without: Iterable[int] = ()) -> np.ndarray:
