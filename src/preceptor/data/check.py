@@ -85,10 +85,13 @@ def refuse_if_most_unusable(unusable: Mapping[str, int], rows: int, limit: float
         )
 
 
-def funnel_step(step: str, user: np.ndarray, item: np.ndarray) -> dict[str, Any]:
-    """How many rows, users and items a step leaves (codes of any numbering)."""
-    return {"step": step, "rows": len(user), "users": _distinct(user), "items": _distinct(item)}
+def funnel_step(step: str, user: np.ndarray, item: np.ndarray, kept: np.ndarray) -> dict[str, Any]:
+    """How many rows, users and items are left where `kept`. user, item: codes ≥ 0 of any numbering."""
+    return {"step": step, "rows": int(np.count_nonzero(kept)), "users": _distinct(user, kept), "items": _distinct(item, kept)}
 
 
-def _distinct(codes: np.ndarray) -> int:
-    return int(np.count_nonzero(np.bincount(codes))) if len(codes) else 0
+def _distinct(codes: np.ndarray, kept: np.ndarray) -> int:
+    chosen = codes[kept]
+    seen = np.zeros(int(chosen.max(initial=0)) + 1, np.bool_)
+    seen[chosen] = True
+    return int(np.count_nonzero(seen))

@@ -1,46 +1,119 @@
-"""Reads the interactions of all files into one frame of numbers: about 30 bytes a row, text only while a file is read."""
+"""Reads the interactions of all files into arrays of numbers: about 20 bytes a row, text only while a file is read."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 
 from preceptor.core.errors import PreceptorError
-from preceptor.core.progress import track
+from preceptor.core.progress import Progress
 from preceptor.data import tables
 from preceptor.data.catalogue import identifier
 from preceptor.data.check import CODE
 from preceptor.data.layouts import Layout
 
 ISO = ("%Y-%m-%dT%H:%M:%S%.f%#z", "%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%d %H:%M:%S%.f%#z", "%Y-%m-%d")
+_NO_CATEGORY = np.uint32(2**32 - 1)
 
 
-def read(layout: Layout, users: pl.Categories, items: pl.Categories) -> tuple[pl.DataFrame, bool]:
-    """Return (rows, timed): every record of the interaction files in order, and whether they carry timestamps.
+@dataclass
+class Rows:
+    """Every record of the interaction files, in order.
 
-    Columns: file (uint32, place in layout.interactions.files), row (uint32, record in the file), user and item (ids of the
-    two category pools), number (float64, the time where it is numeric), us (int64, microseconds since 1970 where it is a
-    date), code (uint8, place in check.REASONS; 0 usable), and where the files have them rating (float32, NaN where it is no
-    number), event (categories), session (categories).
+    starts: the first row of each file. user: categories; item: int32, row in the catalogue, −1 where it isn't there.
+    moment: float64, microseconds since 1970 where `dated`, else the number given. code: uint8, place in check.REASONS, 0
+    usable. rating: float32, NaN where it is no number. event, session: categories, null where empty. Each of the three is
+    None where the files have no such column. n_users, n_items: distinct ids met, known or not. stranger: an item id that
+    isn't in the catalogue.
+    """
+
+    timed: bool
+    starts: np.ndarray
+    user: pl.Series
+    item: np.ndarray
+    moment: np.ndarray
+    dated: np.ndarray
+    code: np.ndarray
+    rating: np.ndarray | None
+    event: pl.Series | None
+    session: pl.Series | None
+    n_users: int
+    n_items: int
+    stranger: str | None
+
+    def __len__(self) -> int:
+        return len(self.item)
+
+
+def physical(categories: pl.Series) -> np.ndarray:
+    """The pool codes of categories, uint32; 2^32 − 1 for null."""
+    return categories.to_physical().fill_null(_NO_CATEGORY).to_numpy()
+
+
+def read(layout: Layout, item_ids: pl.Series) -> Rows:
+    """Read all files. item_ids: the catalogue's ids as categories, in its order.
+
+    Raises PreceptorError for a missing column, files that disagree on their columns, or a file that can't be read.
     """
     files = layout.interactions.files
     named = [_columns(layout, file) for file in files]
+    for file, found in zip(files, named, strict=True):
+        if found.keys() != named[0].keys():
+            raise PreceptorError(
+                "Files of one table have different columns",
+                where=file,
+                found=", ".join(sorted(found)),
+                expected=f"{', '.join(sorted(named[0]))}, as in {files[0].name}",
+                remedy="export all files of the table alike",
+            )
     timed = "timestamp" in named[0]
-    shared = set(named[0]).intersection(*named)
-    parts = []
-    for number, file in track(list(enumerate(files)), "reading interactions", unit="files"):
-        for required in ("timestamp" if timed else "position", *(c for c in named[0] if c not in shared)):
-            if required not in named[number]:
-                raise PreceptorError(
-                    f"Missing column {required!r}",
-                    where=file,
-                    expected=f"the columns of {files[0].name}",
-                    remedy="all files of a table need the same columns",
-                )
-        part = _file(layout, file, named[number], timed, users, items)
-        parts.append(part.select(pl.lit(number, pl.UInt32).alias("file"), pl.all()))
-    return pl.concat(parts, rechunk=False), timed
+    pools = {name: pl.Categorical(pl.Categories.random()) for name in ("user", "event", "session")}
+    known = physical(item_ids)
+    index = np.full(int(known.max()) + 1, -1, np.int32)
+    index[known] = np.arange(len(known), dtype=np.int32)
+    parts, items, strangers = [], [], []
+    met = np.zeros(len(index), np.bool_)  # by pool code
+    with Progress("reading interactions", len(files), "files") as progress:
+        for file, found in zip(files, named, strict=True):
+            part = _file(layout, file, found, timed, {**pools, "item": item_ids.dtype})
+            item = physical(part["item"])
+            there = item != _NO_CATEGORY
+            met = np.append(met, np.zeros(max(0, int(item[there].max(initial=0)) + 1 - len(met)), np.bool_))
+            met[item[there]] = True
+            inside = item < len(index)
+            items.append(np.where(inside, index[np.where(inside, item, 0)], -1))
+            unknown = there & (items[-1] < 0)
+            if unknown.any():
+                strangers.append(part["item"][int(unknown.argmax())])
+            code = part["code"].to_numpy().copy()
+            code[(code == 0) & unknown] = CODE["item_id is not in the catalogue"]
+            parts.append(part.drop("item").with_columns(code=pl.Series(code)))
+            progress.advance()
+    table = pl.concat(parts, rechunk=False)
+    starts = np.concatenate([[0], np.cumsum([part.height for part in parts])[:-1]])
+
+    def given(name: str) -> pl.Series | None:
+        return table[name] if name in table.columns else None
+
+    rating = given("rating")
+    return Rows(
+        timed=timed,
+        starts=starts,
+        user=table["user"],
+        item=np.concatenate(items),
+        moment=table["moment"].to_numpy(),
+        dated=table["dated"].to_numpy(),
+        code=table["code"].to_numpy().copy(),
+        rating=None if rating is None else rating.to_numpy(),
+        event=given("event"),
+        session=given("session"),
+        n_users=table["user"].drop_nulls().n_unique(),
+        n_items=int(met.sum()),
+        stranger=strangers[0] if strangers else None,
+    )
 
 
 def _columns(layout: Layout, file: Path) -> dict[str, str]:
@@ -51,62 +124,57 @@ def _columns(layout: Layout, file: Path) -> dict[str, str]:
     return found
 
 
-def _file(
-    layout: Layout, file: Path, found: dict[str, str], timed: bool, users: pl.Categories, items: pl.Categories
-) -> pl.DataFrame:
+def _file(layout: Layout, file: Path, found: dict[str, str], timed: bool, pools: dict[str, pl.DataType]) -> pl.DataFrame:
+    """Columns user, item, moment, dated, code, and of rating, event, session those that the file has."""
     frame = tables.scan(layout.interactions, file, found)
     types = frame.collect_schema()
     clock = "timestamp" if timed else "position"
     user, item = (identifier(pl.col(name), types[name]) for name in ("user_id", "item_id"))
     number, date, given = _time(clock, types[clock])
     chosen = {
-        "row": pl.col("row"),
-        "user": user.cast(pl.Categorical(users)),
-        "item": item.cast(pl.Categorical(items)),
-        "number": number,
-        "us": date,
-        "left": pl.when(number.is_null()).then(given) if given is not None else pl.lit(None, pl.String),
+        "user": user.cast(pools["user"]),
+        "item": item.cast(pools["item"]),
+        "moment": pl.coalesce(number, date.cast(pl.Float64)),
+        "dated": date.is_not_null(),
+        "left": pl.when(number.is_null()).then(given),
     }
     if "rating" in found:
         chosen["rating"] = pl.col("rating").cast(pl.Float32, strict=False).fill_null(float("nan"))
-    for name in ("event", "session_id"):
+    for name, ours in (("event", "event"), ("session_id", "session")):
         if name in found:
-            chosen[name] = identifier(pl.col(name), types[name]).cast(pl.Categorical)
+            chosen[ours] = identifier(pl.col(name), types[name]).cast(pools[ours])
     with tables.explained(layout.interactions, file):
         part = frame.select(**chosen).collect(engine="streaming")
-    part = part.rename({"session_id": "session"}, strict=False)
-    dates = part["left"].drop_nulls()
-    if len(dates):  # parsed afterwards, so that logs of plain numbers don't pay for it
+    if part["left"].null_count() < part.height:  # parsed afterwards, so that logs of plain numbers don't pay for it
         parsed = pl.coalesce(*(_date(pl.col("left"), form) for form in ISO))
-        part = part.with_columns(us=pl.coalesce("us", parsed))
+        part = part.with_columns(
+            moment=pl.coalesce("moment", parsed.cast(pl.Float64)), dated=pl.col("dated") | parsed.is_not_null()
+        )
+    missing = pl.when(pl.col("left").is_null()).then(CODE["time is empty"])
     code = (
         pl.when(pl.col("user").is_null())
         .then(CODE["user_id is empty"])
         .when(pl.col("item").is_null())
         .then(CODE["item_id is empty"])
-        .when(pl.col("number").is_null() & pl.col("us").is_null())
-        .then(
-            pl.when(pl.col("left").is_null())
-            .then(CODE["time is empty"])
-            .otherwise(CODE["time is neither a number nor an ISO date"])
-        )
-        .when(pl.col("number").is_not_null() & ~pl.col("number").is_finite())
+        .when(pl.col("moment").is_null())
+        .then(missing.otherwise(CODE["time is neither a number nor an ISO date"]))
+        .when(~pl.col("moment").is_finite())
         .then(CODE["time is not finite"])
         .otherwise(0)
     )
-    return part.with_columns(code=code.cast(pl.UInt8)).drop("left")
+    return part.with_columns(code=code.cast(pl.UInt8), moment=pl.col("moment").fill_null(0.0)).drop("left")
 
 
-def _time(name: str, dtype: pl.DataType) -> tuple[pl.Expr, pl.Expr, pl.Expr | None]:
+def _time(name: str, dtype: pl.DataType) -> tuple[pl.Expr, pl.Expr, pl.Expr]:
     """The number, the microseconds and, of a text column, the stripped text of a time (null where it is not that)."""
     column = pl.col(name)
-    nothing = pl.lit(None, pl.Int64)
+    no_number, no_date, no_text = pl.lit(None, pl.Float64), pl.lit(None, pl.Int64), pl.lit(None, pl.String)
     if dtype.is_numeric():
-        return column.cast(pl.Float64), nothing, None
+        return column.cast(pl.Float64), no_date, no_text
     if isinstance(dtype, pl.Datetime | pl.Date):
-        return pl.lit(None, pl.Float64), column.cast(pl.Datetime("us")).dt.epoch("us"), None
+        return no_number, column.cast(pl.Datetime("us")).dt.epoch("us"), no_text
     written = identifier(column, dtype)
-    return written.cast(pl.Float64, strict=False), nothing, written
+    return written.cast(pl.Float64, strict=False), no_date, written
 
 
 def _date(column: pl.Expr, form: str) -> pl.Expr:

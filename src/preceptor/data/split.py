@@ -29,22 +29,22 @@ def thresholds(time: np.ndarray, validation_from: float, test_from: float) -> tu
 
     Each part begins where the time changes, so equal times never straddle a cut and no part is empty of times.
     """
-    distinct, counts = np.unique(time, return_counts=True)
-    if len(distinct) < 3:
+    first, last = int(time.min()), int(time.max())
+    inner = time[(time > first) & (time < last)]
+    if not len(inner):
         raise PreceptorError(
             "The log can't be cut in time",
             where="column timestamp",
-            found=f"{len(distinct)} distinct times",
+            found=f"{len({first, last})} distinct times",
             expected="at least 3",
             remedy="set data.split.kind to leave-last-out",
         )
-    before = np.cumsum(counts) - counts  # rows earlier than each distinct time
-    # The last instant with at most the share before it; at least one instant stays for each part.
-    first = int(np.searchsorted(before, validation_from * len(time), side="right")) - 1
-    first = min(max(first, 1), len(distinct) - 2)
-    second = int(np.searchsorted(before, test_from * len(time), side="right")) - 1
-    second = min(max(second, first + 1), len(distinct) - 1)
-    return int(distinct[first]), int(distinct[second])
+    # At most that share of the rows is earlier than the row at that share; at least one instant stays for each part.
+    places = [min(int(share * len(time)), len(time) - 1) for share in (validation_from, test_from)]
+    at = np.partition(time, places)[places]
+    validation = min(max(int(at[0]), int(inner.min())), int(inner.max()))
+    test = int(at[1]) if at[1] > validation else int(time[time > validation].min())
+    return validation, test
 
 
 def temporal(log: Log, config: SplitConfig | None = None) -> Split:
