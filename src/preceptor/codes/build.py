@@ -15,7 +15,9 @@ from preceptor.codes.encoders import Encoder, TfidfEncoder, item_texts
 from preceptor.codes.held_out import held_out_items, only_train
 from preceptor.codes.index_json import export_index, import_index
 from preceptor.codes.quality import code_words, quality, refuse_collapse, refuse_one_text
+from preceptor.codes.residual import ResidualQuantiser, fit_rq_kmeans, fit_rq_vae
 from preceptor.codes.sae import SparseAutoencoder
+from preceptor.codes.sentences import SentenceEncoder, minilm_folder
 from preceptor.core.artifact import canonical
 from preceptor.core.errors import PreceptorError
 from preceptor.core.progress import say
@@ -32,6 +34,9 @@ class Tokeniser(Protocol):
 
     @property
     def n_latents(self) -> int: ...
+
+    @property
+    def dims(self) -> int: ...
 
     def encode(self, x: np.ndarray) -> np.ndarray: ...
 
@@ -53,6 +58,14 @@ def build(train: TrainSplit, config: CodesConfig, folder: Path) -> dict[str, Any
     encoder, x = embed(texts, config)
     refuse_one_text(x)
     tokeniser = load_tokeniser(Path(config.pretrained)) if config.pretrained else fit_tokeniser(x, config)
+    if tokeniser.dims != x.shape[1]:
+        raise PreceptorError(
+            "The pretrained tokeniser is for other embeddings",
+            where=config.pretrained,
+            found=f"{x.shape[1]} dimensions from codes.encoder",
+            expected=f"{tokeniser.dims}",
+            remedy="use the encoder that it was trained with",
+        )
     base = tokeniser.encode(x)
     refuse_collapse(x, base)
     item_ids = train.items["item_id"].to_list()
@@ -98,8 +111,16 @@ def embed(texts: Sequence[str], config: CodesConfig) -> tuple[Encoder | None, np
         encoder = TfidfEncoder.load(Path(config.pretrained) / "encoder")
     elif config.encoder == "tfidf":
         encoder = TfidfEncoder.fit(texts, config.dims, config.seed)
+    elif config.encoder == "minilm":
+        encoder = SentenceEncoder(minilm_folder(), config.encoder, config.threads)
+    elif config.encoder == "sentence-transformers":
+        encoder = SentenceEncoder(config.encoder_path, config.encoder, config.threads)
     else:
-        raise PreceptorError("Unknown setting codes.encoder", found=config.encoder, expected="'tfidf' or 'matrix'")
+        raise PreceptorError(
+            "Unknown setting codes.encoder",
+            found=config.encoder,
+            expected="'tfidf', 'minilm', 'sentence-transformers' or 'matrix'",
+        )
     return encoder, encoder.encode(texts)
 
 
@@ -110,11 +131,14 @@ def fit_tokeniser(x: np.ndarray, config: CodesConfig) -> Tokeniser:
         raise PreceptorError(
             "Bad number of codes", where="codes.n_codes", found=config.n_codes, expected=f"1…{n_latents - 1} (below n_latents)"
         )
+    trained = (config.steps, config.batch, config.lr, config.seed, config.threads)
     if config.tokeniser == "sae":
-        return SparseAutoencoder.fit(
-            x, n_latents, config.n_codes, config.steps, config.batch, config.lr, config.seed, config.threads
-        )
-    raise PreceptorError("Unknown setting codes.tokeniser", found=config.tokeniser, expected="'sae'")
+        return SparseAutoencoder.fit(x, n_latents, config.n_codes, *trained)
+    if config.tokeniser == "rq-vae":
+        return fit_rq_vae(x, n_latents, config.n_codes, *trained)
+    if config.tokeniser == "rq-kmeans":
+        return fit_rq_kmeans(x, n_latents, config.n_codes, config.seed, config.threads)
+    raise PreceptorError("Unknown setting codes.tokeniser", found=config.tokeniser, expected="'sae', 'rq-kmeans' or 'rq-vae'")
 
 
 def load_tokeniser(folder: Path) -> Tokeniser:
@@ -122,6 +146,8 @@ def load_tokeniser(folder: Path) -> Tokeniser:
     inside = folder / "tokeniser"
     if (inside / "sae.safetensors").exists():
         return SparseAutoencoder.load(inside)
+    if (inside / "residual.safetensors").exists():
+        return ResidualQuantiser.load(inside)
     raise PreceptorError(
         "No tokeniser here", where=inside, expected="the folder of a finished codes stage", remedy="set codes.pretrained to one"
     )

@@ -49,6 +49,10 @@ class SparseAutoencoder:
     def n_latents(self) -> int:
         return self.encoder.shape[0]
 
+    @property
+    def dims(self) -> int:
+        return self.encoder.shape[1]
+
     @classmethod
     def fit(
         cls,
