@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional as F
 
-from preceptor.ranking.losses import full_cross_entropy
+from preceptor.ranking.losses import full_cross_entropy, one_negative_bce
 
 
 def case(n: int, items: int, seed: int, scale: float = 3.0) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
@@ -50,3 +50,12 @@ def test_never_holds_the_whole_logits_matrix(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(torch.Tensor, "__matmul__", watched)
     full_cross_entropy(*case(1000, 50, 0), chunk=10)
     assert largest == 10 * 50
+
+
+def test_one_negative_bce_by_definition() -> None:
+    hidden, table, target = case(20, 9, 0)
+    negative = (target + 1) % 9
+    scores = torch.sigmoid(hidden @ table.T)
+    rows = torch.arange(20)
+    expected = -(scores[rows, target].log() + (1 - scores[rows, negative]).log()).mean()
+    assert one_negative_bce(hidden, table, target, negative).item() == pytest.approx(expected.item(), rel=1e-4)

@@ -91,3 +91,15 @@ def test_early_stopping_keeps_the_best_state() -> None:
     assert len(fitted.curve) == 40 or fitted.curve[-1]["update"] == fitted.update + 30
     rank = rank_targets(SASRecScorer(fitted.model), split.validation, True).rank
     assert metrics.ndcg(rank, 10).mean() == best
+
+
+def test_the_original_loss_learns_too_and_is_repeatable() -> None:
+    split = tiny_split(n_users=30, seed=1)
+    config = RankingConfig(max_updates=60, eval_every=20, positions=400)
+    recipe = dataclasses.replace(SMALL, loss="bce")
+    curves = [
+        fit(recipe, RealHistories(split.train, 12, 400, 0), split.train.n_items, split.validation, True, config, 0).curve
+        for _ in range(2)
+    ]
+    assert curves[0] == curves[1]
+    assert curves[0][-1]["loss"] < 0.8 * curves[0][0]["loss"]

@@ -14,6 +14,7 @@ class Recipe:
     dropout: share of the units dropped.
     learning_rate: peak, reached after `warmup` updates (Adam), then constant.
     warmup: updates of linear warm-up.
+    loss: full (cross-entropy over the catalogue) or bce (the original SASRec's, one random negative a position).
     start: items where walks begin (synthetic arm): uniform over items with an edge, or by popularity.
     """
 
@@ -24,6 +25,7 @@ class Recipe:
     dropout: float = 0.2
     learning_rate: float = 2e-3
     warmup: int = 20
+    loss: str = "full"
     start: str = "popularity"
 
 
@@ -33,7 +35,7 @@ class RankingConfig:
 
     trials: settings tried per arm; what the generator of histories may vary counts among them.
     seeds: trained models per arm, at least 3; seed number 0 is the chosen trial itself.
-    lengths, dropouts, learning_rates: what trials choose from (both arms).
+    lengths, dropouts, learning_rates, losses: what trials choose from (both arms).
     starts: what trials of the synthetic arm choose from besides.
     neighbours, decays: what trials of item-kNN choose from.
     recents: shares of the newest training interactions that trials of popularity choose from.
@@ -55,6 +57,7 @@ class RankingConfig:
     lengths: tuple[int, ...] = (20, 50)
     dropouts: tuple[float, ...] = (0.2, 0.5)
     learning_rates: tuple[float, ...] = (2e-3,)
+    losses: tuple[str, ...] = ("full",)
     starts: tuple[str, ...] = ("popularity", "uniform")
     neighbours: tuple[int, ...] = (50, 200)
     decays: tuple[float, ...] = (0.9, 1.0)

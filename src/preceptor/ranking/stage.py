@@ -15,7 +15,7 @@ from preceptor.ranking.config import RankingConfig
 from preceptor.ranking.jobs import Source
 from preceptor.ranking.tstr import run as run_comparison
 
-VERSION = 1
+VERSION = 2
 _SECOND = "leave_last_out"
 
 

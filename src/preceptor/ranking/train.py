@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 import torch
 
-from preceptor.core import metrics
+from preceptor.core import metrics, rng
 from preceptor.data.log import Targets
 from preceptor.ranking.config import RankingConfig, Recipe
 from preceptor.ranking.evaluate import histories_of, rank_targets
 from preceptor.ranking.histories import Histories
-from preceptor.ranking.losses import full_cross_entropy
+from preceptor.ranking.losses import full_cross_entropy, one_negative_bce
 from preceptor.ranking.sasrec import SASRec
 
 
@@ -44,6 +44,7 @@ def fit(
     a row {update, positions, loss, recall@10, ndcg@10} per look, its loss the mean since the look before.
     """
     model = SASRec(n_items, recipe, seed)
+    negatives = rng.generator(seed, "ranking/negatives") if recipe.loss == "bce" else None
     parameters = list(model.parameters())
     optimiser = torch.optim.Adam(parameters, lr=recipe.learning_rate, betas=(0.9, 0.98), fused=True)
     curve: list[dict[str, float]] = []
@@ -54,7 +55,7 @@ def fit(
         for group in optimiser.param_groups:
             group["lr"] = recipe.learning_rate * min(1.0, update / max(recipe.warmup, 1))
         model.train()
-        loss, positions = batch_loss(model, *histories.batch(update - 1))
+        loss, positions = batch_loss(model, *histories.batch(update - 1), negatives)
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(parameters, 1.0)
@@ -89,14 +90,23 @@ def fit(
     return Fitted(model, int(chosen["update"]), {k: chosen[k] for k in ("recall@10", "ndcg@10")}, curve)
 
 
-def batch_loss(model: SASRec, items: np.ndarray, lengths: np.ndarray) -> tuple[torch.Tensor, int]:
-    """Mean loss over the predicted positions of a batch, and their number. Item t + 1 is predicted from items 0 … t."""
+def batch_loss(
+    model: SASRec, items: np.ndarray, lengths: np.ndarray, negatives: np.random.Generator | None = None
+) -> tuple[torch.Tensor, int]:
+    """Mean loss over the predicted positions of a batch, and their number. Item t + 1 is predicted from items 0 … t.
+
+    Full cross-entropy, or the one-negative loss where a generator of `negatives` is given: uniform over the other items.
+    """
     items_BL = torch.from_numpy(items.astype(np.int64))
     hidden_BLD = model(items_BL[:, :-1])
     real = torch.from_numpy(np.flatnonzero(np.arange(1, items.shape[1]) < lengths[:, None]))
     hidden_ND = hidden_BLD.reshape(-1, hidden_BLD.shape[-1])[real]
     target_N = items_BL[:, 1:].reshape(-1)[real]
-    return full_cross_entropy(hidden_ND, model.items_ID, target_N), len(real)
+    if negatives is None:
+        return full_cross_entropy(hidden_ND, model.items_ID, target_N), len(real)
+    n_items = len(model.items_ID)
+    step_N = torch.from_numpy(negatives.integers(1, max(n_items, 2), len(real)))  # never 0: never the target itself
+    return one_negative_bce(hidden_ND, model.items_ID, target_N, (target_N + step_N) % n_items), len(real)
 
 
 class SASRecScorer:

@@ -35,5 +35,10 @@ def _space(arm: str, config: RankingConfig) -> dict[str, tuple[Any, ...]]:
         return {"recent": config.recents}
     if arm == "item-knn":
         return {"neighbours": config.neighbours, "decay": config.decays}
-    model = {"length": config.lengths, "dropout": config.dropouts, "learning_rate": config.learning_rates}
+    model: dict[str, tuple[Any, ...]] = {
+        "length": config.lengths,
+        "dropout": config.dropouts,
+        "learning_rate": config.learning_rates,
+        "loss": config.losses,
+    }
     return {**model, "start": config.starts} if arm == "synthetic" else model

@@ -26,6 +26,7 @@ from preceptor.graph.graph import Graph
 from preceptor.ranking import tables
 from preceptor.ranking.config import RankingConfig
 from preceptor.ranking.jobs import Job, Source, test_job, train_job
+from preceptor.ranking.losses import LOSSES
 from preceptor.ranking.trials import ARMS, TRAINED, Settings, settings
 
 TRIALS, CURVES = "trials.jsonl", "curves.jsonl"
@@ -172,6 +173,8 @@ def _check(sources: Sequence[Source], config: RankingConfig) -> None:
         raise PreceptorError(
             "Too few trials or seeds", where="ranking", found=f"{config.trials} trials, {config.seeds} seeds", expected="≥ 1"
         )
+    if not set(config.losses) <= set(LOSSES):
+        raise PreceptorError("Unknown loss", where="ranking.losses", found=list(config.losses), expected=" | ".join(LOSSES))
     for source in sources:
         n = len(Targets.load(Path(source.data) / "validation"))
         if not n:
