@@ -101,23 +101,17 @@ def data_get(name: str = "ml-100k") -> None:
 @data_app.command(name="check")
 def data_check(data: str, *, set_: Set = None, json_: Json = False) -> None:
     """Read a log, and say what was kept, what was set aside and why. Writes nothing."""
-    from preceptor.data.read import read
+    from preceptor.data.read import check
     from preceptor.study import override, validate
 
     tree: dict[str, Any] = {"data": {"source": data}}
     for assignment in set_ or ():
         override(tree, assignment)
-    log = read(data, validate(tree, "command line").data)
-    aside = log.quarantine
+    report = check(data, validate(tree, "command line").data)
     if json_:
-        _print({"funnel": log.funnel, "notes": log.notes, "quarantine": aside.to_dicts()})
-        return
-    _table(["step", "rows", "users", "items"], [(s["step"], s["rows"], s["users"], s["items"]) for s in log.funnel])
-    for note in log.notes:
-        print(f"  {note}")
-    print(f"{aside.height:,} rows set aside" + (", the first of them:" if aside.height else ""))
-    if aside.height:
-        _table(["file", "line", "reason"], aside.select("file", "line", "reason").head(20).rows())
+        _print(report.as_dict())
+    else:
+        print(report)
 
 
 @app.command

@@ -64,8 +64,8 @@ class Report:
         if "parts" in self.split:
             lines += ["", f"{self.split['kind']} split:"]
             for name, part in self.split["parts"].items():
-                goal = f", {part['targets']:,} targets of {part['target_users']:,} users" if "targets" in part else ""
-                lines.append(f"  {name}: {part['interactions']:,} interactions of {part['users']:,} users{goal}")
+                goal = f", {_n(part['targets'], 'target')} of {_n(part['target_users'], 'user')}" if "targets" in part else ""
+                lines.append(f"  {name}: {_n(part['interactions'], 'interaction')} of {_n(part['users'], 'user')}{goal}")
         lines += [f"warning: {text}" for text in self.warnings]
         return "\n".join(lines)
 
@@ -81,7 +81,7 @@ def describe(log: Log, config: SplitConfig | None = None, source: str = "log") -
         cut = log.split(config)
         parts = split.summary(log, cut)
         if cut.kind == "temporal" and cut.test.n_users < config.few_users:
-            warnings.append(f"{cut.test.n_users} test users only: leave-last-out will be kept beside the temporal split")
+            warnings.append(f"only {_n(cut.test.n_users, 'test user')}: leave-last-out will be kept beside the temporal split")
         if not len(cut.test) or not len(cut.validation):
             warnings.append("a part has no targets: no user of it has an earlier interaction")
     except PreceptorError as error:
@@ -116,6 +116,10 @@ def _reasons(quarantine: pl.DataFrame) -> list[dict[str, Any]]:
 
 def _quantiles(counts: np.ndarray) -> tuple[int, ...]:
     return tuple(int(q) for q in np.percentile(counts, _QUANTILES, method="lower")) if len(counts) else ()
+
+
+def _n(count: int, name: str) -> str:
+    return f"{count:,} {name}" + ("" if count == 1 else "s")
 
 
 def _row(*cells: str) -> str:

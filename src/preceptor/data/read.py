@@ -29,7 +29,19 @@ def read(path: str | Path, config: DataConfig | None = None) -> Log:
 
     Rows that can't be used are in the log's quarantine, with a reason. Raises PreceptorError for what no row can mend.
     """
+    log = _read(path, config or DataConfig())
+    for note in log.notes:
+        say(f"  {note}")
+    return log
+
+
+def check(path: str | Path, config: DataConfig | None = None) -> Report:
+    """Read a log as `read` does, and report what was kept, what was set aside and why, and how the split would come out."""
     config = config or DataConfig()
+    return describe(_read(path, config), config.split, str(path))
+
+
+def _read(path: str | Path, config: DataConfig) -> Log:
     folder = sources.locate(path)
     layout = layouts.find(folder, config)
     quarantine = Quarantine(folder)
@@ -83,8 +95,6 @@ def read(path: str | Path, config: DataConfig | None = None) -> Log:
         + ("set aside" if config.duplicates == "drop" else "kept"),
         f"set aside in all: {quarantine.height:,} of {funnel[0]['rows'] + n_items_read:,} rows",
     )
-    for note in notes:
-        say(f"  {note}")
     numbered = number[user[place]]
     return Log(
         items=items,
@@ -98,12 +108,6 @@ def read(path: str | Path, config: DataConfig | None = None) -> Log:
         quarantine=quarantine.frame(),
         notes=notes,
     )
-
-
-def check(path: str | Path, config: DataConfig | None = None) -> Report:
-    """Read a log as `read` does, and report what was kept, what was set aside and why, and how the split would come out."""
-    config = config or DataConfig()
-    return describe(read(path, config), config.split, str(path))
 
 
 def _instants(rows: Rows, config: DataConfig) -> tuple[np.ndarray, str]:
