@@ -19,7 +19,7 @@ MAY_IMPORT = {
     "scaling": {"core", "scaling"},
     "report": {"core", "report"},
 }
-LIGHT_ROOTS = {"numpy", "numba", "torch", "transformers", "safetensors"}
+LIGHT_ROOTS = {"numpy", "numba", "llvmlite", "torch", "transformers", "safetensors"}
 LM_MAY_IMPORT = ("preceptor.core", "preceptor.lm", "preceptor.curriculum.stream")
 
 

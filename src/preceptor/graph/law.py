@@ -2,28 +2,28 @@
 
 from __future__ import annotations
 
-from numba import int64, njit
+from numba import int64, njit, uint64
 
 from preceptor.graph.policies import HISTORY, NODE2VEC
 
 
-@njit(nogil=True, cache=True)
+@njit(inline="always")
 def edge_weight(indptr, indices, weight, source, target):  # type: ignore[no-untyped-def]
-    """Weight of the edge source → target, 0 where there is none: binary search in the row."""
-    low, high = indptr[source], indptr[source + 1]
-    last = high
-    while low < high:
-        middle = (low + high) >> 1
-        if indices[middle] < target:
-            low = middle + 1
-        else:
-            high = middle
-    if low < last and indices[low] == target:
-        return int64(weight[low])
-    return int64(0)
+    """Weight of the edge source → target, 0 where there is none: binary search in the row.
+
+    Without branches, which would be guessed wrong half of the time; unsigned, as numba checks signed indices for being below 0.
+    """
+    at, rest = uint64(indptr[source]), uint64(indptr[source + 1] - indptr[source])
+    if rest == 0:
+        return int64(0)
+    while rest > 1:
+        half = rest >> uint64(1)
+        at += half * uint64(indices[at + half] <= target)
+        rest -= half
+    return int64(weight[at]) if indices[at] == target else int64(0)
 
 
-@njit(nogil=True, cache=True)
+@njit(inline="always")
 def factor(tables, walk, t, x):  # type: ignore[no-untyped-def]
     """What the edge weight to candidate x is multiplied with, given walk[:t]; 0 where x is not allowed."""
     code = tables.policy[0]

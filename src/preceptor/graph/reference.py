@@ -14,8 +14,8 @@ import numpy as np
 from preceptor.core import rng
 from preceptor.graph.graph import TOTAL, Graph
 from preceptor.graph.policies import HISTORY, NODE2VEC
+from preceptor.graph.step import TRIES
 from preceptor.graph.tables import WalkTables
-from preceptor.graph.walks import TRIES
 
 
 def neighbours(graph: Graph, item: int) -> dict[int, int]:

@@ -1,0 +1,121 @@
+"""One step of a walk: a draw from exactly the law of law.py.
+
+Rejection sampling under the edge weights; it is memoryless, so that after TRIES refusals a scan of the candidates draws
+from what is still exactly the law of the step.
+"""
+
+from __future__ import annotations
+
+from numba import int64, njit, uint64
+
+from preceptor.core.rng import draw
+from preceptor.graph.law import edge_weight, factor, scan
+from preceptor.graph.policies import HISTORY, NODE2VEC
+
+TRIES = 32
+
+
+@njit(inline="always")
+def pick(rows, cells, row, bits):  # type: ignore[no-untyped-def]
+    """The outcome of `row` that 64 random bits select (their upper 31 are used); the row must not be empty."""
+    entry = rows[row]
+    shift = 31 - (entry & 63)
+    number = int64(bits >> uint64(33))
+    cell = (entry >> 6) + (number >> shift)
+    place = number & ((int64(1) << shift) - 1)
+    return int64(cells[cell, 1 + int64(place >= int64(cells[cell, 0]))])  # no branch: it would be guessed wrong
+
+
+@njit(inline="always")
+def mask_of(total):  # type: ignore[no-untyped-def]
+    """The smallest 2^m − 1 that is at least total − 1."""
+    mask = uint64(max(total - 1, 0))
+    for shift in (1, 2, 4, 8, 16, 32):
+        mask |= mask >> uint64(shift)
+    return mask
+
+
+@njit(nogil=True, cache=True)
+def step(tables, out, t, state, number):  # type: ignore[no-untyped-def]
+    """Item number t after out[:t] (−1: none is possible), and the number of the next unused draw."""
+    if tables.policy[0] == HISTORY:
+        x, number = _try_history(tables, out, t, state, number)
+        if x >= 0:
+            return x, number
+    elif tables.rows[out[t - 1]] >= 0:
+        under, extra, k, sure = proposal(tables, out, t)
+        mask = mask_of(under + extra)
+        for _ in range(TRIES):
+            place = int64(draw(state, number) & mask)
+            number += uint64(1)
+            if place < under:
+                x = pick(tables.rows, tables.cells, out[t - 1], uint64(place >> k) << uint64(33))
+                if accepted(tables, out, t, x, place & ((int64(1) << k) - 1), sure):
+                    return x, number
+            elif place < under + extra:
+                return int64(out[t - 2]), number
+    return by_scan(tables, out, t, state, number)
+
+
+@njit(inline="always")
+def proposal(tables, out, t):  # type: ignore[no-untyped-def]
+    """How to propose item t of a first-order or node2vec walk: (under, extra, k, sure).
+
+    A number below `under` = 2^(31 + k) holds an edge (upper 31 bits) and a height (lower k bits); x is taken if the height is
+    below its factor, as it is for any x below `sure`. Where going back has a factor above 2^k, the rest of its mass is
+    `extra`, an outcome of its own.
+    """
+    policy = tables.policy
+    if policy[0] != NODE2VEC or t < 2:
+        return int64(1) << 31, int64(0), int64(0), int64(0)
+    k, extra = policy[5], int64(0)
+    if policy[1] != 0 and policy[2] > int64(1) << k:
+        back = edge_weight(tables.indptr, tables.indices, tables.weight, out[t - 1], out[t - 2])
+        extra = (policy[2] - (int64(1) << k)) * back
+    sure = min(policy[2], policy[3], policy[4]) if policy[1] != 0 else int64(0)
+    return int64(1) << (31 + k), extra, k, sure
+
+
+@njit(inline="always")
+def accepted(tables, out, t, x, height, sure):  # type: ignore[no-untyped-def]
+    """Whether the proposed x is taken."""
+    return height < sure or height < factor(tables, out, t, x)
+
+
+@njit(nogil=True, cache=True)
+def by_scan(tables, out, t, state, number):  # type: ignore[no-untyped-def]
+    """Item number t by adding up all masses; −1 where there are none."""
+    total, _ = scan(tables, out, t, -1)
+    if total == 0:
+        return int64(-1), number
+    mask = mask_of(total)
+    while True:
+        place = int64(draw(state, number) & mask)
+        number += uint64(1)
+        if place < total:
+            return scan(tables, out, t, place)[1], number
+
+
+@njit(nogil=True, cache=True)
+def _try_history(tables, out, t, state, number):  # type: ignore[no-untyped-def]
+    """Choose an item of the walk by its fade, then an edge of that item; −1 after TRIES refusals."""
+    policy, rows = tables.policy, tables.rows
+    fades = int64(0)
+    for j in range(t):
+        fades += policy[2 + j] if rows[out[t - 1 - j]] >= 0 else 0
+    mask = mask_of(fades)
+    for _ in range(TRIES if fades > 0 else 0):
+        bits = draw(state, number)
+        number += uint64(1)
+        rest = int64(bits & mask)
+        if rest >= fades:
+            continue
+        j = -1
+        while rest >= 0:
+            j += 1
+            if rows[out[t - 1 - j]] >= 0:
+                rest -= policy[2 + j]
+        x = pick(rows, tables.cells, out[t - 1 - j], bits)
+        if factor(tables, out, t, x) != 0:
+            return x, number
+    return int64(-1), number
