@@ -9,7 +9,7 @@ from fixtures import write_csv_log
 from preceptor.cli import main
 
 ROOT = Path(__file__).parent.parent
-COMMANDS = ["build", "data", "fit", "plan", "pretrain", "report", "run", "tstr"]
+COMMANDS = ["build", "data", "export", "fit", "plan", "pretrain", "report", "run", "tstr"]
 
 
 def test_help_lists_the_commands(capsys: pytest.CaptureFixture[str]) -> None:

@@ -8,7 +8,7 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from cyclopts import App, Parameter
 
@@ -140,6 +140,42 @@ def build(
                 print(f"  {text}")
     else:
         print(folder / "curriculum")
+
+
+@app.command
+def export(
+    kind: Literal["text", "tokens", "recbole", "sasrec"],
+    *,
+    run_: Annotated[Path, Parameter(name="--run", help="The folder of a study that has been built.")],
+    out: Annotated[Path, Parameter(name="--out", help="Where the export goes; an interrupted one is taken up there.")],
+    histories: int = 100_000,
+    blocks: int = 10_000,
+    min_users: int = 5,
+) -> None:
+    """Write the curriculum out: documents as Parquet, packed tokens, or synthetic histories for RecBole or SASRec.
+
+    Parameters
+    ----------
+    kind
+        text (Parquet of documents), tokens (packed blocks), recbole (.inter), sasrec (user item a line).
+    histories
+        Synthetic histories to write (text, recbole, sasrec).
+    blocks
+        Training blocks to write (tokens).
+    min_users
+        Refuse a graph whose edges or pairs may rest on fewer distinct users.
+    """
+    from preceptor.curriculum import export as exports
+
+    study = exports.Study.open(run_, min_users)
+    if kind == "tokens":
+        exports.tokens(study, out, blocks)
+    elif kind == "text":
+        exports.text(study, out, histories=histories)
+    else:
+        (exports.recbole if kind == "recbole" else exports.sasrec)(study, out, histories)
+    exports.verify(out)
+    print(out)
 
 
 @app.command
