@@ -43,48 +43,54 @@ prefetch: Any = _prefetch  # an intrinsic is called without its typing context, 
 
 @njit(nogil=True, cache=True)
 def first_order_walks(tables, key, first, items, lengths):  # type: ignore[no-untyped-def]
-    """Fill items [count, longest] and lengths [count] with walks first … first + count − 1."""
+    """Fill items [count, longest] and lengths [count] with walks first … first + count − 1.
+
+    Unsigned throughout: numba checks signed indices for being below 0.
+    """
     rows, cells = tables.rows, tables.cells
     n_items = len(rows) - 2
-    state = np.empty(WIDTH, np.uint64)
-    row = np.empty(WIDTH, np.int64)  # where each walker stands
-    cell = np.empty(WIDTH, np.int64)
-    place = np.empty(WIDTH, np.int64)
-    walker = np.empty(WIDTH, np.int64)
+    state, row, cell, place, last, walker = (
+        np.empty(WIDTH, np.uint64), np.empty(WIDTH, np.uint64), np.empty(WIDTH, np.uint64),
+        np.empty(WIDTH, np.uint64), np.empty(WIDTH, np.uint64), np.empty(WIDTH, np.uint64),
+    )  # fmt: skip
     for begin in range(0, len(items), WIDTH):
-        alive = min(WIDTH, len(items) - begin)
+        alive = uint64(min(WIDTH, len(items) - begin))
         for k in range(alive):
-            walker[k] = begin + k
-            state[k] = stream_state(key, first + uint64(begin + k))
+            walker[k] = uint64(begin) + k
+            state[k] = stream_state(key, first + walker[k])
             c, r = _cell(rows[n_items + 1], draw(state[k], uint64(0)))
-            lengths[begin + k] = cells[c, 1 + int64(r >= int64(cells[c, 0]))]
+            last[k] = cells[c, uint64(1) + uint64(r >= uint64(cells[c, 0]))]
+            lengths[walker[k]] = last[k]
             row[k] = n_items
-        t = 0
+        t = uint64(0)
         while alive > 0:
+            staying = uint64(0)
             for k in range(alive):
-                cell[k], place[k] = _cell(rows[row[k]], draw(state[k], uint64(t + 1)))
-                prefetch(cells, cell[k] * 3)
-            staying = 0
+                entry = rows[row[k]]
+                if t == last[k]:
+                    continue
+                if entry < 0:  # a dead end
+                    lengths[walker[k]] = t
+                    continue
+                if staying < k:
+                    row[staying], state[staying], walker[staying], last[staying] = row[k], state[k], walker[k], last[k]
+                c, place[staying] = _cell(entry, draw(state[staying], t + uint64(1)))
+                cell[staying] = c
+                prefetch(cells, int64(c * uint64(3)))
+                staying += uint64(1)
+            alive = staying
             for k in range(alive):
                 c = cell[k]
-                item = int64(cells[c, 1 + int64(place[k] >= int64(cells[c, 0]))])
-                prefetch(rows, item)
+                item = cells[c, uint64(1) + uint64(place[k] >= uint64(cells[c, 0]))]
+                row[k] = item
+                prefetch(rows, int64(item))
                 items[walker[k], t] = item
-                row[staying], state[staying], walker[staying] = item, state[k], walker[k]
-                staying += int64(t + 1 < lengths[walker[k]])
-            t += 1
-            alive = 0
-            for k in range(staying):  # those on a dead end stop
-                if rows[row[k]] < 0:
-                    lengths[walker[k]] = t
-                else:
-                    row[alive], state[alive], walker[alive] = row[k], state[k], walker[k]
-                    alive += 1
+            t += uint64(1)
 
 
 @njit(inline="always")
 def _cell(entry, bits):  # type: ignore[no-untyped-def]
     """The cell of a row, and the place inside it, that the upper 31 bits select."""
-    shift = 31 - (entry & 63)
-    number = int64(bits >> uint64(33))
-    return (entry >> 6) + (number >> shift), number & ((int64(1) << shift) - 1)
+    shift = uint64(31) - (uint64(entry) & uint64(63))
+    number = bits >> uint64(33)
+    return (uint64(entry) >> uint64(6)) + (number >> shift), number & ((uint64(1) << shift) - uint64(1))
