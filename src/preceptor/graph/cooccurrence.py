@@ -61,16 +61,17 @@ def cooccurrence(
     with at least `min_users` are kept, ties to the lower item; undirected pairs stay if either end keeps them.
     """
     n = split.n_items
-    users_of = item_users(split)
+    met_by, met = _distinct(split)
+    users_of = np.bincount(met, minlength=n).astype(np.int32)
     if window == 0 and decay == 1.0 and not directed:  # order doesn't matter: a basket
-        user, item = _distinct(split)
+        user, item = met_by, met
     else:
         user, item = np.asarray(split.user), np.asarray(split.item)
     unit = decay == 1.0 and weighting.user_power == 0 and (len(item) == int(users_of.sum()))
     indptr_u = np.searchsorted(user, np.arange(split.n_users + 1)).astype(np.int64)
     lengths = np.diff(indptr_u)
     reach = int(lengths.max(initial=1)) if window == 0 else window
-    distinct_per_user = np.bincount(_distinct(split)[0], minlength=split.n_users)
+    distinct_per_user = np.bincount(met_by, minlength=split.n_users)
     value = np.ones(split.n_users)
     if weighting.user_power != 0:
         value = np.maximum(distinct_per_user, 1).astype(np.float64) ** -weighting.user_power
@@ -102,10 +103,11 @@ def cooccurrence(
 
 
 def _distinct(split: TrainSplit) -> tuple[np.ndarray, np.ndarray]:
-    """Each (user, item) once, by user, then item."""
-    key = np.asarray(split.user, np.int64) * split.n_items + split.item
-    key = np.unique(key)
-    return (key // split.n_items).astype(np.int32), (key % split.n_items).astype(np.int32)
+    """Each (user, item) once, by user."""
+    user, item = np.asarray(split.user), np.asarray(split.item)
+    first = np.empty(len(item), np.bool_)
+    _first_meetings(user, item, np.full(split.n_items, -1, np.int32), first)
+    return (user, item) if first.all() else (user[first], item[first])
 
 
 def _cuts(bound: np.ndarray) -> list[int]:
@@ -120,12 +122,14 @@ def _cuts(bound: np.ndarray) -> list[int]:
 def _union(found: Cooccurrence) -> Cooccurrence:
     """Pairs that either end keeps, in both rows; both directions carry the same numbers."""
     n = len(found.indptr) - 1
-    source = found.source.astype(np.int64)
-    key = np.concatenate([source * n + found.indices, found.indices.astype(np.int64) * n + source])
-    key, where = np.unique(key, return_index=True)
-    where %= max(1, len(found.indices))
-    indptr = np.searchsorted(key, np.arange(n + 1, dtype=np.int64) * n).astype(np.int64)
-    return Cooccurrence(indptr, (key % n).astype(np.int32), found.users[where], found.strength[where])
+    back, back_indptr = _places(found.indices, n)  # edges into each item, by source
+    source = found.source
+    sizes = np.zeros(n + 1, np.int64)
+    edges = np.empty(2 * len(source), np.int64)
+    targets = np.empty(2 * len(source), np.int32)
+    m = _merge(found.indptr, found.indices, back_indptr, back, source, sizes[1:], edges, targets)
+    edges, targets = edges[:m], targets[:m].copy()
+    return Cooccurrence(np.cumsum(sizes), targets, found.users[edges], found.strength[edges])
 
 
 def _places(item: np.ndarray, n_items: int) -> tuple[np.ndarray, np.ndarray]:
@@ -134,6 +138,34 @@ def _places(item: np.ndarray, n_items: int) -> tuple[np.ndarray, np.ndarray]:
     places = np.empty(len(item), np.int64)
     _scatter(np.ascontiguousarray(item), indptr[:-1].copy(), places)
     return places, indptr
+
+
+@njit(nogil=True, cache=True)
+def _first_meetings(user, item, last_user, first):  # type: ignore[no-untyped-def]
+    for p in range(len(item)):
+        first[p] = last_user[item[p]] != user[p]
+        last_user[item[p]] = user[p]
+
+
+@njit(nogil=True, cache=True)
+def _merge(indptr, indices, back_indptr, back, source, sizes, edges, targets):  # type: ignore[no-untyped-def]
+    """Merge each row's edges out and edges in, both ascending; an edge that goes both ways is taken once."""
+    out = 0
+    for row in range(len(sizes)):
+        begin, e, f = out, indptr[row], back_indptr[row]
+        while e < indptr[row + 1] or f < back_indptr[row + 1]:
+            forward = indices[e] if e < indptr[row + 1] else np.int32(2**31 - 1)
+            backward = source[back[f]] if f < back_indptr[row + 1] else np.int32(2**31 - 1)
+            if forward <= backward:
+                targets[out], edges[out] = forward, e
+                e += 1
+                f += forward == backward
+            else:
+                targets[out], edges[out] = backward, back[f]
+                f += 1
+            out += 1
+        sizes[row] = out - begin
+    return out
 
 
 @njit(nogil=True, cache=True)
@@ -190,8 +222,9 @@ def _rows(  # type: ignore[no-untyped-def]
             met = count[b]
             worth = np.int64(met) * np.int64(UNIT) if unit else total[b]
             count[b] = 0
-            total[b] = 0
-            last_user[b] = -1
+            if not unit:
+                total[b] = 0
+                last_user[b] = -1
             if b == a or met < min_users or worth == 0:
                 continue
             if top_k == 0:
