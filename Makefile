@@ -3,10 +3,18 @@ PYTHON ?= python3
 BIN := .venv/bin
 export OMP_WAIT_POLICY := PASSIVE
 
-.PHONY: run test test-slow lint format golden miniature clean
+.PHONY: run results test test-slow lint format golden miniature clean
 
 run: .venv/installed
 	$(BIN)/preceptor run quick --out run/quick
+
+# The tables and the picture that README.md shows, from a run of this checkout.
+results: run
+	mkdir -p results/quick
+	cp run/quick/report/picture.svg run/quick/ranking/tstr.csv run/quick/ranking/paired.csv run/quick/ranking/slices.csv \
+		run/quick/lm/points.csv run/quick/lm/ladder.csv run/quick/scaling/forecast.csv run/quick/study.json results/quick/
+	$(BIN)/python -c 'from pathlib import Path; from preceptor.report.summary import main_table; print(main_table(Path("run/quick")))' \
+		> results/quick/main_table.txt
 
 miniature: .venv/installed
 	$(BIN)/preceptor run miniature --out run/miniature

@@ -1,7 +1,7 @@
 """Dropout whose masks are functions of (key, call), filled by a compiled counter-based generator.
 
-On one core torch's own dropout takes longer than the matrix product it follows (measured: 1.6 ms against 0.3 ms for 3,200 ×
-64); this one takes a fifth of that, and two runs drop the same units whatever else draws random numbers.
+Two runs drop the same units whatever else draws random numbers. On one core torch's own dropout takes longer than the matrix
+product it follows (1.6 ms against 0.3 ms for 3,200 × 64); eight mask bytes a draw are cheaper.
 """
 
 from __future__ import annotations
