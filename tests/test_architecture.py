@@ -94,3 +94,21 @@ def test_help_loads_nothing_heavy() -> None:
         "assert not heavy, heavy\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT, env={"PYTHONPATH": "src", "PATH": ""})
+
+
+def test_light_part_runs_where_nothing_else_is_installed() -> None:
+    """The heavy packages can't be imported; the trainer's command must still start."""
+    code = (
+        "import importlib.abc, runpy, sys\n"
+        "class Absent(importlib.abc.MetaPathFinder):\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        "        if name.split('.')[0] in {'polars', 'pyarrow', 'scipy', 'sklearn', 'matplotlib', 'pydantic', 'cyclopts'}:\n"
+        "            raise ModuleNotFoundError(name)\n"
+        "sys.meta_path.insert(0, Absent())\n"
+        "import preceptor.curriculum.stream, preceptor.lm.stage, preceptor.lm.worker, preceptor.lm.recommend\n"
+        "sys.argv = ['preceptor.lm', '--help']\n"
+        "runpy.run_module('preceptor.lm', run_name='__main__')\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True, cwd=SRC.parent)
+    assert done.returncode == 0, done.stderr
+    assert "--curriculum" in done.stdout
