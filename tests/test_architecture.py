@@ -3,9 +3,12 @@
 import ast
 import subprocess
 import sys
+from importlib import metadata
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parent.parent
 SRC = ROOT / "src" / "preceptor"
@@ -96,19 +99,37 @@ def test_help_loads_nothing_heavy() -> None:
     subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT, env={"PYTHONPATH": "src", "PATH": ""})
 
 
-def test_light_part_runs_where_nothing_else_is_installed() -> None:
-    """The heavy packages can't be imported; the trainer's command must still start."""
+def link_only(packages: set[str], folder: Path) -> None:
+    """Link the installed files of these packages, and of what they require, into a folder."""
+    todo, seen = list(packages), set()
+    while todo:
+        name = canonicalize_name(todo.pop())
+        if name in seen:
+            continue
+        seen.add(name)
+        try:
+            found = metadata.distribution(name)
+        except metadata.PackageNotFoundError:
+            continue  # of another platform
+        for line in found.requires or ():
+            requirement = Requirement(line)
+            if requirement.marker is None or requirement.marker.evaluate({"extra": ""}):
+                todo.append(requirement.name)
+        for top in {file.parts[0] for file in found.files or () if file.parts[0] not in {"..", "__pycache__"}}:
+            if not (folder / top).exists():
+                (folder / top).symlink_to(Path(str(found.locate_file(top))))
+
+
+def test_light_part_runs_where_nothing_else_is_installed(tmp_path: Path) -> None:
+    """With its own packages alone on the path, the trainer's command starts and the stream can be imported."""
+    link_only(LIGHT_ROOTS, tmp_path)
+    assert not (tmp_path / "polars").exists()
     code = (
-        "import importlib.abc, runpy, sys\n"
-        "class Absent(importlib.abc.MetaPathFinder):\n"
-        "    def find_spec(self, name, path=None, target=None):\n"
-        "        if name.split('.')[0] in {'polars', 'pyarrow', 'scipy', 'sklearn', 'matplotlib', 'pydantic', 'cyclopts'}:\n"
-        "            raise ModuleNotFoundError(name)\n"
-        "sys.meta_path.insert(0, Absent())\n"
-        "import preceptor.curriculum.stream, preceptor.lm.stage, preceptor.lm.worker, preceptor.lm.recommend\n"
-        "sys.argv = ['preceptor.lm', '--help']\n"
-        "runpy.run_module('preceptor.lm', run_name='__main__')\n"
+        f"import sys\nsys.path[:0] = [{str(SRC.parent)!r}, {str(tmp_path)!r}]\n"
+        "import preceptor.curriculum.stream, preceptor.lm.stage, preceptor.lm.worker, preceptor.lm.recommend, runpy\n"
+        "sys.argv = ['preceptor.lm', '--help']\nrunpy.run_module('preceptor.lm', run_name='__main__')\n"
     )
-    done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True, cwd=SRC.parent)
+    # -S: no site-packages; -I: neither PYTHONPATH nor the working directory
+    done = subprocess.run([sys.executable, "-I", "-S", "-c", code], check=False, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert "--curriculum" in done.stdout
