@@ -4,7 +4,7 @@ import preceptor as pc
 split  = pc.read("my_log/").split()
 cur    = pc.build(split.train, out="run/")
 table  = pc.tstr(split, cur)
-points = pc.pretrain(cur, depths=[2, 3, 4, 6], tokens=[65_536, 131_072, 262_144, 524_288])
+points = pc.pretrain(cur, depths=[2, 3, 4, 6], tokens=[98_304, 196_608, 393_216, 786_432])
 law    = pc.fit(points)
 law.plan(flops=1e18)
 """

@@ -1,12 +1,4 @@
-"""The Python interface: the same stages as the commands, on objects.
-
-split  = pc.read("my_log/").split()
-cur    = pc.build(split.train, out="run/")
-table  = pc.tstr(split, cur)
-points = pc.pretrain(cur, depths=[2, 3, 4, 6], tokens=[65_536, 131_072, 262_144, 524_288])
-law    = pc.fit(points)
-law.plan(flops=1e18)
-"""
+"""The Python interface: the same stages as the commands, on objects. The package's docstring shows the flow."""
 
 from __future__ import annotations
 

@@ -1,0 +1,37 @@
+"""What users and other programs rely on: command options, study keys, public names, columns of the tables."""
+
+import dataclasses
+import inspect
+from typing import Any, get_type_hints
+
+import preceptor as pc
+from preceptor import cli
+from preceptor.lm.stage import POINTS, SPANS
+from preceptor.study import STAGES, StudyConfig
+
+
+def values() -> dict[str, Any]:
+    """Commands with their parameters, study keys by section, public names, stages with their inputs' order, table columns."""
+    hints = get_type_hints(StudyConfig)
+    commands = (
+        cli.run,
+        cli.data_get,
+        cli.data_check,
+        cli.build,
+        cli.export,
+        cli.tstr,
+        cli.pretrain,
+        cli.fit,
+        cli.plan,
+        cli.report,
+    )
+    return {
+        "commands": {command.__name__: list(inspect.signature(command).parameters) for command in commands},
+        "config": {
+            name: [f.name for f in dataclasses.fields(cls)] if dataclasses.is_dataclass(cls) else cls.__name__
+            for name, cls in hints.items()
+        },
+        "names": pc.__all__,
+        "stages": [stage.name for stage in STAGES],
+        "tables": {"lm/points.csv": list(POINTS), "lm/spans.csv": list(SPANS)},
+    }
