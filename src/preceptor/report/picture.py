@@ -57,4 +57,4 @@ def _arms(axes: Axes, rows: list[Row], split: str, metric: str, k: int) -> None:
         return
     plot_arms(axes, rows, metric, k)
     users = next((r["users"] for r in rows if r.get("users")), None)
-    axes.set_title(f"Tested on real histories ({f.name(split)}" + (f", {f.whole(users)} users)" if users else ")"))
+    axes.set_title(f"Real histories, {f.name(split)}" + (f" ({f.whole(users)} users)" if users else ""))
