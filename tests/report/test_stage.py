@@ -121,4 +121,4 @@ def test_the_picture_is_drawn_from_the_same_tables(made: Path) -> None:
     picture = (made / "report" / "picture.svg").read_text(encoding="utf-8")
     assert "known floor 3.22" in picture
     assert "98 users" in picture
-    assert "Tested on real histories" in picture
+    assert "Real histories, temporal split" in picture
