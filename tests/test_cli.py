@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from fixtures import write_csv_log
-from preceptor.cli import main
+from preceptor.cli import _show, main
 
 ROOT = Path(__file__).parent.parent
 COMMANDS = ["build", "data", "export", "fit", "plan", "pretrain", "report", "run", "tstr"]
@@ -52,3 +52,7 @@ def test_dry_run_from_the_shell(tmp_path: Path) -> None:
         env={"PYTHONPATH": "src", "PATH": "/usr/bin:/bin"},
     )
     assert json.loads(done.stdout)[0]["state"] == "missing"
+
+
+def test_untrusted_text_cannot_drive_the_terminal() -> None:
+    assert _show("a\x1b[2Jb\u202ec\nd") == "a\N{REPLACEMENT CHARACTER}[2Jb\N{REPLACEMENT CHARACTER}c\nd"

@@ -33,6 +33,11 @@ def _print(value: Any) -> None:
     print(json.dumps(value, indent=1, ensure_ascii=False, default=str))
 
 
+def _show(text: str) -> str:
+    """Text that isn't ours, safe for a terminal: control and invisible characters become a visible mark."""
+    return "".join(c if c.isprintable() or c == "\n" else "\N{REPLACEMENT CHARACTER}" for c in text)
+
+
 def _table(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
     from rich.console import Console
     from rich.table import Table
@@ -111,7 +116,7 @@ def data_check(data: str, *, set_: Set = None, json_: Json = False) -> None:
     if json_:
         _print(report.as_dict())
     else:
-        print(report)
+        print(_show(str(report)))
 
 
 @app.command
@@ -137,7 +142,7 @@ def build(
         for kind, texts in documents.items():
             print(f"\n{kind}")
             for text in texts:
-                print(f"  {text}")
+                print("  " + _show(text).replace("\n", "\n    "))
     else:
         print(folder / "curriculum")
 
