@@ -15,10 +15,11 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 from torch.nn import functional
 
-from preceptor.codes.sae import BLOCK, FULL_RATE, REVIVALS, torch_threads
+from preceptor.codes.minibatches import FULL_RATE, minibatches, set_rate
+from preceptor.codes.sae import BLOCK, REVIVALS, torch_threads
 from preceptor.core.errors import PreceptorError
 from preceptor.core.progress import Progress, track
-from preceptor.core.rng import generator, permutation
+from preceptor.core.rng import generator
 
 ITERATIONS = 20
 COMMITMENT = 0.25
@@ -168,16 +169,9 @@ def _train_vae(x: torch.Tensor, size: int, n_codes: int, steps: int, batch: int,
     adam = torch.optim.Adam([*layers.values(), books], lr=lr, foreach=False)
     spread = (x - x.mean(0)).square().sum(1).mean().clamp(min=1e-12)
     every = max(1, int(FULL_RATE * steps) // REVIVALS)
-    epoch, order, at = 0, permutation(seed, "codes/rq-vae/order/0", n), 0
     with Progress("rq-vae", steps, "steps") as progress:
-        for step in range(steps):
-            if at + batch > n:
-                epoch, at = epoch + 1, 0
-                order = permutation(seed, f"codes/rq-vae/order/{epoch}", n)
-            rows = x[torch.from_numpy(order[at : at + batch].copy())]
-            at += batch
-            for group in adam.param_groups:
-                group["lr"] = lr * min(1.0, (1 - step / steps) / (1 - FULL_RATE))
+        for step, rows in enumerate(minibatches(x, batch, steps, seed, "codes/rq-vae/order")):
+            set_rate(adam, lr, step, steps)
             z = _mlp(layers, "in", rows)
             codes, total = quantise(z, books)
             error = (rows - _mlp(layers, "out", z + (total - z).detach())).square().sum(1).mean() / spread

@@ -16,12 +16,12 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch.nn import functional
 
+from preceptor.codes.minibatches import FULL_RATE, minibatches, set_rate
 from preceptor.core.progress import Progress
 from preceptor.core.rng import generator, permutation
 
 BLOCK = 1024
 REVIVALS = 12  # rounds of moving dead latents, all within the first 70 % of the steps
-FULL_RATE = 0.7
 
 
 @contextmanager
@@ -138,16 +138,9 @@ def _train(
     adam = torch.optim.Adam(parameters, lr=lr, betas=(0.9, 0.99), foreach=False)
     fired = torch.zeros(n_latents)
     every = max(1, int(FULL_RATE * steps) // REVIVALS)
-    epoch, order, at = 0, permutation(seed, "codes/sae/order/0", n), 0
     with Progress("sparse autoencoder", steps, "steps") as progress:
-        for step in range(steps):
-            if at + batch > n:
-                epoch, at = epoch + 1, 0
-                order = permutation(seed, f"codes/sae/order/{epoch}", n)
-            rows = x[torch.from_numpy(order[at : at + batch].copy())]
-            at += batch
-            for group in adam.param_groups:
-                group["lr"] = lr * min(1.0, (1 - step / steps) / (1 - FULL_RATE))
+        for step, rows in enumerate(minibatches(x, batch, steps, seed, "codes/sae/order")):
+            set_rate(adam, lr, step, steps)
             centred = rows - centre
             with torch.no_grad():
                 top = torch.topk(centred @ encoder.T, k, dim=1).indices
