@@ -18,6 +18,7 @@ MAY_IMPORT = {
     "codes": {"core", "data", "codes"},
     "graph": {"core", "data", "graph"},
     "curriculum": {"core", "data", "codes", "graph", "curriculum"},
+    "audit": {"core", "data", "codes", "graph", "audit"},
     "ranking": {"core", "data", "graph", "ranking"},
     "scaling": {"core", "scaling"},
     "report": {"core", "report"},

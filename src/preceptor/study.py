@@ -15,6 +15,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, get_type_hints
 
+from preceptor.audit.config import AuditConfig
 from preceptor.codes.config import CodesConfig
 from preceptor.core import artifact
 from preceptor.core.artifact import Artifact
@@ -41,6 +42,7 @@ class StudyConfig:
     codes: CodesConfig = field(default_factory=CodesConfig)
     graph: GraphConfig = field(default_factory=GraphConfig)
     curriculum: CurriculumConfig = field(default_factory=CurriculumConfig)
+    audit: AuditConfig = field(default_factory=AuditConfig)
     ranking: RankingConfig = field(default_factory=RankingConfig)
     lm: LMConfig = field(default_factory=LMConfig)
     scaling: ScalingConfig = field(default_factory=ScalingConfig)
@@ -70,6 +72,7 @@ STAGES = (
     Stage("graph", "preceptor.graph.stage", "graph", _named("train", "codes")),
     Stage("curriculum", "preceptor.curriculum.stage", "curriculum", _named("train", "codes", "graph")),
     Stage("real", "preceptor.curriculum.real", "curriculum", _named("data", "codes", "curriculum")),
+    Stage("audit", "preceptor.audit.stage", "audit", _named("data", "graph", "curriculum")),
     Stage("ranking", "preceptor.ranking.stage", "ranking", _named("data", "graph")),
     Stage("lm", "preceptor.lm.stage", "lm", _named("curriculum", "real")),
     Stage("scaling", "preceptor.scaling.stage", "scaling", _named("lm")),
@@ -77,7 +80,7 @@ STAGES = (
         "report",
         "preceptor.report.stage",
         "report",
-        _named("data", "codes", "graph", "curriculum", "real", "ranking", "lm", "scaling"),
+        _named("data", "codes", "graph", "curriculum", "real", "audit", "ranking", "lm", "scaling"),
     ),
 )
 

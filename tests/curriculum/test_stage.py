@@ -2,7 +2,6 @@
 
 import hashlib
 import itertools
-import json
 import subprocess
 import sys
 from collections.abc import Callable
@@ -257,15 +256,6 @@ def test_previews_make_codes_readable(built: Built) -> None:
     assert cur.preview("uih")[0].count("</RECTOKEN>, <RECTOKEN>") == LENGTH - 1
     with pytest.raises(PreceptorError, match="one of cf, general"):
         cur.preview("poems")
-
-
-def test_bias_report_tells_log_and_walks_apart(built: Built) -> None:
-    report = json.loads((built.artifact.path / "bias.json").read_text())
-    assert set(report) == {"log", "walks", "walks-seen"}
-    assert report["log"]["steps"] == len(built.split.train.item)
-    assert report["walks"]["gini"] < report["log"]["gini"]
-    assert report["walks"]["coverage"] == 1.0
-    assert 0.7 < report["walks-seen"]["coverage"] <= 0.8, "the seen items"
 
 
 def test_blocks_hold_the_walks_of_their_numbers(built: Built) -> None:

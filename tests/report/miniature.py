@@ -27,6 +27,7 @@ def study(out: Path, without: Iterable[str] = ()) -> dict[str, Artifact]:
         "graph": _graph,
         "curriculum": _curriculum,
         "real": _real,
+        "audit": _audit,
         "ranking": _ranking,
         "lm": _lm,
         "scaling": _scaling,
@@ -144,21 +145,6 @@ def _curriculum(folder: Path) -> Mapping[str, Any]:
         folder / "stream.json",
         {"seed": 3, "context": 256, "block_tokens": 256, "order": "mixed", "vocab_size": 2_563, "sources": listed},
     )
-    log = {
-        "popularity_exponent": 0.81,
-        "gini": 0.63,
-        "coverage": 0.86,
-        "exposure_correlation": 1.0,
-        "position_correlation": -0.21,
-    }
-    walks = {
-        "popularity_exponent": 0.52,
-        "gini": 0.41,
-        "coverage": 0.79,
-        "exposure_correlation": 0.83,
-        "position_correlation": 0.01,
-    }
-    _json(folder / "bias.json", {"log": log, "walks": walks})
     for name in ("general", "item-text", "cf-both-seen", "cf-one-unseen", "cf-both-unseen", "cf-permuted"):
         _eval(folder / "eval", name, "token", {})
     _eval(folder / "eval", "uih-in-graph", "item", {"floor": FLOOR})
@@ -171,6 +157,30 @@ def _real(folder: Path) -> Mapping[str, Any]:
     for name in ("real-validation", "real-test"):
         _eval(folder, name, "item", {"unigram": 6.42, "bigram": 6.05, "uniform": 7.43})
     return {"sets": 2}
+
+
+def bias_column(gini: float, exposure: tuple[float, float, float], first_place: float) -> dict[str, Any]:
+    """One column of bias.json."""
+    return {
+        "steps": 40_000,
+        "popularity_exponent": 0.81,
+        "gini": gini,
+        "coverage": 0.86,
+        "exposure": dict(zip(("head", "mid", "tail", "unseen"), (*exposure, 0.0), strict=True)),
+        "exposure_correlation": 0.9,
+        "position_correlation": -0.21,
+        "rank_curve": [[r, 0.02 / r] for r in (1, 3, 10, 100, 1_000)],
+        "position_curve": [[place, first_place - 0.01 * place, 5_000] for place in range(1, 9)],
+    }
+
+
+def _audit(folder: Path) -> Mapping[str, Any]:
+    columns = {"log": bias_column(0.63, (0.5, 0.3, 0.2), 0.9)}
+    for name in ("first-order", "node2vec", "history", "training"):
+        columns[name] = bias_column(0.41, (0.3, 0.3, 0.4), 0.7)
+    share = {"head": 0.09, "mid": 0.17, "tail": 0.6, "unseen": 0.14}
+    _json(folder / "bias.json", {"walks": 5_000, "item_share": share, "columns": columns})
+    return {"gini": {}}
 
 
 def _ranking(folder: Path) -> Mapping[str, Any]:

@@ -14,13 +14,13 @@ from preceptor.core import artifact
 from preceptor.core.artifact import Artifact, canonical, write_atomic
 from preceptor.core.errors import PreceptorError
 from preceptor.core.progress import say
-from preceptor.curriculum import bias, evalsets, general
+from preceptor.curriculum import evalsets, general
 from preceptor.curriculum.build import Material
 from preceptor.curriculum.config import CurriculumConfig
 from preceptor.curriculum.stream import Stream
 from preceptor.data.log import TrainSplit
 
-VERSION = 2
+VERSION = 3
 
 
 def run(config: CurriculumConfig, inputs: Mapping[str, Artifact], out: Path) -> Artifact:
@@ -66,7 +66,6 @@ def build(config: CurriculumConfig, inputs: Mapping[str, Artifact], folder: Path
     }
     for name, content in (
         ("floor", material.floors),
-        ("bias", bias.report(material.train, {"walks": material.every, "walks-seen": material.tables}, config.seed)),
         ("preview", material.examples),
         ("stream", stream),
     ):

@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from preceptor.report import sections_curriculum, sections_data, sections_lm, sections_ranking, sections_run, sections_scaling
+from preceptor.report import (
+    sections_bias,
+    sections_curriculum,
+    sections_data,
+    sections_lm,
+    sections_ranking,
+    sections_run,
+    sections_scaling,
+)
 from preceptor.report.config import ReportConfig
 from preceptor.report.drawing import PALETTE, Drawing
 from preceptor.report.html import Html, h, join, raw
@@ -21,7 +29,7 @@ def page(inputs: Inputs, config: ReportConfig) -> tuple[str, list[Drawing]]:
         ("codes", "Item codes", sections_data.codes(inputs, drawings)),
         ("graph", "Item graph and known floor", sections_data.graph(inputs, drawings)),
         ("documents", "The documents", sections_curriculum.examples(inputs, drawings, config.examples)),
-        ("bias", "Bias of log and walks", sections_curriculum.bias(inputs, drawings)),
+        ("bias", "Bias of log and walks", sections_bias.bias(inputs, drawings)),
         ("tstr", "Train on synthetic, test on real", sections_ranking.tstr(inputs, drawings, config.metric, config.k)),
         ("loss", "Losses of the language models", sections_lm.loss(inputs, drawings)),
         ("laws", "Laws", sections_scaling.fitted(inputs, drawings)),

@@ -1,4 +1,4 @@
-"""Sections on what the language models read: examples of each document kind, and the bias of log and walks."""
+"""Sections on what the language models read: the mixture, and examples of each document kind."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Any
 
 from preceptor.report import formats as f
 from preceptor.report.drawing import Drawing
-from preceptor.report.html import Html, h, join, missing, paragraphs, table
-from preceptor.report.tables import Inputs, number
+from preceptor.report.html import Html, h, join, missing, table
+from preceptor.report.tables import Inputs
 
 KINDS = {
     "general": ("General text", "keeps the model a model of language, and is the control"),
@@ -101,32 +101,3 @@ def _mixture(inputs: Inputs) -> Html | None:
             ),
         ]
     )
-
-
-def bias(inputs: Inputs, drawings: list[Drawing]) -> Html:
-    """Popularity, coverage, exposure and position: the real log beside each walk policy."""
-    report = inputs.object("curriculum", "bias.json")
-    if not report:
-        return missing("The curriculum has no bias.json.")
-    columns = {name: v for name, v in report.items() if isinstance(v, Mapping)}
-    measures = list(dict.fromkeys(m for v in columns.values() for m, x in v.items() if number(x) is not None))
-    parts = [
-        paragraphs(
-            "A log shows what was shown: popular items, early positions. The walks are meant to carry who-goes-with-whom and"
-            " less of the rest. Whether they do is measured here, not assumed."
-        )
-    ]
-    if columns and measures:
-        rows = [[_MEASURES.get(m, m.replace("_", " ")), *(f.short(v.get(m)) for v in columns.values())] for m in measures]
-        parts.append(table(["Measure", *(f.name(c) for c in columns)], rows, "Bias of the real log and of the walks"))
-    return join(parts)
-
-
-_MEASURES = {
-    "steps": "Interactions or walk steps counted",
-    "popularity_exponent": "Popularity exponent (rank–frequency)",
-    "gini": "Gini of item exposure (0 = even)",
-    "coverage": "Items that occur at all",
-    "exposure_correlation": "Exposure against real popularity, correlation",
-    "position_correlation": "Position against popularity, correlation",
-}

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from preceptor.curriculum.bias import gini, of_histories, spearman, zipf_exponent
+from preceptor.audit.bias import gini, of_histories, position_curve, rank_curve, spearman, zipf_exponent
 
 
 def test_zipf_exponent_of_a_power_law() -> None:
@@ -31,3 +31,23 @@ def test_histories_that_follow_popularity() -> None:
     assert report["coverage"] == 0.8
     assert report["exposure_correlation"] == pytest.approx(1)
     assert report["position_correlation"] < -0.9, "popular ones came first"
+
+
+def test_exposure_is_split_at_half_and_four_fifths_of_the_interactions() -> None:
+    popularity = np.array([50, 20, 10, 10, 10, 0])
+    report = of_histories(np.array([0, 0, 1, 5]), np.array([0, 1, 2, 3]), popularity)
+    assert report["exposure"] == {"head": 0.5, "mid": 0.25, "tail": 0.0, "unseen": 0.25}
+
+
+def test_position_curve_gives_uniform_items_one_half() -> None:
+    popularity = np.arange(10)
+    curve = position_curve(np.tile(popularity, 2), np.repeat([0, 3], 10), popularity)
+    assert curve == [[1, 0.5, 10], [4, 0.5, 10]]
+    ((_, top, _),) = position_curve(np.array([9]), np.array([0]), popularity)
+    assert top == 0.95
+
+
+def test_rank_curve_runs_from_first_to_last_rank() -> None:
+    curve = rank_curve(np.array([0, 2.0, 6.0, 2.0]))
+    assert curve == [[1, 0.6], [2, 0.2], [3, 0.2]]
+    assert rank_curve(np.zeros(3)) == []

@@ -1,0 +1,34 @@
+"""Stage `audit`: what the log and the walks are biased by. Nothing here feeds any stage but the report (the leak rule)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from preceptor.audit import bias
+from preceptor.audit.config import AuditConfig
+from preceptor.core.artifact import Artifact, canonical, make, write_atomic
+from preceptor.core.errors import PreceptorError
+from preceptor.core.progress import say
+from preceptor.data.log import TrainSplit
+from preceptor.graph.tables import load_tables
+
+VERSION = 1
+
+
+def run(config: AuditConfig, inputs: Mapping[str, Artifact], out: Path) -> Artifact:
+    """Make OUT/audit from the artifacts `data`, `graph` and `curriculum`. Files: bias.json."""
+    if config.walks < 1:
+        raise PreceptorError("Too few walks", where="audit.walks", found=config.walks, expected="1 or more")
+
+    def build(folder: Path) -> Mapping[str, Any]:
+        train = TrainSplit.load(inputs["data"].path / "train")
+        every, seen = (load_tables(inputs["graph"].path / part) for part in ("all", "seen"))
+        found = bias.report(train, every, seen, config)
+        write_atomic(folder / "bias.json", canonical(found))
+        ginis = {name: round(column["gini"], 3) for name, column in found["columns"].items()}
+        say("audit: Gini of exposure " + ", ".join(f"{name} {value}" for name, value in ginis.items()))
+        return {"gini": ginis}
+
+    return make("audit", VERSION, config, inputs, out, build)
