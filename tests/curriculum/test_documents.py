@@ -1,136 +1,17 @@
-"""Assembled tokens equal encoding the text; no added token comes out of a field; documents fit the context."""
-
-from functools import cache
+"""Documents mark their spans, fit the context, and say what catalogue and graph say. Their tokens: test_assembly."""
 
 import numpy as np
 import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tokenizers import AddedToken, Tokenizer, models, normalizers, pre_tokenizers, trainers
 
-from fixtures import HOSTILE, tiny_split
-from preceptor.codes.vocabulary import END, EOS, START
+from curriculum.vocabularies import CONTEXT, writer
+from fixtures import tiny_split
 from preceptor.core.errors import PreceptorError
-from preceptor.curriculum import bpe, cf, documents
+from preceptor.curriculum import cf, documents
 from preceptor.curriculum.config import CurriculumConfig, Templates
-from preceptor.curriculum.documents import CODES_A, CODES_B, NUMBERS, TEXT, Writer
-
-N_LATENTS, CONTEXT = 32, 128
-CORPUS = [
-    f"This item is described as {w} thing, by Orrin in Home › {w.title()}. 12.5% (lift: 3.40)"
-    for w in ("pan", "kettle", "violin", "tent", "spade", "drum", "lamp", "brush", "canvas", "pump")
-] * 20
-
-
-def ladder() -> Tokenizer:
-    return bpe.train(CORPUS, 400)
-
-
-def gpt2_like() -> Tokenizer:
-    """As SmolLM2's: digits apart, then GPT-2's words."""
-    tokenizer = Tokenizer(models.BPE())
-    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.Digits(True), pre_tokenizers.ByteLevel(False)])
-    tokenizer.train_from_iterator(
-        CORPUS, trainers.BpeTrainer(vocab_size=350, initial_alphabet=pre_tokenizers.ByteLevel.alphabet())
-    )
-    return tokenizer
-
-
-def qwen_like() -> Tokenizer:
-    """NFC first, special tokens of its own, one of them (<think>) added but not special."""
-    tokenizer = bpe.train(CORPUS, 380)
-    tokenizer.normalizer = normalizers.NFC()
-    tokenizer.add_special_tokens([EOS, "<|im_start|>", "<|im_end|>"])
-    tokenizer.add_tokens([AddedToken("<think>", normalized=False), AddedToken("</think>", normalized=False)])
-    return tokenizer
-
-
-@cache
-def writer(kind: str = "ladder", n_codes: int = 3) -> Writer:
-    tokenizer = {"ladder": ladder, "gpt2": gpt2_like, "qwen": qwen_like}[kind]()
-    ids, eos = bpe.finish(tokenizer, N_LATENTS)
-    codes = np.random.default_rng(0).integers(0, N_LATENTS, (40, n_codes))
-    return Writer(tokenizer, ids, codes, eos, CONTEXT)
-
-
-KINDS = ("ladder", "gpt2", "qwen")
-ADDED = (EOS, START, END, "REC0001", "<|im_start|>", "<think>")
-hostile = (
-    st.lists(
-        st.one_of(
-            st.sampled_from(
-                [*ADDED, HOSTILE, "\u202e", "\x00", "\x1b[31m", "<REC", "TOKEN>", "REC", "0001", "{item}", "[", "]", " "]
-            ),
-            st.text(max_size=20),
-        ),
-        min_size=1,
-        max_size=12,
-    )
-    .map("".join)
-    .filter(bool)
-)
-benign = st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cs"]), min_size=1, max_size=40).filter(
-    lambda t: t.strip() and "<" not in t and "REC" not in t
-)
-
-
-def whole(w: Writer, pieces: tuple[str, ...], items: list[int]) -> list[int]:
-    return w.tokenizer.encode(w.text(pieces, items), add_special_tokens=False).ids
-
-
-@pytest.mark.parametrize("kind", KINDS)
-@settings(max_examples=60, deadline=None)
-@given(
-    title=benign,
-    brand=st.none() | benign,
-    item=st.integers(0, 39),
-    direction=st.sampled_from(["codes-to-text", "text-to-codes"]),
-)
-def test_item_text_equals_encoding_the_text(kind: str, title: str, brand: str | None, item: int, direction: str) -> None:
-    w = writer(kind)
-    template = documents.item_template(Templates(), direction)
-    pieces = template.render({"title": title, "brand": brand, "categories": "Home › Pan"})
-    assert pieces is not None
-    assert w.write([pieces], np.array([[item]]), (CODES_A,)).tokens[0].tolist() == [*whole(w, pieces, [item]), w.eos]
-
-
-@pytest.mark.parametrize("kind", KINDS)
-@settings(max_examples=30, deadline=None)
-@given(a=st.integers(0, 39), b=st.integers(0, 39), confidence=st.floats(0.0005, 1), lift=st.floats(0.001, 1e5))
-def test_cf_equals_encoding_the_text(kind: str, a: int, b: int, confidence: float, lift: float) -> None:
-    w, template = writer(kind), documents.cf_template(Templates())
-    pairs = cf.Pairs(*(np.array([x]) for x in (a, b, confidence, lift)))
-    made = cf.documents(w, template, pairs)
-    assert made.tokens[0].tolist() == [*whole(w, cf.render(template, pairs)[0], [a, b]), w.eos]
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_a_given_tokenizer_is_checked_for_assembly(kind: str) -> None:
-    documents.check_assembly(writer(kind), [("A user met ", ", ", ".")], np.array([[1, 2]]))
-
-
-def test_a_tokenizer_that_joins_text_is_refused() -> None:
-    tokenizer = ladder()
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=True)
-    ids, eos = bpe.finish(tokenizer, N_LATENTS)
-    joined = Writer(tokenizer, ids, np.zeros((3, 2), np.int64), eos, CONTEXT)
-    joined.encode = lambda texts: [tokenizer.encode("x" + t, add_special_tokens=False).ids[1:] for t in texts]  # type: ignore
-    with pytest.raises(PreceptorError, match="in parts and whole"):
-        documents.check_assembly(joined, [("A user met ", ", ", ".")], np.array([[1, 2]]))
-
-
-@pytest.mark.parametrize("kind", KINDS)
-@settings(max_examples=100, deadline=None)
-@given(title=hostile, brand=st.none() | hostile)
-def test_no_added_token_comes_out_of_a_field(kind: str, title: str, brand: str | None) -> None:
-    w = writer(kind)
-    pieces = documents.item_template(Templates(), "codes-to-text").render({"title": title, "brand": brand})
-    assert pieces is not None
-    tokens = w.write([pieces], np.array([[5]]), (CODES_A,)).tokens[0]
-    added = np.isin(tokens, list(w.tokenizer.get_added_tokens_decoder()))
-    assert tokens[added].tolist() == [*w.item_tokens[5].tolist(), w.eos]
-    assert added[-1]
+from preceptor.curriculum.documents import CODES_A, CODES_B, NUMBERS, TEXT
 
 
 def test_cf_spans_mark_what_they_name() -> None:
@@ -162,19 +43,6 @@ def test_the_longest_field_still_fits_the_context() -> None:
     assert made.tokens.lengths.max() <= CONTEXT
     assert made.tokens.lengths[0] > CONTEXT // 2
     assert made.tokens.flat[made.tokens.offsets[1:] - 1].tolist() == [writer().eos] * 2
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_a_huge_hostile_title_is_one_short_document(kind: str) -> None:
-    title = (HOSTILE + "\u202e\x00" + EOS) * 1000
-    assert len(title) > 100_000
-    items = tiny_split().train.items[:1].with_columns(pl.lit(title).alias("title"), pl.lit(None).alias("brand"))
-    fields = documents.item_fields(items, CurriculumConfig())
-    w = writer(kind)
-    made, _ = documents.item_documents(w, documents.item_template(Templates(), "codes-to-text"), fields, np.arange(1))
-    added = np.isin(made.tokens[0], list(w.tokenizer.get_added_tokens_decoder()))
-    assert made.tokens[0][added].tolist() == [*w.item_tokens[0].tolist(), w.eos]
-    assert made.tokens.lengths[0] <= CONTEXT
 
 
 def test_descriptions_are_used_where_a_template_asks() -> None:

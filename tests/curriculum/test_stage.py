@@ -244,7 +244,7 @@ def test_a_hostile_title_stays_text(build: Callable[..., Artifact], built: Built
     document = source_documents(made, "item-text")[0]
     assert (document == stream.eos).sum() == 1
     assert items_of(document, stream, built.codes) == [0]
-    assert HOSTILE in tokenizer.decode(document.tolist())
+    assert HOSTILE.replace("&amp;", "&") in tokenizer.decode(document.tolist())
     assert all("REC0001⟨" not in t.split("Odd")[1] for t in Curriculum(made.path).preview("item-text") if "Odd" in t)
 
 

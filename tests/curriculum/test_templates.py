@@ -1,5 +1,6 @@
 """Templates drop clauses with missing fields and refuse what can't be rendered; fields are made fit for one line."""
 
+import time
 import unicodedata
 
 import pytest
@@ -69,9 +70,42 @@ def test_cleaned_fields_are_one_bounded_line(text: str, limit: int, markup: bool
         assert not set(cleaned) & set("\u202e\u202d\u2066\u2069\u200f")
 
 
-def test_markup_goes_from_descriptions() -> None:
-    html = "<p>Big &amp; <b>red</b></p><script>alert('x')</script><!-- y --> a < b"
-    assert clean(html, 100, markup=True) == "Big & red a < b"
+@pytest.mark.parametrize(
+    ("raw", "shown"),
+    [
+        ("<p>Big &amp; <b>R</b>ed</p><script>alert('x')</script><!-- y --> a < b", "Big & Red a < b"),
+        ("<ul><li>One<li>Two</ul>Three<br/>Four<BR>five", "One Two Three Four five"),
+        ("uses <2W, 3 < 4 > 1", "uses <2W, 3 < 4 > 1"),
+        ('Marks-A-Lot<sup></sup> Jumbo 2/3" Marker', 'Marks-A-Lot Jumbo 2/3" Marker'),
+        ("A pen. <!-- .headerM {color:#000000;font-size:24px;} .sub {margin:0 } -->", "A pen."),
+        ("A pen. <!-- .headerM {color:#000000;", "A pen."),
+        ("<style>" + "p {margin: 0} " * 4000 + "</style>A pen.", "A pen."),
+        ("<script type='a>b'>x</script><a title=\"x > y\" href='z'>A</a> pen<img alt=x>", "A pen"),
+        ("<?xml version='1'?><!DOCTYPE html><o:p>A pen</o:p>", "A pen"),
+        ("&lt;p&gt;AT&amp;amp;T &#233;t&#xE9; 5&quot;&nbsp;x&lt;/p&gt;", 'AT&T été 5" x'),
+        ("Pens&notes R&D &foo; &notit; a&copy=1", "Pens&notes R&D &foo; &notit; a&copy=1"),
+        ("A &#x202e;pen&#0;&#27;", "A pen\ufffd"),
+    ],
+)
+def test_descriptions_read_as_a_browser_shows_them(raw: str, shown: str) -> None:
+    """Most of these stand in descriptions of amazon-office-2018 or are what shops' exports make of them."""
+    assert clean(raw, 300, markup=True) == shown
+
+
+def test_titles_keep_their_brackets_but_not_their_entities() -> None:
+    assert clean("Tom &amp; Jerry <b>&ndash; 8.5&rdquo; &lt;|endoftext|&gt;", 300) == "Tom & Jerry <b>– 8.5” <|endoftext|>"
+
+
+def test_a_tag_cut_in_two_by_the_limit_goes() -> None:
+    assert clean("pen " + "x" * 1990 + '<img src="' + "y" * 500, 10, markup=True) == "pen xxxxxx"
+    assert clean("<img " * 10 + "<a b" * 1000, 10, markup=True) is not None
+
+
+@pytest.mark.parametrize("piece", ["<", '<a "', "<script>", "<!--", "<a 'b", "&lt;", "</", "<a b='c' "])
+def test_cleaning_takes_linear_time(piece: str) -> None:
+    started = time.process_time()
+    clean(piece * 50_000, 600, markup=True)
+    assert time.process_time() - started < 2, "a quadratic pattern takes minutes"
 
 
 def test_a_long_field_is_cut_at_a_space() -> None:

@@ -263,3 +263,23 @@ def test_movielens_dat(tmp_path: Path, encoding: str) -> None:
     assert log.items["categories"].to_list() == [["Drama", "Musical"], ["Crime"]]
     assert as_rows(log) == [("1", "31", 978300760), ("1", "1029", 978302109)]
     assert log.quarantine.rows() == [("ratings.dat", 3, "time is empty", "1::x")]
+
+
+def test_printed_lists_in_descriptions_and_categories(tmp_path: Path) -> None:
+    """Tables that pandas wrote hold lists as Python prints them, now and then with quotes that aren't escaped."""
+    rows = [
+        ("a", "['Fine.', '', \"It's steel.\"]", "['Home', 'Pans']"),
+        ("b", "['It's the \"best\" pan.', 'Really.']", "['Home', 'Bob's']"),
+        ("c", "[]", "[]"),
+        ("d", "[Pan] of steel", "Home|['Pans']"),
+        ("e", "['a', 3]", ""),
+    ]
+    items = [{"item_id": i, "title": "['Pan']", "description": d, "categories": c} for i, d, c in rows]
+    interactions = [{"user_id": "u", "item_id": "a", "timestamp": 1}]
+    for ending in ("csv", "parquet"):
+        found = read(logs.plain(tmp_path / ending, interactions, items, ending)).items
+        assert found["description"].to_list() == [
+            "Fine. It's steel.", "It's the \"best\" pan. Really.", None, "[Pan] of steel", "['a', 3]",
+        ]  # fmt: skip
+        assert found["categories"].to_list() == [["Home", "Pans"], ["Home", "Bob's"], None, ["Home", "['Pans']"], None]
+        assert set(found["title"]) == {"['Pan']"}, "a title is as it is"

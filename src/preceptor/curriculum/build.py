@@ -22,7 +22,6 @@ from preceptor.graph.shared import code_groups
 from preceptor.graph.tables import load_tables
 from preceptor.graph.walks import sample
 
-DIRECTIONS = ("codes-to-text", "text-to-codes")
 _PLAIN = {"title": "Blue pan, 20 cm", "brand": "Orrin", "categories": "Home › Kitchen", "description": "A pan."}
 
 
@@ -45,7 +44,7 @@ class Material:
         self.every, self.tables = (load_tables(graph.path / part) for part in ("all", "seen"))
         self.fields = documents.item_fields(train.items, config)
         self.cf_template = documents.cf_template(config.templates)
-        self.item_templates = {d: documents.item_template(config.templates, d) for d in DIRECTIONS}
+        self.item_templates = {d: documents.item_template(config.templates, d) for d in documents.DIRECTIONS}
         self.sets: dict[str, EvalSet] = {}
         self.examples: dict[str, list[str]] = {}
         self.floors: dict[str, dict[str, Any]] = {}
@@ -63,9 +62,7 @@ class Material:
         self.ids, eos_id = bpe.finish(tokenizer, self.n_latents, eos)
         bpe.save(tokenizer, eos, config.context, folder)
         self.writer = Writer(tokenizer, self.ids, self.codes, eos_id, config.context)
-        documents.check_assembly(self.writer, [self._numbered(0.049, 652.45)], np.zeros((1, 2), np.int64))
-        for template in self.item_templates.values():
-            documents.check_assembly(self.writer, [template.render(_PLAIN) or ("", "")], np.zeros((1, 1), np.int64))
+        self._check_templates()
 
     def vocabulary(self) -> dict[str, int]:
         """What stream.json says of the token ids, and the items of the longest history."""
@@ -204,6 +201,17 @@ class Material:
         found = found.take(np.flatnonzero(found.lift >= self.config.cf_min_lift))
         kept = cf.choose(found, limit, self.config.cf_choice, self.config.seed, purpose)
         return found.take(np.concatenate([kept, kept + len(found) // 2]))
+
+    def _check_templates(self) -> None:
+        """That each wording in use can be put together of tokens, for the tokenizer at hand."""
+        templates = self.config.templates
+        documents.check_assembly(self.writer, "cf", self._numbered(0.049, 652.45), (0, 0))
+        for direction in self.config.item_text_directions:
+            name = documents.DIRECTIONS[direction]
+            documents.check_assembly(self.writer, name, self.item_templates[direction].render(_PLAIN) or ("", ""), (0,))
+        before, after = documents.uih_template(templates).render({}) or ("", "")
+        documents.check_assembly(self.writer, "uih", (before, after), (0,))
+        documents.check_assembly(self.writer, "uih_separator", ("", *[templates.uih_separator] * 2, ""), (0, 0, 0))
 
     def _numbered(self, confidence: float, lift: float) -> tuple[str, ...]:
         zero = np.zeros(1, np.int64)

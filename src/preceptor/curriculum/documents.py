@@ -2,7 +2,7 @@
 
 All plain text, templates and fields alike, is encoded by `vocabulary.PlainEncoder`, out of which no added token can come;
 items are placed as code tokens. The ids equal those of encoding the whole text at once, since added tokens split a text
-before anything else sees it (`check_assembly` verifies that for the tokenizer at hand).
+before anything else sees it (`check_assembly` verifies that for the tokenizer and the templates at hand).
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from preceptor.curriculum.templates import Template, clean, parse
 
 TEXT_FIELDS = ("title", "brand", "categories", "description")
 CF_FIELDS = ("percent", "confidence", "lift")
+DIRECTIONS = {"codes-to-text": "item_text", "text-to-codes": "text_item"}  # item-text directions and their templates
 TEXT, CODES_A, CODES_B, NUMBERS = 1, 2, 3, 4  # spans
 _CHUNK = 20_000  # texts encoded at once: the encoder's objects are large
 
@@ -56,7 +57,7 @@ class Writer:
 
     def __init__(self, tokenizer: Tokenizer, ids: CodeIds, codes: np.ndarray, eos: int, context: int) -> None:
         self.tokenizer, self.codes, self.eos, self.context = tokenizer, codes, eos, context
-        self.item_tokens = ids.items(codes)
+        self.ids, self.item_tokens = ids, ids.items(codes)
         self.encode = PlainEncoder(tokenizer)
         size = tokenizer.get_vocab_size(with_added_tokens=True)
         self._numeric = np.array([any(c.isdigit() for c in tokenizer.decode([i])) for i in range(size)])
@@ -104,27 +105,38 @@ class Writer:
         return stacked(chunks), which
 
 
-def check_assembly(writer: Writer, texts: Sequence[tuple[str, ...]], items: np.ndarray) -> None:
-    """Assert that assembled tokens equal those of encoding the text whole, for documents of trusted text.
+def check_assembly(writer: Writer, name: str, pieces: tuple[str, ...], items: Sequence[int]) -> None:
+    """Assert that a document of trusted text, put together of pieces and items, has the tokens of its text encoded whole.
 
-    Raises PreceptorError for a tokenizer that joins plain text with the tokens beside it (some SentencePiece ones do).
+    Raises PreceptorError naming the template where they differ: it spells a token of the tokenizer, or the tokenizer joins
+    plain text with what stands beside it (some SentencePiece ones do).
     """
-    documents = writer.write(texts, items, [TEXT] * items.shape[1])
-    for d, pieces in enumerate(texts):
-        text = writer.text(pieces, items[d].tolist())
-        whole = writer.tokenizer.encode(text, add_special_tokens=False).ids
-        if whole != documents.tokens[d][:-1].tolist():
-            raise PreceptorError(
-                "This tokenizer encodes a text differently in parts and whole",
-                where="curriculum.tokenizer",
-                found=text[:200],
-                remedy="use a byte-level BPE tokenizer",
-            )
+    made = writer.write([pieces], np.array([items], np.int64).reshape(1, -1), [TEXT] * len(items)).tokens[0].tolist()
+    text = writer.text(pieces, items)
+    tokenizer, where = writer.tokenizer, f"curriculum.templates.{name}"
+    if tokenizer.encode(text + (tokenizer.id_to_token(writer.eos) or ""), add_special_tokens=False).ids == made:
+        return
+    added = sorted((t.content for t in tokenizer.get_added_tokens_decoder().values()), key=len, reverse=True)
+    spelled = next((t for t in added for piece in pieces if t in piece), None)
+    if spelled is not None:
+        raise PreceptorError(
+            "A template spells a token of the tokenizer, which text never yields here",
+            where=where,
+            found=repr(spelled),
+            expected="plain text; only items become added tokens",
+            remedy="word the template without it",
+        )
+    raise PreceptorError(
+        "This tokenizer encodes a text differently in parts and whole",
+        where=f"curriculum.tokenizer, with {where}",
+        found=text[:200],
+        remedy="use a byte-level BPE tokenizer, or word the template and its separators otherwise",
+    )
 
 
 def item_template(templates: Templates, direction: str) -> Template:
     """The parsed item-text template of a direction ("codes-to-text" or "text-to-codes")."""
-    name = {"codes-to-text": "item_text", "text-to-codes": "text_item"}[direction]
+    name = DIRECTIONS[direction]
     return parse(getattr(templates, name), name, TEXT_FIELDS, ("item",))
 
 

@@ -12,11 +12,21 @@ import string
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
+from html.entities import html5
 
 from preceptor.core.errors import PreceptorError
 
 _SPACES = re.compile(r"\s+")
-_MARKUP = re.compile(r"<!--.*?-->|<(script|style)\b.*?</\1\s*>|</?[a-zA-Z][^<>]{0,1000}>", re.DOTALL | re.IGNORECASE)
+# As a browser shows it: what these hold isn't shown, whether or not they are closed.
+_UNSEEN = re.compile(r"<!--.*?(?:-->|$)|<(script|style|template|svg)\b[^<>]*>.*?(?:</\1\s*>|$)|<[!?][^<>]*>", re.DOTALL | re.I)
+_ATTRIBUTES = r"(?:[^<>\"']++|\"[^\"<]*+\"|'[^'<]*+')*+>|[^<>]*+>"  # a quoted value may hold ">"
+_INLINE = re.compile(
+    r"</?(?:a|abbr|b|bdi|bdo|big|cite|code|em|font|i|mark|s|small|span|strong|sub|sup|tt|u|wbr)(?=[\s/>])"
+    rf"(?:{_ATTRIBUTES})",
+    re.IGNORECASE,
+)
+_TAG = re.compile(rf"</?[a-zA-Z](?:{_ATTRIBUTES})")
+_ENTITY = re.compile(r"&(?:#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6}|[a-zA-Z][a-zA-Z0-9]{1,31});")
 _BIDI = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
 
@@ -83,21 +93,39 @@ def parse(text: str, name: str, fields: tuple[str, ...], items: tuple[str, ...])
 
 
 def clean(text: str | None, limit: int, markup: bool = False) -> str | None:
-    """A field made fit for one line: white space runs become a space, control and bidirectional marks go, cut at `limit`.
+    """A field made fit for one line: entities resolved, white space runs become a space, control and bidirectional marks go.
 
-    With `markup` tags are removed and entities resolved first. Returns None for nothing left.
+    It is cut at `limit` characters, at a space if one is near. With `markup` the text is what a browser would show: tags,
+    comments, scripts and styles go. Returns None for nothing left.
     """
     if text is None:
         return None
-    text = text[: 20 * limit]
-    if markup:
-        text = html.unescape(_MARKUP.sub(" ", text))
+    read = limit * (200 if markup else 20)  # a style sheet may stand before the text
+    whole = len(text) <= read
+    text = text if whole else text[:read]
+    for _ in range(2):  # twice: exports escape what was escaped before
+        text = _ENTITY.sub(_character, _shown(text, whole) if markup else text)
+    text = _shown(text, whole) if markup else text
     text = _SPACES.sub(" ", text)
     text = "".join(c for c in text if c not in _BIDI and unicodedata.category(c) not in ("Cc", "Cs")).strip()
     if len(text) > limit:
         cut = text[:limit]
         text = cut[: cut.rfind(" ")] if cut.rfind(" ") > limit // 2 else cut
     return text.strip() or None
+
+
+def _shown(text: str, whole: bool) -> str:
+    """The text without markup. Tags within words vanish, others part words; of a text that isn't whole, a cut tag goes too."""
+    if "<" not in text:
+        return text
+    text = _TAG.sub(" ", _INLINE.sub("", _UNSEEN.sub(" ", text)))
+    return text if whole else re.sub(r"</?[a-zA-Z][^<>]*$", "", text)
+
+
+def _character(entity: re.Match[str]) -> str:
+    """The character of an entity with its semicolon; unknown ones stay. (html.unescape takes "&notes" for "¬es".)"""
+    written = entity.group()
+    return html.unescape(written) if written[1] == "#" else html5.get(written[1:], written)
 
 
 def _parts(piece: str, name: str, text: str) -> tuple[tuple[str, str | None], ...]:

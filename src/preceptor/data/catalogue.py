@@ -5,6 +5,8 @@ Item text is data: whatever stands in a title (markup, special tokens) is kept a
 
 from __future__ import annotations
 
+import ast
+import re
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +20,7 @@ from preceptor.data.layouts import ITEM_COLUMNS, Layout
 from preceptor.data.log import CATALOGUE
 
 _JSON_LIST = r'^\[(".*")?\]$'
+_PRINTED_LIST = r"""(?s)^\s*\[\s*(?:['"].*['"]\s*)?\]\s*$"""  # a list as Python prints it, which is what pandas writes to CSV
 
 
 def read(
@@ -83,10 +86,14 @@ def _file(layout: Layout, file: Path, separator: str) -> pl.DataFrame:
         title = pl.when(year.is_not_null()).then(pl.format("{} ({})", title, year)).otherwise(title)
 
     def given(name: str) -> pl.Expr:
-        return text(pl.col(name), types[name], is_json) if name in found else pl.lit(None, pl.String)
+        if name not in found:
+            return pl.lit(None, pl.String)
+        printed = name == "description" and not is_json
+        return text(_unprinted(pl.col(name), types[name], " ") if printed else pl.col(name), types[name], is_json)
 
     if "categories" in found:
-        labels = _labels(pl.col("categories"), types["categories"], separator, is_json)
+        column = pl.col("categories") if is_json else _unprinted(pl.col("categories"), types["categories"], separator)
+        labels = _labels(column, types["categories"], separator, is_json)
     elif levels:
         labels = _labels(pl.concat_list(*levels), pl.List(pl.String()), separator)
     else:
@@ -126,6 +133,29 @@ def text(column: pl.Expr, dtype: pl.DataType, is_json: bool = False) -> pl.Expr:
         column = identifier(column, dtype)
     clean = column.cast(pl.String).str.replace_all(r"[\s\p{Cc}]+", " ").str.strip_chars()
     return pl.when(clean != "").then(clean)
+
+
+def _unprinted(column: pl.Expr, dtype: pl.DataType, joined_by: str) -> pl.Expr:
+    """Text columns that hold printed Python lists: their strings joined; other text as it is."""
+    if dtype != pl.String:
+        return column
+
+    def mend(values: pl.Series) -> pl.Series:
+        printed = values.str.contains(_PRINTED_LIST).fill_null(False)
+        if not printed.any():
+            return values
+        return values.zip_with(~printed, values.map_elements(lambda t: _strings(t, joined_by), pl.String))
+
+    return column.map_batches(mend, pl.String, is_elementwise=True)
+
+
+def _strings(printed: str, joined_by: str) -> str:
+    try:
+        found = ast.literal_eval(printed.strip())
+    except (ValueError, SyntaxError, MemoryError, RecursionError):  # printed by something that didn't escape quotes
+        found = re.split(r"""['"],\s*['"]""", printed.strip()[2:-2])
+    whole = isinstance(found, list) and all(isinstance(part, str) for part in found)
+    return joined_by.join(part for part in found if part) if whole else printed
 
 
 def _labels(column: pl.Expr, dtype: pl.DataType, separator: str, is_json: bool = False) -> pl.Expr:

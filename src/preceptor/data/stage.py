@@ -18,7 +18,7 @@ from preceptor.data.config import DataConfig
 from preceptor.data.log import Split
 from preceptor.data.read import read
 
-VERSION = 1
+VERSION = 2
 LEAKAGE = (
     "Leave-last-out: other users' later interactions are in the training part, which flatters every model (Ji et al. 2023, "
     "arXiv 2010.11060). Read it beside the temporal split, not in its place."
