@@ -43,6 +43,20 @@ def test_data_check_says_what_was_kept(tmp_path: Path, capsys: pytest.CaptureFix
     assert json.loads(capsys.readouterr().out)
 
 
+def test_data_describe_speaks_to_people_and_programs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_csv_log(tmp_path / "log")
+    for arguments in ([], ["--json"]):
+        with pytest.raises(SystemExit) as caught:
+            main(["data", "describe", str(tmp_path / "log"), *arguments])
+        assert not caught.value.code
+        shown = capsys.readouterr().out
+        if arguments:
+            assert json.loads(shown)["sentences"]
+        else:
+            assert "What follows" in shown
+            assert "NDCG@10" in shown
+
+
 def test_dry_run_from_the_shell(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "preceptor", "run", "miniature", "--out", str(tmp_path / "o"), "--dry-run", "--json"],

@@ -38,11 +38,13 @@ def _show(text: str) -> str:
     return "".join(c if c.isprintable() or c == "\n" else "\N{REPLACEMENT CHARACTER}" for c in text)
 
 
-def _table(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+def _table(columns: Sequence[str], rows: Sequence[Sequence[Any]], title: str | None = None) -> None:
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
-    table = Table(*columns)
+    shown = escape(_show(title)) if title else None
+    table = Table(*columns, title=shown, title_justify="left", title_style="bold", show_header=any(columns))
     for row in rows:
         table.add_row(*(str(cell) for cell in row))
     Console().print(table)
@@ -117,6 +119,40 @@ def data_check(data: str, *, set_: Set = None, json_: Json = False) -> None:
         _print(report.as_dict())
     else:
         print(_show(str(report)))
+
+
+@data_app.command(name="describe")
+def data_describe(data: str, *, set_: Set = None, json_: Json = False) -> None:
+    """Say what a log can and can't show, and which settings follow. Writes nothing.
+
+    Sparsity, repeats, tied times, heavy users and sittings; whether order matters (what is lost when each history is
+    shuffled); and how large an effect the test users can show. Figures are of the training part, the last one of the
+    validation targets; of the test part only the users are counted. docs/own-data.md tells how to read it.
+
+    Parameters
+    ----------
+    data
+        A folder with interactions.* and items.*, or ml-100k. First see `preceptor data check`.
+    set_
+        As for a study, such as data.min_rating=4 or data.split.kind=leave-last-out.
+    """
+    from rich.console import Console
+
+    from preceptor.data.advice import read_and_advise
+    from preceptor.study import override, validate
+
+    tree: dict[str, Any] = {"data": {"source": data}}
+    for assignment in set_ or ():
+        override(tree, assignment)
+    found = read_and_advise(data, validate(tree, "command line").data)
+    if json_:
+        _print(found.as_dict())
+        return
+    for title, columns, rows in found.tables():
+        _table(columns, rows, title)
+    Console().print("\nWhat follows", style="bold")
+    for sentence in found.sentences:
+        Console().print("• " + sentence, markup=False, highlight=False)
 
 
 @app.command

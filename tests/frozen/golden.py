@@ -17,6 +17,7 @@ def values() -> dict[str, Any]:
         cli.run,
         cli.data_get,
         cli.data_check,
+        cli.data_describe,
         cli.build,
         cli.export,
         cli.tstr,

@@ -120,7 +120,16 @@ def _columns(layout: Layout, file: Path) -> dict[str, str]:
     table = layout.interactions
     found = tables.resolve(table, file, ("user_id", "item_id"), ("timestamp", "position", "rating", "event", "session_id"))
     if "timestamp" not in found and "position" not in found:
-        tables.resolve(table, file, ("timestamp",))  # raises, and says how to name the column
+        try:
+            tables.resolve(table, file, ("timestamp",))  # raises, and says how to name the column
+        except PreceptorError as error:
+            raise PreceptorError(
+                error.problem,
+                where=error.where,
+                found=error.found,
+                expected=f"{error.expected}, or 'position'",
+                remedy=f"{error.remedy}; where no order is known, add a column position and use baskets (graph.window=0)",
+            ) from None
     return found
 
 

@@ -1,0 +1,308 @@
+"""`preceptor data describe`: what a log can show and what it can't, and which settings follow from that.
+
+The figures come from the training part (shape.py, sequential.py) and, for the size of a detectable effect, from the validation
+targets (power.py). Nothing of the test part is looked at but the number of its users.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from preceptor.core.errors import PreceptorError
+from preceptor.data import power as powers
+from preceptor.data import sequential, shape, split
+from preceptor.data.config import DataConfig, SplitConfig
+from preceptor.data.log import Log
+from preceptor.data.power import Power
+from preceptor.data.sequential import Difference, Order
+from preceptor.data.shape import FEWEST, SITTING, WINDOW, Shape
+
+Table = tuple[str, tuple[str, ...], list[tuple[str, ...]]]
+_SHOWN = {"ndcg": "NDCG", "recall": "Recall"}
+
+
+@dataclass(frozen=True)
+class Advice:
+    """A log described. sentences: what follows, in plain words. order: None where histories are too short. power: a row a
+    metric and split; empty where the log can't be cut, or has no targets to measure on."""
+
+    source: str
+    split: str
+    shape: Shape
+    order: Order | None
+    power: tuple[Power, ...]
+    sentences: tuple[str, ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        return dataclasses.asdict(self)
+
+    def tables(self) -> list[Table]:
+        """(title, columns, rows) for a person."""
+        made: list[Table] = [(f"{self.source}: training part, {self.split} split", ("", ""), _shape_rows(self.shape))]
+        if self.order:
+            made.append(
+                (
+                    f"Does order matter? Next items predicted from the last one, {self.order.users:,} users",
+                    ("histories", f"among the {sequential.TOP} likeliest successors", "gain over popularity, nats"),
+                    _order_rows(self.order),
+                )
+            )
+        if self.power:
+            columns = (
+                "split",
+                "metric",
+                "popularity",
+                "item-kNN",
+                "test users",
+                "smallest effect found",
+                "users for 5 / 10 / 20 %",
+            )
+            made.append(("What the test users can show (80 % power, 5 % two-sided, paired)", columns, _power_rows(self.power)))
+        return made
+
+
+def read_and_advise(path: str | Path, config: DataConfig | None = None) -> Advice:
+    """Read a log and describe it."""
+    from preceptor.data.read import read
+
+    config = config or DataConfig()
+    return advise(read(path, config), config.split, str(path), config.seed)
+
+
+def advise(log: Log, config: SplitConfig | None = None, source: str = "log", seed: int = 0) -> Advice:
+    """Describe a log as `config` cuts it; one that can't be cut in time is cut leave-last-out, and the advice says so."""
+    config = config or SplitConfig()
+    problem = None
+    try:
+        cut = log.split(config)
+    except PreceptorError as error:
+        problem = error.problem
+        cut = split.leave_last_out(log, config)
+    found = shape.shape(cut.train, log.timed, seed)
+    order = sequential.order(cut.train, seed)
+    power = powers.power(cut.kind, cut.train, cut.validation, cut.test.n_users, seed)
+    if cut.kind == "temporal" and cut.test.n_users < config.few_users:
+        other = split.leave_last_out(log, config)
+        power += powers.power(other.kind, other.train, other.validation, other.test.n_users, seed)
+    sentences = [f"The log can't be cut as asked ({problem}): it is cut leave-last-out here."] if problem else []
+    sentences += [*_on_order(found, order), *_on_ties(found), *_on_graph(found), *_on_users(found), *_on_power(power)]
+    return Advice(source, cut.kind, found, order, tuple(power), tuple(sentences))
+
+
+def _on_order(found: Shape, order: Order | None) -> list[str]:
+    if order is None:
+        return ["Hardly a user has two different items in a row: nothing can be said of order. Use baskets: graph.window=0."]
+    real, lost = order.hits["as it was"], order.hits_lost
+    caught = (
+        f"the ten likeliest successors of an item hold the next one in {_percent(real)} of cases, and in"
+        f" {_percent(order.hits['shuffled'])} after shuffling each history (difference {_points(lost)})"
+    )
+    if lost.lo <= 0:
+        return [
+            f"Your log shows no use of order that its {order.users:,} users could prove: {caught}. Use baskets"
+            " (graph.window=0), and expect no gain of models that read order over those that don't."
+        ]
+    made = []
+    if lost.mean < 0.25 * real:
+        made.append(
+            f"Your log shows some order: {caught}. Try baskets (graph.window=0) beside a window and let validation choose."
+        )
+    else:
+        made.append(
+            f"Your log shows that neighbours in a history belong together: {caught}. Use a window (graph.window={WINDOW} is the"
+            " default) rather than baskets."
+        )
+        if found.per_user[3] <= WINDOW:  # 75 % of the users
+            made.append(
+                f"Three histories in four have at most {found.per_user[3]} items, so a window of {WINDOW} is nearly a basket:"
+                " for order to count, try graph.window=2 or graph.decay=0.5."
+            )
+    direction, backwards = order.hits_direction, _percent(order.hits["backwards"])
+    if direction.lo > 0 and direction.mean >= 0.25 * real:
+        made.append(
+            f"It has a direction too: read backwards, {backwards} are caught (difference {_points(direction)}). Try"
+            " graph.directed=true."
+        )
+        if order.hits["backwards"] < order.hits["shuffled"]:
+            made.append(
+                "That is less than after shuffling. A log that goes one way so strictly is unusual: look how it was put"
+                " together before you trust its order."
+            )
+    elif direction.lo > 0:
+        made.append(f"Direction matters little: read backwards, {backwards} are caught. Undirected edges lose little.")
+    else:
+        made.append(f"It has no direction that shows: read backwards, {backwards} are caught. Leave graph.directed=false.")
+    if found.sittings and found.sittings["longest"] >= 0.5 and found.gap[1] < 120:
+        share = "all" if found.sittings["longest"] == 1 else f"{found.sittings['longest']:.0%} or more"
+        step = f"{_long(found.gap[1])} or less" if found.gap[1] else "less than a second"
+        made.append(
+            f"But half of the users have {share} of their interactions in one sitting, and half of the steps take {step}: the"
+            " order may be that of a page that listed the items. A log can't tell this from taste."
+        )
+    return made
+
+
+def _on_ties(found: Shape) -> list[str]:
+    made = []
+    if found.days and found.tied > 0:
+        made.append("All times are whole days: the order within a day is not known.")
+    if found.tied >= 0.05:
+        text = f"{found.tied:.0%} of neighbouring interactions of a user have one time; their order is that of the file."
+        if found.ties_ascending is not None and not 0.1 < found.ties_ascending < 0.9:
+            text = (
+                f"{text} There it follows the catalogue in {max(found.ties_ascending, 1 - found.ties_ascending):.0%} of cases:"
+                " made by whoever wrote the file, not by users. Models that read order will learn it and look better than they"
+                " are; shuffle equal times before you compare them."
+            )
+        elif found.tied >= 0.3:
+            text += " A window bridges that; a model or graph that reads each single step (graph.directed=true) learns noise."
+        made.append(text)
+    return made
+
+
+def _on_graph(found: Shape) -> list[str]:
+    made = []
+    if found.reach[2] < 0.6:
+        made.append(
+            f"The log is sparse: edges of at least 2 distinct users (the default) reach {found.reach[2]:.0%} of the catalogue,"
+            f" of 1 {found.reach[1]:.0%}. For research graph.min_users=1 reaches more; graph.text_neighbours=5 joins the rest"
+            " by their text. What one user met must not leave the house: docs/privacy.md."
+        )
+    if found.reach[5] < 0.6 <= found.reach[2]:
+        made.append(
+            f"An export asks for 5 distinct users an edge, which reaches {found.reach[5]:.0%} of the catalogue"
+            f" (2 users: {found.reach[2]:.0%})."
+        )
+    elif found.reach[5] < 0.6:
+        made.append(f"An export asks for 5 distinct users an edge, which reaches {found.reach[5]:.0%} of the catalogue.")
+    heavy = found.heavy
+    if heavy["basket_pairs"] >= 0.2:
+        made.append(
+            f"One user in a hundred makes {heavy['basket_pairs']:.0%} of all pairs in baskets, {heavy['window_pairs']:.0%} of"
+            f" those in a window of {WINDOW}. Use a window, or graph.weight=rp3beta, in which long histories weigh less."
+        )
+    if found.repeats >= 0.03:
+        made.append(
+            f"{found.repeats:.0%} of interactions repeat an item ({found.in_a_row:.0%} in a row). Edges never join an item to"
+            " itself, so walks can't show repeats in a row; ranking.mask_history=false keeps them as answers."
+        )
+    elif found.repeats < 1e-3:
+        made.append(
+            "Hardly an item is met twice by a user, yet walks come back by default: graph.repeats=false is nearer the log."
+        )
+    return made
+
+
+def _on_users(found: Shape) -> list[str]:
+    if found.single < 0.2:
+        return []
+    return [f"{found.single:.0%} of the users have one interaction: they tell how popular an item is, and make no edge."]
+
+
+def _on_power(power: list[Power]) -> list[str]:
+    if not power:
+        return ["There are no validation or test targets of two users: no comparison of models can be made on this log."]
+    made = []
+    first = power[0]
+    if first.cold >= 0.05:
+        made.append(
+            f"{_percent(first.cold)} of the validation targets are items without training interaction: no ranker that learns"
+            " from interactions can find them."
+        )
+    for one in power:
+        if (one.metric, one.k) != ("ndcg", 10) or one.relative is None:
+            continue
+        text = (
+            f"With the {one.users:,} test users of the {one.split} split, a difference in NDCG@10 below {one.mde:.4f}"
+            f" ({one.relative:.0%} of the better baseline's {max(one.knn, one.popularity):.4f}) will more often than one time"
+            " in five go unseen."
+        )
+        if one.relative > 0.1 and "10%" in one.needed:
+            text += f" One of 10 % needs about {one.needed['10%']:,} users."
+        if one.validation_users < powers.FEW:
+            text += f" (Rough: measured on {one.validation_users} validation users.)"
+        made.append(text)
+    made.append("Models that rank alike differ less from user to user than these two baselines, and need fewer users.")
+    if len({one.split for one in power}) > 1:
+        made.append("Leave-last-out has more users, but other users' later interactions leak into its training part.")
+    return made
+
+
+def _shape_rows(found: Shape) -> list[tuple[str, ...]]:
+    reached = ", ".join(f"{found.reach[m]:.0%}" for m in FEWEST)
+    heavy = " / ".join(f"{found.heavy[k]:.0%}" for k in ("interactions", "basket_pairs", "window_pairs"))
+    rows: list[tuple[str, ...]] = [
+        ("users, items met, catalogue", f"{found.users:,}, {found.items:,}, {found.catalogue:,}"),
+        ("interactions; user-item pairs met", f"{found.interactions:,}; {found.density:.2%}"),
+        ("interactions at 0, 25, 50, 75, 90, 100 % of users", ", ".join(f"{n:,}" for n in found.per_user)),
+        ("items met by fewer than 2 / 5 users", " / ".join(f"{found.rare[m]:.0%}" for m in (2, 5))),
+        (f"catalogue reached by edges of {', '.join(map(str, FEWEST))} users (window {WINDOW})", reached),
+        ("repeats: item met before / just before", f"{found.repeats:.1%} / {found.in_a_row:.1%}"),
+        ("heaviest 1 % of users: interactions / pairs in baskets / in windows", heavy),
+    ]
+    if not found.timed:
+        rows.append(("times", "none, positions only"))
+        return rows + _session_rows(found)
+    rows.append(("neighbours with one time", f"{found.tied:.0%}" + (", all times are whole days" if found.days else "")))
+    if found.gap:
+        s = found.sittings
+        rows.append(("time between neighbours at 25, 50, 75 %", ", ".join(_long(seconds) for seconds in found.gap)))
+        rows.append(
+            (
+                f"sittings (ended by {SITTING // 60} minutes without)",
+                f"{s['number']:,.0f} of {s['interactions']:.1f} interactions; {s['one_only']:.0%} of users have one only",
+            )
+        )
+    return rows + _session_rows(found)
+
+
+def _session_rows(found: Shape) -> list[tuple[str, ...]]:
+    s = found.sessions
+    return [("sessions of the log", f"{s['number']:,.0f} of {s['interactions']:.1f} interactions")] if s else []
+
+
+def _order_rows(order: Order) -> list[tuple[str, ...]]:
+    rows: list[tuple[str, ...]] = [(arm, _percent(order.hits[arm]), _signed(order.nats[arm])) for arm in sequential.ARMS]
+    for name, hits, nats in (
+        ("lost by shuffling", order.hits_lost, order.nats_lost),
+        ("lost by reading backwards", order.hits_direction, order.nats_direction),
+    ):
+        rows.append((name, _points(hits), f"{_signed(nats.mean)} [{_signed(nats.lo)}, {_signed(nats.hi)}]"))
+    return rows
+
+
+def _power_rows(power: tuple[Power, ...]) -> list[tuple[str, ...]]:
+    return [
+        (
+            one.split,
+            f"{_SHOWN[one.metric]}@{one.k}",
+            f"{one.popularity:.4f}",
+            f"{one.knn:.4f}",
+            f"{one.users:,}",
+            f"{one.mde:.4f}" + ("" if one.relative is None else f" ({one.relative:.0%})"),
+            " / ".join(f"{n:,}" for n in one.needed.values()) or "–",
+        )
+        for one in power
+    ]
+
+
+def _percent(share: float) -> str:
+    return f"{share:.1%}"
+
+
+def _points(d: Difference) -> str:
+    return f"{100 * d.mean:+.1f} points [{100 * d.lo:+.1f}, {100 * d.hi:+.1f}]".replace("-", "−")
+
+
+def _signed(x: float) -> str:
+    return f"{x:+.2f}".replace("-", "−")
+
+
+def _long(seconds: float) -> str:
+    for size, name in ((86_400, "days"), (3600, "hours"), (60, "minutes")):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.0f} {name}"
+    return f"{seconds:.0f} s"
