@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
 
 def read(source: str | Path, config: DataConfig | None = None) -> Log:
-    """Read a log and its catalogue: a folder with interactions.* and items.*, a known layout, or the name of a built-in set.
+    """Read a log and its catalogue: a folder with interactions.* and items.*, a known layout, the name of a built-in set, or
+    `market:key=value,…`, a simulated one.
 
     Unusable rows are set aside with their reasons (`log.quarantine`). Raises PreceptorError for input that can't be read.
     """

@@ -23,7 +23,8 @@ app = App(
 data_app = App(name="data", help="Look at a log before anything is built from it.")
 app.command(data_app)
 
-Data = Annotated[str | None, Parameter(name="--data", help="A folder with interactions.* and items.*, or ml-100k.")]
+_SOURCES = "A folder with interactions.* and items.*, ml-100k, or market[:key=value,...] (simulated)."
+Data = Annotated[str | None, Parameter(name="--data", help=_SOURCES)]
 Out = Annotated[Path | None, Parameter(name="--out", help="Where artifacts go; a second run there resumes.")]
 Set = Annotated[list[str] | None, Parameter(name="--set", help="section.key=value; may be repeated.", negative="")]
 Json = Annotated[bool, Parameter(name="--json", help="Print JSON to standard output.", negative="")]
@@ -97,7 +98,7 @@ def run(
 
 @data_app.command(name="get")
 def data_get(name: str = "ml-100k") -> None:
-    """Fetch a built-in data set into the cache and print its folder."""
+    """Fetch a built-in data set into the cache and print its folder. (The simulated market is made, not fetched.)"""
     from preceptor.data.sources import is_built_in, locate
 
     if not is_built_in(name):

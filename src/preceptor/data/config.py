@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from preceptor.core.errors import PreceptorError
+from preceptor.data import market_config
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ class SplitConfig:
 class DataConfig:
     """Where the log is and what of it counts.
 
-    source: a built-in source (ml-100k) or the path of a folder.
+    source: a built-in source (ml-100k), the path of a folder, or the simulated market (market, market:key=value,…).
     layout: auto, or the name of a layout (see docs/own-data.md).
     interaction_columns, item_columns: our column name to the name in the file, where they differ.
     separator: of text tables; None: by the file's ending (.csv ",", .tsv tab).
@@ -56,7 +57,7 @@ class DataConfig:
     duplicates: drop puts all but the first of rows equal in user, item and time in quarantine; keep keeps them.
     max_unusable: a larger share of unusable rows in a file is an error, since something else must be wrong.
     split: how the log is cut.
-    seed: recorded; reading and splitting draw nothing at random.
+    seed: of the simulated market where its text gives none; reading and splitting draw nothing at random.
     """
 
     source: str = "ml-100k"
@@ -77,6 +78,8 @@ class DataConfig:
     def __post_init__(self) -> None:
         _one_of("time_unit", self.time_unit, ("auto", "s", "ms", "us", "ns"))
         _one_of("duplicates", self.duplicates, ("drop", "keep"))
+        if market_config.is_market(self.source):
+            market_config.parse(self.source)  # refuses a bad setting before anything is made
         if self.separator is not None and len(self.separator) != 1:
             raise PreceptorError("Bad separator", where="data.separator", found=repr(self.separator), expected="one character")
         try:

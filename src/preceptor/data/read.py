@@ -11,7 +11,7 @@ import polars as pl
 
 from preceptor.core.errors import PreceptorError
 from preceptor.core.progress import say
-from preceptor.data import catalogue, interactions, layouts, order, sources
+from preceptor.data import catalogue, interactions, layouts, market_config, order, sources
 from preceptor.data.check import CODE, REASONS, Quarantine, funnel_step, refuse_if_most_unusable
 from preceptor.data.config import DataConfig
 from preceptor.data.describe import Report, describe
@@ -25,7 +25,8 @@ _MISFIT = CODE["time is in another unit than the rest, or beyond the year 2200"]
 
 
 def read(path: str | Path, config: DataConfig | None = None) -> Log:
-    """Read a log: a folder in one of the layouts of docs/own-data.md, or the name of a built-in source.
+    """Read a log: a folder in one of the layouts of docs/own-data.md, the name of a built-in source, or a market
+    (`market:family=misleading,n_items=5000`, docs/market.md).
 
     Rows that can't be used are in the log's quarantine, with a reason. Raises PreceptorError for what no row can mend.
     """
@@ -42,6 +43,10 @@ def check(path: str | Path, config: DataConfig | None = None) -> Report:
 
 
 def _read(path: str | Path, config: DataConfig) -> Log:
+    if market_config.is_market(path):
+        from preceptor.data.market import market  # its kernels are compiled for those who use it
+
+        return market(market_config.parse(path, config.seed)).log()
     folder = sources.locate(path)
     layout = layouts.find(folder, config)
     quarantine = Quarantine(folder)

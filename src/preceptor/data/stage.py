@@ -1,7 +1,8 @@
 """The stage `data`: a log read, checked and cut; what every later stage starts from.
 
 Files: train/ (TrainSplit), validation/ and test/ (Targets), users.parquet (user_id by index), quarantine.csv, funnel.json,
-summary.json; with few test users under the temporal split, leave_last_out/ holds the same three parts under that split.
+summary.json; of a simulated market market.json (its config, from which the truth can be had again); with few test users under
+the temporal split, leave_last_out/ holds the same three parts under that split.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import Any
 
 from preceptor.core.artifact import Artifact, canonical, file_digest, make, write_atomic
 from preceptor.core.progress import say
-from preceptor.data import layouts, sources, split
+from preceptor.data import layouts, market_config, sources, split
 from preceptor.data.config import DataConfig
 from preceptor.data.log import Split
 from preceptor.data.read import read
@@ -36,6 +37,8 @@ def run(config: DataConfig, inputs: Mapping[str, Artifact], out: Path) -> Artifa
         log.quarantine.write_csv(folder / "quarantine.csv")
         write_atomic(folder / "funnel.json", canonical(log.funnel))
         _save(cut, folder)
+        if market_config.is_market(config.source):
+            write_atomic(folder / "market.json", canonical(market_config.parse(config.source, config.seed)))
         summary: dict[str, Any] = {
             "n_users": len(log.user_ids),
             "n_items": log.items.height,
@@ -66,6 +69,8 @@ def run(config: DataConfig, inputs: Mapping[str, Artifact], out: Path) -> Artifa
 def key_config(config: DataConfig) -> dict[str, Any]:
     """What decides whether the stage is up to date: the config, with the digests of the log's files in place of its path."""
     key = {f.name: getattr(config, f.name) for f in dataclasses.fields(config) if f.name != "source"}
+    if market_config.is_market(config.source):
+        return {**key, "market": market_config.parse(config.source, config.seed), "model": market_config.MODEL}
     if sources.is_built_in(config.source):
         return {**key, "source": config.source, "files": sources.DIGESTS[config.source]}
     folder = sources.locate(config.source)
