@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -176,10 +177,10 @@ def build(
         if json_:
             _print(documents)
             return
-        for kind, texts in documents.items():
-            print(f"\n{kind}")
-            for text in texts:
-                print("  " + _show(text).replace("\n", "\n    "))
+        from preceptor.curriculum.preview import page
+
+        safe = {kind: [_show(text) for text in texts] for kind, texts in documents.items()}
+        print(page(safe, made["curriculum"].json("stream")["sources"], shutil.get_terminal_size().columns))
     else:
         print(folder / "curriculum")
 

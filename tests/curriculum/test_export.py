@@ -2,6 +2,8 @@
 
 import json
 import os
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -132,6 +134,23 @@ def test_recbole_and_sasrec_files_hold_the_same_histories(study: Study, tmp_path
     lines = [line.split() for line in (tmp_path / "s" / "histories.txt").read_text().splitlines()]
     assert [study.item_ids[int(i) - 1] for _, i in lines] == inter["item_id:token"].to_list()
     assert [f"w{int(u) - 1}" for u, _ in lines] == inter["user_id:token"].to_list()
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(
+    "PRECEPTOR_RECBOLE" not in os.environ, reason="PRECEPTOR_RECBOLE names no environment that has RecBole 1.2.1"
+)
+def test_recbole_trains_on_the_histories(study: Study, tmp_path: Path) -> None:
+    """The environment that benchmarks/recbole_reads.py makes for itself (build/recbole-env) will do."""
+    export.recbole(study, tmp_path / "walks", histories=400)
+    script = Path(__file__).parents[2] / "benchmarks" / "recbole_reads.py"
+    command = [sys.executable, str(script), str(tmp_path / "walks"), "--env", os.environ["PRECEPTOR_RECBOLE"]]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    said = json.loads(done.stdout)
+    assert said["same counts"]
+    assert (said["users"], said["interactions"]) == (400, 400 * LENGTH)
+    assert said["loss"][-1] < said["loss"][0]
 
 
 def test_histories_are_the_same_however_they_are_drawn(study: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -245,15 +245,24 @@ def test_a_hostile_title_stays_text(build: Callable[..., Artifact], built: Built
     assert (document == stream.eos).sum() == 1
     assert items_of(document, stream, built.codes) == [0]
     assert HOSTILE.replace("&amp;", "&") in tokenizer.decode(document.tolist())
-    assert all("REC0001⟨" not in t.split("Odd")[1] for t in Curriculum(made.path).preview("item-text") if "Odd" in t)
+    shown = [t.split("\n") for t in Curriculum(made.path).preview("item-text")]
+    assert [len(lines) for lines in shown] == [2] * len(shown), "the forged item isn't taken for one"
 
 
 def test_previews_make_codes_readable(built: Built) -> None:
     cur = Curriculum(built.artifact.path)
     for kind in ("general", "item-text", "cf", "uih"):
         assert len(cur.preview(kind)) == 3
-    assert all("⟨word" in t and t.startswith("This item <RECTOKEN>REC") for t in cur.preview("item-text"))
-    assert cur.preview("uih")[0].count("</RECTOKEN>, <RECTOKEN>") == LENGTH - 1
+    titles = built.split.train.items["title"].to_list()
+    for text, item in (t.split("\n") for t in cur.preview("item-text")):
+        assert text.startswith("This item <RECTOKEN>REC")
+        title, codes = item.strip().split(": ")
+        assert title in text
+        assert title in titles
+        assert "⟨word" in codes
+    document, *met = cur.preview("uih")[0].split("\n")
+    assert document.count("</RECTOKEN>, <RECTOKEN>") == LENGTH - 1
+    assert 1 < len(met) <= LENGTH, "each item once"
     with pytest.raises(PreceptorError, match="one of cf, general"):
         cur.preview("poems")
 

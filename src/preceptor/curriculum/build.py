@@ -43,6 +43,7 @@ class Material:
         self._graph_floors = graph.json("floor") if graph.file("floor.json").exists() else {}
         self.every, self.tables = (load_tables(graph.path / part) for part in ("all", "seen"))
         self.fields = documents.item_fields(train.items, config)
+        self._names = _names(self.codes, train.items["title"].to_list())
         self.cf_template = documents.cf_template(config.templates)
         self.item_templates = {d: documents.item_template(config.templates, d) for d in documents.DIRECTIONS}
         self.sets: dict[str, EvalSet] = {}
@@ -166,7 +167,9 @@ class Material:
 
     def _show(self, name: str, made: Documents) -> None:
         tokenizer, ids, eos = self.writer.tokenizer, self.ids, self.writer.eos
-        self.examples[name] = [preview.readable(tokenizer, ids, made.tokens[d], self.words, eos) for d in range(len(made))]
+        self.examples[name] = [
+            preview.readable(tokenizer, ids, made.tokens[d], self.words, self._names, eos) for d in range(len(made))
+        ]
 
     def _add_set(self, made: EvalSet) -> None:
         self.sets[made.name] = made
@@ -227,3 +230,10 @@ class Material:
             for i in np.flatnonzero(~self.held_out):
                 found += self.item_templates[direction].render(self.fields[i]) or ()
         return found
+
+
+def _names(codes: np.ndarray, titles: Sequence[str]) -> dict[tuple[int, ...], str]:
+    """The title that stands for each row of codes; where items share codes, the first one's and how many more there are."""
+    distinct, first, count = np.unique(codes, axis=0, return_index=True, return_counts=True)
+    more = ["" if n == 1 else f" and {n - 1:,} more" for n in count.tolist()]
+    return {tuple(row): titles[i] + m for row, i, m in zip(distinct.tolist(), first.tolist(), more, strict=True)}

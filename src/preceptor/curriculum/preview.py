@@ -1,35 +1,100 @@
-"""Examples of documents, with codes made readable: beside each code stand words typical of its items."""
+"""Examples of documents, with codes made readable: under each document stand its items, their codes with typical words."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import textwrap
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from tokenizers import Tokenizer
 
 from preceptor.codes.vocabulary import CodeIds, code_token
 
+KINDS = {
+    "item-text": "items, codes and text",
+    "cf": "pairs of items that users share",
+    "uih": "synthetic histories: walks over the item graph",
+    "general": "general text",
+}
+_LINES = 8  # lines of a general text that are shown
+
 
 def readable(
-    tokenizer: Tokenizer, ids: CodeIds, tokens: np.ndarray, words: Sequence[Sequence[str]], eos: int | None = None
+    tokenizer: Tokenizer,
+    ids: CodeIds,
+    tokens: np.ndarray,
+    words: Sequence[Sequence[str]],
+    names: Mapping[tuple[int, ...], str],
+    eos: int | None = None,
 ) -> str:
-    """The text of a document's tokens with the words of each code beside it: REC0007⟨kettle, steel, tea⟩.
+    """The text of a document's tokens, and below it a line for each of its items: Enamel pot: REC0007⟨kettle, steel, tea⟩ ….
 
     Goes by token ids, so that a title which looks like a code isn't taken for one. words: by latent (codes' code_words.json).
-    A final `eos` is left out.
+    names: of items, by their codes. A final `eos` is left out.
     """
-    text: list[str] = []
-    plain: list[int] = []
-    for token in tokens.tolist():
-        latent = token - ids.first_code
-        if 0 <= latent < ids.n_latents:
-            text.append(tokenizer.decode(plain, skip_special_tokens=False))
-            plain = []
-            known = words[latent] if latent < len(words) else ()
-            text.append(code_token(latent) + (f"⟨{', '.join(known)}⟩" if known else ""))
+    row = tokens.tolist()
+    if row and row[-1] == eos:
+        row.pop()
+    lines = [tokenizer.decode(row, skip_special_tokens=False)]
+    for codes in dict.fromkeys(_items(row, ids)):
+        shown = [code_token(c) + (f"⟨{', '.join(words[c])}⟩" if c < len(words) and len(words[c]) else "") for c in codes]
+        lines.append("  " + (f"{names[codes]}: " if codes in names else "") + " ".join(shown))
+    return "\n".join(lines)
+
+
+def page(examples: Mapping[str, Sequence[str]], sources: Sequence[Mapping[str, Any]], width: int) -> str:
+    """All examples for a terminal of `width` columns, kind by kind. sources: those of stream.json, for shares and numbers."""
+    found = {s["name"]: s for s in sources}
+    parts = []
+    for kind in sorted(examples, key=lambda k: list(KINDS).index(k) if k in KINDS else len(KINDS)):
+        source = found.get(kind)
+        facts = [KINDS.get(kind, "")]
+        if source is None:
+            facts.append("no share of the tokens")
         else:
-            plain.append(token)
-    if plain and plain[-1] == eos:
-        plain.pop()
-    text.append(tokenizer.decode(plain, skip_special_tokens=False))
-    return "".join(text)
+            facts += [
+                f"{source['share']:.1%} of the tokens",
+                f"{source['documents']:,} documents" if "documents" in source else "endless",
+            ]
+        heading = f"{kind}: " + ", ".join(f for f in facts if f)
+        parts += ["", heading, "─" * min(len(heading), width)]
+        for number, text in enumerate(examples[kind], 1):
+            parts += _numbered(number, text, kind == "general", width)
+    return "\n".join(parts)
+
+
+def _numbered(number: int, text: str, is_general: bool, width: int) -> Iterator[str]:
+    """The lines of one example, hanging behind its number."""
+    margin = " " * 4
+    lines = text.split("\n")
+    if is_general:
+        more = len(lines) - _LINES
+        body = [margin + _cut(line, width - len(margin)) for line in lines[:_LINES]]
+        body += [f"{margin}… {more:,} more lines"] if more > 0 else []
+    else:
+        body = []
+        for line in lines:
+            first, rest = (margin + "  ", margin + "    ") if line.startswith("  ") else (margin, margin)
+            wrapped = textwrap.wrap(
+                line.strip(), max(width, 40), initial_indent=first, subsequent_indent=rest, break_on_hyphens=False
+            )
+            body += wrapped or [""]
+    body[0] = f"{number:>2}  " + body[0][len(margin) :]
+    yield from body
+
+
+def _cut(line: str, width: int) -> str:
+    return line if len(line) <= width else line[: width - 1] + "…"
+
+
+def _items(row: Sequence[int], ids: CodeIds) -> Iterator[tuple[int, ...]]:
+    """The codes of each item that stands between markers."""
+    codes: list[int] = []
+    for token in row:
+        if token == ids.start:
+            codes = []
+        elif token == ids.end:
+            yield tuple(codes)
+        elif 0 <= token - ids.first_code < ids.n_latents:
+            codes.append(token - ids.first_code)

@@ -18,7 +18,7 @@ KINDS = {
     "uih": ("UIH", "Layer 2: walks on the item graph, written as histories"),
 }
 _CODE = re.compile(r"(<RECTOKEN>|</RECTOKEN>|REC\d{4,}(?:⟨[^⟩]*⟩)?)")
-_LONGEST = 900  # characters shown of a document
+_LONGEST = 1800  # characters shown of a document
 
 
 def examples(inputs: Inputs, drawings: list[Drawing], count: int) -> Html:
