@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from preceptor.core.errors import PreceptorError
 from preceptor.core.rng import purpose_key
 from preceptor.curriculum.assemble import token_table
 from preceptor.curriculum.histories import WALKS_A_BLOCK, HistorySource
@@ -87,6 +88,11 @@ def test_rows_begin_at_lines_or_divide_them(width: int, largest: int, dtype: typ
     assert int(layout[0]) >= width
     assert table.ctypes.data % 64 == 0
     assert 64 % row_bytes == 0 or row_bytes > 64
+
+
+def test_blocks_that_would_share_walks_are_refused() -> None:
+    with pytest.raises(PreceptorError, match="too long"):
+        HistorySource(5, sampler(8), parts(6, 1, 19, 1, 1000), WALKS_A_BLOCK + 1)
 
 
 def test_blocks_stay_what_they_were() -> None:

@@ -1,5 +1,8 @@
 """Blocks are a function of their number; shares and epochs are exact; evaluation batches hold every token once."""
 
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -45,17 +48,31 @@ def write_stream(folder: Path, phases: list[dict], block_tokens: int = 32) -> St
     return Stream.open(folder)
 
 
-MIXED = [{"blocks": None, "shares": {"general": 0.7, "item-text": 0.3}}]
-STAGED = [{"blocks": 50, "shares": {"general": 1.0, "item-text": 0.0}}, *MIXED]
+MIXED: list[dict] = [{"blocks": None, "shares": {"general": 0.7, "item-text": 0.3}}]
+STAGED: list[dict] = [{"blocks": 50, "shares": {"general": 1.0, "item-text": 0.0}}, *MIXED]
 
 
-def test_blocks_are_the_same_in_any_order(tmp_path: Path) -> None:
-    write_stream(tmp_path / "c", MIXED)
+@pytest.mark.parametrize("phases", [MIXED, STAGED])
+def test_blocks_are_the_same_in_any_order(tmp_path: Path, phases: list[dict]) -> None:
+    write_stream(tmp_path / "c", phases)
     forwards, backwards = Stream.open(tmp_path / "c"), Stream.open(tmp_path / "c")
     ahead = [forwards.block(b) for b in range(300)]
     behind = [backwards.block(b) for b in reversed(range(300))][::-1]
     assert all(np.array_equal(a, b) for a, b in zip(ahead, behind, strict=True))
     assert all(a.shape == (32,) and a.dtype == np.int32 for a in ahead)
+
+
+@pytest.mark.parametrize("workers", [1, 2, 5])
+def test_blocks_are_the_same_on_any_number_of_workers(tmp_path: Path, workers: int, request: pytest.FixtureRequest) -> None:
+    """One stream read by threads that often take turns, far apart: over epochs of sources and periods of the schedule."""
+    stream = write_stream(tmp_path / "c", STAGED)
+    numbers = [int(b) for b in np.random.default_rng(0).integers(0, 100 * PERIOD, 2000)]
+    request.addfinalizer(partial(sys.setswitchinterval, sys.getswitchinterval()))
+    sys.setswitchinterval(1e-6)
+    with ThreadPoolExecutor(workers) as pool:
+        read = list(pool.map(stream.block, numbers))
+    alone = Stream.open(tmp_path / "c")
+    assert all(np.array_equal(block, alone.block(b)) for b, block in zip(numbers, read, strict=True))
 
 
 def test_block_has_one_source_and_begins_with_a_document(tmp_path: Path) -> None:
@@ -102,6 +119,23 @@ def test_shares_hold_at_any_length(shares: list[float], seed: int, blocks: int) 
     counts = schedule.counts(blocks)
     assert counts.sum() == blocks
     assert np.abs(counts - exact).max() <= len(shares) + 1
+
+
+@settings(max_examples=50, deadline=None)
+@given(
+    lengths=st.lists(st.integers(1, 2 * PERIOD), max_size=3),
+    shares=st.lists(st.lists(st.sampled_from([0.0, 0.1, 1.0]), min_size=3, max_size=3).filter(any), min_size=4, max_size=4),
+    seed=st.integers(0, 2**31),
+)
+def test_a_source_takes_its_turns_in_order_and_none_twice(lengths: list[int], shares: list[list[float]], seed: int) -> None:
+    """Turn t of a source is its block t, so an endless source never repeats, in whatever stages the stream is laid out."""
+    schedule = Schedule(seed, list(zip([*lengths, None], shares, strict=False)))
+    due = [0, 0, 0]
+    for block in range(sum(lengths) + 1500):
+        source, turn = schedule.at(block)
+        assert turn == due[source]
+        due[source] += 1
+    assert due == schedule.counts(sum(lengths) + 1500).tolist()
 
 
 @given(shares=st.lists(st.floats(0.0, 1e6), min_size=1, max_size=8).filter(lambda x: sum(x) > 1e-3), seats=st.integers(8, 2000))

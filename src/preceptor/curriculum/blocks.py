@@ -122,12 +122,14 @@ class FiniteSource:
         return out
 
     def _index(self, epoch: int) -> tuple[np.ndarray, np.ndarray]:
-        """Documents in the epoch's order, and where each begins."""
-        if epoch not in self._epochs:
+        """Documents in the epoch's order, and where each begins. Threads may read side by side."""
+        found = self._epochs.get(epoch)
+        if found is None:
+            found = _epoch(purpose_key(self.seed, f"stream/{self.name}/epoch/{epoch}"), self.offsets)
             if len(self._epochs) > 1:
                 self._epochs.clear()
-            self._epochs[epoch] = _epoch(purpose_key(self.seed, f"stream/{self.name}/epoch/{epoch}"), self.offsets)
-        return self._epochs[epoch]
+            self._epochs[epoch] = found
+        return found
 
 
 @njit(cache=True)

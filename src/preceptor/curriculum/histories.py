@@ -9,11 +9,12 @@ from pathlib import Path
 
 import numpy as np
 
+from preceptor.core.errors import PreceptorError
 from preceptor.core.rng import purpose_key
 from preceptor.curriculum.assemble import VECTOR, longest, token_table, write_walks
 from preceptor.graph.tables import WalkTables, load_tables, save_tables
 
-WALKS_A_BLOCK = 1 << 24  # more than a block can hold
+WALKS_A_BLOCK = 1 << 24  # a document has a token at least, so a block of as many tokens never holds more
 _PARTS = ("item_tokens", "prefix", "separator", "suffix")
 
 
@@ -25,6 +26,8 @@ class HistorySource:
     """
 
     def __init__(self, seed: int, tables: WalkTables, parts: dict[str, np.ndarray], block_tokens: int) -> None:
+        if block_tokens > WALKS_A_BLOCK:
+            raise PreceptorError("Blocks are too long", found=f"{block_tokens} tokens", expected=f"at most {WALKS_A_BLOCK}")
         self.tables, self.block_tokens = tables, block_tokens
         self._key = purpose_key(seed, "stream/uih")
         self._tokens, self._layout = token_table(*(np.asarray(parts[name]) for name in _PARTS))
