@@ -21,7 +21,9 @@ def tables(policy: np.ndarray) -> WalkTables:
 
 def test_first_order_walks_follow_the_graph() -> None:
     made = tables(policies.first_order())
-    found = mean_transitions(made, *sample(made, 0, "test", 0, 200))
+    items, lengths = sample(made, 0, "test", 0, 200)
+    found, steps = mean_transitions(made, items, lengths)
+    assert steps.tolist() == np.bincount(items[:, :-1].ravel(), minlength=9).tolist()
     expected = np.zeros((9, 9))
     expected[made.graph.source, made.indices] = made.weight / TOTAL
     assert found == pytest.approx(expected, abs=1e-12)
@@ -35,6 +37,6 @@ def test_other_policies_agree_with_counted_steps(policy: np.ndarray) -> None:
     inside = np.arange(1, LENGTH) < lengths[:, None]
     np.add.at(counted, (items[:, :-1][inside], items[:, 1:][inside]), 1)
     steps = counted.sum(axis=1)
-    found = mean_transitions(made, items[:2_000], lengths[:2_000])
+    found, _ = mean_transitions(made, items[:2_000], lengths[:2_000])
     assert found.sum(axis=1) == pytest.approx(np.ones(9))
     assert np.abs(found - counted / steps[:, None]).max() < 5 * 0.5 / np.sqrt(steps.min() / 20)  # 2,000 of the walks, 5 σ

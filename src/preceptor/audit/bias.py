@@ -100,11 +100,16 @@ def rank_curve(counts: np.ndarray) -> list[list[float]]:
 
 def position_curve(items: np.ndarray, position: np.ndarray, popularity: np.ndarray) -> list[list[float]]:
     """[place from 1, mean popularity percentile, steps] for the first 64 places that occur."""
-    percentile = _ranks(popularity) / max(1, len(popularity))
+    percentile = percentiles(popularity)
     inside = position < PLACES
     steps = np.bincount(position[inside], minlength=PLACES)
     total = np.bincount(position[inside], weights=percentile[items[inside]], minlength=PLACES)
     return [[place + 1, float(total[place] / steps[place]), int(steps[place])] for place in np.flatnonzero(steps).tolist()]
+
+
+def percentiles(popularity: np.ndarray) -> np.ndarray:
+    """Place of each item among all by popularity, ties at their mean: float64 [I] in (0, 1), the mean is 0.5."""
+    return _ranks(popularity) / max(1, len(popularity))
 
 
 def zipf_exponent(counts: np.ndarray) -> float | None:
@@ -136,6 +141,6 @@ def spearman(a: np.ndarray, b: np.ndarray) -> float | None:
 
 
 def _ranks(x: np.ndarray) -> np.ndarray:
-    """Ranks from 0.5, ties at their mean: divided by the length they are percentiles whose mean is 0.5."""
+    """Ranks from 0.5, ties at their mean."""
     _, where, count = np.unique(x, return_inverse=True, return_counts=True)
     return (np.cumsum(count) - count / 2)[where]

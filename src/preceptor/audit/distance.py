@@ -7,16 +7,17 @@ tv         total variation ½ Σ_j |P(i→j) − T(i→j)|: the share of next it
 js         Jensen–Shannon divergence in bits: 0 equal, 1 disjoint; gentler than tv on many small errors.
 overlap    share of the truth's 10 likeliest next items that are among the estimate's 10 likeliest: the order at the top.
 exposure_tv total variation between the mean row of the estimate and that of the truth: who is led to, whoever leads there.
-popularity_drift mean popularity percentile of the next item, estimate less truth. Above 0: more popular items than is true.
+NAME_drift mean percentile of the next item by NAME (popularity, promotion, shelf), estimate less truth: 0 is as often as
+           is true, above 0 leads to more popular items than people would choose. Not the same as flat.
 
 The first three are means over source items, once each item alike and once weighted by the truth's share of it. An item
 without edges counts as wholly wrong (tv = js = 1, overlap = 0), since leaving items out is no way to come nearer; "defined"
-are the means over the others. exposure_tv and popularity_drift are over source items with edges, each alike.
+are the means over the others. exposure_tv and the drifts are over source items with edges, each alike.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -29,10 +30,12 @@ TOP = 10
 _CELLS = 1 << 22  # of a block of rows
 
 
-def distances(law: Law, truth: Law, sources: np.ndarray, share: np.ndarray, percentile: np.ndarray) -> dict[str, Any]:
+def distances(
+    law: Law, truth: Law, sources: np.ndarray, share: np.ndarray, percentiles: Mapping[str, np.ndarray]
+) -> dict[str, Any]:
     """The measures above over source items (int [n]).
 
-    share: the truth's share of every item, float64 [I]. percentile: popularity percentile of every item, float64 [I].
+    share: the truth's share of every item, float64 [I]. percentiles: of every item by each NAME, float64 [I].
     """
     tv, js, overlap = np.ones(len(sources)), np.ones(len(sources)), np.zeros(len(sources))
     defined = np.zeros(len(sources), bool)
@@ -58,7 +61,8 @@ def distances(law: Law, truth: Law, sources: np.ndarray, share: np.ndarray, perc
         found[f"{name}_defined"] = float(values[defined].mean()) if defined.any() else None
     n = max(1, int(defined.sum()))
     found["exposure_tv"] = float(0.5 * np.abs(mean_p - mean_t).sum() / n) if defined.any() else None
-    found["popularity_drift"] = float(percentile @ (mean_p - mean_t) / n) if defined.any() else None
+    for name, percentile in percentiles.items():
+        found[f"{name}_drift"] = float(percentile @ (mean_p - mean_t) / n) if defined.any() else None
     return found
 
 
@@ -74,13 +78,14 @@ def jensen_shannon(p: np.ndarray, t: np.ndarray) -> np.ndarray:
 
 
 def top_overlap(p: np.ndarray, t: np.ndarray, k: int = TOP) -> np.ndarray:
-    """Share of the k likeliest columns of t that are among the k likeliest of p, row by row; zeros of p don't count."""
+    """Share of the k likeliest columns of t that are among the k likeliest of p, row by row. Zeros are not among them."""
     k = min(k, p.shape[1])
     best_p, best_t = (np.argpartition(-x, k - 1, axis=1)[:, :k] for x in (p, t))
     inside = np.zeros(p.shape, bool)
     np.put_along_axis(inside, best_p, True, axis=1)
     inside &= p > 0
-    return np.take_along_axis(inside, best_t, axis=1).mean(axis=1)
+    asked = np.take_along_axis(t, best_t, axis=1) > 0
+    return (np.take_along_axis(inside, best_t, axis=1) & asked).sum(axis=1) / np.maximum(asked.sum(axis=1), 1)
 
 
 def law_of_graph(graph: Graph) -> Law:

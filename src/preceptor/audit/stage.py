@@ -1,4 +1,7 @@
-"""Stage `audit`: what the log and the walks are biased by. Nothing here feeds any stage but the report (the leak rule)."""
+"""Stage `audit`: what the log and the walks are biased by, and on the simulated market how far they are from the truth.
+
+Nothing here feeds any stage but the report (the leak rule).
+"""
 
 from __future__ import annotations
 
@@ -6,19 +9,23 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from preceptor.audit import bias
+from preceptor.audit import bias, truth
 from preceptor.audit.config import AuditConfig
 from preceptor.core.artifact import Artifact, canonical, make, write_atomic
 from preceptor.core.errors import PreceptorError
 from preceptor.core.progress import say
+from preceptor.data import market_config
 from preceptor.data.log import TrainSplit
+from preceptor.data.market import market
+from preceptor.graph.config import GraphConfig
 from preceptor.graph.tables import load_tables
 
-VERSION = 1
+VERSION = 2
 
 
 def run(config: AuditConfig, inputs: Mapping[str, Artifact], out: Path) -> Artifact:
-    """Make OUT/audit from the artifacts `data`, `graph` and `curriculum`. Files: bias.json."""
+    """Make OUT/audit from the artifacts `data`, `graph` and `curriculum`. Files: bias.json; truth.json where the log is
+    the simulated market's (data/market.json)."""
     if config.walks < 1:
         raise PreceptorError("Too few walks", where="audit.walks", found=config.walks, expected="1 or more")
 
@@ -29,6 +36,17 @@ def run(config: AuditConfig, inputs: Mapping[str, Artifact], out: Path) -> Artif
         write_atomic(folder / "bias.json", canonical(found))
         ginis = {name: round(column["gini"], 3) for name, column in found["columns"].items()}
         say("audit: Gini of exposure " + ", ".join(f"{name} {value}" for name, value in ginis.items()))
-        return {"gini": ginis}
+        counts: dict[str, Any] = {"gini": ginis}
+        described = inputs["data"].file("market.json")
+        if described.exists():
+            settings = GraphConfig(**inputs["graph"].manifest["config"])
+            known = truth.report(train, every, settings, market(market_config.load(described)), config)
+            write_atomic(folder / "truth.json", canonical(known))
+            counts["distance_to_truth"] = known["graph"]["tv"]
+            say(
+                f"audit: total variation from the market's truth {known['graph']['tv']:.3f}; "
+                f"{known['uniform'][0]['tv']:.3f} had everything been shown alike"
+            )
+        return counts
 
     return make("audit", VERSION, config, inputs, out, build)

@@ -15,15 +15,16 @@ from preceptor.graph.step import factor, scan
 from preceptor.graph.tables import WalkTables
 
 
-def mean_transitions(tables: WalkTables, items: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+def mean_transitions(tables: WalkTables, items: np.ndarray, lengths: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Mean law of the next item by current item over walks (items int32 [n, L], lengths [n]), float64 [I, I].
 
-    Rows sum to 1; items at which no step was taken have rows of zeros. Memory: I² · 8 bytes.
+    Rows sum to 1; items at which no step was taken have rows of zeros. Beside it the steps that left each item, float64 [I]:
+    steps @ law is how often each item is expected after the first place. Memory: I² · 8 bytes.
     """
     n_items = len(tables.rows) - 2
     total, steps = np.zeros((n_items, n_items)), np.zeros(n_items)
     _add_up(tables, items, lengths, total, steps)
-    return total / np.maximum(steps, 1.0)[:, None]
+    return total / np.maximum(steps, 1.0)[:, None], steps
 
 
 @njit(nogil=True, cache=True)
