@@ -178,9 +178,12 @@ def item_documents(
     rendered = [template.render(fields[i]) for i in items]
     made = np.array([i for i, r in zip(items, rendered, strict=True) if r is not None], np.int64)
     texts = [r for r in rendered if r is not None]
+    written = writer.write(texts, made[:, None], (CODES_A,))
+    todo = np.flatnonzero(written.tokens.lengths > writer.context)
+    if not len(todo):
+        return written, made
     limit = max((len(v) for i in made for v in fields[i].values() if v), default=0)
-    todo = np.arange(len(made))
-    while len(todo := todo[_lengths(writer, texts, made, todo) > writer.context]):
+    while len(todo):
         limit = limit * 3 // 4
         if not limit:
             raise PreceptorError(
@@ -191,11 +194,9 @@ def item_documents(
             )
         for d in todo:
             texts[d] = template.render({k: clean(v, limit) for k, v in fields[made[d]].items()}) or texts[d]
+        again = writer.write([texts[d] for d in todo], made[todo, None], (CODES_A,))
+        todo = todo[again.tokens.lengths > writer.context]
     return writer.write(texts, made[:, None], (CODES_A,)), made
-
-
-def _lengths(writer: Writer, texts: Sequence[tuple[str, ...]], items: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    return writer.write([texts[d] for d in rows], items[rows, None], (CODES_A,)).tokens.lengths
 
 
 def pieces(writer: Writer, texts: Sequence[str], limit: int) -> tuple[list[str], Documents]:

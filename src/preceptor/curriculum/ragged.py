@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -31,7 +32,7 @@ class Ragged:
     def of(cls, rows: Sequence[Sequence[int]]) -> Ragged:
         offsets = np.zeros(len(rows) + 1, np.int64)
         np.cumsum([len(r) for r in rows], out=offsets[1:])
-        flat = np.fromiter((t for r in rows for t in r), np.int32, int(offsets[-1]))
+        flat = np.fromiter(chain.from_iterable(rows), np.int32, int(offsets[-1]))
         return cls(flat, offsets)
 
     @classmethod
