@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from data.golden import values
 from preceptor.core.errors import PreceptorError
 from preceptor.data import market_config
 from preceptor.data.config import DataConfig
@@ -18,7 +19,6 @@ from preceptor.data.stage import key_config, run
 
 SMALL = MarketConfig(n_interactions=4000, n_users=150, n_items=120)
 NONE = {"popularity": 0.0, "position": 0.0, "exposure": 0.0}
-DIALS = ("popularity", "position", "exposure")
 
 
 def same(one: Log, two: Log) -> bool:
@@ -93,7 +93,7 @@ def test_cooccurrence_converges_to_the_truth_in_the_fair_family_and_not_in_the_m
     found = {}
     for family in ("fair", "misleading"):
         found[family] = []
-        for n in (5_000, 40_000, 320_000):
+        for n in (10_000, 80_000, 640_000):
             config = MarketConfig(n_interactions=n, n_users=300, n_items=100, family=family, **NONE)  # type: ignore[arg-type]
             made = market(config)
             truth = made.truth_rows(np.arange(made.n_items))
@@ -104,6 +104,111 @@ def test_cooccurrence_converges_to_the_truth_in_the_fair_family_and_not_in_the_m
     assert fair[2] < 0.02
     assert min(misleading) > 0.1
     assert misleading[2] > 0.8 * misleading[1]
+
+
+def ranks(values: np.ndarray) -> np.ndarray:
+    return np.argsort(np.argsort(values)).astype(np.float64)
+
+
+def test_each_dial_turns_what_it_is_named_after() -> None:
+    """Rank correlation of an item's interactions with its promotion, its shelf place, and what popularity makes of both."""
+    base = MarketConfig(n_interactions=30_000, n_users=600, n_items=500, **NONE)  # type: ignore[arg-type]
+
+    def at(dial: str, value: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        made = market(dataclasses.replace(base, **{dial: value}))
+        met = np.bincount(made.log().item, minlength=made.n_items)
+        return met, made.exposure, made.shelf
+
+    def correlation(one: np.ndarray, two: np.ndarray) -> float:
+        return float(np.corrcoef(ranks(one), ranks(two))[0, 1])
+
+    promoted = [correlation(met, -market(base).world.promotion) for met, _, _ in (at("exposure", d) for d in (0, 0.5, 1))]
+    placed = [correlation(met, -shelf) for met, _, shelf in (at("position", d) for d in (0, 0.5, 1))]
+    largest = [np.sort(met)[-25:].sum() / met.sum() for met, _, _ in (at("popularity", d) for d in (0, 0.5, 1))]
+    for risen in (promoted, placed):
+        assert abs(risen[0]) < 0.12  # 500 items: a standard error of 0.045
+        assert risen[0] + 0.1 < risen[1] < risen[2] - 0.1
+    assert largest[0] + 0.1 < largest[1] < largest[2] - 0.1
+
+
+def test_popularity_follows_exposure_more_as_the_dials_rise() -> None:
+    found = []
+    for dial in (0.0, 0.5, 1.0):
+        made = market(MarketConfig(30_000, 600, 500, popularity=dial, position=dial, exposure=dial))
+        met = np.bincount(made.log().item, minlength=made.n_items)
+        looks = made.looks()
+        assert (met <= looks).all()  # nobody takes what he hasn't looked at
+        found.append(float(np.corrcoef(ranks(met), ranks(looks))[0, 1]))
+    assert found[0] < 0.3
+    assert min(found[1:]) > 0.7
+
+
+def test_under_no_bias_every_choice_of_a_visit_follows_the_truth() -> None:
+    """Fair family: the first choice, the next and the later ones all have the shares P*, though they hang together."""
+    made = market(MarketConfig(120_000, 2000, 100, **NONE))  # type: ignore[arg-type]
+    log = made.log()
+    assert log.session is not None
+    place = np.arange(len(log)) - np.searchsorted(
+        log.session[order := np.argsort(log.session, kind="stable")], log.session[order]
+    )
+    item, truth = log.item[order], made.truth_start
+    for which in (place == 0, place == 1, place >= 2):
+        n = int(which.sum())
+        shares = np.bincount(item[which], minlength=100) / n
+        statistic = n * ((shares - truth) ** 2 / truth).sum()  # about χ² of 99 degrees, were users all alike
+        assert statistic < 3 * 99, statistic
+
+
+def test_order_holds_information() -> None:
+    """After a thing of one kind comes the next kind of its group more often than the one before it."""
+    made = market(MarketConfig(40_000, 800, 500, **NONE))  # type: ignore[arg-type]
+    log = made.log()
+    assert log.session is not None
+    kind = made.world.kind[log.item].astype(np.int64)
+    together = (np.diff(log.session) == 0) & (np.diff(log.user) == 0)
+    one, two = kind[:-1][together], kind[1:][together]
+    assert (one // 4 == two // 4).all()
+    forward = np.mean((two - one) % 4 == 1)
+    backward = np.mean((one - two) % 4 == 1)
+    assert forward > 0.5 > 0.25 > backward
+
+
+def test_at_the_sparse_end_most_things_are_met_once_or_twice() -> None:
+    def share(sparsity: float) -> float:
+        log = market(MarketConfig(30_000, sparsity=sparsity)).log()
+        met = np.bincount(log.item)
+        return float(np.mean(met[met > 0] <= 2))
+
+    shares = [share(s) for s in (0, 0.5, 1)]
+    assert shares[0] < 0.25
+    assert shares[0] < shares[1] < shares[2]
+    assert shares[2] > 0.6
+
+
+def test_in_the_misleading_family_people_take_one_of_a_kind() -> None:
+    def same_kind(family: str) -> float:
+        made = market(MarketConfig(20_000, 400, 500, family=family, **NONE))  # type: ignore[arg-type]
+        log = made.log()
+        kind = made.world.kind[log.item]
+        near = (log.user[5:] == log.user[:-5]) & (kind[5:] == kind[:-5])
+        return float(near.mean())
+
+    assert same_kind("misleading") < 0.1 * same_kind("fair")
+
+
+def test_traders_are_few_and_make_many_of_the_interactions() -> None:
+    made = market(MarketConfig(20_000, 2000, 300, family="misleading"))
+    log = made.log()
+    number = np.array([int(name[1:]) for name in log.user_ids])
+    traders = made.segments == made.world.n_tastes
+    assert 0.01 < traders.mean() < 0.03
+    assert 0.2 < traders[number[log.user]].mean() < 0.5
+    assert not (market(MarketConfig(20_000, 2000, 300)).segments == made.world.n_tastes).any()
+
+
+def test_parameters_and_bytes_are_frozen() -> None:
+    """`make golden` writes the new state. A change makes every committed result of a market another market's."""
+    assert values() == json.loads((Path(__file__).parent / "golden.json").read_text(encoding="utf-8"))
 
 
 def test_a_market_is_named_on_the_command_line() -> None:

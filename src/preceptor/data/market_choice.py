@@ -20,7 +20,6 @@ from preceptor.data.market_world import World
 PAGE = 10  # candidates on a page
 PATIENCE = 4096  # candidates looked at before a user takes what is there
 MEMORY = 12  # choices for which a user of the misleading family wants no second thing of a kind
-_NOTHING = 255
 
 
 class Shop(NamedTuple):
@@ -85,6 +84,8 @@ def visits(shop, key, visit, user, start, length, taken, taken_first, owned, ite
     [U, MEMORY], the kinds each user took last, newest first. looks: int64 [I], how often each item was looked at, or empty.
     """
     page = np.empty(PAGE, np.int64)
+    thing, mass, trader, main, second, weight = shop.thing, shop.mass, shop.trader, shop.main, shop.second, shop.weight
+    one_of_a_kind = shop.one_of_a_kind
     for v in visit:
         u = user[v]
         state, step = stream_state(key, uint64(v)), uint64(0)
@@ -92,16 +93,17 @@ def visits(shop, key, visit, user, start, length, taken, taken_first, owned, ite
         for t in range(length[v]):
             kind = int64(-1)
             if t > 0:
-                kind = _related(shop, taste, last, draw(state, step))
+                kind = _related(mass, taste, last, draw(state, step))
                 step += uint64(1)
-                if shop.one_of_a_kind and _has(owned[u], kind):
+                if one_of_a_kind and _has(owned, u, kind):
                     kind = int64(-1)
             if kind < 0:
-                taste = _mood(shop, u, _unit(state, step), _unit(state, step + uint64(1)))
+                which, split = _unit(state, step), _unit(state, step + uint64(1))
+                taste = _mood(which, split, trader[u], main[u], second[u], weight[u], len(mass))
                 step += uint64(2)
-            j, step = _choose(shop, taste, kind, taken, taken_first, owned[u], page, looks, state, step)
-            last = int64(shop.thing[j] >> uint64(8)) & 255
-            if shop.one_of_a_kind:
+            j, step = _choose(shop, taste, kind, taken, taken_first, owned, u, page, looks, state, step)
+            last = int64(thing[j] >> uint64(8)) & 255
+            if one_of_a_kind:
                 for m in range(MEMORY - 1, 0, -1):
                     owned[u, m] = owned[u, m - 1]
                 owned[u, 0] = last
@@ -109,22 +111,22 @@ def visits(shop, key, visit, user, start, length, taken, taken_first, owned, ite
 
 
 @njit(inline="always")
-def _has(owned, kind):  # type: ignore[no-untyped-def]
+def _has(owned, u, kind):  # type: ignore[no-untyped-def]
     found = False
     for m in range(MEMORY):
-        found |= owned[m] == kind
+        found |= owned[u, m] == kind
     return found
 
 
 @njit(inline="always")
-def _mood(shop, u, which, split):  # type: ignore[no-untyped-def]
-    if shop.trader[u]:
-        return int64(which * len(shop.kind_liking))
-    return int64(shop.main[u]) if split < shop.weight[u] else int64(shop.second[u])
+def _mood(which, split, trader, main, second, weight, n_tastes):  # type: ignore[no-untyped-def]
+    if trader:
+        return int64(which * n_tastes)
+    return int64(main) if split < weight else int64(second)
 
 
 @njit(inline="always")
-def _related(shop, taste, last, bits):  # type: ignore[no-untyped-def]
+def _related(mass, taste, last, bits):  # type: ignore[no-untyped-def]
     """The next kind of the group: a quarter turn on the circle on which each kind of it has an arc as long as its appeal.
 
     The point of departure is uniform on the last kind's arc, so the arrival is uniform on the circle whenever the last kind
@@ -134,79 +136,70 @@ def _related(shop, taste, last, bits):  # type: ignore[no-untyped-def]
     total, at = int64(0), int64(0)
     for k in range(begin, begin + KINDS_A_GROUP):
         if k == last:
-            at = total + ((int64(bits >> uint64(33)) * shop.mass[taste, k]) >> 31)
-        total += shop.mass[taste, k]
+            at = total + ((int64(bits >> uint64(33)) * mass[taste, k]) >> 31)
+        total += mass[taste, k]
     at = (at + total // KINDS_A_GROUP) % total
     kind = begin
-    while at >= shop.mass[taste, kind]:
-        at -= shop.mass[taste, kind]
+    while at >= mass[taste, kind]:
+        at -= mass[taste, kind]
         kind += 1
     return kind
 
 
-@njit(inline="always")
-def _wanted(shop, taste, kind, j, owned, bits):  # type: ignore[no-untyped-def]
-    """Whether the user takes j now that it is looked at."""
-    thing = shop.thing[j]
-    its = int64(thing >> uint64(8)) & 255
-    if shop.one_of_a_kind and kind < 0 and _has(owned, its):
-        return False
-    appeal = shop.kind_liking[taste, its] if kind < 0 else 1.0  # who looks for a kind has its liking behind him
-    appeal = appeal * shop.brand_liking[taste, int64(thing & uint64(255))]
-    return float(bits >> uint64(11)) * 2.0**-53 < appeal * (float(thing >> uint64(16)) * 2.0**-32)
-
-
-@njit(inline="always")
-def _candidate(shop, kind, taken, taken_first, state, step):  # type: ignore[no-untyped-def]
-    """What the policy shows, of all things or of one kind, and the number of the next unused draw."""
-    every = kind < 0
-    if shop.popularity > 0.0:
-        begin, end = (int64(0), int64(len(taken))) if every else (taken_first[kind], taken_first[kind + 1])
-        chosen = _unit(state, step) < shop.popularity
-        step += uint64(1)
-        if chosen and end > begin:
-            return int64(taken[begin + int64((end - begin) * _unit(state, step))]), step + uint64(1)
-    begin, end = (int64(0), int64(len(shop.thing))) if every else (shop.first[kind], shop.first[kind + 1])
-    if shop.exposure > 0.0:
-        chosen = _unit(state, step) < shop.exposure
-        step += uint64(1)
-        if chosen:
-            x = _unit(state, step)
-            place = begin + int64((end - begin) * (x * x * x * x))
-            return int64(shop.by_promotion[place] if every else shop.by_kind_promotion[place]), step + uint64(1)
-    place = begin + int64((end - begin) * _unit(state, step))
-    return (place if every else int64(shop.by_kind[place])), step + uint64(1)
-
-
 @njit
-def _choose(shop, taste, kind, taken, taken_first, owned, page, looks, state, step):  # type: ignore[no-untyped-def]
-    """The item taken, of all (kind −1) or of one kind, and the number of the next unused draw."""
-    j = int64(-1)
+def _choose(shop, taste, kind, taken, taken_first, owned, u, page, looks, state, step):  # type: ignore[no-untyped-def]
+    """The item taken, of all (kind −1) or of one kind, and the number of the next unused draw.
+
+    Arrays are named once, outside the loops: each mention of a tuple's member would count a reference to it.
+    """
+    every = kind < 0
+    thing, shelf, kind_liking, brand_liking = shop.thing, shop.shelf, shop.kind_liking, shop.brand_liking
+    listed, promoted = shop.by_kind, shop.by_promotion if every else shop.by_kind_promotion
+    begin, end = (int64(0), int64(len(thing))) if every else (shop.first[kind], shop.first[kind + 1])
+    known, old = (int64(0), int64(len(taken))) if every else (taken_first[kind], taken_first[kind + 1])
+    popularity, position, exposure = shop.popularity, shop.position, shop.exposure
+    refusing, counting = shop.one_of_a_kind and every, len(looks) > 0
     for _ in range(PATIENCE // PAGE):
         ordered = False
-        if shop.position > 0.0:
-            ordered = _unit(state, step) < shop.position
+        if position > 0.0:
+            ordered = _unit(state, step) < position
             step += uint64(1)
+        for p in range(PAGE):
+            first, x = _unit(state, step), _unit(state, step + uint64(1))
+            step += uint64(2)
+            if first < popularity and old > known:
+                page[p] = taken[known + int64((old - known) * x)]
+                continue
+            if exposure > 0.0:
+                promotes = _unit(state, step) < exposure
+                step += uint64(1)
+                if promotes:
+                    page[p] = promoted[begin + int64((end - begin) * (x * x * x * x))]
+                    continue
+            place = begin + int64((end - begin) * x)
+            page[p] = place if every else int64(listed[place])
         if ordered:
-            for p in range(PAGE):
-                j, step = _candidate(shop, kind, taken, taken_first, state, step)
-                q = p
-                while q > 0 and shop.shelf[page[q - 1]] > shop.shelf[j]:
+            for p in range(1, PAGE):
+                j, q = page[p], p
+                while q > 0 and shelf[page[q - 1]] > shelf[j]:
                     page[q] = page[q - 1]
                     q -= 1
                 page[q] = j
         for p in range(PAGE):
+            j = page[p]
             if ordered:
-                j = page[p]
-                looked = _unit(state, step) * (p + 1) < 1.0
+                skipped = _unit(state, step) * (p + 1) >= 1.0
                 step += uint64(1)
-                if not looked:
+                if skipped:
                     continue
-            else:
-                j, step = _candidate(shop, kind, taken, taken_first, state, step)
-            if len(looks) > 0:
+            if counting:
                 looks[j] += 1
+            about = thing[j]
+            its = int64(about >> uint64(8)) & 255
+            appeal = kind_liking[taste, its] if every else 1.0  # who looks for a kind likes it
+            appeal = appeal * brand_liking[taste, int64(about & uint64(255))]
+            wanted = _unit(state, step) < appeal * (float(about >> uint64(16)) * 2.0**-32)
             step += uint64(1)
-            if _wanted(shop, taste, kind, j, owned, draw(state, step - uint64(1))):
+            if wanted and not (refusing and _has(owned, u, its)):
                 return j, step
-    return j, step
+    return page[PAGE - 1], step

@@ -28,7 +28,7 @@ class MarketConfig:
     n_items: things in the catalogue at sparsity 0; 0: five times the square root of n_interactions.
     family: fair (users choose apart from what they have: co-occurrence is a fair guide) or misleading (they buy one of a kind,
         and a few traders make many of the interactions).
-    popularity: up to nine tenths of what is shown is shown because others took it before.
+    popularity: nine tenths of it is the share of what is shown because others took it before.
     position: share of the pages that stand in the shop's order and are read from the top with fading patience.
     exposure: share of what is shown that promotion chooses, whatever its quality.
     sparsity: from n_items (0) to two things for three interactions (1), so that most are met once or twice.

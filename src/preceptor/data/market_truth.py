@@ -14,7 +14,7 @@ import numpy as np
 
 from preceptor.data.market_world import World
 
-COLUMNS = 65_536  # items handled at a time
+COLUMNS = 65_536  # items handled at a time; so many are kept, too
 
 
 class Truth:
@@ -24,6 +24,7 @@ class Truth:
         self._world = world
         self._totals = world.kind_masses().sum(axis=1)
         self._second = world.second_moment()
+        self._kept = self._by_taste(np.arange(len(world.kind))) if len(world.kind) <= COLUMNS else None
 
     def _by_taste(self, items: np.ndarray) -> np.ndarray:
         """p_s(j) for these items, float64 [S, n]."""
@@ -36,7 +37,7 @@ class Truth:
         return self._second.sum(axis=0) @ self._columns(0, n_items)
 
     def _columns(self, begin: int, end: int) -> np.ndarray:
-        return self._by_taste(np.arange(begin, end))
+        return self._by_taste(np.arange(begin, end)) if self._kept is None else self._kept[:, begin:end]
 
     def rows(self, items: np.ndarray) -> np.ndarray:
         """T*(i→·) for these items, float64 [n, I]: the diagonal is 0 and each row sums to 1."""
