@@ -148,15 +148,14 @@ def test_under_no_bias_every_choice_of_a_visit_follows_the_truth() -> None:
     made = market(MarketConfig(120_000, 2000, 100, **NONE))  # type: ignore[arg-type]
     log = made.log()
     assert log.session is not None
-    place = np.arange(len(log)) - np.searchsorted(
-        log.session[order := np.argsort(log.session, kind="stable")], log.session[order]
-    )
-    item, truth = log.item[order], made.truth_start
+    order = np.argsort(log.session, kind="stable")
+    visit, item, truth = log.session[order], log.item[order], made.truth_start
+    place = np.arange(len(log)) - np.searchsorted(visit, visit)
     for which in (place == 0, place == 1, place >= 2):
         n = int(which.sum())
         shares = np.bincount(item[which], minlength=100) / n
         statistic = n * ((shares - truth) ** 2 / truth).sum()  # about χ² of 99 degrees, were users all alike
-        assert statistic < 3 * 99, statistic
+        assert statistic < 2 * 99, statistic
 
 
 def test_order_holds_information() -> None:
@@ -170,7 +169,8 @@ def test_order_holds_information() -> None:
     assert (one // 4 == two // 4).all()
     forward = np.mean((two - one) % 4 == 1)
     backward = np.mean((one - two) % 4 == 1)
-    assert forward > 0.5 > 0.25 > backward
+    assert forward > 0.5
+    assert backward < 0.25
 
 
 def test_at_the_sparse_end_most_things_are_met_once_or_twice() -> None:
