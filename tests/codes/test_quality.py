@@ -13,7 +13,7 @@ def test_codes_of_the_theme_predict_what_goes_together(train: TrainSplit) -> Non
     x = TfidfEncoder.fit(texts := item_texts(train.items), 16).encode(texts)
     theme = np.stack([np.arange(300) % 5, 5 + np.arange(300) % 5], 1).astype(np.int32)
     noise = np.random.default_rng(0).integers(0, 10, (300, 2)).astype(np.int32)
-    good, bad = (quality(train, x, x, codes, codes, 10) for codes in (theme, noise))
+    good, bad = (quality(train, x, 0.0, codes, codes, 10) for codes in (theme, noise))
     assert good["cooccurrence_auc"] > 0.7
     assert abs(bad["cooccurrence_auc"] - 0.5) < 0.1
     assert good["reconstruction_r2"] == 1

@@ -70,3 +70,29 @@ def test_last_choices_tell_twins_apart(kind: str, clusters: np.ndarray) -> None:
 def test_a_row_does_not_depend_on_rows_after_it(kind: str, clusters: np.ndarray) -> None:
     model = fit(kind, clusters, steps=40)
     assert np.array_equal(model.reconstruct(clusters[:7]), model.reconstruct(clusters)[:7])
+
+
+def test_the_vae_learns_wide_rows_of_length_one() -> None:
+    """As sentence encoders give them: hundreds of small components around a common mean. Codebooks that can't follow the
+    projection explain next to nothing here."""
+    draws = np.random.default_rng(0)
+    x = draws.standard_normal((20, 384))[np.arange(600) % 20] + draws.standard_normal((600, 8)) @ draws.standard_normal(
+        (8, 384)
+    )
+    x = (x + 3).astype(np.float32)
+    x /= np.linalg.norm(x, axis=1, keepdims=True)
+    model = fit_rq_vae(x, 64, 8, steps=300, batch=256)
+    codes = model.encode(x)
+    assert r2(x, model.reconstruct(x)) > 0.5
+    assert len(np.unique(codes)) == 64
+    assert len(np.unique(codes, axis=0)) > 500
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_last_choices_name_every_latent_once(kind: str, clusters: np.ndarray) -> None:
+    model = fit(kind, clusters, steps=40)
+    codes = model.encode(clusters[:1])[0]
+    choices = model.last_choices(clusters[0], codes)
+    assert choices[0] == codes[-1]
+    assert sorted(choices) == list(range(48))
+    assert (choices[:16] // 16 == 2).all()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -14,6 +14,7 @@ from preceptor.codes.distinguish import distinguish
 from preceptor.codes.encoders import Encoder, TfidfEncoder, item_texts
 from preceptor.codes.held_out import held_out_items, only_train
 from preceptor.codes.index_json import export_index, import_index
+from preceptor.codes.minibatches import BLOCK, distinct_rows
 from preceptor.codes.quality import code_words, quality, refuse_collapse, refuse_one_text
 from preceptor.codes.residual import ResidualQuantiser, fit_rq_kmeans, fit_rq_vae
 from preceptor.codes.sae import SparseAutoencoder
@@ -27,7 +28,8 @@ INDEX = "codes.index.json"
 
 
 class Tokeniser(Protocol):
-    """Embeddings float32 [n, d] to codes int32 [n, n_codes]. Codes number one flat vocabulary of n_latents."""
+    """Embeddings float32 [n, d] to codes int32 [n, n_codes] and reconstructions float32 [n, d], block by block. Codes number
+    one flat vocabulary of n_latents. A row's codes don't depend on the rows after it."""
 
     kind: str
     n_codes: int
@@ -38,9 +40,7 @@ class Tokeniser(Protocol):
     @property
     def dims(self) -> int: ...
 
-    def encode(self, x: np.ndarray) -> np.ndarray: ...
-
-    def reconstruct(self, x: np.ndarray) -> np.ndarray: ...
+    def blocks(self, x: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]: ...
 
     def last_choices(self, x_row: np.ndarray, codes_row: np.ndarray) -> np.ndarray: ...
 
@@ -66,7 +66,7 @@ def build(train: TrainSplit, config: CodesConfig, folder: Path) -> dict[str, Any
             expected=f"{tokeniser.dims}",
             remedy="use the encoder that it was trained with",
         )
-    base = tokeniser.encode(x)
+    base, error = encode(tokeniser, x)
     refuse_collapse(x, base)
     item_ids = train.items["item_id"].to_list()
     codes = base
@@ -76,7 +76,7 @@ def build(train: TrainSplit, config: CodesConfig, folder: Path) -> dict[str, Any
     elif config.collisions != "shared":
         raise PreceptorError("Unknown setting codes.collisions", found=config.collisions, expected="'distinguish' or 'shared'")
     held_out = held_out_items(train, base, config.held_out_share, config.seed)
-    facts = quality(train, x, tokeniser.reconstruct(x), base, codes, tokeniser.n_latents, config.seed)
+    facts = quality(train, x, error, base, codes, tokeniser.n_latents, config.seed)
     facts |= {"encoder": "precomputed matrix" if encoder is None else encoder.kind, "tokeniser": tokeniser.kind}
     facts |= {"dims": x.shape[1], "held_out_items": int(held_out.sum())}
     for warning in facts["warnings"]:
@@ -124,9 +124,20 @@ def embed(texts: Sequence[str], config: CodesConfig) -> tuple[Encoder | None, np
     return encoder, encoder.encode(texts)
 
 
+def encode(tokeniser: Tokeniser, x: np.ndarray) -> tuple[np.ndarray, float]:
+    """(codes int32 [n, n_codes], Σ|x − x̂|²) of embeddings, which may be a memory-mapped file."""
+    codes, error, start = np.empty((len(x), tokeniser.n_codes), np.int32), 0.0, 0
+    for part, reconstruction in tokeniser.blocks(x):
+        stop = start + len(part)
+        codes[start:stop] = part
+        error += float(np.square(x[start:stop] - reconstruction, dtype=np.float64).sum())
+        start = stop
+    return codes, error
+
+
 def fit_tokeniser(x: np.ndarray, config: CodesConfig) -> Tokeniser:
     """Fit the tokeniser that the config names to embeddings."""
-    n_latents = config.n_latents or latents_for(len(np.unique(x, axis=0)), config.n_codes)
+    n_latents = config.n_latents or latents_for(distinct_rows(x), config.n_codes)
     if not 0 < config.n_codes < n_latents:
         raise PreceptorError(
             "Bad number of codes", where="codes.n_codes", found=config.n_codes, expected=f"1…{n_latents - 1} (below n_latents)"
@@ -170,16 +181,18 @@ def _known_codes(config: CodesConfig, item_ids: list[Any], base: np.ndarray) -> 
 
 def _matrix(path: str, n_items: int) -> np.ndarray:
     try:
-        x = np.load(path, allow_pickle=False)
+        # Copy-on-write pages of the file: as large as they may be, embeddings are never wholly in memory twice.
+        x = np.load(path, mmap_mode="c", allow_pickle=False)
     except (OSError, ValueError) as error:
         raise PreceptorError(
             "Can't read the precomputed embeddings", where=path or "codes.encoder_path", found=error, expected="an .npy file"
         ) from None
-    if x.ndim != 2 or len(x) != n_items or not np.isfinite(x).all():
+    finite = x.ndim == 2 and all(np.isfinite(x[start : start + BLOCK]).all() for start in range(0, len(x), BLOCK))
+    if len(x) != n_items or not finite:
         raise PreceptorError(
             "The precomputed embeddings don't fit the catalogue",
             where=path,
-            found=f"shape {x.shape}" + ("" if np.isfinite(x).all() else ", some not finite"),
+            found=f"shape {x.shape}" + (", some not finite" if x.ndim == 2 and not finite else ""),
             expected=f"({n_items}, d), one finite row an item in the order of the catalogue",
         )
     return np.ascontiguousarray(x, np.float32)

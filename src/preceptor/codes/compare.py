@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from preceptor.codes.build import embed, fit_tokeniser
+from preceptor.codes.build import embed, encode, fit_tokeniser
 from preceptor.codes.config import CodesConfig
 from preceptor.codes.encoders import item_texts
 from preceptor.codes.held_out import only_train
@@ -39,8 +39,8 @@ def compare(
         started = time.process_time()
         model = fit_tokeniser(x, replace(config, tokeniser=name))
         seconds = time.process_time() - started
-        base = model.encode(x)
-        facts = quality(train, x, model.reconstruct(x), base, base, model.n_latents, config.seed)
+        base, error = encode(model, x)
+        facts = quality(train, x, error, base, base, model.n_latents, config.seed)
         rows.append({"tokeniser": name, "encoder": config.encoder, "cpu_seconds": round(seconds, 2), **facts})
     return rows
 

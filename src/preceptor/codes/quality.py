@@ -11,6 +11,7 @@ import scipy.sparse as sp
 from preceptor.codes.config import DEAD_AT_MOST, TEXTS_A_LATENT, latents_for
 from preceptor.codes.encoders import WORDS
 from preceptor.codes.held_out import only_train
+from preceptor.codes.minibatches import BLOCK, distinct_rows
 from preceptor.core.errors import PreceptorError
 from preceptor.core.rng import bits, purpose_key
 from preceptor.data.log import TrainSplit
@@ -23,7 +24,7 @@ WORDS_A_LATENT = 3
 def quality(
     train: TrainSplit,
     embeddings: np.ndarray,
-    reconstruction: np.ndarray,
+    squared_error: float | None,
     base_codes: np.ndarray,
     codes: np.ndarray,
     n_latents: int,
@@ -32,14 +33,14 @@ def quality(
     """Facts about codes, all plain numbers; `warnings` says in words what is amiss.
 
     Collisions are items whose tuple an earlier item has. Entropy is that of a code drawn from a random item's random
-    position, in bits. R² is 1 − Σ|x − x̂|² / Σ|x − mean|². The AUC is over pairs that follow one another in a training history
-    against pairs with a random partner of the same popularity, scored by the number of shared codes (ties count half).
+    position, in bits. R² is 1 − Σ|x − x̂|² / Σ|x − mean|², squared_error being Σ|x − x̂|² (None: not known). The AUC is over
+    pairs that follow one another in a training history against pairs with a random partner of the same popularity, scored
+    by the number of shared codes (ties count half).
     """
-    n_distinct = len(np.unique(embeddings, axis=0))
+    n_distinct = distinct_rows(embeddings)
     used = np.bincount(base_codes.ravel(), minlength=n_latents)
     p = used[used > 0] / used.sum()
-    spread = float(np.square(embeddings - embeddings.mean(0), dtype=np.float64).sum())
-    error = float(np.square(embeddings - reconstruction, dtype=np.float64).sum())
+    spread = _spread(embeddings)
     pairs = cooccurring_pairs(train, seed)
     facts: dict[str, Any] = {
         "items": len(codes),
@@ -53,7 +54,7 @@ def quality(
         "used_share": round(float((used > 0).mean()), 6),
         "dead_share": round(float((used == 0).mean()), 6),
         "code_entropy_bits": round(float(-(p * np.log2(p)).sum()), 6),
-        "reconstruction_r2": round(1 - error / spread, 6) if spread > 0 else None,
+        "reconstruction_r2": round(1 - squared_error / spread, 6) if spread > 0 and squared_error is not None else None,
         "cooccurrence_auc": _auc(pairs, lambda a, b: _shared(base_codes[a], base_codes[b])),
         "cooccurrence_auc_embedding": _auc(pairs, lambda a, b: np.einsum("nd,nd->n", embeddings[a], embeddings[b])),
         "cooccurrence_pairs": 0 if pairs is None else len(pairs[0]),
@@ -64,7 +65,7 @@ def quality(
 
 def refuse_collapse(embeddings: np.ndarray, base_codes: np.ndarray) -> None:
     """Raise PreceptorError when codes say next to nothing: the distinct codes are few beside the distinct embeddings."""
-    distinct = len(np.unique(embeddings, axis=0))
+    distinct = distinct_rows(embeddings)
     tuples = len(np.unique(base_codes, axis=0))
     used = np.bincount(base_codes.ravel())
     p = used[used > 0] / used.sum()
@@ -141,6 +142,13 @@ def code_words(texts: Sequence[str], base_codes: np.ndarray, n_latents: int) -> 
         best = np.lexsort((columns, -np.round(score, 9)))[:WORDS_A_LATENT]
         found.append([str(words[c]) for c in columns[best]])
     return found
+
+
+def _spread(x: np.ndarray) -> float:
+    """Σ|x − mean|², a block of rows at a time."""
+    blocks = range(0, len(x), BLOCK)
+    mean = sum(x[start : start + BLOCK].sum(0, dtype=np.float64) for start in blocks) / len(x)
+    return float(sum(np.square(x[start : start + BLOCK] - mean).sum() for start in blocks))
 
 
 def _shared(a: np.ndarray, b: np.ndarray) -> np.ndarray:

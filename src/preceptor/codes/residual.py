@@ -15,14 +15,16 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 from torch.nn import functional
 
-from preceptor.codes.minibatches import FULL_RATE, minibatches, set_rate
-from preceptor.codes.sae import BLOCK, REVIVALS, torch_threads
+from preceptor.codes.minibatches import BLOCK, FULL_RATE, distinct_rows, minibatches, padded_blocks, row_parts, set_rate
+from preceptor.codes.sae import REVIVALS, torch_threads
 from preceptor.core.errors import PreceptorError
 from preceptor.core.progress import Progress, track
 from preceptor.core.rng import generator
 
 ITERATIONS = 20
-COMMITMENT = 0.25
+POINTS = 64  # rows a centroid that k-means sees at most
+COMMITMENT = 1.0
+MEMORY = 0.9  # of a centroid's running mean, by step
 HIDDEN, INNER = 256, 32  # widths of the rq-vae: of its hidden layer and of what it quantises
 
 
@@ -44,26 +46,24 @@ class ResidualQuantiser:
 
     def encode(self, x: np.ndarray) -> np.ndarray:
         """Codes, int32 [n, n_codes], coarsest first."""
-        return np.concatenate([codes for codes, _ in self._blocks(x)])
+        return np.concatenate([codes for codes, _ in self.blocks(x)])
 
     def reconstruct(self, x: np.ndarray) -> np.ndarray:
         """x̂ from the codes, float32 [n, d]."""
-        found = []
-        for _, rest in self._blocks(x):
-            found.append(rest)
-        return np.concatenate(found)
+        return np.concatenate([rows for _, rows in self.blocks(x)])
 
     def last_choices(self, x_row: np.ndarray, codes_row: np.ndarray) -> np.ndarray:
-        """Latents of the last level for one item, nearest centroid first."""
+        """Latents for the last code of one item: those of the last level, nearest centroid first, then those of the other
+        levels, so that a small codebook can still tell many twins apart."""
         with torch_threads(1), torch.no_grad():
-            rest = self._project("in", torch.from_numpy(x_row[None]))
+            rest = self._project("in", torch.from_numpy(np.array(x_row[None], np.float32)))
             for level in range(self.n_codes - 1):
                 rest = rest - self.books[level][int(codes_row[level]) - level * self.books.shape[1]]
             order = np.argsort(_distances(rest, self.books[-1])[0].numpy(), kind="stable")
         # The item's own code first: the row alone may round otherwise than in its block.
         own = int(codes_row[-1])
         ranked = order + (self.n_codes - 1) * self.books.shape[1]
-        return np.concatenate([[own], ranked[ranked != own]])
+        return np.concatenate([[own], ranked[ranked != own], np.arange((self.n_codes - 1) * self.books.shape[1])])
 
     def save(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
@@ -77,20 +77,18 @@ class ResidualQuantiser:
     def _project(self, side: str, x: torch.Tensor) -> torch.Tensor:
         return _mlp(self.layers, side, x) if self.layers else x
 
-    def _blocks(self, x: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """(codes, reconstruction) of blocks of one size, the last one padded: a row's bits don't depend on rows after it."""
+    def blocks(self, x: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """(codes, reconstruction) block by block."""
         with torch_threads(1), torch.no_grad():
-            for start in range(0, len(x), BLOCK):
-                rows = np.zeros((BLOCK, x.shape[1]), np.float32)
-                n = len(x[start : start + BLOCK])
-                rows[:n] = x[start : start + BLOCK]
-                codes, quantised = quantise(self._project("in", torch.from_numpy(rows)), self.books)
+            for n, rows in padded_blocks(x):
+                codes, quantised = quantise(self._project("in", rows), self.books)
                 flat = codes + torch.arange(self.n_codes) * self.books.shape[1]
                 yield flat[:n].numpy().astype(np.int32), self._project("out", quantised)[:n].numpy()
 
 
 def fit_rq_kmeans(x: np.ndarray, n_latents: int, n_codes: int, seed: int = 0, threads: int = 1) -> ResidualQuantiser:
-    """K-means (faiss) of the residuals, level by level, n_latents // n_codes centroids each. Equal bytes on one machine."""
+    """K-means (faiss) of the residuals, level by level, n_latents // n_codes centroids each, of at most POINTS rows a centroid
+    drawn at random. Equal bytes on one machine."""
     try:
         import faiss
     except ImportError:
@@ -99,16 +97,20 @@ def fit_rq_kmeans(x: np.ndarray, n_latents: int, n_codes: int, seed: int = 0, th
         ) from None
     size = _book_size(x, n_latents, n_codes)
     faiss.omp_set_num_threads(threads)
-    rest = torch.from_numpy(np.ascontiguousarray(x, np.float32))
+    rest = np.array(x, np.float32, order="C")  # the one copy: what the levels so far leave over
     books = []
     for level in track(range(n_codes), "residual k-means", unit="levels"):
         draw = int(generator(seed, "codes/rq-kmeans", level).integers(2**31 - 1))
-        kmeans = faiss.Kmeans(x.shape[1], size, niter=ITERATIONS, seed=draw, min_points_per_centroid=1)
-        kmeans.train(rest.numpy())
+        kmeans = faiss.Kmeans(
+            x.shape[1], size, niter=ITERATIONS, seed=draw, min_points_per_centroid=1, max_points_per_centroid=POINTS
+        )
+        kmeans.train(rest)
         book = torch.from_numpy(np.array(kmeans.centroids, np.float32).reshape(size, -1))
         books.append(book)
         with torch_threads(1):
-            rest = rest - torch.cat([book[_distances(part, book).argmin(1)] for part in rest.split(BLOCK)])
+            for start in range(0, len(rest), BLOCK):
+                part = torch.from_numpy(rest[start : start + BLOCK])
+                part -= book[_distances(part, book).argmin(1)]
     return ResidualQuantiser(torch.stack(books), {})
 
 
@@ -122,11 +124,14 @@ def fit_rq_vae(
     seed: int = 0,
     threads: int = 1,
 ) -> ResidualQuantiser:
-    """Autoencoder with a residual-quantised middle, straight-through gradient, codebooks started from the projections
-    of items; centroids that nothing uses are moved onto residuals. Equal bytes on one machine."""
+    """Autoencoder with a residual-quantised middle and a straight-through gradient. Equal bytes on one machine.
+
+    Centroids start from the projections of items and are the running means of what they meet (van den Oord et al. 1711.00937,
+    appendix A.1): moved by gradients they can't follow the projection in a few hundred steps, and most fall out of use. Those
+    that nothing uses are moved onto residuals."""
     size = _book_size(x, n_latents, n_codes)
     with torch_threads(threads):
-        return _train_vae(torch.from_numpy(np.ascontiguousarray(x, np.float32)), size, n_codes, steps, batch, lr, seed)
+        return _train_vae(x, size, n_codes, steps, batch, lr, seed)
 
 
 def quantise(z: torch.Tensor, books: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -144,7 +149,7 @@ def _distances(x: torch.Tensor, book: torch.Tensor) -> torch.Tensor:
 
 
 def _book_size(x: np.ndarray, n_latents: int, n_codes: int) -> int:
-    return max(1, min(n_latents // n_codes, len(np.unique(x, axis=0))))
+    return max(1, min(n_latents // n_codes, distinct_rows(x)))
 
 
 def _mlp(layers: dict[str, torch.Tensor], side: str, x: torch.Tensor) -> torch.Tensor:
@@ -152,42 +157,70 @@ def _mlp(layers: dict[str, torch.Tensor], side: str, x: torch.Tensor) -> torch.T
     return functional.linear(hidden, layers[f"{side}.1.weight"], layers[f"{side}.1.bias"])
 
 
-def _train_vae(x: torch.Tensor, size: int, n_codes: int, steps: int, batch: int, lr: float, seed: int) -> ResidualQuantiser:
+def _train_vae(x: np.ndarray, size: int, n_codes: int, steps: int, batch: int, lr: float, seed: int) -> ResidualQuantiser:
     n, d = x.shape
+    mean = torch.stack([part.double().sum(0) for part in row_parts(x)]).sum(0).div(n).float()
+    scale = torch.cat([(part - mean).square().mean(1) for part in row_parts(x)]).mean().sqrt().clamp(min=1e-6)
     batch = min(batch, n)
     draws = generator(seed, "codes/rq-vae")
     layers: dict[str, torch.Tensor] = {}
     for side, widths in (("in", (d, HIDDEN, INNER)), ("out", (INNER, HIDDEN, d))):
         for i in range(2):
             weight = torch.from_numpy(draws.standard_normal((widths[i + 1], widths[i]), np.float32))
-            layers[f"{side}.{i}.weight"] = nn.Parameter(weight * (2 / widths[i]) ** 0.5)
+            layers[f"{side}.{i}.weight"] = nn.Parameter(weight * ((2 - i) / widths[i]) ** 0.5)
             layers[f"{side}.{i}.bias"] = nn.Parameter(torch.zeros(widths[i + 1]))
-    books = nn.Parameter(torch.zeros(n_codes, size, INNER))
+    books = torch.zeros(n_codes, size, INNER)
     unused = torch.ones(n_codes, size, dtype=torch.bool)
     with torch.no_grad():
-        _restart(_mlp(layers, "in", x), books, unused, draws)
-    adam = torch.optim.Adam([*layers.values(), books], lr=lr, foreach=False)
-    spread = (x - x.mean(0)).square().sum(1).mean().clamp(min=1e-12)
+        _restart(_projected(layers, x, mean, scale), books, unused, draws)
+    met, total_met = torch.ones(n_codes, size), books.clone()  # running count and sum of what each centroid met
+    adam = torch.optim.Adam(layers.values(), lr=lr, betas=(0.9, 0.99), foreach=False)
     every = max(1, int(FULL_RATE * steps) // REVIVALS)
     with Progress("rq-vae", steps, "steps") as progress:
-        for step, rows in enumerate(minibatches(x, batch, steps, seed, "codes/rq-vae/order")):
+        for step, batch_rows in enumerate(minibatches(x, batch, steps, seed, "codes/rq-vae/order")):
             set_rate(adam, lr, step, steps)
+            rows = (batch_rows - mean) / scale
             z = _mlp(layers, "in", rows)
-            codes, total = quantise(z, books)
-            error = (rows - _mlp(layers, "out", z + (total - z).detach())).square().sum(1).mean() / spread
-            meet = (z.detach() - total).square().sum(1).mean() + COMMITMENT * (z - total.detach()).square().sum(1).mean()
+            with torch.no_grad():
+                quantised = _follow(z, books, met, total_met, unused)
+            error = (rows - _mlp(layers, "out", z + (quantised - z).detach())).square().mean()
+            meet = (z - quantised).square().mean() / z.detach().var().clamp(min=1e-9)
             adam.zero_grad()
-            (error + meet).backward()
+            (error + COMMITMENT * meet).backward()
             adam.step()
             with torch.no_grad():
-                unused[torch.arange(n_codes), codes] = False
+                torch.div(total_met, met.clamp(min=1e-5)[..., None], out=books)
                 if (step + 1) % every == 0 and (step + 1) // every <= REVIVALS:
-                    _restart(_mlp(layers, "in", x), books, unused, draws)
-                    for name in ("exp_avg", "exp_avg_sq"):
-                        adam.state[books][name][unused] = 0
+                    _restart(_projected(layers, x, mean, scale), books, unused, draws)
+                    met[unused], total_met[unused] = 1.0, books[unused]
                     unused.fill_(True)
             progress.advance()
-    return ResidualQuantiser(books.detach(), {name: value.detach() for name, value in layers.items()})
+    with torch.no_grad():  # the scaling becomes part of the outer layers
+        layers["in.0.weight"] /= scale
+        layers["in.0.bias"] -= layers["in.0.weight"] @ mean
+        layers["out.1.weight"] *= scale
+        layers["out.1.bias"] *= scale
+        layers["out.1.bias"] += mean
+    return ResidualQuantiser(books, {name: value.detach() for name, value in layers.items()})
+
+
+def _follow(
+    z: torch.Tensor, books: torch.Tensor, met: torch.Tensor, total_met: torch.Tensor, unused: torch.Tensor
+) -> torch.Tensor:
+    """Quantise z, and let the running means of its centroids take it in. Returns the sum of the centroids."""
+    rest = z
+    for level, book in enumerate(books):
+        nearest = _distances(rest, book).argmin(1)
+        count = torch.bincount(nearest, minlength=len(book)).float()
+        met[level].mul_(MEMORY).add_(count, alpha=1 - MEMORY)
+        total_met[level].mul_(MEMORY).add_(torch.zeros_like(book).index_add_(0, nearest, rest), alpha=1 - MEMORY)
+        unused[level, nearest] = False
+        rest = rest - book[nearest]
+    return z - rest
+
+
+def _projected(layers: dict[str, torch.Tensor], x: np.ndarray, mean: torch.Tensor, scale: torch.Tensor) -> torch.Tensor:
+    return torch.cat([_mlp(layers, "in", (part - mean) / scale) for part in row_parts(x)])
 
 
 def _restart(z: torch.Tensor, books: torch.Tensor, unused: torch.Tensor, draws: np.random.Generator) -> None:

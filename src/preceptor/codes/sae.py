@@ -16,11 +16,10 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch.nn import functional
 
-from preceptor.codes.minibatches import FULL_RATE, minibatches, set_rate
+from preceptor.codes.minibatches import BLOCK, FULL_RATE, minibatches, padded_blocks, row_parts, set_rate
 from preceptor.core.progress import Progress
 from preceptor.core.rng import generator, permutation
 
-BLOCK = 1024
 REVIVALS = 12  # rounds of moving dead latents, all within the first 70 % of the steps
 
 
@@ -67,46 +66,40 @@ class SparseAutoencoder:
     ) -> SparseAutoencoder:
         """Train on the rows of x, float32 [n, d]. Equal arguments give equal bytes on the same machine."""
         with torch_threads(threads):
-            return _train(
-                cls, torch.from_numpy(np.ascontiguousarray(x, np.float32)), n_latents, n_codes, steps, batch, lr, seed
-            )
+            return _train(cls, x, n_latents, n_codes, steps, batch, lr, seed)
 
     def activations(self, x: np.ndarray) -> np.ndarray:
         """Activation of every latent before the top-k, float32 [n, L]. Worked in whole blocks, so that a row's bits
         don't depend on the number of rows after it: old items keep their codes when items are added."""
-        out = np.empty((len(x), self.n_latents), np.float32)
-        for start, scores in self._blocks(x):
-            out[start : start + BLOCK] = scores[: len(x) - start].numpy()
-        return out
+        return np.concatenate([scores[:n].numpy() for n, scores in self._scores(x)])
 
     def encode(self, x: np.ndarray) -> np.ndarray:
         """Codes, int32 [n, n_codes], most active first."""
-        codes = np.empty((len(x), self.n_codes), np.int32)
-        for start, scores in self._blocks(x):
-            top = torch.topk(scores, self.n_codes, dim=1).indices
-            codes[start : start + BLOCK] = top[: len(x) - start].numpy()
-        return codes
-
-    def _blocks(self, x: np.ndarray) -> Iterator[tuple[int, torch.Tensor]]:
-        with torch_threads(1), torch.no_grad():
-            for start in range(0, len(x), BLOCK):
-                rows = np.zeros((BLOCK, x.shape[1]), np.float32)
-                rows[: len(x) - start] = x[start : start + BLOCK]
-                yield start, ((torch.from_numpy(rows) - self.bias) / self.scale) @ self.encoder.T
+        return np.concatenate([codes for codes, _ in self.blocks(x)])
 
     def reconstruct(self, x: np.ndarray) -> np.ndarray:
         """x̂ from the n_codes most active latents, float32 [n, d]."""
-        out = np.empty((len(x), x.shape[1]), np.float32)
-        for start, scores in self._blocks(x):
+        return np.concatenate([rows for _, rows in self.blocks(x)])
+
+    def blocks(self, x: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """(codes, reconstruction) block by block."""
+        for n, scores in self._scores(x):
             z, top = torch.topk(scores, self.n_codes, dim=1)
             rows = functional.embedding_bag(top, self.decoder, per_sample_weights=z.relu(), mode="sum")
-            out[start : start + BLOCK] = (rows * self.scale + self.bias)[: len(x) - start].numpy()
-        return out
+            yield top[:n].numpy().astype(np.int32), (rows * self.scale + self.bias)[:n].numpy()
+
+    def _scores(self, x: np.ndarray) -> Iterator[tuple[int, torch.Tensor]]:
+        with torch_threads(1), torch.no_grad():
+            for n, rows in padded_blocks(x):
+                yield n, ((rows - self.bias) / self.scale) @ self.encoder.T
 
     def last_choices(self, x_row: np.ndarray, codes_row: np.ndarray) -> np.ndarray:
         """Latents for the last code of one item, best first, none of its other codes among them."""
-        order = np.argsort(-self.activations(x_row[None])[0], kind="stable")
-        return order[~np.isin(order, codes_row[:-1])]
+        with torch_threads(1), torch.no_grad():
+            scores = self.encoder @ ((torch.from_numpy(np.array(x_row, np.float32)) - self.bias) / self.scale)
+        order = np.argsort(-scores.numpy(), kind="stable")
+        # The item's own code first: the row alone may round otherwise than in its block.
+        return np.concatenate([codes_row[-1:], order[~np.isin(order, codes_row)]])
 
     def save(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
@@ -120,16 +113,15 @@ class SparseAutoencoder:
 
 
 def _train(
-    cls: type[SparseAutoencoder], x: torch.Tensor, n_latents: int, k: int, steps: int, batch: int, lr: float, seed: int
+    cls: type[SparseAutoencoder], x: np.ndarray, n_latents: int, k: int, steps: int, batch: int, lr: float, seed: int
 ) -> SparseAutoencoder:
-    bias = x.mean(0)
-    scale = (x - bias).square().sum(1).mean().sqrt().clamp(min=1e-6)
-    x = (x - bias) / scale
     n, d = x.shape
+    bias = torch.stack([part.double().sum(0) for part in row_parts(x)]).sum(0).div(n).float()
+    scale = torch.cat([(part - bias).square().sum(1) for part in row_parts(x)]).mean().sqrt().clamp(min=1e-6)
     batch = min(batch, n)
     draws = generator(seed, "codes/sae")
     # Directions of items are better starting points than random ones: every latent fires for somebody.
-    start = x[torch.from_numpy(permutation(seed, "codes/sae/start", n)[np.arange(n_latents) % n].copy())]
+    start = (torch.from_numpy(x[permutation(seed, "codes/sae/start", n)[np.arange(n_latents) % n]]) - bias) / scale
     start = start + 0.1 * torch.from_numpy(draws.standard_normal((n_latents, d), np.float32)) / d**0.5
     decoder = functional.normalize(start, dim=1).requires_grad_()
     encoder = decoder.detach().clone().requires_grad_()
@@ -139,8 +131,9 @@ def _train(
     fired = torch.zeros(n_latents)
     every = max(1, int(FULL_RATE * steps) // REVIVALS)
     with Progress("sparse autoencoder", steps, "steps") as progress:
-        for step, rows in enumerate(minibatches(x, batch, steps, seed, "codes/sae/order")):
+        for step, batch_rows in enumerate(minibatches(x, batch, steps, seed, "codes/sae/order")):
             set_rate(adam, lr, step, steps)
+            rows = (batch_rows - bias) / scale
             centred = rows - centre
             with torch.no_grad():
                 top = torch.topk(centred @ encoder.T, k, dim=1).indices
@@ -154,7 +147,7 @@ def _train(
                 decoder.copy_(functional.normalize(decoder, dim=1))
                 fired.index_put_((top.flatten(),), torch.ones(()), accumulate=True)
                 if (step + 1) % every == 0 and (step + 1) // every <= REVIVALS:
-                    _revive(x, parameters, adam, fired, k, draws)
+                    _revive(x, bias, scale, parameters, adam, fired, k, draws)
                     fired.zero_()
             progress.advance()
     with torch.no_grad():
@@ -163,7 +156,9 @@ def _train(
 
 
 def _revive(
-    x: torch.Tensor,
+    x: np.ndarray,
+    bias: torch.Tensor,
+    scale: torch.Tensor,
     parameters: list[torch.Tensor],
     adam: torch.optim.Adam,
     fired: torch.Tensor,
@@ -175,11 +170,15 @@ def _revive(
     dead = torch.nonzero(fired == 0).flatten()
     if not len(dead):
         return
-    sample = x[torch.from_numpy(draws.permutation(len(x))[: 16 * BLOCK])]
-    z, top = torch.topk((sample - centre) @ encoder.T, k, dim=1)
-    error = sample - centre - functional.embedding_bag(top, decoder, per_sample_weights=z.relu(), mode="sum")
+    drawn = x[np.sort(draws.permutation(len(x))[: 16 * BLOCK])]  # sorted: a memory-mapped file is read once through
+    found = []
+    for part in row_parts(drawn, BLOCK):
+        sample = (part - bias) / scale
+        z, top = torch.topk((sample - centre) @ encoder.T, k, dim=1)
+        found.append(sample - centre - functional.embedding_bag(top, decoder, per_sample_weights=z.relu(), mode="sum"))
+    error = torch.cat(found)
     weight = error.square().sum(1).double().numpy() + 1e-12
-    chosen = draws.choice(len(sample), size=len(dead), p=weight / weight.sum())
+    chosen = draws.choice(len(error), size=len(dead), p=weight / weight.sum())
     noise = torch.from_numpy(draws.standard_normal((len(dead), x.shape[1]), np.float32)) * 1e-3
     direction = functional.normalize(error[torch.from_numpy(chosen)] + noise, dim=1)
     decoder[dead] = direction

@@ -13,7 +13,7 @@ from preceptor.core import artifact
 from preceptor.core.artifact import Artifact
 from preceptor.data.log import TrainSplit
 
-VERSION = 1
+VERSION = 2
 
 
 def run(config: CodesConfig, inputs: Mapping[str, Artifact], out: Path) -> Artifact:

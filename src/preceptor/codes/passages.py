@@ -1,0 +1,37 @@
+"""General text cut into passages as short as item texts, for a tokeniser that serves any catalogue."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+
+from preceptor.core.rng import bits, purpose_key
+
+FEWEST_WORDS, MOST_WORDS = 3, 60
+_SENTENCE_ENDS = re.compile(r"(?<=[.!?])[\s\"'”’)]+(?=\S)")
+_PARAGRAPH_ENDS = re.compile(r"\n\s*\n")
+
+
+def passages(documents: Iterable[str], most: int, seed: int = 0) -> list[str]:
+    """At most `most` distinct sentences of documents, drawn by their keys, in the order in which they stand.
+
+    Line ends within a paragraph count as spaces. Sentences under three words are left out, those over sixty cut in parts.
+    """
+    distinct = list(dict.fromkeys(_sentences(documents)))
+    if len(distinct) <= most:
+        return distinct
+    draws = bits(purpose_key(seed, "codes/passages"), np.arange(len(distinct)))
+    return [distinct[i] for i in np.sort(np.argsort(draws, kind="stable")[:most])]
+
+
+def _sentences(documents: Iterable[str]) -> Iterator[str]:
+    for document in documents:
+        for paragraph in _PARAGRAPH_ENDS.split(document):
+            for sentence in _SENTENCE_ENDS.split(paragraph):
+                words = sentence.split()
+                for start in range(0, len(words), MOST_WORDS):
+                    part = words[start : start + MOST_WORDS]
+                    if len(part) >= FEWEST_WORDS:
+                        yield " ".join(part)
