@@ -11,12 +11,14 @@ import numpy as np
 import polars as pl
 import pytest
 
-from curriculum.support import LENGTH, Built
+from curriculum.support import CONFIG, LENGTH, Built
 from fixtures import HOSTILE
 from preceptor.core.errors import PreceptorError
 from preceptor.curriculum import export
 from preceptor.curriculum.export import Study
 from preceptor.curriculum.stream import EvalSet, Stream
+from preceptor.lm.config import LMConfig
+from preceptor.lm.train import train_run
 
 
 @pytest.fixture(scope="module")
@@ -78,6 +80,32 @@ def test_packed_tokens_equal_the_stream(study: Study, built: Built, tmp_path: Pa
     assert set(EvalSet.load_all(tmp_path / "eval")) == set(EvalSet.load_all(built.artifact.path / "eval"))
     with pytest.raises(PreceptorError, match="not exported"):
         packed.block(57)
+
+
+def test_a_nano_gpt_loader_reads_the_shards(study: Study, built: Built, tmp_path: Path) -> None:
+    """Its get_batch: one flat uint16 memmap, windows anywhere, targets one token on. Documents are parted by EOS."""
+    export.tokens(study, tmp_path, blocks=40, shard_blocks=40)
+    data = np.memmap(tmp_path / "blocks-00000.bin", dtype=np.uint16, mode="r")
+    stream = Stream.open(built.artifact.path)
+    flat = np.concatenate([stream.block(b) for b in range(40)])
+    for start in np.random.default_rng(0).integers(0, len(data) - 64 - 1, 8):
+        x, y = data[start : start + 64].astype(np.int64), data[start + 1 : start + 65].astype(np.int64)
+        assert np.array_equal(x, flat[start : start + 64])
+        assert np.array_equal(y, flat[start + 1 : start + 65])
+    assert int(data.max()) < stream.vocab_size
+    assert (data == stream.eos).sum() > 40
+
+
+def test_our_trainer_reads_the_shards_as_it_reads_the_curriculum(study: Study, built: Built, tmp_path: Path) -> None:
+    export.tokens(study, tmp_path / "packed", blocks=64, shard_blocks=24)
+    config = LMConfig(
+        depths=(1,), tokens=(8 * CONFIG.context,), batch_tokens=2 * CONFIG.context, warmup=512, aspect=16, head_dim=8
+    )
+    for name, folder in (("curriculum", built.artifact.path), ("packed", tmp_path / "packed")):
+        sets = {"cf-both-seen": EvalSet.load_all(folder / "eval")["cf-both-seen"]}
+        train_run(config, 1, 0, Stream.open(folder), sets, tmp_path / name / "run")
+    ours, theirs = ((tmp_path / name / "run" / "points").glob("*.json") for name in ("curriculum", "packed"))
+    assert [p.read_bytes() for p in ours] == [p.read_bytes() for p in theirs]
 
 
 def test_an_interrupted_export_goes_on(study: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
