@@ -7,6 +7,7 @@ import pytest
 
 from fixtures import write_csv_log
 from preceptor.cli import _show, main
+from preceptor.study_file import packaged
 
 ROOT = Path(__file__).parent.parent
 COMMANDS = ["build", "data", "export", "fit", "plan", "pretrain", "report", "run", "tstr"]
@@ -26,6 +27,13 @@ def test_every_command_explains_itself(command: str, capsys: pytest.CaptureFixtu
     with pytest.raises(SystemExit):
         main([command, "--help"])
     assert "Usage" in capsys.readouterr().out
+
+
+def test_run_lists_the_packaged_studies(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["run", "--help"])
+    shown = capsys.readouterr().out
+    assert [name for name in packaged() if f"{name}:" not in shown] == []
 
 
 def test_errors_are_printed_plainly_with_status_2(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,17 +1,80 @@
+import dataclasses
 from pathlib import Path
 
 import pytest
 
-from preceptor import study
+from preceptor import study, study_file
 from preceptor.core.errors import PreceptorError
 
 
-@pytest.mark.parametrize("name", sorted(study.packaged()))
+@pytest.mark.parametrize("name", sorted(study_file.packaged()))
 def test_packaged_studies_are_valid_and_say_what_they_show(name: str) -> None:
     assert study.load_config(name).name == name
-    lines = (study.PACKAGED / f"{name}.yaml").read_text().splitlines()
+    lines = (study_file.PACKAGED / f"{name}.yaml").read_text().splitlines()
     assert lines[0].startswith("# ")
     assert any(line.startswith("#") and f"preceptor run {name}" in line for line in lines[:8])
+
+
+@pytest.mark.parametrize("name", sorted(study_file.packaged()))
+def test_packaged_studies_pass_a_dry_run_and_are_in_the_docs(name: str, tmp_path: Path) -> None:
+    assert len(study.plan(study.load_config(name), tmp_path / "out")) == len(study.STAGES)
+    assert f"](../src/preceptor/studies/{name}.yaml)" in (Path(__file__).parent.parent / "docs" / "studies.md").read_text()
+
+
+def shares(name: str) -> dict[str, float]:
+    found = {k: v for k, v in study.load_config(name).curriculum.mixture.shares().items() if v}
+    return {k: v / sum(found.values()) for k, v in found.items()}
+
+
+def test_ablations_differ_in_their_mixture_alone() -> None:
+    """Item : CF : UIH = 0.82 : 2.85 : 1 among those a row names."""
+    proportion = {"item-text": 0.82, "cf": 2.85, "uih": 1.0}
+    whole = dataclasses.asdict(study.load_config("ablation-item-cf-uih"))
+    for name in ("item-cf-uih", "cf-uih", "item-uih", "uih"):
+        kinds = [{"item": "item-text"}.get(k, k) for k in name.split("-")]
+        total = sum(proportion[k] for k in kinds)
+        assert shares(f"ablation-{name}") == pytest.approx({k: proportion[k] / total for k in kinds})
+        found = dataclasses.asdict(study.load_config(f"ablation-{name}"))
+        found["curriculum"]["mixture"], found["name"], found["report"] = (
+            whole["curriculum"]["mixture"], whole["name"], whole["report"],
+        )  # fmt: skip
+        assert found == whole
+    assert shares("paper-mixture") == pytest.approx(shares("paper"))
+
+
+def write(folder: Path, **files: str) -> None:
+    for name, text in files.items():
+        (folder / f"{name}.yaml").write_text(text)
+
+
+def test_a_study_extends_another_key_by_key(tmp_path: Path) -> None:
+    write(
+        tmp_path,
+        base="name: base\nextends: quick\nlm: {tokens: [1000], aspect: 8}\ncurriculum: {mixture: {cf: 0.5}}",
+        mine="extends: base.yaml\nlm: {aspect: 32}\nseed: 3",
+    )
+    config, quick = study.load_config(str(tmp_path / "mine.yaml")), study.load_config("quick")
+    assert (config.name, config.report.study, config.seed) == ("mine", "mine", 3)
+    assert (config.lm.tokens, config.lm.aspect, config.lm.depths) == ((1000,), 32, quick.lm.depths)
+    assert config.curriculum.mixture == dataclasses.replace(quick.curriculum.mixture, cf=0.5)
+    assert study.load_config(str(tmp_path / "base.yaml")).name == "base"
+
+
+@pytest.mark.parametrize(
+    ("files", "message"),
+    [
+        ({"mine": "extends: mine.yaml"}, r"extends itself[\s\S]*mine → mine"),
+        ({"mine": "extends: b.yaml", "b": "extends: mine.yaml"}, r"b\.yaml[\s\S]*mine → b → mine"),
+        ({"mine": "extends: quik"}, r"mine\.yaml, extends: quik[\s\S]*did you mean 'quick'"),
+        ({"mine": "extends: [quick]"}, r"Bad extends[\s\S]*mine\.yaml"),
+        ({"mine": "extends: b.yaml", "b": "graph: {topk: 3}"}, r"b\.yaml, graph\.topk"),
+        ({"mine": "extend: quick"}, r"did you mean"),
+    ],
+)
+def test_extending_is_strict(tmp_path: Path, files: dict[str, str], message: str) -> None:
+    write(tmp_path, **files)
+    with pytest.raises(PreceptorError, match=message):
+        study.load_config(str(tmp_path / "mine.yaml"))
 
 
 @pytest.mark.parametrize(

@@ -59,7 +59,14 @@ def _resolve(study: str, data: str | None, out: Path | None, overrides: list[str
     return config, out or Path("run") / config.name
 
 
-@app.command
+def _studies() -> str:
+    """The packaged studies for --help, each with what its first line says."""
+    from preceptor.study_file import packaged
+
+    return "\n".join(f"- {name}: {what}" for name, what in packaged().items())
+
+
+@app.command(help="Run a study: every stage that isn't up to date, down to the report.\n\nPackaged studies:\n\n" + _studies())
 def run(
     study: str = "quick", *, data: Data = None, out: Out = None, set_: Set = None, dry_run: bool = False, json_: Json = False
 ) -> None:
@@ -68,7 +75,7 @@ def run(
     Parameters
     ----------
     study
-        A packaged study (quick, miniature, paper) or the path of a YAML file.
+        A packaged study, or the path of a YAML file, which may extend one (extends: quick).
     dry_run
         Say what is stale, why, and what it will cost; make nothing.
     """
@@ -111,7 +118,8 @@ def data_get(name: str = "ml-100k") -> None:
 def data_check(data: str, *, set_: Set = None, json_: Json = False) -> None:
     """Read a log, and say what was kept, what was set aside and why. Writes nothing."""
     from preceptor.data.read import check
-    from preceptor.study import override, validate
+    from preceptor.study import validate
+    from preceptor.study_file import override
 
     tree: dict[str, Any] = {"data": {"source": data}}
     for assignment in set_ or ():
@@ -141,7 +149,8 @@ def data_describe(data: str, *, set_: Set = None, json_: Json = False) -> None:
     from rich.console import Console
 
     from preceptor.data.advice import read_and_advise
-    from preceptor.study import override, validate
+    from preceptor.study import validate
+    from preceptor.study_file import override
 
     tree: dict[str, Any] = {"data": {"source": data}}
     for assignment in set_ or ():

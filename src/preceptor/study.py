@@ -1,7 +1,8 @@
 """A study: the stages in order, from a validated config to the report.
 
 A study file is YAML with one section a stage; what it leaves out has the defaults of the stage's config dataclass. Unknown
-keys are refused with the nearest known name. The resolved config is saved beside the artifacts, as `study.json`.
+keys are refused with the nearest known name. A file may extend another (`study_file`). The resolved config is saved beside the
+artifacts, as `study.json`.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, get_type_hints
 
+from preceptor import study_file
 from preceptor.audit.config import AuditConfig
 from preceptor.codes.config import CodesConfig
 from preceptor.core import artifact
@@ -28,8 +30,6 @@ from preceptor.lm.config import LMConfig
 from preceptor.ranking.config import RankingConfig
 from preceptor.report.config import ReportConfig
 from preceptor.scaling.config import ScalingConfig
-
-PACKAGED = Path(__file__).parent / "studies"
 
 
 @dataclass(frozen=True)
@@ -85,54 +85,17 @@ STAGES = (
 )
 
 
-def packaged() -> dict[str, str]:
-    """Names of the packaged studies with the first line of each file."""
-    return {p.stem: p.read_text(encoding="utf-8").splitlines()[0].lstrip("# ") for p in sorted(PACKAGED.glob("*.yaml"))}
-
-
 def load_config(study: str, data: str | None = None, overrides: Sequence[str] = ()) -> StudyConfig:
     """Read a packaged study by name, or a YAML file by path; then apply `--data` and `--set section.key=value`.
 
     Raises PreceptorError naming the file and the field for unknown keys, wrong types and unreadable YAML.
     """
-    import yaml
-
-    path = Path(study) if study.endswith((".yaml", ".yml")) else PACKAGED / f"{study}.yaml"
-    if not path.exists():
-        near = difflib.get_close_matches(study, packaged(), n=1)
-        raise PreceptorError(
-            "No such study",
-            where=study,
-            expected="one of " + ", ".join(packaged()) + ", or the path of a YAML file",
-            remedy=f"did you mean {near[0]!r}?" if near else None,
-        )
-    try:
-        tree = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    except (yaml.YAMLError, UnicodeDecodeError) as e:
-        raise PreceptorError("Study file is not readable YAML", where=path, found=e) from e
-    if not isinstance(tree, dict):
-        raise PreceptorError("Study file is not a mapping", where=path, found=type(tree).__name__, expected="section: …")
-    tree.setdefault("name", path.stem)
+    tree = study_file.read(study, lambda own, where: _refuse_unknown(own, StudyConfig, where, ""))
     if data is not None:
         tree["data"] = {**(tree.get("data") or {}), "source": data}
     for assignment in overrides:
-        override(tree, assignment)
-    return validate(tree, str(path))
-
-
-def override(tree: dict[str, Any], assignment: str) -> None:
-    """Apply one `section.key=value` to a study tree, the value read as YAML."""
-    import yaml
-
-    key, equals, value = assignment.partition("=")
-    if not equals:
-        raise PreceptorError("Bad --set", found=assignment, expected="section.key=value, such as lm.seeds=[0,1,2]")
-    *path, last = key.strip().split(".")
-    for name in path:
-        tree = tree.setdefault(name, {})
-        if not isinstance(tree, dict):
-            raise PreceptorError("Bad --set", found=assignment, expected=f"{name} to be a section")
-    tree[last] = yaml.safe_load(value)
+        study_file.override(tree, assignment)
+    return validate(tree, study)
 
 
 def validate(tree: Mapping[str, Any], where: str) -> StudyConfig:
