@@ -90,14 +90,19 @@ def test_directed_pairs_have_the_textbook_numbers() -> None:
 
 def test_choice_of_pairs_is_bounded_and_keyed() -> None:
     rng = np.random.default_rng(0)
-    pairs = cf.directed(np.stack([np.arange(50), np.arange(50, 100)], 1), rng.integers(5, 20, 50), np.full(100, 30), 200)
-    assert len(cf.choose(pairs, 100, "random", 0, "x")) == 50
-    chosen = cf.choose(pairs, 10, "random", 0, "x")
+    pairs, counts = np.stack([np.arange(50), np.arange(50, 100)], 1), (rng.integers(5, 20, 50), np.full(100, 30), 200)
+    lift = cf.lift(pairs, *counts)
+    assert lift.tolist() == cf.directed(pairs, *counts).lift[:50].tolist()
+    assert len(cf.choose(pairs, lift, 100, "random", 0, "x")) == 50
+    chosen = cf.choose(pairs, lift, 10, "random", 0, "x")
     assert len(chosen) == 10
-    assert chosen.tolist() == cf.choose(pairs, 10, "random", 0, "x").tolist()
-    assert chosen.tolist() != cf.choose(pairs, 10, "random", 1, "x").tolist()
-    best = cf.choose(pairs, 10, "lift", 0, "x")
-    assert pairs.lift[best].min() >= np.sort(pairs.lift[:50])[-10]
+    assert chosen.tolist() == cf.choose(pairs, lift, 10, "random", 0, "x").tolist()
+    assert chosen.tolist() != cf.choose(pairs, lift, 10, "random", 1, "x").tolist()
+    best = cf.choose(pairs, lift, 10, "lift", 0, "x")
+    assert lift[best].min() >= np.sort(lift)[-10]
+    least = float(np.median(lift))
+    assert (lift[cf.choose(pairs, lift, 10, "random", 0, "x", least)] >= least).all()
+    assert len(cf.choose(pairs, lift, 50, "random", 0, "x", least)) == (lift >= least).sum()
 
 
 @settings(max_examples=50, deadline=None)

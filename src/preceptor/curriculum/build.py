@@ -40,6 +40,8 @@ class Material:
         self.held_out = np.asarray(codes.array("held_out"), bool)
         words = codes.json("code_words") if codes.file("code_words.json").exists() else []
         self.words = [words.get(str(k), ()) for k in range(self.n_latents)] if isinstance(words, dict) else words
+        self._item_users = np.asarray(graph.array("item_users"))
+        self._baskets = int(np.count_nonzero(np.diff(train.user))) + min(1, len(train.user))  # users with interactions
         self._graph_floors = graph.json("floor") if graph.file("floor.json").exists() else {}
         self.every, self.tables = (load_tables(graph.path / part) for part in ("all", "seen"))
         self.fields = documents.item_fields(train.items, config)
@@ -198,12 +200,11 @@ class Material:
     def _pairs(self, kind: int, limit: int, purpose: str) -> cf.Pairs:
         """Directed pairs of a kind: at most `limit` unordered ones, both directions."""
         rows = np.flatnonzero(self.graph.array("pair_split") == kind)
-        pairs, users = (np.asarray(self.graph.array(name))[rows] for name in ("pairs", "pair_users"))
-        item_users, baskets = np.asarray(self.graph.array("item_users")), len(np.unique(self.train.user))
-        found = cf.directed(pairs, users, item_users, baskets)
-        found = found.take(np.flatnonzero(found.lift >= self.config.cf_min_lift))
-        kept = cf.choose(found, limit, self.config.cf_choice, self.config.seed, purpose)
-        return found.take(np.concatenate([kept, kept + len(found) // 2]))
+        pairs, users = (np.asarray(self.graph.array(name)[rows]) for name in ("pairs", "pair_users"))
+        lift = cf.lift(pairs, users, self._item_users, self._baskets)
+        config = self.config
+        kept = cf.choose(pairs, lift, limit, config.cf_choice, config.seed, purpose, config.cf_min_lift)
+        return cf.directed(pairs[kept], users[kept], self._item_users, self._baskets)
 
     def _check_templates(self) -> None:
         """That each wording in use can be put together of tokens, for the tokenizer at hand."""

@@ -37,19 +37,28 @@ def directed(pairs: np.ndarray, pair_users: np.ndarray, item_users: np.ndarray, 
     """Both directions of unordered pairs (int [P, 2]): pair p gives rows p and P + p."""
     a = np.concatenate([pairs[:, 0], pairs[:, 1]]).astype(np.int64)
     b = np.concatenate([pairs[:, 1], pairs[:, 0]]).astype(np.int64)
-    both = np.concatenate([pair_users, pair_users]).astype(np.float64)
-    confidence = both / item_users[a]
+    confidence = np.concatenate([pair_users, pair_users]) / item_users[a]
     return Pairs(a, b, confidence, confidence / (item_users[b] / n_baskets))
 
 
-def choose(pairs: Pairs, limit: int, choice: str, seed: int, purpose: str) -> np.ndarray:
-    """Unordered pairs to keep out of rows p and P + p, at most `limit`: at random, or those of highest lift. Sorted."""
-    n = len(pairs) // 2
-    if n <= limit:
-        return np.arange(n)
-    rank = bits(purpose_key(seed, purpose), pairs.a[:n] << 32 | pairs.b[:n])
-    order = np.argsort(rank, kind="stable") if choice == "random" else np.lexsort((rank, -pairs.lift[:n]))
-    return np.sort(order[:limit])
+def lift(pairs: np.ndarray, pair_users: np.ndarray, item_users: np.ndarray, n_baskets: int) -> np.ndarray:
+    """Lift of unordered pairs (int [P, 2]), float64 [P]: that of the first P rows of `directed`."""
+    return pair_users / item_users[pairs[:, 0]] / (item_users[pairs[:, 1]] / n_baskets)
+
+
+def choose(
+    pairs: np.ndarray, lift: np.ndarray, limit: int, choice: str, seed: int, purpose: str, min_lift: float = 0.0
+) -> np.ndarray:
+    """Which unordered pairs (int [P, 2]) of at least min_lift to keep, at most `limit`: at random, or those of highest lift.
+
+    Sorted. A large catalogue has millions of pairs and keeps few, so the two directions are made afterwards.
+    """
+    rows = np.flatnonzero(lift >= min_lift)
+    if len(rows) <= limit:
+        return rows
+    rank = bits(purpose_key(seed, purpose), pairs[rows, 0].astype(np.int64) << 32 | pairs[rows, 1])
+    order = np.argsort(rank, kind="stable") if choice == "random" else np.lexsort((rank, -lift[rows]))
+    return np.sort(rows[order[:limit]])
 
 
 def documents(writer: Writer, template: Template, pairs: Pairs) -> Documents:
