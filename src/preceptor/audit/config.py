@@ -2,12 +2,32 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class PrivacyConfig:
+    """How memorisation and membership inference are measured (privacy.py).
+
+    min_users: the minima of distinct users an edge that are tried, each on graphs of its own.
+    halvings: random halves of the users that a graph is built from.
+    walks: walks in which runs of real histories are looked for.
+    released: how many walks somebody has who asks whether a person was among the users.
+    users: most people that are asked about.
+    bootstraps: resamples of these people, for the intervals.
+    """
+
+    min_users: tuple[int, ...] = (1, 2, 5)
+    halvings: int = 5
+    walks: int = 20_000
+    released: tuple[int, ...] = (100, 1_000, 10_000)
+    users: int = 2_000
+    bootstraps: int = 200
 
 
 @dataclass(frozen=True)
 class AuditConfig:
-    """How the bias of log and walks, and on the simulated market their distance to the truth, is measured.
+    """How the bias of log and walks, and on the simulated market their distance to the truth, is measured; and their privacy.
 
     walks: walks of each policy on graph-all.
     p, q: of the node2vec walks (return and in-out parameter); with both at 1 they are first-order walks.
@@ -16,6 +36,7 @@ class AuditConfig:
     truth_multiples: the uniformly exposed logs that lead to the infinite one: so many times the log's users and rows, each
         as many times as large as the one before, so that their limit can be extrapolated.
     truth_interactions: multiples with more rows than this are left out.
+    privacy: what the walks give away of real histories.
     seed: of every draw.
     """
 
@@ -26,4 +47,5 @@ class AuditConfig:
     truth_items: int = 1_000
     truth_multiples: tuple[int, ...] = (1, 4, 16)
     truth_interactions: int = 3_000_000
+    privacy: PrivacyConfig = field(default_factory=PrivacyConfig)
     seed: int = 0

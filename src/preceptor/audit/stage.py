@@ -1,4 +1,5 @@
-"""Stage `audit`: what the log and the walks are biased by, and on the simulated market how far they are from the truth.
+"""Stage `audit`: what the log and the walks are biased by, on the simulated market how far they are from the truth, and what
+the walks give away of real users.
 
 Nothing here feeds any stage but the report (the leak rule).
 """
@@ -9,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from preceptor.audit import bias, truth
+from preceptor.audit import bias, privacy, truth
 from preceptor.audit.config import AuditConfig
 from preceptor.core.artifact import Artifact, canonical, make, write_atomic
 from preceptor.core.errors import PreceptorError
@@ -20,12 +21,12 @@ from preceptor.data.market import market
 from preceptor.graph.config import GraphConfig
 from preceptor.graph.tables import load_tables
 
-VERSION = 2
+VERSION = 3
 
 
 def run(config: AuditConfig, inputs: Mapping[str, Artifact], out: Path) -> Artifact:
-    """Make OUT/audit from the artifacts `data`, `graph` and `curriculum`. Files: bias.json; truth.json where the log is
-    the simulated market's (data/market.json)."""
+    """Make OUT/audit from the artifacts `data`, `graph` and `curriculum`. Files: bias.json; privacy.json; truth.json where the
+    log is the simulated market's (data/market.json)."""
     if config.walks < 1:
         raise PreceptorError("Too few walks", where="audit.walks", found=config.walks, expected="1 or more")
 
@@ -34,6 +35,7 @@ def run(config: AuditConfig, inputs: Mapping[str, Artifact], out: Path) -> Artif
         every, seen = (load_tables(inputs["graph"].path / part) for part in ("all", "seen"))
         found = bias.report(train, every, seen, config)
         write_atomic(folder / "bias.json", canonical(found))
+        write_atomic(folder / "privacy.json", canonical(privacy.audit(train, inputs["graph"], config.privacy, config.seed)))
         ginis = {name: round(column["gini"], 3) for name, column in found["columns"].items()}
         say("audit: Gini of exposure " + ", ".join(f"{name} {value}" for name, value in ginis.items()))
         counts: dict[str, Any] = {"gini": ginis}

@@ -1,0 +1,178 @@
+"""How much of real people's histories the walks give away (docs/privacy.md).
+
+The users are halved at random. A graph is built from half A alone, by the study's own settings but for the minimum of distinct
+users an edge needs, and walked on. What the walks have in common with the histories of A, beyond what they have in common with
+those of B, whom the graph never saw, is what the graph remembers of its users; runs that B holds too are common knowledge.
+
+Differences between two random halves vary from halving to halving about as much as between two samples of as many users, so
+the spread over halvings gives the interval (half-samples: McCarthy 1969).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+from scipy.stats import t as student
+
+from preceptor.audit import meetings, membership
+from preceptor.audit.config import PrivacyConfig
+from preceptor.audit.membership import People
+from preceptor.audit.runs import Runs, flat
+from preceptor.core import rng
+from preceptor.core.artifact import Artifact
+from preceptor.core.errors import PreceptorError
+from preceptor.data.log import TrainSplit
+from preceptor.graph.build import build_graph, build_tables
+from preceptor.graph.config import GraphConfig
+from preceptor.graph.graph import Graph
+from preceptor.graph.walks import sample
+
+RUNS = (3, 4, 5, 6, 7, 8)
+_REACH = 10  # positions between the items of a pair where the graph is built from baskets
+EVERY = "all"  # in place of a number of walks: everything the graph could ever show
+
+
+def audit(train: TrainSplit, graph: Artifact, config: PrivacyConfig, seed: int) -> dict[str, Any]:
+    """What privacy.json holds: `report`, and "asked", the minima of the study's graph, beside "behind": the fewest distinct
+    users found behind its edges ("all", "seen") and CF pairs ("pairs")."""
+    settings = GraphConfig(**graph.manifest["config"])
+    behind = {name: meetings.behind_edges(train, Graph.load(graph.path / name), settings, seed) for name in ("all", "seen")}
+    pairs = meetings.behind_pairs(train, np.asarray(graph.array("pairs")), seed)
+    asked = {"min_users": settings.min_users, "pair_min_users": settings.pair_min_users}
+    return {"asked": asked, "behind": {**behind, "pairs": pairs}, **report(train, settings, config, seed)}
+
+
+def report(train: TrainSplit, graph: GraphConfig, config: PrivacyConfig, seed: int) -> dict[str, Any]:
+    """Memorisation and membership inference for each minimum of users an edge.
+
+    Returns {"users", "walks", "halvings", "graphs": [{min_users, edges, items}], "memorisation": [see `memorised`],
+    "membership": [see `_membership`], "left_out": [{min_users, why}]}. graph: its edges by text are left out, as they don't
+    come from users.
+    """
+    plain = dataclasses.replace(graph, text_neighbours=0)
+    people = np.flatnonzero(np.bincount(np.asarray(train.user), minlength=train.n_users))
+    found: dict[str, Any] = {"users": len(people), "walks": config.walks, "halvings": config.halvings}
+    found |= {"graphs": [], "memorisation": [], "membership": [], "left_out": []}
+    if len(people) < 4:
+        return found | {"left_out": [{"min_users": m, "why": "fewer than four users"} for m in config.min_users]}
+    asked = people[np.sort(rng.permutation(seed, "privacy/asked", len(people))[: config.users])]
+    asked_about = People.of(*_histories(train, asked), train.popularity, graph.window or _REACH)
+    for minimum in config.min_users:
+        shares, attacked, edges, items = [], [], [], []
+        try:
+            for r, member in enumerate(halvings(people, train.n_users, config.halvings, seed)):
+                made = build_graph(half(train, member), dataclasses.replace(plain, min_users=minimum))
+                walks, lengths = _walk(made, half(train, member), plain, max(config.walks, *config.released), seed, r)
+                edges.append(made.n_edges)
+                items.append(int(made.connected.sum()))
+                mine, others = (_histories(train, people[member[people] == side]) for side in (True, False))
+                shares.append(memorised(walks[: config.walks], lengths[: config.walks], mine, others))
+                scores = membership.scores(asked_about, walks, lengths, config.released)
+                attacked.append((member[asked], scores, membership.pairs_among(asked_about, edge_keys(made))))
+        except PreceptorError as error:
+            found["left_out"].append({"min_users": minimum, "why": error.problem})
+            continue
+        found["graphs"].append({"min_users": minimum, "edges": float(np.mean(edges)), "items": float(np.mean(items))})
+        found["memorisation"] += [{"min_users": minimum, **row} for row in _intervals(shares)]
+        found["membership"] += [{"min_users": minimum, **row} for row in _membership(attacked, config, seed)]
+    return found
+
+
+def halvings(people: np.ndarray, n_users: int, count: int, seed: int) -> Iterator[np.ndarray]:
+    """`count` random halves of the users: bool [n_users], True for half A (the larger by at most one)."""
+    for r in range(count):
+        member = np.zeros(n_users, bool)
+        member[people[rng.permutation(seed, f"privacy/halving/{r}", len(people))[: (len(people) + 1) // 2]]] = True
+        yield member
+
+
+def half(train: TrainSplit, member: np.ndarray) -> TrainSplit:
+    """The training part of some users; indices stay as they are."""
+    rows = member[np.asarray(train.user)]
+    user, item, time = (np.asarray(a)[rows] for a in (train.user, train.item, train.time))
+    return dataclasses.replace(train, user=user, item=item, time=time, session=None)
+
+
+def memorised(
+    walks: np.ndarray,
+    lengths: np.ndarray,
+    members: tuple[np.ndarray, np.ndarray],
+    others: tuple[np.ndarray, np.ndarray],
+    runs: Sequence[int] = RUNS,
+) -> dict[str, np.ndarray]:
+    """Shares of walks that contain a run of n items, for each n of `runs`, float64 [len(runs)].
+
+    members, others: (items, indptr) of the histories the walks were made from, and of as many others'. The keys: "members"
+    and "others": a run of any such history; "members_alone" and "others_alone": a run that exactly one of them holds.
+    """
+    walked, borders = flat(walks, lengths)
+    owner = np.repeat(np.arange(len(lengths)), lengths)
+    out = {name: np.zeros(len(runs)) for name in ("members", "others", "members_alone", "others_alone")}
+    for name, (items, indptr) in (("members", members), ("others", others)):
+        for row, n in enumerate(runs):
+            index = Runs.of(items, indptr, n)
+            place = index.find(walked, borders)
+            met = place >= 0
+            alone = met & ~index.shared[np.maximum(place, 0)] if len(index.shared) else met
+            out[name][row] = len(np.unique(owner[met])) / len(lengths)
+            out[f"{name}_alone"][row] = len(np.unique(owner[alone])) / len(lengths)
+    return out
+
+
+def edge_keys(graph: Graph) -> np.ndarray:
+    """Sorted keys low·I + high of a graph's edges, each once."""
+    source, target = graph.source.astype(np.int64), graph.indices.astype(np.int64)
+    return np.unique(np.minimum(source, target) * graph.n_items + np.maximum(source, target))
+
+
+def _walk(graph: Graph, train: TrainSplit, config: GraphConfig, count: int, seed: int, r: int) -> tuple[np.ndarray, np.ndarray]:
+    return sample(build_tables(graph, train, config), seed, f"privacy/walks/{r}", 0, count)
+
+
+def _histories(train: TrainSplit, users: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(items, indptr) of some users' histories, in that order; users ascending."""
+    indptr = train.user_indptr
+    chosen = np.zeros(train.n_users, bool)
+    chosen[users] = True
+    lengths = (indptr[1:] - indptr[:-1])[users]
+    return np.asarray(train.item)[chosen[np.asarray(train.user)]], np.concatenate([[0], np.cumsum(lengths)])
+
+
+def _intervals(shares: list[dict[str, np.ndarray]]) -> list[dict[str, Any]]:
+    """A row for each run length: mean shares, and the paired differences members − others with their intervals."""
+    rows: list[dict[str, Any]] = []
+    for k, n in enumerate(RUNS):
+        row: dict[str, Any] = {"run": n, **{name: float(np.mean([s[name][k] for s in shares])) for name in shares[0]}}
+        for suffix in ("", "_alone"):
+            drawn = np.array([s[f"members{suffix}"][k] - s[f"others{suffix}"][k] for s in shares])
+            reach = float(student.ppf(0.975, len(drawn) - 1) * drawn.std(ddof=1)) if len(drawn) > 1 else None
+            mean = float(drawn.mean())
+            row[f"difference{suffix}"] = mean
+            row[f"interval{suffix}"] = None if reach is None else [mean - reach, mean + reach]
+        rows.append(row)
+    return rows
+
+
+def _membership(
+    attacked: list[tuple[np.ndarray, dict[str, np.ndarray], np.ndarray]], config: PrivacyConfig, seed: int
+) -> list[dict[str, Any]]:
+    """AUC of each attack and number of walks, mean over halvings, with the 2.5 and 97.5 % quantiles over resampled users."""
+    users = len(attacked[0][0])
+    generator = rng.generator(seed, "privacy/bootstrap")
+    drawn = generator.multinomial(users, np.full(users, 1 / users), size=config.bootstraps).astype(np.float64)
+    weights = np.concatenate([np.ones((1, users)), drawn])
+    rows = []
+    for attack in membership.ATTACKS:
+        for column, walks in enumerate([*config.released, *([EVERY] if attack == "rare pairs" else [])]):
+            each = [
+                membership.auc(every if walks == EVERY else scores[attack][column], member, weights)
+                for member, scores, every in attacked
+            ]
+            mean = np.mean(each, axis=0)
+            ends = np.quantile(mean[1:], [0.025, 0.975]).tolist() if np.isfinite(mean[1:]).all() and len(mean) > 1 else None
+            value = float(mean[0]) if np.isfinite(mean[0]) else None
+            rows.append({"attack": attack, "walks": walks, "auc": value, "interval": ends})
+    return rows
