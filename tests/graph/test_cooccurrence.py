@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from graph.graphs import split_of
 from preceptor.graph.cooccurrence import Cooccurrence, cooccurrence, item_users
-from preceptor.graph.weights import Weighting
+from preceptor.graph.weights import NAMES, Weighting
 
 HISTORIES = st.lists(st.lists(st.integers(0, 8), max_size=9), min_size=1, max_size=8)
 
@@ -67,6 +67,27 @@ def test_top_k_keeps_the_strongest_ties_to_the_lower_item(
         kept |= {(b, a) for a, b in kept}
     assert as_dict(found) == {pair: v for pair, v in as_dict(every).items() if pair in kept}
     assert all(v[0] >= 2 for v in as_dict(found).values())
+
+
+@pytest.mark.parametrize("window", [0, 3])
+@pytest.mark.parametrize("repeats", [False, True])
+@pytest.mark.parametrize("weighting", [Weighting(n, 400, shrinkage=s) for n in NAMES for s in (0, 7)], ids=str)
+def test_selection_from_long_rows_is_that_of_a_full_sort(weighting: Weighting, repeats: bool, window: int) -> None:
+    """Popular items meet nearly all others, rare ones few: both ways of gathering a row, and the buffer filled many times."""
+    rng = np.random.default_rng(3)
+    popularity = 1 / (np.arange(500) + 1.0)
+    lengths = rng.integers(2, 60, 400)
+    histories = [rng.choice(500, n, replace=repeats, p=popularity / popularity.sum()).tolist() for n in lengths]
+    split = split_of(histories, 500)
+    every = cooccurrence(split, weighting, window, directed=True)
+    found = cooccurrence(split, weighting, window, directed=True, top_k=6)
+    users = item_users(split)
+    weight = weighting.weight(every.strength, users[every.source], users[every.indices])
+    order = np.lexsort((every.indices, -weight, every.source))
+    rank = np.arange(len(order)) - every.indptr[every.source[order]]
+    kept = np.sort(order[rank < 6])
+    for name in ("source", "indices", "users", "strength"):
+        np.testing.assert_array_equal(getattr(found, name), getattr(every, name)[kept], err_msg=name)
 
 
 def test_result_does_not_depend_on_threads() -> None:

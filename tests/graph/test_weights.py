@@ -36,6 +36,22 @@ def test_weights_equal_the_matrix_formulas(name: str) -> None:
     np.testing.assert_allclose(dense, expected, rtol=1e-7)
 
 
+def test_rp3beta_equals_similaripy() -> None:
+    similaripy = pytest.importorskip("similaripy")
+    rng = np.random.default_rng(2)
+    x = sparse.csr_array((rng.random((60, 25)) < 0.25).astype(np.float32))
+    split = split_of([np.flatnonzero(row).tolist() for row in x.toarray()], 25)
+    for alpha, beta in ((1.0, 0.6), (0.7, 0.3)):
+        weighting = Weighting("rp3beta", 60, alpha=alpha, beta=beta)
+        found = cooccurrence(split, weighting)
+        users = item_users(split)
+        dense = np.zeros((25, 25))
+        dense[found.source, found.indices] = weighting.weight(found.strength, users[found.source], users[found.indices])
+        peer = similaripy.rp3beta(x.T.tocsr(), alpha=alpha, beta=beta, k=25, verbose=False, num_threads=1).toarray()
+        np.fill_diagonal(peer, 0)
+        np.testing.assert_allclose(dense, peer, rtol=1e-4)
+
+
 def test_shrinkage_discounts_few_meetings() -> None:
     strength, users = np.array([1.0, 90.0]), np.array([10.0, 100.0])
     plain, shrunk = (Weighting("lift", 1000, shrinkage=s).weight(strength, users, users) for s in (0.0, 10.0))

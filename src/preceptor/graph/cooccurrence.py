@@ -10,6 +10,7 @@ so it doesn't depend on order and is the same in both directions.
 
 from __future__ import annotations
 
+import itertools
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -18,15 +19,19 @@ from numba import njit
 
 from preceptor.core import workers
 from preceptor.data.log import TrainSplit
-from preceptor.graph.weights import Weighting, score
+from preceptor.graph.meetings import UNIT, meeting_rows
+from preceptor.graph.weights import Weighting
 
-UNIT = 2.0**36
 _BLOCK = 1 << 22  # edges a block of rows may hold before it is cut to what is kept
+_PARTS = 4  # of the rows: only one part's reversed edges are held at a time
 
 
 @dataclass(frozen=True)
 class Cooccurrence:
-    """Kept pairs in rows: indptr int64 [I + 1], indices int32 [E] ascending, users int32 [E] distinct, strength float64 [E]."""
+    """Kept pairs in rows: indptr int64 [I + 1], indices int32 [E] ascending, users int32 [E] distinct, strength [E].
+
+    strength is float64, or, where every user counts 1, `users` itself.
+    """
 
     indptr: np.ndarray
     indices: np.ndarray
@@ -42,7 +47,7 @@ class Cooccurrence:
 def item_users(split: TrainSplit) -> np.ndarray:
     """Distinct users of each item, int32 [I]."""
     user, item = _distinct(split)
-    return np.bincount(item, minlength=split.n_items).astype(np.int32)
+    return _counts(item, split.n_items).astype(np.int32)
 
 
 def cooccurrence(
@@ -60,9 +65,24 @@ def cooccurrence(
     directed: a → b counts meetings with b after a only. Of each row the `top_k` (0: all) pairs strongest by `weighting`
     with at least `min_users` are kept, ties to the lower item; undirected pairs stay if either end keeps them.
     """
+    found = _rows(split, weighting, window, directed, decay, min_users, top_k, threads or workers.count())
+    return found if directed or not top_k else _union(found)
+
+
+def _rows(
+    split: TrainSplit,
+    weighting: Weighting,
+    window: int,
+    directed: bool,
+    decay: float,
+    min_users: int,
+    top_k: int,
+    threads: int,
+) -> Cooccurrence:
+    """What each item keeps for itself."""
     n = split.n_items
     met_by, met = _distinct(split)
-    users_of = np.bincount(met, minlength=n).astype(np.int32)
+    users_of = _counts(met, n)
     if window == 0 and decay == 1.0 and not directed:  # order doesn't matter: a basket
         user, item = met_by, met
     else:
@@ -71,12 +91,13 @@ def cooccurrence(
     indptr_u = np.searchsorted(user, np.arange(split.n_users + 1)).astype(np.int64)
     lengths = np.diff(indptr_u)
     reach = int(lengths.max(initial=1)) if window == 0 else window
-    distinct_per_user = np.bincount(met_by, minlength=split.n_users)
     value = np.ones(split.n_users)
     if weighting.user_power != 0:
-        value = np.maximum(distinct_per_user, 1).astype(np.float64) ** -weighting.user_power
+        value = np.maximum(_counts(met_by, split.n_users), 1).astype(np.float64) ** -weighting.user_power
     fade = np.concatenate([[0.0], decay ** np.arange(reach, dtype=np.float64)]) * UNIT
     places, indptr_i = _places(item, n)
+    counted = users_of.astype(np.float64)
+    source_factor, target_factor = weighting.factors(users_of)
     bound = np.minimum(np.diff(indptr_i) * min(2 * reach, n), n)
     if top_k:
         bound = np.minimum(bound, top_k)
@@ -85,21 +106,20 @@ def cooccurrence(
     def block(k: int) -> tuple[np.ndarray, ...]:
         first, last = cuts[k], cuts[k + 1]
         room = int(bound[first:last].sum())
-        out = (np.empty(room, np.int32), np.empty(room, np.int32), np.empty(room, np.int64), np.empty(room))
+        out = (np.empty(room, np.int32), np.empty(room, np.int32), np.empty(0 if unit else room, np.int64))
         sizes = np.zeros(last - first, np.int64)
-        m = _rows(
-            first, last, user, item, indptr_u, places, indptr_i, users_of.astype(np.float64), value, fade,
-            reach, directed, unit, min_users, top_k, weighting.kernel_arguments(), *out, sizes,
+        m = meeting_rows(
+            first, last, user, item, indptr_u, places, indptr_i, counted, value, fade, reach, directed, unit,
+            min_users, top_k, weighting.kernel_arguments(), source_factor, target_factor, *out, sizes,
         )  # fmt: skip
-        return (*(a[:m].copy() for a in out[:3]), sizes)
+        return (*(a[:m].copy() for a in out), sizes)
 
     blocks = range(len(cuts) - 1)
-    with ThreadPoolExecutor(threads or workers.count()) as pool:
+    with ThreadPoolExecutor(threads) as pool:
         parts = list(pool.map(block, blocks))
-    indices, users, strength, sizes = (np.concatenate([p[j] for p in parts]) for j in range(4))
+    indices, users, strength, sizes = (_join(parts, j) for j in range(4))
     indptr = np.concatenate([[0], np.cumsum(sizes)])
-    found = Cooccurrence(indptr, indices, users, strength / UNIT)
-    return found if directed or not top_k else _union(found)
+    return Cooccurrence(indptr, indices, users, users if unit else strength / UNIT)
 
 
 def _distinct(split: TrainSplit) -> tuple[np.ndarray, np.ndarray]:
@@ -119,25 +139,76 @@ def _cuts(bound: np.ndarray) -> list[int]:
     return [0, *sorted({int(c) for c in inner if 0 < c < len(bound)}), len(bound)]
 
 
+def _join(parts: list[tuple[np.ndarray, ...]], column: int) -> np.ndarray:
+    """One column of all blocks; each block's is let go as it is copied."""
+    out = np.empty(sum(len(p[column]) for p in parts), parts[0][column].dtype)
+    at = 0
+    for k, part in enumerate(parts):
+        out[at : at + len(part[column])] = part[column]
+        at += len(part[column])
+        parts[k] = (*part[:column], part[column][:0].copy(), *part[column + 1 :])
+    return out
+
+
 def _union(found: Cooccurrence) -> Cooccurrence:
     """Pairs that either end keeps, in both rows; both directions carry the same numbers."""
-    n = len(found.indptr) - 1
-    back, back_indptr = _places(found.indices, n)  # edges into each item, by source
-    source = found.source
-    sizes = np.zeros(n + 1, np.int64)
-    edges = np.empty(2 * len(source), np.int64)
-    targets = np.empty(2 * len(source), np.int32)
-    m = _merge(found.indptr, found.indices, back_indptr, back, source, sizes[1:], edges, targets)
-    edges, targets = edges[:m], targets[:m].copy()
-    return Cooccurrence(np.cumsum(sizes), targets, found.users[edges], found.strength[edges])
+    indptr, targets, users = _symmetric(found.indptr, found.indices, found.users)
+    if found.strength is found.users:
+        return Cooccurrence(indptr, targets, users, users)
+    return Cooccurrence(indptr, targets, users, _symmetric(found.indptr, found.indices, found.strength)[2])
+
+
+def _symmetric(indptr: np.ndarray, indices: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """indptr, indices and values of the union of edges and reversed edges, which are held for a part of the rows at a time."""
+    n = len(indptr) - 1
+    back_indptr = np.concatenate([[0], np.cumsum(_counts(indices, n))])
+    targets, out_values = np.empty(2 * len(indices), np.int32), np.empty(2 * len(indices), values.dtype)
+    sizes, m = np.zeros(n + 1, np.int64), 0
+    borders = np.searchsorted(back_indptr, np.linspace(0, len(indices), _PARTS + 1)[1:-1])
+    for first, last in itertools.pairwise([0, *borders.tolist(), n]):
+        begin = back_indptr[first]
+        size = int(back_indptr[last] - begin)
+        back, back_values = np.empty(size, np.int32), np.empty(size, values.dtype)
+        _transpose(indptr, indices, values, first, last, back_indptr[first:last] - begin, back, back_values)
+        m = _merge(
+            indptr[first : last + 1], indices, values, back_indptr[first : last + 1] - begin, back, back_values,
+            sizes[1 + first : 1 + last], m, targets, out_values,
+        )  # fmt: skip
+    targets.resize(m, refcheck=False)  # in place: the part never written was never held
+    out_values.resize(m, refcheck=False)
+    return np.cumsum(sizes), targets, out_values
+
+
+def _counts(item: np.ndarray, n_items: int) -> np.ndarray:
+    """How often each item occurs, int64 [I], without the wider copy that bincount makes."""
+    out = np.zeros(n_items, np.int64)
+    _count(item, out)
+    return out
 
 
 def _places(item: np.ndarray, n_items: int) -> tuple[np.ndarray, np.ndarray]:
-    """Positions in the log by item, ascending (int64 [n], int64 [I + 1])."""
-    indptr = np.concatenate([[0], np.cumsum(np.bincount(item, minlength=n_items))]).astype(np.int64)
-    places = np.empty(len(item), np.int64)
-    _scatter(np.ascontiguousarray(item), indptr[:-1].copy(), places)
+    """Positions in the log by item, ascending (int32 [n], int64 when there are 2^31 or more; and int64 [I + 1])."""
+    indptr = np.concatenate([[0], np.cumsum(_counts(item, n_items))])
+    places = np.empty(len(item), np.int32 if len(item) < 2**31 else np.int64)
+    _scatter(item, indptr[:-1].copy(), places)
     return places, indptr
+
+
+@njit(nogil=True, cache=True)
+def _count(item, out):  # type: ignore[no-untyped-def]
+    for i in item:
+        out[i] += 1
+
+
+@njit(nogil=True, cache=True)
+def _transpose(indptr, indices, values, first, last, at, back, back_values):  # type: ignore[no-untyped-def]
+    """Edges into the items first … last − 1, by source."""
+    for row in range(len(indptr) - 1):
+        for e in range(indptr[row], indptr[row + 1]):
+            if first <= indices[e] < last:
+                place = at[indices[e] - first]
+                back[place], back_values[place] = row, values[e]
+                at[indices[e] - first] += 1
 
 
 @njit(nogil=True, cache=True)
@@ -148,21 +219,18 @@ def _first_meetings(user, item, last_user, first):  # type: ignore[no-untyped-de
 
 
 @njit(nogil=True, cache=True)
-def _merge(indptr, indices, back_indptr, back, source, sizes, edges, targets):  # type: ignore[no-untyped-def]
+def _merge(indptr, indices, values, back_indptr, back, back_values, sizes, out, targets, out_values):  # type: ignore[no-untyped-def]
     """Merge each row's edges out and edges in, both ascending; an edge that goes both ways is taken once."""
-    out = 0
     for row in range(len(sizes)):
         begin, e, f = out, indptr[row], back_indptr[row]
-        while e < indptr[row + 1] or f < back_indptr[row + 1]:
-            forward = indices[e] if e < indptr[row + 1] else np.int32(2**31 - 1)
-            backward = source[back[f]] if f < back_indptr[row + 1] else np.int32(2**31 - 1)
-            if forward <= backward:
-                targets[out], edges[out] = forward, e
-                e += 1
-                f += forward == backward
-            else:
-                targets[out], edges[out] = backward, back[f]
-                f += 1
+        last_e, last_f = indptr[row + 1], back_indptr[row + 1]
+        while e < last_e or f < last_f:
+            forward = indices[e] if e < last_e else np.int32(2**31 - 1)
+            backward = back[f] if f < last_f else np.int32(2**31 - 1)
+            targets[out] = min(forward, backward)
+            out_values[out] = values[e] if forward <= backward else back_values[f]
+            e += forward <= backward
+            f += backward <= forward
             out += 1
         sizes[row] = out - begin
     return out
@@ -173,101 +241,3 @@ def _scatter(item, at, places):  # type: ignore[no-untyped-def]
     for p in range(len(item)):
         places[at[item[p]]] = p
         at[item[p]] += 1
-
-
-@njit(nogil=True, cache=True)
-def _rows(  # type: ignore[no-untyped-def]
-    first, last, user, item, indptr_u, places, indptr_i, users_of, value, fade,
-    reach, directed, unit, min_users, top_k, weighting, indices, users, strength, scores, sizes,
-):  # fmt: skip
-    """Rows first … last − 1, written one after another; returns how many pairs there are."""
-    n = len(users_of)
-    count = np.zeros(n, np.int32)
-    total = np.zeros(n, np.int64)
-    mine = np.zeros(n, np.int64)  # what the present user has added
-    last_user = np.full(n, -1, np.int32)
-    touched = np.empty(n, np.int32)
-    out = 0
-    for a in range(first, last):
-        n_touched = 0
-        for e in range(indptr_i[a], indptr_i[a + 1]):
-            p = places[e]
-            u = user[p]
-            low = p + 1 if directed else max(indptr_u[u], p - reach)
-            high = min(indptr_u[u + 1], p + reach + 1)
-            if unit:  # every user meets a pair once, and counts 1
-                for q in range(low, high):
-                    b = item[q]
-                    if count[b] == 0:
-                        touched[n_touched] = b
-                        n_touched += 1
-                    count[b] += 1
-            else:
-                for q in range(low, high):
-                    b = item[q]
-                    worth = np.int64(value[u] * fade[abs(q - p)] + 0.5)
-                    if last_user[b] != u:
-                        if count[b] == 0:
-                            touched[n_touched] = b
-                            n_touched += 1
-                        last_user[b] = u
-                        count[b] += 1
-                        mine[b] = 0
-                    if worth > mine[b]:
-                        total[b] += worth - mine[b]
-                        mine[b] = worth
-        begin = out
-        for k in range(n_touched):
-            b = touched[k]
-            met = count[b]
-            worth = np.int64(met) * np.int64(UNIT) if unit else total[b]
-            count[b] = 0
-            if not unit:
-                total[b] = 0
-                last_user[b] = -1
-            if b == a or met < min_users or worth == 0:
-                continue
-            if top_k == 0:
-                indices[out], users[out], strength[out] = b, met, worth
-                out += 1
-                continue
-            s = score(weighting, worth / UNIT, users_of[a], users_of[b])
-            if out - begin < top_k:
-                place = out
-                out += 1
-                while place > begin:  # sift up: the root is the weakest kept
-                    parent = begin + ((place - begin - 1) >> 1)
-                    if not _weaker(s, b, scores[parent], indices[parent]):
-                        break
-                    indices[place], users[place], strength[place], scores[place] = (
-                        indices[parent], users[parent], strength[parent], scores[parent],
-                    )  # fmt: skip
-                    place = parent
-            elif _weaker(scores[begin], indices[begin], s, b):
-                place = begin
-                while True:  # sift down
-                    child = begin + 2 * (place - begin) + 1
-                    if child >= out:
-                        break
-                    if child + 1 < out and _weaker(scores[child + 1], indices[child + 1], scores[child], indices[child]):
-                        child += 1
-                    if not _weaker(scores[child], indices[child], s, b):
-                        break
-                    indices[place], users[place], strength[place], scores[place] = (
-                        indices[child], users[child], strength[child], scores[child],
-                    )  # fmt: skip
-                    place = child
-            else:
-                continue
-            indices[place], users[place], strength[place], scores[place] = b, met, worth, s
-        order = np.argsort(indices[begin:out])
-        for array in (indices, users):
-            array[begin:out] = array[begin:out][order]
-        strength[begin:out] = strength[begin:out][order]
-        sizes[a - first] = out - begin
-    return out
-
-
-@njit(inline="always")
-def _weaker(score_a, item_a, score_b, item_b):  # type: ignore[no-untyped-def]
-    return score_a < score_b or (score_a == score_b and item_a > item_b)

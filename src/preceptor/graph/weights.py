@@ -48,6 +48,17 @@ class Weighting:
     def kernel_arguments(self) -> tuple[int, float, float, float, float]:
         return NAMES.index(self.name), float(self.n_users), float(self.shrinkage), float(self.alpha), float(self.beta)
 
+    def factors(self, users_of: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Per item, as source (float64 [I]) and as target (float32 [I], rounded up).
+
+        A weight is strength × source × target but for rounding, or less with shrinkage.
+        """
+        users = np.maximum(users_of, 1).astype(np.float64)
+        powers = {"count": (0.0, 0.0), "cosine": (0.5, 0.5), "lift": (1.0, 1.0), "rp3beta": (self.alpha, self.beta)}
+        of_source, of_target = powers[self.name]
+        source = users**-of_source * (self.n_users if self.name == "lift" else 1)
+        return source, np.nextafter((users**-of_target).astype(np.float32), np.float32(np.inf))
+
     def weight(self, strength: np.ndarray, users_a: np.ndarray, users_b: np.ndarray) -> np.ndarray:
         """Weight a → b of each pair, float64; the arguments are of one length."""
         out = np.empty(len(strength))
