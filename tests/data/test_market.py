@@ -169,8 +169,8 @@ def test_order_holds_information() -> None:
     assert (one // 4 == two // 4).all()
     forward = np.mean((two - one) % 4 == 1)
     backward = np.mean((one - two) % 4 == 1)
-    assert forward > 0.5
-    assert backward < 0.25
+    assert forward > 0.4
+    assert backward < 0.6 * forward
 
 
 def test_at_the_sparse_end_most_things_are_met_once_or_twice() -> None:
@@ -201,8 +201,8 @@ def test_traders_are_few_and_make_many_of_the_interactions() -> None:
     log = made.log()
     number = np.array([int(name[1:]) for name in log.user_ids])
     traders = made.segments == made.world.n_tastes
-    assert 0.01 < traders.mean() < 0.03
-    assert 0.2 < traders[number[log.user]].mean() < 0.5
+    assert 0.005 < traders.mean() < 0.02
+    assert 0.1 < traders[number[log.user]].mean() < 0.35
     assert not (market(MarketConfig(20_000, 2000, 300)).segments == made.world.n_tastes).any()
 
 

@@ -16,10 +16,10 @@ from preceptor.data.market_config import MarketConfig
 from preceptor.data.market_items import BRANDS, KINDS_A_GROUP, PATHS
 
 LIKED_GROUPS = 3  # by each taste
-ELSEWHERE = 0.02  # liking of a kind outside them
-OTHER_BRAND = 0.3  # liking of a brand that a taste doesn't care for, where a favoured one has 1
-FAVOURED_BRANDS = 1 / 3
-TRADERS, TRADER_ACTIVITY = 0.02, 25.0  # the hidden segment of the misleading family: share of people, times the activity
+ELSEWHERE = 0.005  # liking of a kind outside them
+OTHER_BRAND = 0.15  # liking of a brand that a taste doesn't care for, where a favoured one has 1
+FAVOURED_BRANDS = 0.25
+TRADERS, TRADER_ACTIVITY = 0.01, 25.0  # the hidden segment of the misleading family: share of people, times the activity
 _ITEMS_A_GROUP = 12
 
 
@@ -116,7 +116,7 @@ def world(config: MarketConfig) -> World:
     traders = unit("trader", users) < TRADERS if config.family == "misleading" else np.zeros(n_users, np.bool_)
     visits = 1.0 / (0.1 + unit("activity", users)) * np.where(traders, TRADER_ACTIVITY, 1.0)
     main = below(n_tastes, "main taste", users)
-    other = 1 + below(n_tastes - 1, "second taste", users)
+    other = 1 + below(2, "second taste", users)  # a neighbour: tastes that go together
     liked, brands = _tastes(seed, groups, n_tastes)
     return World(
         kind=kind.astype(np.uint8),

@@ -70,7 +70,8 @@ def key_config(config: DataConfig) -> dict[str, Any]:
     """What decides whether the stage is up to date: the config, with the digests of the log's files in place of its path."""
     key = {f.name: getattr(config, f.name) for f in dataclasses.fields(config) if f.name != "source"}
     if market_config.is_market(config.source):
-        return {**key, "market": market_config.parse(config.source, config.seed), "model": market_config.MODEL}
+        market = market_config.parse(config.source, config.seed)
+        return {**key, "source": "simulated market", "market": market, "model": market_config.MODEL}
     if sources.is_built_in(config.source):
         return {**key, "source": config.source, "files": sources.DIGESTS[config.source]}
     folder = sources.locate(config.source)
