@@ -180,7 +180,37 @@ def _audit(folder: Path) -> Mapping[str, Any]:
         columns[name] = bias_column(0.41, (0.3, 0.3, 0.4), 0.7)
     share = {"head": 0.09, "mid": 0.17, "tail": 0.6, "unseen": 0.14}
     _json(folder / "bias.json", {"walks": 5_000, "item_share": share, "columns": columns})
+    _json(folder / "privacy.json", privacy_figures())
     return {"gini": {}}
+
+
+def privacy_figures() -> dict[str, Any]:
+    edges = {"edges": 74_000, "by_text": 12, "counted": 73_988, "fewest": 2}
+    found: dict[str, Any] = {
+        "asked": {"min_users": 2, "pair_min_users": 5},
+        "behind": {"all": edges, "seen": edges, "pairs": {"pairs": 9_000, "counted": 9_000, "fewest": 5}},
+        "users": 751,
+        "walks": 20_000,
+        "halvings": 5,
+        "graphs": [],
+        "memorisation": [],
+        "membership": [],
+        "left_out": [{"min_users": 50, "why": "No walk can start: the item graph has no edge"}],
+    }
+    for minimum, most in ((1, 0.94), (2, 0.75), (5, 0.58)):
+        for n in range(3, 9):
+            members, others = 0.02 * 0.05 ** (n - 3), (0.01 * 0.05 ** (n - 3) if n < 6 else 0.0)
+            shares = {"members": members, "others": others, "members_alone": members, "others_alone": others}
+            row = {"min_users": minimum, "run": n, **shares}
+            for suffix in ("", "_alone"):
+                row |= {f"difference{suffix}": members - others, f"interval{suffix}": [0.9 * (members - others), members]}
+            found["memorisation"].append(row)
+        for attack, high in (("nearest walk", 0.53), ("longest run", 0.56), ("rare pairs", most)):
+            for i, walks in enumerate((100, 1_000, "all") if attack == "rare pairs" else (100, 1_000)):
+                auc = 0.5 + (high - 0.5) * (i + 1) / 3
+                row = {"min_users": minimum, "attack": attack, "walks": walks, "auc": auc, "interval": [auc - 0.02, auc + 0.02]}
+                found["membership"].append(row)
+    return found
 
 
 def _ranking(folder: Path) -> Mapping[str, Any]:

@@ -1,0 +1,229 @@
+"""The section on privacy: what walks give away of real histories, in words, tables and two pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from matplotlib.axes import Axes
+
+from preceptor.report import formats as f
+from preceptor.report.drawing import MARKERS, Drawing, colour, draw, figure, ladder, legend, log_axis
+from preceptor.report.html import Html, h, join, missing, paragraphs, table
+from preceptor.report.tables import Inputs, number
+
+Rows = Sequence[Mapping[str, Any]]
+EVERY = "all"  # in place of a number of walks: everything the graph could ever show
+STRONGEST = "rare pairs"
+FLOOR = 5  # distinct users that an export asks for
+_ATTACKS = {
+    "nearest walk": "how much of the history the nearest walk shares with it (Jaccard)",
+    "longest run": "the longest run of the history that some walk holds",
+    "rare pairs": "how many of the history's pairs are neighbours in some walk, rare pairs weighing more",
+}
+
+
+def privacy(inputs: Inputs, drawings: list[Drawing]) -> Html:
+    """Distinct users behind documents, memorised runs, and whether membership can be told."""
+    found = inputs.object("audit", "privacy.json")
+    if not found:
+        return missing("The audit stage is not among the inputs, or wrote no privacy.json.")
+    remembered, told = found.get("memorisation") or [], found.get("membership") or []
+    parts = [
+        paragraphs(
+            "Walks are made from people's histories, and nothing makes them anonymous by itself. The users were halved at"
+            " random, graphs were built from one half, and walks on them held against the histories of both: what they share"
+            " with their own half alone is what the graph gives away. No differential privacy is claimed."
+        ),
+        _behind(found),
+    ]
+    if remembered and told:
+        parts += [h("ul", map(_item, findings(remembered, told)), cls="findings")]
+        made = panels(remembered, told)
+        drawings += made
+        caption = (
+            f"{f.whole(found.get('halvings'))} random halvings of {f.whole(found.get('users'))} users. Left: dashes are the"
+            " half the graph never saw. Right: bars are 95 % intervals over users; dashes are the distance to the nearest walk"
+            " alone."
+        )
+        minima = _minima(told)
+        entries = [(hue, mark, said(m)) for m, (hue, mark) in zip(minima, styles(minima), strict=True)]
+        parts += [figure(made, caption, legend(entries)), _memorisation(remembered), _membership(told)]
+    parts += [_left_out(found)]
+    return join(parts)
+
+
+def findings(remembered: Rows, told: Rows) -> list[str]:
+    """What the figures say, in sentences."""
+    made = []
+    for minimum in _minima(told):
+        strongest = _strongest(told, minimum)
+        shortest = min((r for r in remembered if r["min_users"] == minimum), key=lambda r: int(r["run"]))
+        made.append(
+            f"With edges of {said(minimum)}, somebody with one person's whole history and the walks can tell whether the"
+            f" person was among the users with AUC {f.fixed(strongest['auc'], 2)} {_interval(strongest['interval'], 2)}"
+            f" (0.5: not at all; {strongest['attack']}, {_walks(strongest['walks'])}). A run of"
+            f" {shortest['run']} items of a real history is in {f.percent(shortest['members'], 2)} of the walks; of a history"
+            f" the graph never saw in {f.percent(shortest['others'], 2)}."
+        )
+    return made
+
+
+def panels(remembered: Rows, told: Rows) -> list[Drawing]:
+    """The two pictures."""
+    minima = _minima(told)
+    areas = "; ".join(f"{said(m)}: {f.fixed(_strongest(told, m)['auc'], 2)}" for m in minima)
+    return [
+        draw(
+            "privacy-runs",
+            "Walks that hold a run of a real history",
+            "Share of walks by length of the run, for the half of the users the graph was built from and for the other half.",
+            lambda axes: plot_runs(axes, remembered),
+        ),
+        draw(
+            "privacy-members",
+            "Telling members from others",
+            f"AUC against the number of walks released. Highest for edges of {areas}.",
+            lambda axes: plot_membership(axes, told),
+        ),
+    ]
+
+
+def plot_runs(axes: Axes, remembered: Rows) -> None:
+    """Share of walks with a run of n items, members solid and others dashed, a colour for each minimum."""
+    minima = _minima(remembered)
+    for minimum, (hue, mark) in zip(minima, styles(minima), strict=True):
+        rows = [r for r in remembered if r["min_users"] == minimum]
+        for name, dashes in (("members", "-"), ("others", "--")):
+            points = [(int(r["run"]), float(r[name])) for r in rows if float(r[name]) > 0]
+            if points:
+                x, y = zip(*points, strict=True)
+                axes.plot(x, y, dashes, color=colour(hue), marker=mark)
+    axes.set_xlabel("Items in the run")
+    axes.set_ylabel("Share of walks (none: not drawn)")
+    if axes.lines:
+        axes.set_xticks(sorted({int(r["run"]) for r in remembered}))
+        log_axis(axes, "y")
+
+
+def plot_membership(axes: Axes, told: Rows) -> None:
+    """AUC of the strongest attack (solid, intervals) and of the nearest walk (dashed) against the walks released."""
+    minima = _minima(told)
+    steps = sorted({int(r["walks"]) for r in told if r["walks"] != EVERY})
+    for minimum, (hue, mark) in zip(minima, styles(minima), strict=True):
+        for attack, dashes in ((STRONGEST, "-"), ("nearest walk", "--")):
+            rows = [r for r in told if r["min_users"] == minimum and r["attack"] == attack and number(r["auc"]) is not None]
+            x = [len(steps) if r["walks"] == EVERY else steps.index(int(r["walks"])) for r in rows]
+            axes.plot(x, [float(r["auc"]) for r in rows], dashes, color=colour(hue), marker=mark)
+            for at, row in zip(x, rows, strict=True):
+                if row.get("interval") and attack == STRONGEST:
+                    axes.plot([at, at], row["interval"], color=colour(hue), linewidth=1.2)
+    axes.axhline(0.5, color=colour("soft"), linewidth=1)
+    axes.set_ylim(0.45, 1.01)
+    axes.set_xticks(range(len(steps) + 1), [*map(f.size, steps), "the graph"])
+    axes.set_xlabel("Walks released")
+    axes.set_ylabel("AUC")
+
+
+def styles(minima: Sequence[int]) -> list[tuple[str, str]]:
+    """(palette name, marker) of each minimum."""
+    return [(name, MARKERS[i % len(MARKERS)]) for i, name in enumerate(ladder(len(minima)))]
+
+
+def said(minimum: int) -> str:
+    """A minimum in words."""
+    return f"at least {minimum} users" if minimum > 1 else "1 user"
+
+
+def _behind(found: Mapping[str, Any]) -> Html:
+    asked, behind = found.get("asked") or {}, found.get("behind") or {}
+    rows = []
+    for key, name, limit in (
+        ("all", "Edges of the whole graph", "min_users"),
+        ("seen", "Edges of the seen graph (the language models' walks)", "min_users"),
+        ("pairs", "CF pairs", "pair_min_users"),
+    ):
+        one = behind.get(key)
+        if one:
+            total, text = one.get("edges", one.get("pairs")), one.get("by_text")
+            cells = [f.whole(asked.get(limit)), f.whole(one.get("fewest")), f.whole(one.get("counted")), f.whole(total)]
+            rows.append([name, *cells, f.whole(text) if text is not None else f.ABSENT])
+    if not rows:
+        return h("p", "The distinct users behind edges and pairs were not counted.", cls="note")
+    head = ["", "Users asked for", "Fewest found", "Counted", "In all", "By text alone"]
+    parts: list[Any] = [table(head, rows, "Distinct users behind each edge and pair, counted anew from the log")]
+    least = min(
+        (n for n in (number(asked.get("min_users")), number(asked.get("pair_min_users"))) if n is not None), default=None
+    )
+    if least is not None and least < FLOOR:
+        text = (
+            f" Edges or pairs of {said(int(least))} are allowed here. Two users are not a privacy floor: each knows the other's"
+            f" part. An export asks for {FLOOR}; docs/privacy.md says what that does and doesn't do."
+        )
+        parts.append(h("p", h("strong", "For research only."), text, cls="warn"))
+    return join(parts)
+
+
+def _memorisation(remembered: Rows) -> Html:
+    rows = [
+        [
+            said(r["min_users"]),
+            f.whole(r["run"]),
+            f.percent(r["members"], 3),
+            f.percent(r["others"], 3),
+            _difference(r),
+            f.percent(r["members_alone"], 3),
+            f.percent(r["others_alone"], 3),
+        ]
+        for r in remembered
+    ]
+    head = ["Edges of", "Run", "Own half", "Other half", "Difference, points", "One person's alone, own half", "other half"]
+    inner = table(head, rows, "Share of walks that hold a run of a real history")
+    note = (
+        "One person's alone: exactly one user of that half has the run. The intervals are those of half-samples: the spread"
+        " over halvings stands for that over users."
+    )
+    return h("details", h("summary", "Memorised runs, every length"), inner, h("p", note, cls="note"))
+
+
+def _difference(row: Mapping[str, Any]) -> str:
+    """Own half − other half in points of a percent, with its interval; words where neither has any."""
+    if not row["members"] and not row["others"]:
+        return "none found"
+    ends = [100 * x for x in row["interval"]] if row.get("interval") else None
+    return f"{f.signed(100 * row['difference'])} {_interval(ends, 3)}"
+
+
+def _membership(told: Rows) -> Html:
+    rows = [
+        [said(r["min_users"]), str(r["attack"]), _walks(r["walks"]), f"{f.fixed(r['auc'])} {_interval(r['interval'], 3)}"]
+        for r in told
+    ]
+    inner = table(["Edges of", "Attack", "Released", "AUC"], rows, "Membership inference", text_columns=3)
+    what = h("ul", (h("li", h("strong", name), ": ", text) for name, text in _ATTACKS.items()))
+    note = "Other attacks may do better: an AUC here is the least that can be told, not the most."
+    return h("details", h("summary", "Membership inference, every attack"), what, inner, h("p", note, cls="note"))
+
+
+def _left_out(found: Mapping[str, Any]) -> Html:
+    return paragraphs(*(f"Not measured for {said(r['min_users'])}: {r['why']}." for r in found.get("left_out") or []))
+
+
+def _strongest(told: Rows, minimum: int) -> Mapping[str, Any]:
+    return max((r for r in told if r["min_users"] == minimum), key=lambda r: number(r["auc"]) or 0.0)
+
+
+def _minima(rows: Rows) -> list[int]:
+    return sorted({int(r["min_users"]) for r in rows})
+
+
+def _walks(count: Any) -> str:
+    return "all that the graph can show" if count == EVERY else f"{f.whole(count)} walks"
+
+
+def _interval(ends: Any, digits: int) -> str:
+    return f.interval(ends[0], ends[1], digits) if isinstance(ends, list | tuple) and len(ends) == 2 else "no interval"
+
+
+def _item(text: str) -> Html:
+    return h("li", text)
