@@ -68,7 +68,7 @@ def test_a_study_extends_another_key_by_key(tmp_path: Path) -> None:
         ({"mine": "extends: quik"}, r"mine\.yaml, extends: quik[\s\S]*did you mean 'quick'"),
         ({"mine": "extends: [quick]"}, r"Bad extends[\s\S]*mine\.yaml"),
         ({"mine": "extends: b.yaml", "b": "graph: {topk: 3}"}, r"b\.yaml, graph\.topk"),
-        ({"mine": "extend: quick"}, r"did you mean"),
+        ({"mine": "extend: quick"}, r"did you mean 'extends'"),
     ],
 )
 def test_extending_is_strict(tmp_path: Path, files: dict[str, str], message: str) -> None:

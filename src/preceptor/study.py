@@ -118,15 +118,16 @@ def _refuse_unknown(tree: Any, cls: type, where: str, at: str) -> None:
     if not isinstance(tree, Mapping):
         return  # a wrong type: pydantic says so
     hints = get_type_hints(cls)
+    known = [*hints] if at else [*hints, study_file.EXTENDS]
     for key, value in tree.items():
         full = f"{at}.{key}" if at else str(key)
         if key not in hints:
-            near = difflib.get_close_matches(str(key), hints, n=1)
+            near = difflib.get_close_matches(str(key), known, n=1)
             raise PreceptorError(
                 "Unknown key in the study",
                 where=f"{where}, {full}",
                 found=key,
-                expected="one of " + ", ".join(hints),
+                expected="one of " + ", ".join(known),
                 remedy=f"did you mean {near[0]!r}?" if near else "remove it",
             )
         if dataclasses.is_dataclass(hints[key]):

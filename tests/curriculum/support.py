@@ -11,6 +11,7 @@ from preceptor.core.artifact import Artifact, canonical
 from preceptor.curriculum.config import CurriculumConfig, GeneralConfig, Mixture
 from preceptor.data.log import Split
 from preceptor.graph.graph import from_edges
+from preceptor.graph.pairs import Pairs
 from preceptor.graph.tables import save_tables, walk_tables
 
 N_LATENTS, LENGTH = 8, 4
@@ -76,13 +77,8 @@ def inputs_for(split: Split, out: Path) -> dict[str, Artifact]:
         for name, one in (("all", every), ("seen", seen)):
             one.save(folder / name)
             save_tables(walk_tables(one, np.ones(train.n_items), LENGTH), folder / name)
-        np.save(folder / "pairs.npy", pairs)
-        np.save(folder / "pair_users.npy", users)
-        np.save(folder / "pair_split.npy", pair_split)
-        np.save(
-            folder / "item_users.npy",
-            np.bincount(np.unique(np.stack([train.user, train.item]), axis=1)[1], minlength=train.n_items),
-        )
+        met = np.bincount(np.unique(np.stack([train.user, train.item]), axis=1)[1], minlength=train.n_items)
+        Pairs(pairs, users, met, pair_split, users, met, len(np.unique(train.user))).save(folder)
         return {}
 
     made = {"data": artifact.make("data", 1, {}, {}, out, data)}

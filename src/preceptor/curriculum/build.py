@@ -18,6 +18,7 @@ from preceptor.curriculum.general import GeneralText
 from preceptor.curriculum.histories import save_histories
 from preceptor.curriculum.stream import EvalSet
 from preceptor.data.log import TrainSplit
+from preceptor.graph.pairs import Pairs
 from preceptor.graph.shared import code_groups
 from preceptor.graph.tables import load_tables
 from preceptor.graph.walks import sample
@@ -40,8 +41,7 @@ class Material:
         self.held_out = np.asarray(codes.array("held_out"), bool)
         words = codes.json("code_words") if codes.file("code_words.json").exists() else []
         self.words = [words.get(str(k), ()) for k in range(self.n_latents)] if isinstance(words, dict) else words
-        self._item_users = np.asarray(graph.array("item_users"))
-        self._baskets = int(np.count_nonzero(np.diff(train.user))) + min(1, len(train.user))  # users with interactions
+        self._pairs_met = Pairs.load(graph.path)
         self._graph_floors = graph.json("floor") if graph.file("floor.json").exists() else {}
         self.every, self.tables = (load_tables(graph.path / part) for part in ("all", "seen"))
         self.fields = documents.item_fields(train.items, config)
@@ -199,12 +199,13 @@ class Material:
 
     def _pairs(self, kind: int, limit: int, purpose: str) -> cf.Pairs:
         """Directed pairs of a kind: at most `limit` unordered ones, both directions."""
-        rows = np.flatnonzero(self.graph.array("pair_split") == kind)
-        pairs, users = (np.asarray(self.graph.array(name)[rows]) for name in ("pairs", "pair_users"))
-        lift = cf.lift(pairs, users, self._item_users, self._baskets)
+        every = self._pairs_met
+        rows = np.flatnonzero(every.split == kind)
+        pairs, baskets = every.items[rows], every.baskets[rows]
+        lift = cf.lift(pairs, baskets, every.item_baskets, every.n_baskets)
         config = self.config
         kept = cf.choose(pairs, lift, limit, config.cf_choice, config.seed, purpose, config.cf_min_lift)
-        return cf.directed(pairs[kept], users[kept], self._item_users, self._baskets)
+        return cf.directed(pairs[kept], baskets[kept], every.item_baskets, every.n_baskets)
 
     def _check_templates(self) -> None:
         """That each wording in use can be put together of tokens, for the tokenizer at hand."""

@@ -1,6 +1,6 @@
 """Collaborative-filtering documents: directed pairs of items with confidence and lift (paper.md §4).
 
-Baskets are users: confidence = P(B | A) = users of both / users of A; lift = P(B | A) / P(B).
+Baskets are users or sessions: confidence = P(B | A) = baskets with both / baskets with A; lift = P(B | A) / P(B).
 """
 
 from __future__ import annotations
@@ -33,17 +33,17 @@ class Pairs:
         return Pairs(self.a[rows], self.b[rows], self.confidence[rows], self.lift[rows])
 
 
-def directed(pairs: np.ndarray, pair_users: np.ndarray, item_users: np.ndarray, n_baskets: int) -> Pairs:
+def directed(pairs: np.ndarray, baskets: np.ndarray, item_baskets: np.ndarray, n_baskets: int) -> Pairs:
     """Both directions of unordered pairs (int [P, 2]): pair p gives rows p and P + p."""
     a = np.concatenate([pairs[:, 0], pairs[:, 1]]).astype(np.int64)
     b = np.concatenate([pairs[:, 1], pairs[:, 0]]).astype(np.int64)
-    confidence = np.concatenate([pair_users, pair_users]) / item_users[a]
-    return Pairs(a, b, confidence, confidence / (item_users[b] / n_baskets))
+    confidence = np.concatenate([baskets, baskets]) / item_baskets[a]
+    return Pairs(a, b, confidence, confidence / (item_baskets[b] / n_baskets))
 
 
-def lift(pairs: np.ndarray, pair_users: np.ndarray, item_users: np.ndarray, n_baskets: int) -> np.ndarray:
+def lift(pairs: np.ndarray, baskets: np.ndarray, item_baskets: np.ndarray, n_baskets: int) -> np.ndarray:
     """Lift of unordered pairs (int [P, 2]), float64 [P]: that of the first P rows of `directed`."""
-    return pair_users / item_users[pairs[:, 0]] / (item_users[pairs[:, 1]] / n_baskets)
+    return baskets / item_baskets[pairs[:, 0]] / (item_baskets[pairs[:, 1]] / n_baskets)
 
 
 def choose(

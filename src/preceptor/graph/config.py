@@ -28,7 +28,8 @@ class GraphConfig:
     p, q: return and in-out parameter of node2vec.
     history_decay: weight of an item j steps back in history walks is history_decay ** j.
     repeats: whether an item may occur twice in a walk.
-    pair_min_users: fewest distinct users with both items of a CF pair.
+    pair_basket: where two items of a CF pair meet: user (a whole history) or session (needs session_id in the log).
+    pair_min_users: fewest distinct users with both items of a CF pair, whatever its baskets are.
     pairs_per_item: strongest CF partners (by cosine) an item keeps (0: all); a pair stays if either end keeps it.
     pair_held_out: share of the pairs of two seen items that is held out, and removed from the seen graph.
     floor_walks: walks of the Monte Carlo floor.
@@ -55,6 +56,7 @@ class GraphConfig:
     q: float = 1.0
     history_decay: float = 0.5
     repeats: bool = True
+    pair_basket: Literal["user", "session"] = "user"
     pair_min_users: int = 5
     pairs_per_item: int = 100
     pair_held_out: float = 0.05

@@ -1,4 +1,7 @@
-"""Unordered item pairs with their basket statistics, and which of them are held out. A basket is a user's history."""
+"""Unordered item pairs with their basket statistics, and which of them are held out.
+
+A basket is a user's history, or a session: confidence and lift count baskets, the fewest users a pair needs counts users.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ import numpy as np
 
 from preceptor.core.rng import purpose_key, uniform
 from preceptor.data.log import TrainSplit
+from preceptor.graph.baskets import session_pairs
 from preceptor.graph.cooccurrence import cooccurrence, item_users
 from preceptor.graph.weights import Weighting
 
@@ -17,15 +21,19 @@ TRAIN, BOTH_SEEN, ONE_UNSEEN, BOTH_UNSEEN = 0, 1, 2, 3
 
 @dataclass(frozen=True)
 class Pairs:
-    """items: int32 [P, 2], a < b, ascending; users: int32 [P] with both; item_users: int32 [I]; split: uint8 [P].
+    """items: int32 [P, 2], a < b, ascending; users: int32 [P] distinct users with both; item_users: int32 [I].
 
-    split: 0 train, 1 held out though both items are seen, 2 one item unseen, 3 both unseen.
+    split: uint8 [P]: 0 train, 1 held out though both items are seen, 2 one item unseen, 3 both unseen.
+    baskets: int32 [P] with both; item_baskets: int32 [I]; n_baskets. Users again where a basket is a user.
     """
 
     items: np.ndarray
     users: np.ndarray
     item_users: np.ndarray
     split: np.ndarray
+    baskets: np.ndarray
+    item_baskets: np.ndarray
+    n_baskets: int
 
     @property
     def held_out(self) -> np.ndarray:
@@ -33,25 +41,53 @@ class Pairs:
         return self.items[self.split == BOTH_SEEN]
 
     def save(self, folder: Path) -> None:
-        for name, array in self._files().items():
-            np.save(folder / f"{name}.npy", array)
+        for name, field in _FILES.items():
+            np.save(folder / f"{name}.npy", getattr(self, field))
+        np.save(folder / "n_baskets.npy", np.int64(self.n_baskets))
 
-    def _files(self) -> dict[str, np.ndarray]:
-        return {"pairs": self.items, "pair_users": self.users, "item_users": self.item_users, "pair_split": self.split}
+    @classmethod
+    def load(cls, folder: Path) -> Pairs:
+        """Read what `save` wrote; the arrays are memory-mapped."""
+        arrays = {f: np.load(folder / f"{n}.npy", mmap_mode="r", allow_pickle=False) for n, f in _FILES.items()}
+        return cls(**arrays, n_baskets=int(np.load(folder / "n_baskets.npy", allow_pickle=False)))
+
+
+_FILES = {
+    "pairs": "items",
+    "pair_users": "users",
+    "item_users": "item_users",
+    "pair_split": "split",
+    "pair_baskets": "baskets",
+    "item_baskets": "item_baskets",
+}
 
 
 def find_pairs(
-    split: TrainSplit, held_out_items: np.ndarray, min_users: int, per_item: int, held_out_share: float, seed: int
+    split: TrainSplit,
+    held_out_items: np.ndarray,
+    min_users: int,
+    per_item: int,
+    held_out_share: float,
+    seed: int,
+    basket: str = "user",
 ) -> Pairs:
     """Pairs with at least `min_users` distinct users, the `per_item` strongest (cosine) of each item, either end keeping.
 
-    held_out_items: bool [I]. Whether a pair of seen items is held out depends on (seed, the pair) alone.
+    held_out_items: bool [I]. Whether a pair of seen items is held out depends on (seed, the pair) alone. basket: user or
+    session; raises PreceptorError where the log has no sessions.
     """
-    found = cooccurrence(split, Weighting("cosine"), min_users=min_users, top_k=per_item)
-    source = found.source
-    once = source < found.indices
-    items = np.stack([source[once], found.indices[once]], axis=1).astype(np.int32)
+    counted = item_users(split)
+    if basket == "session":
+        met = session_pairs(split, min_users, per_item)
+        items, users, baskets = met.items, met.users, met.sessions
+        item_baskets, n_baskets = met.item_sessions, met.n_sessions
+    else:
+        found = cooccurrence(split, Weighting("cosine"), min_users=min_users, top_k=per_item)
+        once = found.source < found.indices
+        items = np.stack([found.source[once], found.indices[once]], axis=1).astype(np.int32)
+        users = baskets = found.users[once].astype(np.int32)
+        item_baskets, n_baskets = counted, len(np.unique(split.user))
     unseen = held_out_items[items].sum(axis=1)
     chance = uniform(purpose_key(seed, "graph/held-out pairs"), items[:, 0].astype(np.int64) * split.n_items + items[:, 1])
     part = np.select([unseen == 2, unseen == 1, chance < held_out_share], [BOTH_UNSEEN, ONE_UNSEEN, BOTH_SEEN], TRAIN)
-    return Pairs(items, found.users[once].astype(np.int32), item_users(split), part.astype(np.uint8))
+    return Pairs(items, users, counted, part.astype(np.uint8), baskets, item_baskets, n_baskets)

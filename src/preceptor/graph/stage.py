@@ -20,7 +20,7 @@ from preceptor.graph.pairs import find_pairs
 from preceptor.graph.tables import save_tables
 from preceptor.graph.weights import NAMES
 
-VERSION = 2
+VERSION = 3
 POLICIES = ("first-order", "node2vec", "history")
 
 
@@ -28,7 +28,8 @@ def run(config: GraphConfig, inputs: Mapping[str, Artifact], out: Path) -> Artif
     """Make OUT/graph from the training part and the codes' held-out items.
 
     Files: all/ and seen/ (graph and sampler tables; seen is induced without held-out items and held-out pairs), pairs.npy,
-    pair_users.npy, pair_split.npy, item_users.npy, floor.json (a report for each graph).
+    pair_users.npy, pair_baskets.npy, pair_split.npy, item_users.npy, item_baskets.npy, n_baskets.npy, floor.json (a report for
+    each graph).
     """
     _check(config)
 
@@ -43,7 +44,9 @@ def run(config: GraphConfig, inputs: Mapping[str, Artifact], out: Path) -> Artif
                 expected=f"{split.n_items} items",
                 remedy="make the codes again",
             )
-        pairs = find_pairs(split, unseen, config.pair_min_users, config.pairs_per_item, config.pair_held_out, config.seed)
+        pairs = find_pairs(
+            split, unseen, config.pair_min_users, config.pairs_per_item, config.pair_held_out, config.seed, config.pair_basket
+        )
         pairs.save(folder)
         embeddings = inputs["codes"].array("embeddings") if config.text_neighbours else None
         whole = build_graph(split, config, embeddings)
@@ -52,6 +55,7 @@ def run(config: GraphConfig, inputs: Mapping[str, Artifact], out: Path) -> Artif
         floors: dict[str, Any] = {}
         counts: dict[str, Any] = {
             "pairs": len(pairs.items),
+            "baskets": pairs.n_baskets,
             "pairs_by_split": np.bincount(pairs.split, minlength=4).tolist(),
         }
         for name, graph in graphs.items():
@@ -91,6 +95,7 @@ def _check(config: GraphConfig) -> None:
         "weight": (config.weight in NAMES, " | ".join(NAMES)),
         "policy": (config.policy in POLICIES, " | ".join(POLICIES)),
         "start": (config.start in ("uniform", "popularity"), "uniform | popularity"),
+        "pair_basket": (config.pair_basket in ("user", "session"), "user | session"),
         "pair_held_out": (0 <= config.pair_held_out < 1, "a share from 0 to below 1"),
         "floor_walks": (config.floor_walks >= 2, "2 or more"),
     }
