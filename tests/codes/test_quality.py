@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from preceptor.codes.encoders import TfidfEncoder, item_texts
-from preceptor.codes.quality import code_words, cooccurring_pairs, quality, refuse_collapse
+from preceptor.codes.quality import code_words, quality, refuse_collapse
 from preceptor.core.errors import PreceptorError
 from preceptor.data.log import TrainSplit
 
@@ -20,23 +20,6 @@ def test_codes_of_the_theme_predict_what_goes_together(train: TrainSplit) -> Non
     assert good["code_entropy_bits"] == pytest.approx(np.log2(10))
     assert good["collisions_before"] == 295
     assert good["dead_share"] == 0
-
-
-def test_partners_are_as_popular(train: TrainSplit) -> None:
-    pairs = cooccurring_pairs(train, seed=0)
-    assert pairs is not None
-    a, b, other = pairs
-    rank = np.argsort(np.argsort(-train.popularity, kind="stable"))
-    assert (a != b).all()
-    assert (a != other).all()
-    gap = np.abs(rank[b] - rank[other])
-    assert np.quantile(gap, 0.9) <= 10
-    assert (other != b).all()
-
-
-def test_no_pairs_no_auc(train: TrainSplit) -> None:
-    alone = TrainSplit(train.items, 3, np.arange(3, dtype=np.int32), np.arange(3, dtype=np.int32), np.arange(3))
-    assert cooccurring_pairs(alone, 0) is None
 
 
 def test_collapse_is_an_error_with_a_remedy() -> None:

@@ -1,5 +1,6 @@
 """The codes stage: whole, repeatable, blind to all but training data, with clear answers to odd catalogues."""
 
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -9,7 +10,8 @@ import pytest
 
 from preceptor.codes.build import build
 from preceptor.codes.config import CodesConfig, latents_for
-from preceptor.codes.stage import run
+from preceptor.codes.stage import VERSION, key_config, run
+from preceptor.core import artifact
 from preceptor.core.artifact import Artifact, file_digest
 from preceptor.core.errors import PreceptorError
 from preceptor.data.log import TrainSplit
@@ -88,6 +90,20 @@ def test_pretrained_codes_stay_when_items_are_added_or_moved(
         order = {item: i for i, item in enumerate(grown.items["item_id"])}
         kept = codes[[order[item] for item in train.items["item_id"]]]
         assert np.array_equal(kept, first.array("codes"))
+
+
+def test_a_pretrained_folder_counts_by_its_content_not_its_path(train: TrainSplit, tmp_path: Path) -> None:
+    inputs = {"train": as_artifact(train, tmp_path / "train")}
+    first = run(CONFIG, inputs, tmp_path / "a")
+    made = run(replace(CONFIG, pretrained=str(first.path)), inputs, tmp_path / "b")
+    shutil.copytree(first.path, tmp_path / "copy")
+    (tmp_path / "copy/manifest.json").unlink()
+    copied = replace(CONFIG, pretrained=str(tmp_path / "copy"))
+    assert artifact.status(tmp_path / "b/codes", artifact.key_of("codes", VERSION, key_config(copied), inputs))[0] == "fresh"
+    assert str(tmp_path) not in (made.path / "manifest.json").read_text()
+    weights = tmp_path / "copy/tokeniser/sae.safetensors"
+    weights.write_bytes(weights.read_bytes() + b"?")
+    assert artifact.status(tmp_path / "b/codes", artifact.key_of("codes", VERSION, key_config(copied), inputs))[0] == "stale"
 
 
 def test_shared_codes_by_choice(make_train: Callable[..., TrainSplit], tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ import inspect
 from typing import Any, get_type_hints
 
 import preceptor as pc
-from preceptor import cli
+from preceptor import cli, cli_codes
 from preceptor.lm.stage import POINTS, SPANS
 from preceptor.study import STAGES, StudyConfig
 
@@ -25,6 +25,8 @@ def values() -> dict[str, Any]:
         cli.fit,
         cli.plan,
         cli.report,
+        cli_codes.codes_fit,
+        cli_codes.codes_compare,
     )
     return {
         "commands": {command.__name__: list(inspect.signature(command).parameters) for command in commands},

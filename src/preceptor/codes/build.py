@@ -18,7 +18,7 @@ from preceptor.codes.minibatches import BLOCK, distinct_rows
 from preceptor.codes.quality import code_words, quality, refuse_collapse, refuse_one_text
 from preceptor.codes.residual import ResidualQuantiser, fit_rq_kmeans, fit_rq_vae
 from preceptor.codes.sae import SparseAutoencoder
-from preceptor.codes.sentences import SentenceEncoder, minilm_folder
+from preceptor.codes.sentences import SentenceEncoder
 from preceptor.core.artifact import canonical
 from preceptor.core.errors import PreceptorError
 from preceptor.core.progress import say
@@ -76,7 +76,7 @@ def build(train: TrainSplit, config: CodesConfig, folder: Path) -> dict[str, Any
     elif config.collisions != "shared":
         raise PreceptorError("Unknown setting codes.collisions", found=config.collisions, expected="'distinguish' or 'shared'")
     held_out = held_out_items(train, base, config.held_out_share, config.seed)
-    facts = quality(train, x, error, base, codes, tokeniser.n_latents, config.seed)
+    facts = quality(train, x, error, base, codes, tokeniser.n_latents, config.seed, bool(config.pretrained))
     facts |= {"encoder": "precomputed matrix" if encoder is None else encoder.kind, "tokeniser": tokeniser.kind}
     facts |= {"dims": x.shape[1], "held_out_items": int(held_out.sum())}
     for warning in facts["warnings"]:
@@ -111,10 +111,8 @@ def embed(texts: Sequence[str], config: CodesConfig) -> tuple[Encoder | None, np
         encoder = TfidfEncoder.load(Path(config.pretrained) / "encoder")
     elif config.encoder == "tfidf":
         encoder = TfidfEncoder.fit(texts, config.dims, config.seed)
-    elif config.encoder == "minilm":
-        encoder = SentenceEncoder(minilm_folder(), config.encoder, config.threads)
-    elif config.encoder == "sentence-transformers":
-        encoder = SentenceEncoder(config.encoder_path, config.encoder, config.threads)
+    elif config.encoder in {"minilm", "sentence-transformers"}:
+        encoder = SentenceEncoder.of(config.encoder, config.encoder_path, config.threads)
     else:
         raise PreceptorError(
             "Unknown setting codes.encoder",

@@ -9,15 +9,12 @@ import numpy as np
 import scipy.sparse as sp
 
 from preceptor.codes.config import DEAD_AT_MOST, TEXTS_A_LATENT, latents_for
+from preceptor.codes.cooccurrence import auc, cosines, shared_codes, training_pairs
 from preceptor.codes.encoders import WORDS
-from preceptor.codes.held_out import only_train
 from preceptor.codes.minibatches import BLOCK, distinct_rows
 from preceptor.core.errors import PreceptorError
-from preceptor.core.rng import bits, purpose_key
 from preceptor.data.log import TrainSplit
 
-PAIRS = 20_000
-NEIGHBOURS = 20  # a random partner is drawn among as many items next in popularity
 WORDS_A_LATENT = 3
 
 
@@ -29,38 +26,52 @@ def quality(
     codes: np.ndarray,
     n_latents: int,
     seed: int = 0,
+    pretrained: bool = False,
 ) -> dict[str, Any]:
-    """Facts about codes, all plain numbers; `warnings` says in words what is amiss.
+    """Facts about codes, all plain numbers; `warnings` says in words what is amiss with a tokeniser fitted to this catalogue.
 
     Collisions are items whose tuple an earlier item has. Entropy is that of a code drawn from a random item's random
     position, in bits. R² is 1 − Σ|x − x̂|² / Σ|x − mean|², squared_error being Σ|x − x̂|² (None: not known). The AUC is over
     pairs that follow one another in a training history against pairs with a random partner of the same popularity, scored
     by the number of shared codes (ties count half).
     """
+    pairs = training_pairs(train, seed)
+    facts = facts_of_codes(embeddings, squared_error, base_codes, n_latents)
+    facts |= {
+        "collisions_after": len(codes) - len(np.unique(codes, axis=0)),
+        "moved_items": int((codes != base_codes).any(1).sum()),
+        "cooccurrence_auc": None
+        if pairs is None
+        else auc(*(shared_codes(base_codes, pairs.a, p) for p in (pairs.b, pairs.other))),
+        "cooccurrence_auc_embedding": None
+        if pairs is None
+        else auc(*(cosines(embeddings, pairs.a, p) for p in (pairs.b, pairs.other))),
+        "cooccurrence_pairs": 0 if pairs is None else len(pairs.a),
+    }
+    facts["warnings"] = [] if pretrained else _warnings(facts)
+    return facts
+
+
+def facts_of_codes(
+    embeddings: np.ndarray, squared_error: float | None, base_codes: np.ndarray, n_latents: int
+) -> dict[str, Any]:
+    """The part of `quality` that needs no interactions."""
     n_distinct = distinct_rows(embeddings)
     used = np.bincount(base_codes.ravel(), minlength=n_latents)
     p = used[used > 0] / used.sum()
     spread = _spread(embeddings)
-    pairs = cooccurring_pairs(train, seed)
-    facts: dict[str, Any] = {
-        "items": len(codes),
+    return {
+        "items": len(base_codes),
         "distinct_embeddings": n_distinct,
         "latents": n_latents,
-        "latents_by_rule": latents_for(n_distinct, codes.shape[1]),
+        "latents_by_rule": latents_for(n_distinct, base_codes.shape[1]),
         "texts_a_latent": round(n_distinct / n_latents, 3),
-        "collisions_before": len(codes) - len(np.unique(base_codes, axis=0)),
-        "collisions_after": len(codes) - len(np.unique(codes, axis=0)),
-        "moved_items": int((codes != base_codes).any(1).sum()),
+        "collisions_before": len(base_codes) - len(np.unique(base_codes, axis=0)),
         "used_share": round(float((used > 0).mean()), 6),
         "dead_share": round(float((used == 0).mean()), 6),
         "code_entropy_bits": round(float(-(p * np.log2(p)).sum()), 6),
         "reconstruction_r2": round(1 - squared_error / spread, 6) if spread > 0 and squared_error is not None else None,
-        "cooccurrence_auc": _auc(pairs, lambda a, b: _shared(base_codes[a], base_codes[b])),
-        "cooccurrence_auc_embedding": _auc(pairs, lambda a, b: np.einsum("nd,nd->n", embeddings[a], embeddings[b])),
-        "cooccurrence_pairs": 0 if pairs is None else len(pairs[0]),
     }
-    facts["warnings"] = _warnings(facts)
-    return facts
 
 
 def refuse_collapse(embeddings: np.ndarray, base_codes: np.ndarray) -> None:
@@ -89,31 +100,6 @@ def refuse_one_text(embeddings: np.ndarray) -> None:
             expected="at least two items with different text",
             remedy="check the catalogue's title, brand, categories and description columns, or use another codes.encoder",
         )
-
-
-def cooccurring_pairs(train: TrainSplit, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
-    """(item, its follower in some training history, a random item about as popular as that follower), up to 20,000 each;
-    None if there are none."""
-    train = only_train(train)
-    user, item = np.asarray(train.user), np.asarray(train.item)
-    follows = np.flatnonzero((user[1:] == user[:-1]) & (item[1:] != item[:-1]))
-    by_popularity = np.argsort(-train.popularity, kind="stable")
-    by_popularity = by_popularity[: int((train.popularity > 0).sum())]
-    if not len(follows) or len(by_popularity) < 3:
-        return None
-    if len(follows) > PAIRS:
-        order = np.argsort(bits(purpose_key(seed, "codes/quality/pairs"), follows), kind="stable")
-        follows = np.sort(follows[order[:PAIRS]])
-    a, b = item[follows], item[follows + 1]
-    rank = np.empty(train.n_items, np.int64)
-    rank[by_popularity] = np.arange(len(by_popularity))
-    half = min(NEIGHBOURS // 2, (len(by_popularity) - 1) // 2)
-    draw = bits(purpose_key(seed, "codes/quality/partner"), follows)
-    step = (draw % np.uint64(half)).astype(np.int64) + 1
-    step = np.where(draw >> np.uint64(63), step, -step)
-    other = by_popularity[(rank[b] + step) % len(by_popularity)]
-    keep = other != a
-    return (a[keep], b[keep], other[keep]) if keep.any() else None
 
 
 def code_words(texts: Sequence[str], base_codes: np.ndarray, n_latents: int) -> list[list[str]]:
@@ -149,20 +135,6 @@ def _spread(x: np.ndarray) -> float:
     blocks = range(0, len(x), BLOCK)
     mean = sum(x[start : start + BLOCK].sum(0, dtype=np.float64) for start in blocks) / len(x)
     return float(sum(np.square(x[start : start + BLOCK] - mean).sum() for start in blocks))
-
-
-def _shared(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    return (a[:, :, None] == b[:, None, :]).any(2).sum(1).astype(np.float64)
-
-
-def _auc(pairs: tuple[np.ndarray, np.ndarray, np.ndarray] | None, score: Any) -> float | None:
-    """P(score of a real pair > score of a matched random one) + half of the ties, over all combinations."""
-    if pairs is None:
-        return None
-    a, b, other = pairs
-    positive, negative = score(a, b), np.sort(score(a, other))
-    below, up_to = np.searchsorted(negative, positive, "left"), np.searchsorted(negative, positive, "right")
-    return round(float((below + up_to).mean() / 2 / len(negative)), 6)
 
 
 def _warnings(facts: dict[str, Any]) -> list[str]:

@@ -41,10 +41,13 @@ class SentenceEncoder:
 
     def __init__(self, source: str | Path, kind: str, threads: int = 1) -> None:
         from transformers import AutoModel, AutoTokenizer
+        from transformers.utils import logging
 
         self.kind, self.source, self.threads = kind, source, threads
         if not str(source):
             raise PreceptorError("No model named", where="codes.encoder_path", expected="a model's folder or name")
+        bars = logging.is_progress_bar_enabled()
+        logging.disable_progress_bar()  # loading takes a moment; encoding has a progress line of ours
         try:
             self.tokenizer: Any = AutoTokenizer.from_pretrained(str(source))
             self.model: Any = AutoModel.from_pretrained(str(source), dtype=torch.float32).eval()
@@ -56,7 +59,15 @@ class SentenceEncoder:
                 expected="a folder with config.json, tokenizer and weights, or a name that the hub knows",
                 remedy="download the model and set codes.encoder_path to its folder",
             ) from None
+        finally:
+            if bars:
+                logging.enable_progress_bar()
         self.pooling = _pooling(Path(source))
+
+    @classmethod
+    def of(cls, kind: str, path: str, threads: int = 1) -> SentenceEncoder:
+        """The encoder that `codes.encoder` and `codes.encoder_path` name: 'minilm' or 'sentence-transformers'."""
+        return cls(minilm_folder() if kind == "minilm" else path, kind, threads)
 
     def encode(self, texts: Sequence[str]) -> np.ndarray:
         """float32 [n, d], rows of length one."""
@@ -89,17 +100,20 @@ class SentenceEncoder:
         return (hidden * mask[..., None]).sum(1) / mask.sum(1, keepdim=True)
 
     def save(self, folder: Path) -> None:
-        """Write which model it was (digest of its weights); the weights stay where they are."""
+        """Write which model it was; the weights stay where they are."""
         folder.mkdir(parents=True, exist_ok=True)
+        (folder / "encoder.json").write_text(canonical(self.facts()), encoding="utf-8")
+
+    def facts(self) -> dict[str, Any]:
+        """Which model it is: kind, pooling, digests of its weights; no path."""
         source = Path(self.source)
         weights = sorted(source.glob("*.safetensors")) if source.is_dir() else []
-        facts = {
+        return {
             "kind": self.kind,
             "model": str(self.model.config.name_or_path) if not source.is_dir() else self.model.config.model_type,
             "pooling": self.pooling,
             "weights_sha256": {w.name: file_digest(w) for w in weights},
         }
-        (folder / "encoder.json").write_text(canonical(facts), encoding="utf-8")
 
 
 def _pooling(source: Path) -> str:

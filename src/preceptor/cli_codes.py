@@ -1,0 +1,99 @@
+"""The commands about item codes: a tokeniser fitted to general text, and tokenisers side by side on a catalogue."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib.util
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from cyclopts import App, Parameter
+
+if TYPE_CHECKING:
+    from preceptor.study import StudyConfig
+
+codes_app = App(name="codes", help="Item codes: fit a tokeniser to general text, compare tokenisers on a catalogue.")
+
+_Set = Annotated[list[str] | None, Parameter(name="--set", help="section.key=value; may be repeated.", negative="")]
+_Out = Annotated[Path, Parameter(name="--out", help="Where it goes; a second run there resumes.")]
+
+
+@codes_app.command(name="fit")
+def codes_fit(*, text: str = "installed-docs", out: _Out, passages: int = 100_000, set_: _Set = None) -> None:
+    """Fit a tokeniser to general text, for any catalogue to use unchanged (codes.pretrained).
+
+    Parameters
+    ----------
+    text
+        A folder of .txt, .txt.gz or .jsonl files, hf:NAME, or installed-docs.
+    passages
+        Sentences that are used at most.
+    """
+    from preceptor.codes import pretrain
+    from preceptor.core import artifact
+    from preceptor.curriculum import general
+
+    config = _config(set_, {"codes": {"encoder": "minilm"}})
+    source = dataclasses.replace(config.curriculum.general, source=text, characters=200 * passages)
+    documents = general.read(source, config.codes.seed).train
+    with artifact.locked(out):
+        made = pretrain.fit(documents, config.codes, out, passages)
+    print(f"--set codes.encoder={config.codes.encoder} --set codes.pretrained={made.path}")
+
+
+@codes_app.command(name="compare")
+def codes_compare(
+    *,
+    data: Annotated[str, Parameter(name="--data", help="A log, as for `preceptor run`.")],
+    out: _Out,
+    pretrained: Annotated[
+        list[Path] | None, Parameter(help="Folders of `codes fit`; those that differ in latents are trials, in seed seeds.")
+    ] = None,
+    seeds: int = 3,
+    set_: _Set = None,
+    json_: Annotated[bool, Parameter(name="--json", help="Print JSON to standard output.", negative="")] = False,
+) -> None:
+    """Set tokenisers side by side on a catalogue: sae, rq-kmeans and rq-vae, from TF-IDF and MiniLM, with equal trials.
+
+    Parameters
+    ----------
+    seeds
+        Fits of each chosen setting.
+    """
+    from preceptor.codes import compare_report
+    from preceptor.codes.compare import TOKENISERS, compare
+    from preceptor.codes.sentences import MINILM
+    from preceptor.core import artifact
+    from preceptor.core.progress import say
+    from preceptor.data.read import read
+
+    config = _config(set_, {"data": {"source": data}})
+    split = read(data, config.data).split(config.data.split)
+    encoders = ["tfidf", "minilm"] if importlib.util.find_spec(MINILM) else ["tfidf"]
+    tokenisers = list(TOKENISERS) if importlib.util.find_spec("faiss") else [t for t in TOKENISERS if t != "rq-kmeans"]
+    for extra, there in (("minilm", len(encoders) == 2), ("faiss", len(tokenisers) == 3)):
+        if not there:
+            say(f"  left out: {extra} is not installed (pip install 'preceptor[{extra}]')")
+    with artifact.locked(out):
+        found = compare(split, config.codes, out, encoders, pretrained or (), seeds, tokenisers)
+        page = compare_report.write(found, out, Path(data).name)
+    if json_:
+        print(json.dumps({"page": str(page), "rows": found.rows}, indent=1, ensure_ascii=False))
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(*compare_report.SHOWN)
+    for row in compare_report.cells(found):
+        table.add_row(*row)
+    Console().print(table)
+    print(page)
+
+
+def _config(assignments: list[str] | None, tree: dict[str, Any]) -> StudyConfig:
+    from preceptor.study import override, validate
+
+    for assignment in assignments or ():
+        override(tree, assignment)
+    return validate(tree, "command line")
