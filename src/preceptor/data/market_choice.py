@@ -179,12 +179,16 @@ def _choose(shop, taste, kind, taken, taken_first, owned, u, page, looks, state,
             place = begin + int64((end - begin) * x)
             page[p] = place if every else int64(listed[place])
         if ordered:
+            for p in range(PAGE):
+                page[p] |= int64(shelf[page[p]]) << 32
             for p in range(1, PAGE):
                 j, q = page[p], p
-                while q > 0 and shelf[page[q - 1]] > shelf[j]:
+                while q > 0 and page[q - 1] > j:
                     page[q] = page[q - 1]
                     q -= 1
                 page[q] = j
+            for p in range(PAGE):
+                page[p] &= (int64(1) << 32) - 1
         for p in range(PAGE):
             j = page[p]
             if ordered:
