@@ -20,6 +20,7 @@ from preceptor.graph import policies
 from preceptor.graph import stage as graph
 from preceptor.graph.build import build_graph, build_tables
 from preceptor.graph.config import GraphConfig
+from preceptor.graph.pairs import find_pairs
 from preceptor.graph.walks import sample
 
 TRAIN = tiny_split(n_users=80).train
@@ -44,6 +45,25 @@ def test_users_are_counted_as_by_looking_at_everything(window: int, directed: bo
     expected = [met(TRAIN, x, y, window, directed) for x, y in zip(a.tolist(), b.tolist(), strict=True)]
     assert distinct_users(TRAIN, a, b, window, directed).tolist() == expected
     assert len(set(expected)) > 2
+
+
+def test_pairs_in_sessions_have_their_users() -> None:
+    """Sessions cut at random, some rows in none: pairs by session against looking at every session of every user."""
+    rng = np.random.default_rng(4)
+    session = np.where(rng.random(len(TRAIN.item)) < 0.9, np.cumsum(rng.random(len(TRAIN.item)) < 0.2), -1)
+    train = dataclasses.replace(TRAIN, session=session)
+    found = find_pairs(train, np.zeros(train.n_items, bool), 2, 0, 0.0, 0, "session")
+    said = behind_pairs(train, found.items, "session", 0)
+    assert said == {"pairs": len(found.items), "counted": len(found.items), "fewest": 2}
+    a, b = found.items[::17].T
+    expected = []
+    for x, y in zip(a.tolist(), b.tolist(), strict=True):
+        baskets: dict[tuple[int, int], set[int]] = {}
+        for u, s, i in zip(train.user.tolist(), session.tolist(), train.item.tolist(), strict=True):
+            baskets.setdefault((u, s), set()).add(i)
+        expected.append(len({u for (u, s), items in baskets.items() if s >= 0 and {x, y} <= items}))
+    assert distinct_users(train, a, b, basket="session").tolist() == expected
+    assert behind_pairs(train, found.items, "user", 0)["fewest"] >= 2
 
 
 @pytest.mark.parametrize("minimum", [1, 2, 4])
@@ -125,4 +145,4 @@ def test_no_document_comes_from_a_pair_of_fewer_users(tmp_path: Path) -> None:
     assert distinct_users(split.train, *np.array(steps).T, window=3).min() >= 3
 
     every = artifact.load(tmp_path / "graph")
-    assert behind_pairs(split.train, np.asarray(every.array("pairs")), 0)["fewest"] == 4
+    assert behind_pairs(split.train, np.asarray(every.array("pairs")), "user", 0)["fewest"] == 4

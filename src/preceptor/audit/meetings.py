@@ -20,17 +20,28 @@ from preceptor.graph.graph import Graph
 MOST = 200_000  # edges or pairs that are counted anew; of more, a keyed sample
 
 
-def distinct_users(train: TrainSplit, a: np.ndarray, b: np.ndarray, window: int = 0, directed: bool = False) -> np.ndarray:
+def distinct_users(
+    train: TrainSplit, a: np.ndarray, b: np.ndarray, window: int = 0, directed: bool = False, basket: str = "user"
+) -> np.ndarray:
     """Distinct users who met a[p] and b[p] (different items) at most `window` positions apart (0: anywhere), int64 [pairs].
 
-    directed: with b after a.
+    directed: with b after a. basket: "session": both within one session; rows without a session count for nothing.
     """
     item, user = np.asarray(train.item), np.asarray(train.user)
+    opens = user[1:] != user[:-1]
+    if basket == "session":
+        session = np.full(len(item), -1) if train.session is None else np.asarray(train.session)
+        rows = np.lexsort((np.arange(len(item)), session, user))
+        rows = rows[session[rows] >= 0]
+        item, user, session = item[rows], user[rows], session[rows]
+        opens = (user[1:] != user[:-1]) | (session[1:] != session[:-1])
     place = np.argsort(item, kind="stable")
     indptr = np.concatenate([[0], np.cumsum(np.bincount(item, minlength=train.n_items))]).astype(np.int64)
-    reach = window or max(1, len(item))
+    borders = np.concatenate([[0], np.flatnonzero(opens) + 1, [len(item)]]).astype(np.int64)
+    first, last = (np.repeat(ends, np.diff(borders)) for ends in (borders[:-1], borders[1:] - 1))
     out = np.zeros(len(a), np.int64)
-    _count(a.astype(np.int64), b.astype(np.int64), place, indptr, user, train.user_indptr, reach, directed, out)
+    reach = window or max(1, len(item))
+    _count(a.astype(np.int64), b.astype(np.int64), place, indptr, user, first, last, reach, directed, out)
     return out
 
 
@@ -55,10 +66,10 @@ def behind_edges(train: TrainSplit, graph: Graph, config: GraphConfig, seed: int
     }
 
 
-def behind_pairs(train: TrainSplit, pairs: np.ndarray, seed: int) -> dict[str, Any]:
-    """The fewest distinct users behind a CF pair (int [P, 2]), whose basket is a user: {"pairs", "counted", "fewest"}."""
+def behind_pairs(train: TrainSplit, pairs: np.ndarray, basket: str, seed: int) -> dict[str, Any]:
+    """The fewest distinct users behind a CF pair (int [P, 2]), met in one basket: {"pairs", "counted", "fewest"}."""
     rows = _some(np.arange(len(pairs)), seed)
-    users = distinct_users(train, pairs[rows, 0], pairs[rows, 1])
+    users = distinct_users(train, pairs[rows, 0], pairs[rows, 1], basket=basket)
     return {"pairs": len(pairs), "counted": len(rows), "fewest": int(users.min()) if len(rows) else None}
 
 
@@ -67,18 +78,17 @@ def _some(rows: np.ndarray, seed: int) -> np.ndarray:
 
 
 @njit(nogil=True, cache=True)
-def _count(a, b, place, indptr, user, user_indptr, reach, directed, out):  # type: ignore[no-untyped-def]
-    """Places of both items ascend, so one pass over each is enough."""
+def _count(a, b, place, indptr, user, first, last, reach, directed, out):  # type: ignore[no-untyped-def]
+    """Places of both items ascend, so one pass over each is enough. first, last: place of each place's basket's ends."""
     for k in range(len(a)):
         at, end = indptr[b[k]], indptr[b[k] + 1]
-        last = -1
+        counted = -1
         for e in range(indptr[a[k]], indptr[a[k] + 1]):
             p = place[e]
-            u = user[p]
-            low = p + 1 if directed else max(user_indptr[u], p - reach)
-            high = min(user_indptr[u + 1] - 1, p + reach)
+            low = p + 1 if directed else max(first[p], p - reach)
+            high = min(last[p], p + reach)
             while at < end and place[at] < low:
                 at += 1
-            if at < end and place[at] <= high and u != last:
+            if at < end and place[at] <= high and user[p] != counted:
                 out[k] += 1
-                last = u
+                counted = user[p]

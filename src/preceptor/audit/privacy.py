@@ -40,7 +40,7 @@ def audit(train: TrainSplit, graph: Artifact, config: PrivacyConfig, seed: int) 
     users found behind its edges ("all", "seen") and CF pairs ("pairs")."""
     settings = GraphConfig(**graph.manifest["config"])
     behind = {name: meetings.behind_edges(train, Graph.load(graph.path / name), settings, seed) for name in ("all", "seen")}
-    pairs = meetings.behind_pairs(train, np.asarray(graph.array("pairs")), seed)
+    pairs = meetings.behind_pairs(train, np.asarray(graph.array("pairs")), settings.pair_basket, seed)
     asked = {"min_users": settings.min_users, "pair_min_users": settings.pair_min_users}
     return {"asked": asked, "behind": {**behind, "pairs": pairs}, **report(train, settings, config, seed)}
 
@@ -142,16 +142,18 @@ def _histories(train: TrainSplit, users: np.ndarray) -> tuple[np.ndarray, np.nda
 
 
 def _intervals(shares: list[dict[str, np.ndarray]]) -> list[dict[str, Any]]:
-    """A row for each run length: mean shares, and the paired differences members − others with their intervals."""
+    """A row for each run length: mean shares, and the paired differences members − others with their 95 % intervals (None where
+    no walk of any halving holds such a run)."""
     rows: list[dict[str, Any]] = []
     for k, n in enumerate(RUNS):
         row: dict[str, Any] = {"run": n, **{name: float(np.mean([s[name][k] for s in shares])) for name in shares[0]}}
         for suffix in ("", "_alone"):
-            drawn = np.array([s[f"members{suffix}"][k] - s[f"others{suffix}"][k] for s in shares])
-            reach = float(student.ppf(0.975, len(drawn) - 1) * drawn.std(ddof=1)) if len(drawn) > 1 else None
-            mean = float(drawn.mean())
-            row[f"difference{suffix}"] = mean
-            row[f"interval{suffix}"] = None if reach is None else [mean - reach, mean + reach]
+            mine, other = (np.array([s[f"{name}{suffix}"][k] for s in shares]) for name in ("members", "others"))
+            drawn, mean = mine - other, float((mine - other).mean())
+            row[f"difference{suffix}"], row[f"interval{suffix}"] = mean, None
+            if len(drawn) > 1 and (mine.any() or other.any()):  # where no walk has a run, the spread is no measure
+                reach = float(student.ppf(0.975, len(drawn) - 1) * drawn.std(ddof=1))
+                row[f"interval{suffix}"] = [mean - reach, mean + reach]
         rows.append(row)
     return rows
 

@@ -1,0 +1,96 @@
+"""What walks give away of real histories, at several minima of distinct users an edge.
+
+    python benchmarks/privacy.py --out results/privacy --data ml-100k amazon-games-2018=path/to/amazon-games-2018
+
+For each data set: users are halved at random, graphs built from one half with the study's default settings, and walks on them
+held against the histories of both halves (src/preceptor/audit/privacy.py). Writes memorisation.csv, membership.csv, graphs.csv
+and NAME.svg. The training part of the default split is used.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import time
+from pathlib import Path
+from typing import Any
+
+from preceptor.audit.config import PrivacyConfig
+from preceptor.audit.privacy import report
+from preceptor.data.read import read
+from preceptor.graph.config import GraphConfig
+from preceptor.report.drawing import MARKERS, colour, document, ladder
+from preceptor.report.sections_privacy import plot_membership, plot_runs, said
+
+MINIMA = (1, 2, 3, 5, 10)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", nargs="+", default=["ml-100k"], help="ml-100k, a folder, or NAME=FOLDER")
+    parser.add_argument("--out", type=Path, default=Path("results/privacy"))
+    parser.add_argument("--halvings", type=int, default=8)
+    parser.add_argument("--seed", type=int, default=0)
+    arguments = parser.parse_args()
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    config = PrivacyConfig(
+        min_users=MINIMA, halvings=arguments.halvings, walks=100_000, released=(100, 1_000, 10_000, 100_000), users=3_000
+    )
+    tables: dict[str, list[dict[str, Any]]] = {"graphs": [], "memorisation": [], "membership": []}
+    for source in arguments.data:
+        name, _, path = source.rpartition("=")
+        name = name or Path(path).name
+        started = time.monotonic()
+        found = report(read(path).split().train, GraphConfig(), config, arguments.seed)
+        print(f"{name}: {found['users']:,} users, {time.monotonic() - started:.0f} s")
+        for row in found["left_out"]:
+            print(f"  not measured at {said(row['min_users'])}: {row['why']}")
+        for key, rows in tables.items():
+            rows += [{"data": name, **_flat(row)} for row in found[key]]
+        draw(name, found, arguments.out)
+    for key, rows in tables.items():
+        with open(arguments.out / f"{key}.csv", "w", newline="", encoding="utf-8") as f:
+            writer = csv.DictWriter(f, list(rows[0]), lineterminator="\n")
+            writer.writeheader()
+            writer.writerows(rows)
+
+
+def draw(name: str, found: dict[str, Any], out: Path) -> None:
+    """Both pictures side by side, with a legend."""
+
+    def plot(axes: list[Any]) -> None:
+        plot_runs(axes[0], found["memorisation"])
+        plot_membership(axes[1], found["membership"])
+        axes[0].set_title(f"{name}: walks with a run of a real history")
+        axes[1].set_title("Telling members from others")
+        minima = sorted({row["min_users"] for row in found["membership"]})
+        for i, (minimum, hue) in enumerate(zip(minima, ladder(len(minima)), strict=True)):
+            axes[1].plot([], [], color=colour(hue), marker=MARKERS[i % len(MARKERS)], label=f"edges of {said(minimum)}")
+        axes[1].legend(loc="upper left", fontsize=7.5)
+
+    text = (
+        "Left: share of walks with a run, solid for the half the graph was built from, dashed for the other."
+        " Right: AUC of rare pairs (solid, 95 % intervals) and of the nearest walk (dashed)."
+    )
+    picture = document(f"privacy-{name}", f"Privacy of walks on {name}", text, plot, panels=2, width=9.6, height=3.7)
+    (out / f"{name}.svg").write_text(picture, encoding="utf-8")
+
+
+def _flat(row: dict[str, Any]) -> dict[str, Any]:
+    """Intervals as two columns, numbers in six digits."""
+    out: dict[str, Any] = {}
+    for key, value in row.items():
+        if key.startswith("interval"):
+            suffix = key.removeprefix("interval")
+            out |= {f"lo{suffix}": _round(value and value[0]), f"hi{suffix}": _round(value and value[1])}
+        else:
+            out[key] = _round(value)
+    return out
+
+
+def _round(value: Any) -> Any:
+    return float(f"{value:.6g}") if isinstance(value, float) else value
+
+
+if __name__ == "__main__":
+    main()
