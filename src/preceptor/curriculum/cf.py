@@ -10,10 +10,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from preceptor.core.rng import bits, purpose_key
-from preceptor.curriculum.documents import CODES_A, CODES_B, NUMBERS, Documents, Writer
+from preceptor.curriculum.documents import CODES_A, CODES_B, NUMBERS, Documents, Writer, concatenated
 from preceptor.curriculum.templates import Template
 
 TRAIN, BOTH_SEEN, ONE_UNSEEN, BOTH_UNSEEN = 0, 1, 2, 3  # pair_split
+_TURN = 50_000  # documents rendered at once
 SPAN_NAMES = {"1": "template", "2": "codes of A", "3": "codes of B", "4": "numbers"}
 
 
@@ -62,11 +63,20 @@ def choose(
 
 
 def documents(writer: Writer, template: Template, pairs: Pairs) -> Documents:
-    """One document a directed pair; spans: 1 template, 2 codes of A, 3 codes of B, 4 numbers (tokens that hold a digit)."""
-    items = np.stack([pairs.a, pairs.b], axis=1)
-    if template.items == ("item_b", "item_a"):
-        return writer.write(render(template, pairs), items[:, ::-1], (CODES_B, CODES_A), NUMBERS)
-    return writer.write(render(template, pairs), items, (CODES_A, CODES_B), NUMBERS)
+    """One document a directed pair; spans: 1 template, 2 codes of A, 3 codes of B, 4 numbers (tokens that hold a digit).
+
+    Written in turns, because the texts take ten times the memory of their tokens.
+    """
+    turned = template.items == ("item_b", "item_a")
+    spans = (CODES_B, CODES_A) if turned else (CODES_A, CODES_B)
+    made = []
+    for first in range(0, max(1, len(pairs)), _TURN):
+        part = pairs.take(np.arange(first, min(first + _TURN, len(pairs))))
+        items = np.stack([part.b, part.a] if turned else [part.a, part.b], axis=1)
+        made.append(writer.write(render(template, part), items, spans, NUMBERS))
+    whole = concatenated(made)
+    assert whole is not None, "there is a turn at least"
+    return whole
 
 
 def render(template: Template, pairs: Pairs) -> list[tuple[str, ...]]:

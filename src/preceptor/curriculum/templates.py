@@ -12,6 +12,7 @@ import string
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from html.entities import html5
 
 from preceptor.core.errors import PreceptorError
@@ -37,7 +38,7 @@ class Clause:
     parts: tuple[tuple[str, str | None], ...]
     optional: bool
 
-    @property
+    @cached_property
     def fields(self) -> tuple[str, ...]:
         return tuple(name for _, name in self.parts if name is not None)
 
