@@ -6,10 +6,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from data.golden import values
 from preceptor.core.errors import PreceptorError
-from preceptor.data import market_config
+from preceptor.data import market_config, market_truth
 from preceptor.data.config import DataConfig
 from preceptor.data.log import CATALOGUE, Log
 from preceptor.data.market import market
@@ -87,6 +89,32 @@ def test_the_truth_is_the_sum_over_users(family: str) -> None:
     assert np.allclose(made.truth_rows(items), rows, rtol=1e-12)
     assert np.allclose(made.truth_start, made.world.activity @ made.truth.choices(np.arange(made.n_users)), rtol=1e-12)
     assert made.truth_start.sum() == pytest.approx(1)
+
+
+def test_rows_are_the_same_however_many_items_are_handled_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = market(SMALL).truth_rows(np.arange(5))
+    monkeypatch.setattr(market_truth, "COLUMNS", 50)
+    assert np.allclose(market(SMALL).truth_rows(np.arange(5)), whole, rtol=1e-13)
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    n=st.integers(1, 400),
+    users=st.integers(1, 40),
+    items=st.integers(48, 90),
+    family=st.sampled_from(["fair", "misleading"]),
+    dials=st.tuples(*[st.sampled_from([0.0, 0.3, 1.0])] * 4),
+)
+def test_any_market_gives_a_log_of_the_size_asked_for(
+    n: int, users: int, items: int, family: str, dials: tuple[float, float, float, float]
+) -> None:
+    made = market(MarketConfig(n, users, items, family, *dials))  # type: ignore[arg-type]
+    log = made.log()
+    assert len(log) == n
+    assert len(made.uniform_log(n + 7)) == n + 7
+    assert 0 <= log.item.min() <= log.item.max() < made.n_items
+    assert made.truth_rows(np.array([0])).sum() == pytest.approx(1)
+    assert made.exposure.sum() == pytest.approx(1)
 
 
 def test_cooccurrence_converges_to_the_truth_in_the_fair_family_and_not_in_the_misleading_one() -> None:
@@ -237,6 +265,11 @@ def test_bad_settings_are_refused(text: str, said: str) -> None:
     with pytest.raises(PreceptorError) as caught:
         DataConfig(source=text)
     assert said in str(caught.value)
+
+
+def test_filters_that_a_market_cannot_answer_are_refused() -> None:
+    with pytest.raises(PreceptorError, match="neither ratings nor events"):
+        read("market:n_interactions=100", DataConfig(min_rating=3))
 
 
 def test_the_stage_writes_what_the_truth_needs(tmp_path: Path) -> None:

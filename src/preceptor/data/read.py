@@ -46,6 +46,13 @@ def _read(path: str | Path, config: DataConfig) -> Log:
     if market_config.is_market(path):
         from preceptor.data.market import market  # its kernels are compiled for those who use it
 
+        if config.min_rating is not None or config.events:
+            raise PreceptorError(
+                "The simulated market has neither ratings nor events",
+                where="data.min_rating, data.events",
+                found=f"{config.min_rating}, {list(config.events)}",
+                remedy="unset the filter",
+            )
         return market(market_config.parse(path, config.seed)).log()
     folder = sources.locate(path)
     layout = layouts.find(folder, config)
