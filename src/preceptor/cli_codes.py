@@ -92,7 +92,8 @@ def codes_compare(
 
 
 def _config(assignments: list[str] | None, tree: dict[str, Any]) -> StudyConfig:
-    from preceptor.study import override, validate
+    from preceptor.study import validate
+    from preceptor.study_file import override
 
     for assignment in assignments or ():
         override(tree, assignment)
