@@ -151,6 +151,24 @@ def test_recbole_atomic_files_of_a_shop(tmp_path: Path) -> None:
     assert as_rows(log) == [("A", "B1", T)]
 
 
+def test_movielens_100k_as_grouplens_ships_it(tmp_path: Path) -> None:
+    """No headers; a column a genre; Latin-1."""
+    (tmp_path / "u.data").write_text(f"196\t242\t3\t{T}\n186\t302\t3\t{T + 9}\n196\t302\t1\t{T + 5}\n")
+    flags = ["0|" * 18 + "0", "|".join("1" if k in (5, 14) else "0" for k in range(19))]
+    rows = [
+        f"{i}|{title}|01-Jan-1997||http://x/?{i}|{f}"
+        for (i, title), f in zip([(242, "Misérables, Les (1995)"), (302, "Kolya (1996)")], flags, strict=True)
+    ]
+    (tmp_path / "u.item").write_bytes("\n".join(rows).encode("latin-1"))
+    (tmp_path / "u.user").write_text("1|24|M|technician|85711\n")
+    log = read(tmp_path)
+    assert log.notes[0] == "layout: movielens"
+    assert log.items["title"].to_list() == ["Misérables, Les (1995)", "Kolya (1996)"]
+    assert log.items["categories"].to_list() == [None, ["Comedy", "Romance"]]
+    assert as_rows(log) == [("196", "242", T), ("196", "302", T + 5), ("186", "302", T + 9)]
+    assert len(read(tmp_path, DataConfig(min_rating=3))) == 2
+
+
 def test_a_named_layout_is_insisted_on(tmp_path: Path) -> None:
     lines(tmp_path / "meta_All_Beauty.jsonl", META_2023)
     with pytest.raises(PreceptorError, match="No log of layout 'merrec'"):

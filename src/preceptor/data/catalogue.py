@@ -75,8 +75,9 @@ def read(
 def _file(layout: Layout, file: Path, separator: str) -> pl.DataFrame:
     """The items of one file, unchecked, with their record numbers `row`."""
     table = layout.items
-    found = tables.resolve(table, file, ITEM_COLUMNS[:2], (*ITEM_COLUMNS[2:], *layout.category_columns))
+    found = tables.resolve(table, file, ITEM_COLUMNS[:2], (*ITEM_COLUMNS[2:], *layout.category_columns, *layout.category_flags))
     levels = [name for name in layout.category_columns if name in found]
+    flags = [name for name in layout.category_flags if name in found]
     frame = tables.scan(table, file, found)
     types = frame.collect_schema()
     is_json = table.format == "json"
@@ -96,6 +97,9 @@ def _file(layout: Layout, file: Path, separator: str) -> pl.DataFrame:
         labels = _labels(column, types["categories"], separator, is_json)
     elif levels:
         labels = _labels(pl.concat_list(*levels), pl.List(pl.String()), separator)
+    elif flags:
+        of = [pl.when(pl.col(name) == "1").then(pl.lit(name)) for name in flags]
+        labels = _labels(pl.concat_list(*of), pl.List(pl.String()), separator)
     else:
         labels = pl.lit(None, pl.List(pl.String))
     lazy = frame.select(

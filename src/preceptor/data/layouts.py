@@ -19,7 +19,8 @@ from preceptor.data.tables import FORMATS, Table, columns, format_of
 class Layout:
     """Where a log's two tables are. category_separator: between categories kept in one string; None: the config's.
     title_with_year: "Toy Story" of 1995 is shown as "Toy Story (1995)", as MovieLens itself does. category_columns: where
-    each level of the categories has a column. derived_items: the interactions' own rows carry the item texts."""
+    each level of the categories has a column. category_flags: columns named after a category, "1" where an item is of it.
+    derived_items: the interactions' own rows carry the item texts."""
 
     name: str
     interactions: Table
@@ -27,6 +28,7 @@ class Layout:
     category_separator: str | None = None
     title_with_year: bool = False
     category_columns: tuple[str, ...] = ()
+    category_flags: tuple[str, ...] = ()
     derived_items: bool = False
 
     @property
@@ -146,6 +148,16 @@ def movielens(folder: Path) -> Layout | None:
             ),
             category_separator="|",
         )
+    if (folder / "u.data").exists() and (folder / "u.item").exists():
+        rating = ("user_id", "item_id", "rating", "timestamp")
+        header = ("item_id", "title", "release_date", "video_release_date", "url", *_GENRES)
+        encoding = _encoding(folder / "u.item")
+        return Layout(
+            "movielens",
+            Table((folder / "u.data",), "csv", {}, "\t", quoted=False, header=rating),
+            Table((folder / "u.item",), "csv", {}, "|", quoted=False, header=header, encoding=encoding),
+            category_flags=_GENRES,
+        )
     return None
 
 
@@ -248,6 +260,10 @@ def _configured(table: Table, config: DataConfig, setting: str) -> Table:
     )
 
 
+_GENRES = (
+    "unknown", "Action", "Adventure", "Animation", "Children's", "Comedy", "Crime", "Documentary", "Drama", "Fantasy",
+    "Film-Noir", "Horror", "Musical", "Mystery", "Romance", "Sci-Fi", "Thriller", "War", "Western",
+)  # fmt: skip
 EXPECTED = "interactions.* and items.* (csv, tsv, jsonl or parquet), or a layout that is named in docs/own-data.md"
 INTERACTION_COLUMNS = ("user_id", "item_id", "timestamp", "position", "rating", "event", "session_id")
 ITEM_COLUMNS = ("item_id", "title", "brand", "categories", "description", "year")
