@@ -31,14 +31,15 @@ def codes_fit(*, text: str = "installed-docs", out: _Out, passages: int = 100_00
         Sentences that are used at most.
     """
     from preceptor.codes import pretrain
+    from preceptor.codes.passages import passages as cut
     from preceptor.core import artifact
     from preceptor.curriculum import general
 
     config = _config(set_, {"codes": {"encoder": "minilm"}})
     source = dataclasses.replace(config.curriculum.general, source=text, characters=200 * passages)
-    documents = general.read(source, config.codes.seed).train
+    texts = cut(general.read(source, config.seed).train, passages, config.seed)  # codes.seed alone leaves the text as it is
     with artifact.locked(out):
-        made = pretrain.fit(documents, config.codes, out, passages)
+        made = pretrain.fit(texts, config.codes, out)
     print(f"--set codes.encoder={config.codes.encoder} --set codes.pretrained={made.path}")
 
 

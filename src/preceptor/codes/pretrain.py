@@ -12,7 +12,6 @@ from preceptor.codes.build import encode
 from preceptor.codes.config import CodesConfig
 from preceptor.codes.encoded import encode_cached
 from preceptor.codes.measured import fit_measured
-from preceptor.codes.passages import passages
 from preceptor.codes.quality import facts_of_codes
 from preceptor.codes.sentences import SentenceEncoder
 from preceptor.core import artifact
@@ -22,8 +21,8 @@ from preceptor.core.errors import PreceptorError
 FOLDER = "pretrained"
 
 
-def fit(documents: Sequence[str], config: CodesConfig, out: Path, most: int = 100_000) -> Artifact:
-    """Make OUT/pretrained: encoder/ and tokeniser/ fitted to at most `most` sentences of documents, and quality.json.
+def fit(texts: Sequence[str], config: CodesConfig, out: Path) -> Artifact:
+    """Make OUT/pretrained: encoder/ and tokeniser/ fitted to short texts (see `passages`), and quality.json.
 
     `codes.pretrained` takes that folder. Needs an encoder that knows words beyond the text: minilm or sentence-transformers.
     """
@@ -35,7 +34,6 @@ def fit(documents: Sequence[str], config: CodesConfig, out: Path, most: int = 10
             expected="minilm or sentence-transformers",
             remedy="--set codes.encoder=minilm",
         )
-    texts = passages(documents, most, config.seed)
     if len(texts) < 10 * config.n_codes:
         raise PreceptorError(
             "Too little general text to fit a tokeniser",
