@@ -61,12 +61,12 @@ def draw(name: str, found: dict[str, Any], out: Path) -> None:
     def plot(axes: list[Any]) -> None:
         plot_runs(axes[0], found["memorisation"])
         plot_membership(axes[1], found["membership"])
-        axes[0].set_title(f"{name}: walks with a run of a real history")
+        axes[0].set_title(f"{name}: walks with real runs")
         axes[1].set_title("Telling members from others")
         minima = sorted({row["min_users"] for row in found["membership"]})
         for i, (minimum, hue) in enumerate(zip(minima, ladder(len(minima)), strict=True)):
-            axes[1].plot([], [], color=colour(hue), marker=MARKERS[i % len(MARKERS)], label=f"edges of {said(minimum)}")
-        axes[1].legend(loc="upper left", fontsize=7.5)
+            axes[0].plot([], [], color=colour(hue), marker=MARKERS[i % len(MARKERS)], label=f"edges of {said(minimum)}")
+        axes[0].legend(loc="upper right", fontsize=8)
 
     text = (
         "Left: share of walks with a run, solid for the half the graph was built from, dashed for the other."

@@ -24,9 +24,18 @@ def said(found: Advice) -> str:
 
 
 def test_chains_call_for_a_window_and_direction() -> None:
-    found = said(advise(log_of(chains(300, 60, 15, 0.8), 60)))
+    """Steps go from i to a random item of the next ten: a successor is rarely a predecessor, yet sometimes."""
+    rng = np.random.default_rng(3)
+    histories = [np.cumsum([rng.integers(60), *rng.integers(-2, 6, 14)]) % 60 for _ in range(400)]
+    found = said(advise(log_of([h.tolist() for h in histories], 60)))
     assert "neighbours in a history belong together" in found
-    assert "graph.directed=true" in found
+    assert "Try graph.directed=true" in found
+
+
+def test_a_log_that_only_ever_goes_one_way_is_doubted() -> None:
+    found = said(advise(log_of(chains(300, 60, 15, 0.8), 60)))
+    assert "people rarely do, files do" in found
+    assert "Try graph.directed=true" not in found
 
 
 def test_histories_without_order_call_for_baskets() -> None:
@@ -46,6 +55,14 @@ def test_ties_in_the_order_of_the_catalogue_are_called_the_files_doing() -> None
     found = said(advise(log_of(histories, 60, times), SplitConfig(kind="leave-last-out")))
     assert "made by whoever wrote the file" in found
     assert "shows no use of order" in found  # the file's order is not taken for the users'
+
+
+def test_histories_in_the_order_of_the_catalogue_are_not_taken_for_order() -> None:
+    rng = np.random.default_rng(2)
+    found = said(advise(log_of([np.sort(rng.permutation(60)[:10]).tolist() for _ in range(120)], 60)))
+    assert "follow the order of the catalogue: 100% of steps go up" in found
+    assert "graph.window=0" in found
+    assert "graph.directed=true" not in found
 
 
 def test_a_sparse_log_is_told_what_its_edges_reach() -> None:

@@ -49,6 +49,8 @@ def test_tied_times_and_the_order_they_stand_in() -> None:
     assert sorted_by_file.ties_ascending == 1.0
     assert shape(split_of([[4, 1, 2, 3]], [[1, 1, 2, 3]]), timed=True).ties_ascending == 0.0
     assert shape(split_of([[4, 1]], [[86_400, 172_800]]), timed=True).days
+    assert sorted_by_file.ascending == 0.0  # 7 → 2, the only step in time
+    assert shape(split_of([[1, 4, 4, 2, 5]]), timed=False).ascending == 2 / 3
 
 
 def test_sittings_end_after_half_an_hour() -> None:

@@ -105,6 +105,14 @@ def _on_order(found: Shape, order: Order | None) -> list[str]:
             f"Your log shows no use of order that its {order.users:,} users could prove: {caught}. Use baskets"
             " (graph.window=0), and expect no gain of models that read order over those that don't."
         ]
+    if found.ascending is not None and not 0.1 < found.ascending < 0.9:
+        up = found.ascending > 0.5
+        share = found.ascending if up else 1 - found.ascending
+        return [
+            f"Your log's histories follow the order of the catalogue: {share:.0%} of steps go {'up' if up else 'down'} in it."
+            f" Unless items are listed as they appeared, this order was made by a file, not by people, and what it"
+            f" predicts ({caught}) means nothing. Use baskets (graph.window=0), and no model that reads order."
+        ]
     made = []
     if lost.mean < 0.25 * real:
         made.append(
@@ -121,25 +129,26 @@ def _on_order(found: Shape, order: Order | None) -> list[str]:
                 " for order to count, try graph.window=2 or graph.decay=0.5."
             )
     direction, backwards = order.hits_direction, _percent(order.hits["backwards"])
-    if direction.lo > 0 and direction.mean >= 0.25 * real:
+    if direction.lo > 0 and order.hits["backwards"] < order.hits["shuffled"]:
+        made.append(
+            f"It goes one way so strictly that read backwards fewer are caught ({backwards}) than after shuffling: people"
+            " rarely do, files do, where rows of one time were sorted. Don't set graph.directed=true before you know how the"
+            " log was put together."
+        )
+    elif direction.lo > 0 and direction.mean >= 0.25 * real:
         made.append(
             f"It has a direction too: read backwards, {backwards} are caught (difference {_points(direction)}). Try"
             " graph.directed=true."
         )
-        if order.hits["backwards"] < order.hits["shuffled"]:
-            made.append(
-                "That is less than after shuffling. A log that goes one way so strictly is unusual: look how it was put"
-                " together before you trust its order."
-            )
     elif direction.lo > 0:
         made.append(f"Direction matters little: read backwards, {backwards} are caught. Undirected edges lose little.")
     else:
         made.append(f"It has no direction that shows: read backwards, {backwards} are caught. Leave graph.directed=false.")
     if found.sittings and found.sittings["longest"] >= 0.5 and found.gap[1] < 120:
-        share = "all" if found.sittings["longest"] == 1 else f"{found.sittings['longest']:.0%} or more"
+        most = "all" if found.sittings["longest"] == 1 else f"{found.sittings['longest']:.0%} or more"
         step = f"{_long(found.gap[1])} or less" if found.gap[1] else "less than a second"
         made.append(
-            f"But half of the users have {share} of their interactions in one sitting, and half of the steps take {step}: the"
+            f"But half of the users have {most} of their interactions in one sitting, and half of the steps take {step}: the"
             " order may be that of a page that listed the items. A log can't tell this from taste."
         )
     return made

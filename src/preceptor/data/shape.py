@@ -32,6 +32,8 @@ class Shape:
     repeats: share of interactions whose item the user had met before; in_a_row: whose item is the one just before.
     tied: share of a user's neighbouring interactions that have one time; ties_ascending: of those (repeats aside), the share
         whose items follow each other in the order of the catalogue (None: none).
+    ascending: share of a user's neighbouring interactions at different times, repeats aside, whose items follow each other in
+        the order of the catalogue (None: none). About a half where people made the order.
     heavy: share that the 1 % of the users with the most interactions have of interactions, of the pairs in baskets and of the
         pairs within WINDOW positions.
     timed: False: positions only, no times. days: every time is a whole day. gap: seconds between a user's neighbouring
@@ -53,6 +55,7 @@ class Shape:
     in_a_row: float
     tied: float
     ties_ascending: float | None
+    ascending: float | None
     heavy: dict[str, float]
     timed: bool
     days: bool
@@ -71,7 +74,8 @@ def shape(train: TrainSplit, timed: bool, seed: int = 0) -> Shape:
     of_item = np.bincount(met % train.n_items, minlength=train.n_items)
     of_item = of_item[of_item > 0]
     same = user[1:] == user[:-1]
-    tied = same & (time[1:] == time[:-1]) & (item[1:] != item[:-1])
+    other = same & (item[1:] != item[:-1])
+    tied, moved = other & (time[1:] == time[:-1]), other & (time[1:] != time[:-1])
     return Shape(
         users=n_users,
         items=n_items,
@@ -86,6 +90,7 @@ def shape(train: TrainSplit, timed: bool, seed: int = 0) -> Shape:
         in_a_row=float((same & (item[1:] == item[:-1])).sum() / len(item)),
         tied=_share(same & (time[1:] == time[:-1]), same),
         ties_ascending=_share(tied & (item[1:] > item[:-1]), tied) if tied.any() else None,
+        ascending=_share(moved & (item[1:] > item[:-1]), moved) if moved.any() else None,
         heavy=_heavy(length),
         timed=timed,
         days=bool(timed and (time % 86_400 == 0).all()),
