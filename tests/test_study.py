@@ -42,6 +42,15 @@ def test_ablations_differ_in_their_mixture_alone() -> None:
     assert shares("paper-mixture") == pytest.approx(shares("paper"))
 
 
+def test_a_bad_template_is_refused_before_anything_is_made(tmp_path: Path) -> None:
+    config = study.load_config("miniature", overrides=["curriculum.templates.cf='{item_a} and {item_a}'"])
+    with pytest.raises(PreceptorError, match=r"curriculum\.templates\.cf"):
+        study.plan(config, tmp_path / "out")
+    with pytest.raises(PreceptorError, match=r"curriculum\.templates\.cf"):
+        study.run(config, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
 def write(folder: Path, **files: str) -> None:
     for name, text in files.items():
         (folder / f"{name}.yaml").write_text(text)

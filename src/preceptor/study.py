@@ -148,6 +148,7 @@ def _with_seed(config: StudyConfig, tree: Mapping[str, Any]) -> StudyConfig:
 def run(config: StudyConfig, out: Path, until: str | None = None) -> dict[str, Artifact]:
     """Make every stage that isn't up to date, in order; return the artifacts by stage. `until` names the last stage wanted."""
     out = Path(out)
+    check(config, until)
     made: dict[str, Artifact] = {}
     with artifact.locked(out):
         artifact.write_atomic(out / "study.json", artifact.canonical(config))
@@ -158,6 +159,16 @@ def run(config: StudyConfig, out: Path, until: str | None = None) -> dict[str, A
             if stage.name == until:
                 break
     return made
+
+
+def check(config: StudyConfig, until: str | None = None) -> None:
+    """Let every stage that has a `check(config)` refuse its settings now, rather than after the stages before it."""
+    for stage in STAGES:
+        module = import_module(stage.module)
+        if hasattr(module, "check"):
+            module.check(getattr(config, stage.config))
+        if stage.name == until:
+            break
 
 
 @dataclass(frozen=True)
@@ -172,6 +183,7 @@ class Plan:
 
 def plan(config: StudyConfig, out: Path) -> list[Plan]:
     """Say for each stage whether it is fresh, why not, and what making it will cost; makes nothing."""
+    check(config)
     made: dict[str, Artifact] = {}
     rows: list[Plan] = []
     for stage in STAGES:

@@ -13,7 +13,7 @@ import pytest
 from preceptor.core.errors import PreceptorError
 from preceptor.curriculum.config import GeneralConfig
 from preceptor.curriculum.duplicates import first_of_each
-from preceptor.curriculum.general import documentation, read
+from preceptor.curriculum.general import _package_docs, documentation, read
 
 INSTALLED = GeneralConfig(
     packages=("numpy",), held_out_packages=("rich", "not_there_at_all"), characters=60_000, held_out_characters=9_000
@@ -118,3 +118,28 @@ def test_near_duplicates_go_and_others_stay() -> None:
     assert first_of_each([*base, *near, "short", "short"], 0.7) == [*range(30), 40]
     half = " ".join(base[0].split()[:30] + base[1].split()[30:])
     assert first_of_each([base[0], half], 0.7) == [0, 1]
+
+
+def shingles(text: str) -> set[tuple[str, ...]]:
+    words = text.lower().split()
+    return {tuple(words[i : i + 5]) for i in range(max(1, len(words) - 4))}
+
+
+def jaccard(a: set, b: set) -> float:  # type: ignore[type-arg]
+    return len(a & b) / len(a | b)
+
+
+def test_near_duplicates_of_real_documentation_are_those_that_share_most_words() -> None:
+    """By the exact overlap of word 5-shingles: nothing that goes is far from all that stay, nothing that stays is a copy."""
+    texts = _package_docs(["numpy"], 250_000, 0)
+    kept = first_of_each(texts, 0.7)
+    found = [shingles(t) for t in texts]
+    gone = sorted(set(range(len(texts))) - set(kept))
+    assert gone, "numpy repeats some of its documentation"
+    assert all(max(jaccard(found[i], found[j]) for j in kept if j < i) > 0.45 for i in gone)
+    holders: dict[tuple[str, ...], list[int]] = {}
+    for i in kept:
+        for near in {j for s in found[i] for j in holders.get(s, ())}:
+            assert jaccard(found[i], found[near]) < 0.9, (texts[i], texts[near])
+        for s in found[i]:
+            holders.setdefault(s, []).append(i)

@@ -2,6 +2,7 @@
 
 import hashlib
 import itertools
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -9,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pytest
 from transformers import AutoTokenizer
 
@@ -25,6 +27,7 @@ from preceptor.curriculum.stream import Stream
 from preceptor.graph.probability import log_probability
 from preceptor.graph.tables import load_tables
 from preceptor.graph.walks import sample
+from preceptor.study import load_config
 
 SETS = {
     *("general", "item-text", "cf-both-seen", "cf-one-unseen", "cf-both-unseen", "cf-permuted"),
@@ -247,6 +250,38 @@ def test_a_hostile_title_stays_text(build: Callable[..., Artifact], built: Built
     assert HOSTILE.replace("&amp;", "&") in tokenizer.decode(document.tolist())
     shown = [t.split("\n") for t in Curriculum(made.path).preview("item-text")]
     assert [len(lines) for lines in shown] == [2] * len(shown), "the forged item isn't taken for one"
+
+
+def test_a_study_file_words_the_documents(build: Callable[..., Artifact], built: Built, tmp_path: Path) -> None:
+    """Other wording, another language, a separator that byte-level BPE would join to a word, the description used."""
+    (tmp_path / "mine.yaml").write_text(
+        """curriculum:
+  templates:
+    item_text: "Artikel {item}: {title}[ – {categories}][ ({description})]"
+    cf: "{percent} % ab {item_b}, wer {item_a} nahm; Lift {lift}, Konfidenz {confidence}"
+    uih: "Verlauf: {items} Ende."
+    uih_separator: " und "
+    category_separator: "/"
+"""
+    )
+    templates = load_config(str(tmp_path / "mine.yaml")).curriculum.templates
+    items = built.split.train.items.with_columns(description=pl.lit("<p>Gut &amp; <b>g</b>ünstig</p>"))
+    train = replace(built.split.train, items=items)
+    made = build(replace(CONFIG, templates=templates), replace(built.split, train=train))
+    tokenizer = AutoTokenizer.from_pretrained(made.path / "tokenizer")
+    first = {kind: tokenizer.decode(source_documents(made, kind)[0].tolist()) for kind in ("item-text", "cf")}
+    row = items.row(int(np.flatnonzero(~built.held_out)[0]), named=True)
+    path = f" – {'/'.join(row['categories'])}" if row["categories"] else ""
+    assert first["item-text"].startswith("Artikel <RECTOKEN>REC")
+    assert first["item-text"].endswith(f"</RECTOKEN>: {row['title']}{path} (Gut & günstig)<|endoftext|>")
+    assert re.fullmatch(
+        r"[\d.]+ % ab <RECTOKEN>.*</RECTOKEN>, wer <RECTOKEN>.*</RECTOKEN> nahm; Lift [\d.]+, Konfidenz [\d.]+<\|endoftext\|>",
+        first["cf"],
+    )
+    history = Curriculum(made.path).preview("uih")[0].split("\n")[0]
+    assert history.startswith("Verlauf: <RECTOKEN>")
+    assert history.count("</RECTOKEN> und <RECTOKEN>") == LENGTH - 1
+    assert history.endswith("</RECTOKEN> Ende.")
 
 
 def test_previews_make_codes_readable(built: Built) -> None:

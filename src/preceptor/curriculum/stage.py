@@ -14,7 +14,7 @@ from preceptor.core import artifact
 from preceptor.core.artifact import Artifact, canonical, write_atomic
 from preceptor.core.errors import PreceptorError
 from preceptor.core.progress import say
-from preceptor.curriculum import evalsets, general
+from preceptor.curriculum import documents, evalsets, general
 from preceptor.curriculum.build import Material
 from preceptor.curriculum.config import CurriculumConfig
 from preceptor.curriculum.stream import Stream
@@ -85,7 +85,11 @@ def build(config: CurriculumConfig, inputs: Mapping[str, Artifact], folder: Path
 
 
 def check(config: CurriculumConfig) -> None:
-    """Refuse settings that contradict each other. Raises PreceptorError naming the field."""
+    """Refuse settings that contradict each other, and templates that can't be rendered; PreceptorError names the field."""
+    documents.cf_template(config.templates)
+    documents.uih_template(config.templates)
+    for direction in documents.DIRECTIONS:
+        documents.item_template(config.templates, direction)
     if config.block_tokens < 1 or config.context < 1 or config.block_tokens % config.context:
         raise PreceptorError(
             "A block must be a whole number of contexts",
