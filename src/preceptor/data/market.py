@@ -9,7 +9,6 @@ import dataclasses
 import itertools
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 import polars as pl
@@ -181,7 +180,9 @@ def _lengths(seed: int, purpose: str, count: int) -> np.ndarray:
     return length
 
 
-def _carry_out(shop: Any, key: np.uint64, plan: dict[str, np.ndarray], n: int, counted: bool) -> tuple[np.ndarray, np.ndarray]:
+def _carry_out(
+    shop: market_choice.Shop, key: np.uint64, plan: dict[str, np.ndarray], n: int, counted: bool
+) -> tuple[np.ndarray, np.ndarray]:
     """The item of every choice, int32 [n], and the looks. Popularity is what was taken in the rounds before.
 
     Within a round users are independent: they are dealt to threads, and the number of threads changes nothing.

@@ -72,10 +72,6 @@ class World:
         theta[self.trader] = 1 / self.n_tastes
         return theta
 
-    def first_moment(self) -> np.ndarray:
-        """Σ_u π_u θ_us, float64 [S]."""
-        return self.second_moment().sum(axis=1)
-
     def second_moment(self) -> np.ndarray:
         """Σ_u π_u θ_us θ_us', float64 [S, S], sums to 1."""
         s = self.n_tastes
