@@ -14,7 +14,7 @@ import pytest
 from curriculum.support import CONFIG, LENGTH, Built
 from fixtures import HOSTILE
 from preceptor.core.errors import PreceptorError
-from preceptor.curriculum import export
+from preceptor.curriculum import export, uih
 from preceptor.curriculum.export import Study
 from preceptor.curriculum.stream import EvalSet, Stream
 from preceptor.lm.config import LMConfig
@@ -49,14 +49,22 @@ def test_text_opens_as_a_data_set(study: Study, tmp_path: Path) -> None:
 
 
 def test_text_encodes_to_the_tokens(study: Study, tmp_path: Path) -> None:
+    """Whoever trains on the text with the curriculum's tokenizer trains on its tokens."""
     from tokenizers import Tokenizer
 
-    export.text(study, tmp_path, ("cf",))
+    export.text(study, tmp_path, ("item-text", "cf", "uih"), histories=30)
+    folder = study.curriculum.path / "sources"
     tokenizer = Tokenizer.from_file(str(study.curriculum.file("tokenizer/tokenizer.json")))
-    tokens, offsets = (study.curriculum.array(f"sources/cf_{part}") for part in ("tokens", "offsets"))
-    for row in pl.read_parquet(tmp_path / "*.parquet").head(20).iter_rows(named=True):
-        d = row["number"]
-        assert tokenizer.encode(row["text"]).ids == tokens[offsets[d] : offsets[d + 1] - 1].tolist()
+    sources = {kind: [np.load(folder / f"{kind}_{part}.npy") for part in ("tokens", "offsets")] for kind in ("item-text", "cf")}
+    parts = {part: np.load(folder / f"uih_{part}.npy") for part in ("item_tokens", "prefix", "separator", "suffix")}
+    for row in pl.read_parquet(tmp_path / "*.parquet").iter_rows(named=True):
+        if row["kind"] == "uih":
+            met = np.array([study.item_ids.index(i) for i in row["items"]])
+            expected = uih.documents(parts, [met]).tokens[0][:-1]
+        else:
+            tokens, offsets = sources[row["kind"]]
+            expected = tokens[offsets[row["number"]] : offsets[row["number"] + 1] - 1]
+        assert tokenizer.encode(row["text"]).ids == expected.tolist()
 
 
 def test_forged_tokens_stay_at_home(build, built: Built, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
