@@ -174,6 +174,25 @@ def bias_column(gini: float, exposure: tuple[float, float, float], first_place: 
     }
 
 
+def truth_of_the_market() -> dict[str, Any]:
+    """truth.json as if the miniature's log were a market's."""
+
+    def law(tv: float, drift: float) -> dict[str, Any]:
+        found = {"tv": tv, "js": 0.8 * tv, "overlap": 1 - tv, "undefined": 0.01, "exposure_tv": 0.3 * tv}
+        return {**found, "popularity_drift": drift, "promotion_drift": drift, "shelf_drift": -drift}
+
+    ladder = [{"multiple": m, "rows": 44_298 * m, **law(0.3 + 0.2 / m**0.5, 0.01)} for m in (1, 4, 16)]
+    shares = {name: law(0.2, 0.15) for name in ("log", "first-order", "node2vec", "history")}
+    return {
+        "sources": 1_000,
+        "graph": law(0.72, 0.12),
+        "uniform": ladder,
+        "infinite": law(0.3, 0.0),
+        "references": {"popularity": law(0.6, 0.2), "true shares": law(0.25, 0.0), "all alike": law(0.4, -0.2)},
+        "shares": shares,
+    }
+
+
 def _audit(folder: Path) -> Mapping[str, Any]:
     columns = {"log": bias_column(0.63, (0.5, 0.3, 0.2), 0.9)}
     for name in ("first-order", "node2vec", "history", "training"):
@@ -181,6 +200,7 @@ def _audit(folder: Path) -> Mapping[str, Any]:
     share = {"head": 0.09, "mid": 0.17, "tail": 0.6, "unseen": 0.14}
     _json(folder / "bias.json", {"walks": 5_000, "item_share": share, "columns": columns})
     _json(folder / "privacy.json", privacy_figures())
+    _json(folder / "truth.json", truth_of_the_market())
     return {"gini": {}}
 
 

@@ -21,7 +21,7 @@ def test_every_policy_stands_beside_the_log(inputs: Inputs) -> None:
     assert [head.index(name) for name in names] == sorted(head.index(name) for name in names)
     assert "0.630" in said
     assert "Flat is not the same as unbiased" in said
-    assert [d.name for d in drawings] == ["bias-ranks", "bias-exposure", "bias-position"]
+    assert [d.name for d in drawings][:3] == ["bias-ranks", "bias-exposure", "bias-position"]
     assert all(d.inline in said for d in drawings)
 
 

@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from preceptor.report import formats as f
 from preceptor.report.drawing import MARKERS, Drawing, colour, draw, figure, legend, log_axis
 from preceptor.report.html import Html, h, join, listing, missing, paragraphs, table
+from preceptor.report.sections_truth import truth
 from preceptor.report.tables import Inputs, number
 
 COLUMNS = {  # name in bias.json: (printed name, colour)
@@ -47,8 +48,8 @@ def bias(inputs: Inputs, drawings: list[Drawing]) -> Html:
             "A log shows what was shown: popular items, early positions. The walks are meant to carry who-goes-with-whom and"
             " less of the rest. Whether they do is measured here, not assumed.",
             "These figures say how flat the exposure is. Flat is not the same as unbiased: items differ in quality, and a"
-            " truthful sampler meets good ones more often. How far the graph is from a known truth can only be measured on"
-            " the simulated market.",
+            " truthful sampler meets good ones more often. How far graph and walks are from the truth is known on the"
+            " simulated market alone, and stands below where the log is its.",
         ),
         table(["Measure", *shown], rows, "Bias of the real log and of walks of each policy"),
         h("details", h("summary", "What each measure is"), listing(_MEASURES.values())),
@@ -61,7 +62,7 @@ def bias(inputs: Inputs, drawings: list[Drawing]) -> Html:
         " read. Percentile: an item's place among all items by training interactions, 0.5 for items drawn uniformly."
     )
     entries = [(_style(name)[1], _style(name)[2], COLUMNS.get(name, (f.name(name), ""))[0]) for name in columns]
-    return join([*parts, figure(made, caption, legend(entries))])
+    return join([*parts, figure(made, caption, legend(entries)), truth(inputs, drawings)])
 
 
 def _cell(column: Mapping[str, Any], key: str) -> str:
