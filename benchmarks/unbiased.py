@@ -2,12 +2,12 @@
 
     make unbiased      (python benchmarks/unbiased.py [--out results/unbiased] [--work run/unbiased])
 
-Simulated markets (docs/market.md) of 1,200 items, 2,000 people and 100,000 interactions, of both families; the dials
+Simulated markets (docs/market.md) of 1,000 items, 2,000 people and 100,000 interactions, of both families; the dials
 popularity, position and exposure at 0, 0.5 and 1, each alone and all together. Every market's truth T*(i→j) is known, so
 the distance of a graph's or a walk's item-to-item law to it can be computed (preceptor.audit.distance has the measures).
 
 Seed 0 chooses: knob after knob, two rounds (coordinate descent), once by total variation and once by overlap at the top 10.
-Seeds 1–5 judge: every knob one at a time away from a plain graph, the stage's defaults, the recipe chosen for just this
+Seeds 1–4 judge: every knob one at a time away from a plain graph, the stage's defaults, the recipe chosen for just this
 bias, and the one chosen for the moderate mixture of all three biases. Tables: unbiased_tables.py. It resumes: each market's
 results are written once, whole, into --work. Two worker processes (PRECEPTOR_WORKERS says otherwise).
 """
@@ -15,6 +15,7 @@ results are written once, whole, into --work. Two worker processes (PRECEPTOR_WO
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import hashlib
 import json
 import os
@@ -40,7 +41,7 @@ from preceptor.graph.tables import walk_tables
 from preceptor.graph.walks import sample
 
 FAMILIES = ("fair", "misleading")
-SIZE: dict[str, int] = {"n_items": 1_200, "n_users": 2_000, "n_interactions": 100_000}
+SIZE: dict[str, int] = {"n_items": 1_000, "n_users": 2_000, "n_interactions": 100_000}
 BIASES = {  # name: (popularity, position, exposure) at level 1
     "none": (0.0, 0.0, 0.0),
     "popularity": (1.0, 0.0, 0.0),
@@ -49,7 +50,7 @@ BIASES = {  # name: (popularity, position, exposure) at level 1
     "all three": (1.0, 1.0, 1.0),
 }
 LEVELS = (0.5, 1.0)
-CHOOSES, JUDGES = 0, (1, 2, 3, 4, 5)
+CHOOSES, JUDGES = 0, (1, 2, 3, 4)
 PLAIN: dict[str, Any] = {"window": 0, "weight": "count", "min_users": 1, "top_k": 0}
 KNOBS: dict[str, dict[str, Any]] = {  # one at a time away from PLAIN
     "plain": {},
@@ -97,10 +98,18 @@ class World:
         self.share = self.market.truth_start
         self.rows = self.market.truth_rows(np.arange(self.market.n_items))
         self.percentiles = truth.percentiles_of(self.market, self.train.popularity)
+        self._known: dict[str, dict[str, Any]] = {}
 
     def distances(self, law: Law) -> dict[str, Any]:
         sources = np.arange(self.market.n_items)
         return distances(law, law_of_matrix(self.rows), sources, self.share, self.percentiles)
+
+    def of_graph(self, config: GraphConfig, graph: Graph | None = None) -> dict[str, Any]:
+        """Distances of a graph's own law, remembered by the settings that shape the graph."""
+        key = canonical(dataclasses.replace(config, start="uniform", start_gamma=1.0, policy="first-order"))
+        if key not in self._known:
+            self._known[key] = self.distances(law_of_graph(graph or build_graph(self.train, config)))
+        return self._known[key]
 
     def judge(self, settings: dict[str, Any]) -> dict[str, Any]:
         """Distances of the walks' item-to-item law and of their item shares to the truth, and how flat the shares are."""
@@ -108,13 +117,13 @@ class World:
         graph = build_graph(self.train, config)
         first = np.where(graph.degree > 0, start_weights(self.train, config), 0.0)
         if config.policy == "first-order":
-            law, met = law_of_graph(graph), first_order_shares(graph, first / first.sum(), config.length)
+            found, met = self.of_graph(config, graph), first_order_shares(graph, first / first.sum(), config.length)
         else:
             tables = walk_tables(graph, first, config.length, policy_of(config))
             matrix, steps = mean_transitions(tables, *sample(tables, self.market.config.seed, "unbiased", 0, WALKS, 1))
-            law, met = law_of_matrix(matrix), WALKS * tables.start / TOTAL + steps @ matrix
+            found, met = self.distances(law_of_matrix(matrix)), WALKS * tables.start / TOTAL + steps @ matrix
         shares = truth.shares(met, self.share, self.percentiles)
-        return {**self.distances(law), **{f"walks_{k}": v for k, v in shares.items()}, "walks_gini": bias.gini(met)}
+        return {**found, **{f"walks_{k}": v for k, v in shares.items()}, "walks_gini": bias.gini(met)}
 
 
 def first_order_shares(graph: Graph, start: np.ndarray, length: int) -> np.ndarray:
@@ -129,14 +138,9 @@ def first_order_shares(graph: Graph, start: np.ndarray, length: int) -> np.ndarr
 
 def choose(world: World, criterion: str) -> dict[str, Any]:
     """Settings found knob after knob, two rounds over the grid; then policy, then start."""
-    known: dict[str, float] = {}
 
     def loss(settings: dict[str, Any]) -> float:
-        config = GraphConfig(**{**PLAIN, **settings})
-        key = canonical(config)
-        if key not in known:
-            known[key] = CRITERIA[criterion] * world.distances(law_of_graph(build_graph(world.train, config)))[criterion]
-        return known[key]
+        return CRITERIA[criterion] * world.of_graph(GraphConfig(**{**PLAIN, **settings}))[criterion]
 
     def best(settings: dict[str, Any], options: list[dict[str, Any]], by: Callable[[dict[str, Any]], float]) -> dict[str, Any]:
         return {**settings, **min(options, key=lambda option: by({**settings, **option}))}
