@@ -28,7 +28,7 @@ import unbiased_tables
 
 from preceptor.audit import bias, truth
 from preceptor.audit.distance import Law, distances, law_of_graph, law_of_matrix
-from preceptor.audit.transitions import mean_transitions
+from preceptor.audit.transitions import first_order_shares, mean_transitions
 from preceptor.core import workers
 from preceptor.core.artifact import canonical, write_atomic
 from preceptor.core.progress import say
@@ -124,16 +124,6 @@ class World:
             found, met = self.distances(law_of_matrix(matrix)), WALKS * tables.start / TOTAL + steps @ matrix
         shares = truth.shares(met, self.share, self.percentiles)
         return {**found, **{f"walks_{k}": v for k, v in shares.items()}, "walks_gini": bias.gini(met)}
-
-
-def first_order_shares(graph: Graph, start: np.ndarray, length: int) -> np.ndarray:
-    """Expected share of each item in first-order walks, exactly."""
-    here, total = start, start.copy()
-    for _ in range(length - 1):
-        flow = np.repeat(here, graph.degree) * graph.transition()
-        here = np.bincount(graph.indices, weights=flow, minlength=graph.n_items)
-        total = total + here
-    return total / total.sum()
 
 
 def choose(world: World, criterion: str) -> dict[str, Any]:

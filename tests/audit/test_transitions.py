@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
-from preceptor.audit.transitions import mean_transitions
+from preceptor.audit.transitions import first_order_shares, mean_transitions
 from preceptor.graph import policies
 from preceptor.graph.graph import TOTAL, from_edges
+from preceptor.graph.law import mass
 from preceptor.graph.tables import WalkTables, walk_tables
 from preceptor.graph.walks import sample
 
@@ -40,3 +41,25 @@ def test_other_policies_agree_with_counted_steps(policy: np.ndarray) -> None:
     found, _ = mean_transitions(made, items[:2_000], lengths[:2_000])
     assert found.sum(axis=1) == pytest.approx(np.ones(9))
     assert np.abs(found - counted / steps[:, None]).max() < 5 * 0.5 / np.sqrt(steps.min() / 20)  # 2,000 of the walks, 5 σ
+
+
+@pytest.mark.parametrize(
+    "policy", [policies.node2vec(4, 0.5), policies.history(0.6, LENGTH, False), policies.node2vec(2, 3, False)]
+)
+def test_a_single_step_has_the_sampler_s_own_law(policy: np.ndarray) -> None:
+    made = tables(policy)
+    items, _ = sample(made, 1, "test", 0, 1)
+    for t in range(1, LENGTH):
+        before, _ = mean_transitions(made, items, np.array([t]))
+        after, steps = mean_transitions(made, items, np.array([t + 1]))
+        here = items[0, t - 1]
+        last = after[here] * steps[here] - before[here] * (steps[here] - 1)
+        masses = np.array([mass(made, items[0], t, x) for x in range(9)], np.float64)
+        assert last == pytest.approx(masses / masses.sum(), abs=1e-6)
+
+
+def test_shares_of_first_order_walks_are_those_met() -> None:
+    made = tables(policies.first_order())
+    items, _ = sample(made, 0, "test", 0, 40_000)
+    expected = first_order_shares(made.graph, made.start / TOTAL, LENGTH)
+    assert np.bincount(items.ravel(), minlength=9) / items.size == pytest.approx(expected, abs=0.006)

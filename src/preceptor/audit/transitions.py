@@ -10,8 +10,8 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from preceptor.graph.policies import HISTORY
-from preceptor.graph.step import factor, scan
+from preceptor.graph.graph import Graph
+from preceptor.graph.policies import HISTORY, NODE2VEC
 from preceptor.graph.tables import WalkTables
 
 
@@ -23,25 +23,65 @@ def mean_transitions(tables: WalkTables, items: np.ndarray, lengths: np.ndarray)
     """
     n_items = len(tables.rows) - 2
     total, steps = np.zeros((n_items, n_items)), np.zeros(n_items)
-    _add_up(tables, items, lengths, total, steps)
+    _add_up(tables.policy, tables.indptr, tables.indices, tables.weight, items, lengths, total, steps)
     return total / np.maximum(steps, 1.0)[:, None], steps
 
 
+def first_order_shares(graph: Graph, start: np.ndarray, length: int) -> np.ndarray:
+    """Expected share of each item in first-order walks with repeats, exactly: float64 [I], sums to 1.
+
+    start: shares of the first item, float64 [I]. length: items in a walk.
+    """
+    here, total = start, start.copy()
+    for _ in range(length - 1):
+        flow = np.repeat(here, graph.degree) * graph.transition()
+        here = np.bincount(graph.indices, weights=flow, minlength=graph.n_items)
+        total = total + here
+    return total / total.sum()
+
+
 @njit(nogil=True, cache=True)
-def _add_up(tables, items, lengths, total, steps):  # type: ignore[no-untyped-def]
-    history = tables.policy[0] == HISTORY
+def _add_up(policy, indptr, indices, weight, items, lengths, total, steps):  # type: ignore[no-untyped-def]
+    """The law of graph/policies.py in floats; arrays are taken one by one, for numba counts references to those of a tuple."""
+    code, repeats = policy[0], policy[1] != 0
+    mass = np.zeros(len(steps))
+    near = np.zeros(len(steps), np.bool_)
     for i in range(len(items)):
         walk = items[i]
         for t in range(1, lengths[i]):
-            whole, _ = scan(tables, walk, t, np.int64(-1))
-            if whole == 0:
-                continue
             here = walk[t - 1]
-            steps[here] += 1.0
-            for j in range(t if history else 1):
-                scale = tables.policy[2 + j] if history else np.int64(1)
+            second = code == NODE2VEC and t > 1
+            if second:
+                for e in range(indptr[walk[t - 2]], indptr[walk[t - 2] + 1]):
+                    near[indices[e]] = True
+            back = t if code == HISTORY else 1
+            whole = 0.0
+            for j in range(back):
+                scale = float(policy[2 + j]) if code == HISTORY else 1.0
                 row = walk[t - 1 - j]
-                for e in range(tables.indptr[row], tables.indptr[row + 1]):
-                    x = tables.indices[e]
-                    mass = scale * np.int64(tables.weight[e]) * factor(tables, walk, t, x)
-                    total[here, x] += mass / whole
+                for e in range(indptr[row], indptr[row + 1]):
+                    x = indices[e]
+                    m = scale * weight[e]
+                    if second:
+                        m *= policy[2] if x == walk[t - 2] else policy[3] if near[x] else policy[4]
+                    elif code == HISTORY and x == here:
+                        m = 0.0
+                    if not repeats:
+                        for k in range(t):
+                            if walk[k] == x:
+                                m = 0.0
+                    mass[x] += m
+                    whole += m
+            if second:
+                for e in range(indptr[walk[t - 2]], indptr[walk[t - 2] + 1]):
+                    near[indices[e]] = False
+            share = 0.0
+            if whole > 0:
+                steps[here] += 1.0
+                share = 1.0 / whole
+            for j in range(back):
+                row = walk[t - 1 - j]
+                for e in range(indptr[row], indptr[row + 1]):
+                    x = indices[e]
+                    total[here, x] += mass[x] * share
+                    mass[x] = 0.0

@@ -34,6 +34,7 @@ from preceptor.graph.tables import WalkTables
 from preceptor.graph.walks import sample
 
 MOST_DENSE = 4_000  # items up to which the mean transitions of walks are kept as a dense matrix
+MOST_WALKS = 10_000  # of a policy; expected counts are far less noisy than as many items met
 LIMITS = ("tv", "js", "overlap", "tv_by_truth", "js_by_truth", "overlap_by_truth", "exposure_tv")
 
 
@@ -102,12 +103,13 @@ def of_walks(
     config: AuditConfig,
 ) -> dict[str, Any]:
     """shares of what the walks of a policy meet, and in small catalogues the distances of their mean transitions to T*."""
-    items, lengths = sample(tables, config.seed, f"audit/bias/{name}", 0, config.walks)
+    walks = min(config.walks, MOST_WALKS)
+    items, lengths = sample(tables, config.seed, f"audit/bias/{name}", 0, walks)
     if market.n_items > MOST_DENSE:
         met = np.bincount(items[items >= 0], minlength=market.n_items)
         return shares(met, market.truth_start, percentiles)
     law, steps = mean_transitions(tables, items, lengths)
-    met = config.walks * tables.start / TOTAL + steps @ law  # expected counts: less noise than those met
+    met = walks * tables.start / TOTAL + steps @ law  # expected counts: less noise than those met
     transitions = distances(law_of_matrix(law), market.truth_rows, sources, market.truth_start, percentiles)
     return {**shares(met, market.truth_start, percentiles), "transitions": transitions}
 
