@@ -37,12 +37,12 @@ def test_no_limit_where_the_ladder_does_not_converge(ladder: list[float | None])
 
 
 def test_a_biased_log_is_farther_from_the_truth_than_its_ceilings() -> None:
-    planted = market(MarketConfig(**SMALL, popularity=1.0, position=0.0, exposure=1.0))
+    planted = market(MarketConfig(**SMALL, popularity=0.0, position=0.0, exposure=1.0))
     train = truth.as_train(planted.log())
     every = build_tables(build_graph(train, SETTINGS), train, SETTINGS)
     found = truth.report(train, every, SETTINGS, planted, AuditConfig(walks=500, truth_multiples=(1, 2, 4)))
     assert found["sources"] == 60
-    assert found["graph"]["tv"] > found["uniform"][0]["tv"] + 0.1
+    assert found["graph"]["tv"] > found["uniform"][0]["tv"] + 0.05
     assert found["uniform"][0]["tv"] > found["uniform"][-1]["tv"], "more data of the same kind come nearer"
     assert found["graph"]["promotion_drift"] > abs(found["uniform"][0]["promotion_drift"]) + 0.04
     assert found["references"]["true shares"]["exposure_tv"] < found["references"]["popularity"]["exposure_tv"]
