@@ -9,7 +9,6 @@ from __future__ import annotations
 import html
 import re
 import string
-import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -28,7 +27,8 @@ _INLINE = re.compile(
 )
 _TAG = re.compile(rf"</?[a-zA-Z](?:{_ATTRIBUTES})")
 _ENTITY = re.compile(r"&(?:#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6}|[a-zA-Z][a-zA-Z0-9]{1,31});")
-_BIDI = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+# Control characters (Cc), lone surrogates (Cs) and bidirectional marks
+_UNWANTED = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 
 
 @dataclass(frozen=True)
@@ -107,8 +107,7 @@ def clean(text: str | None, limit: int, markup: bool = False) -> str | None:
     for _ in range(2):  # twice: exports escape what was escaped before
         text = _ENTITY.sub(_character, _shown(text, whole) if markup else text)
     text = _shown(text, whole) if markup else text
-    text = _SPACES.sub(" ", text)
-    text = "".join(c for c in text if c not in _BIDI and unicodedata.category(c) not in ("Cc", "Cs")).strip()
+    text = _UNWANTED.sub("", _SPACES.sub(" ", text)).strip()
     if len(text) > limit:
         cut = text[:limit]
         text = cut[: cut.rfind(" ")] if cut.rfind(" ") > limit // 2 else cut
