@@ -1,6 +1,9 @@
 """Assembled tokens equal encoding the text, for any template and family of tokenizers; no field yields an added token."""
 
 import copy
+import itertools
+from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import polars as pl
@@ -9,12 +12,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tokenizers import AddedToken, Tokenizer, models, pre_tokenizers, trainers
 
-from curriculum.vocabularies import CORPUS, KINDS, N_ITEMS, N_LATENTS, added_tokens, ladder, writer
+from curriculum.support import CONFIG
+from curriculum.vocabularies import CORPUS, GIVEN, KINDS, N_ITEMS, N_LATENTS, added_tokens, ladder, writer
 from fixtures import HOSTILE, tiny_split
+from preceptor.core.artifact import Artifact
 from preceptor.core.errors import PreceptorError
 from preceptor.curriculum import bpe, cf, documents, uih
 from preceptor.curriculum.config import CurriculumConfig, Templates
 from preceptor.curriculum.documents import CODES_A, TEXT, Writer
+from preceptor.curriculum.stream import Stream
 
 # Text in which nobody spells an added token, in every script; digits, signs and blanks in plenty.
 benign = st.text(
@@ -165,3 +171,25 @@ def test_a_huge_hostile_title_is_one_short_document(kind: str) -> None:
     assert added(w, made.tokens[0]) == [*w.item_tokens[0].tolist(), w.eos]
     assert made.tokens.lengths[0] <= w.context
     assert (made.span == TEXT).sum() > 50
+
+
+@pytest.mark.skipif(not GIVEN, reason="PRECEPTOR_TOKENIZERS names no tokenizer (vocabularies.py says how to get SmolLM2's)")
+@pytest.mark.parametrize("name", GIVEN)
+def test_a_curriculum_of_a_real_tokenizer_is_its_encoding(name: str, build: Callable[..., Artifact]) -> None:
+    """Every document of the finite sources, and whole histories of the endless one, decoded and encoded again."""
+    directions = ("codes-to-text", "text-to-codes")
+    config = replace(CONFIG, tokenizer=GIVEN[name], context=512, block_tokens=512, item_text_directions=directions)
+    made = build(config)
+    stream, tokenizer = Stream.open(made.path), Tokenizer.from_file(str(made.file("tokenizer/tokenizer.json")))
+    documents_of = {}
+    for kind in ("item-text", "cf"):
+        tokens, offsets = (made.array(f"sources/{kind}_{part}") for part in ("tokens", "offsets"))
+        documents_of[kind] = [tokens[a:b].tolist() for a, b in itertools.pairwise(offsets)]
+    blocks = [stream.block(b) for b in range(60) if stream.sources[stream.source(b)] == "uih"]
+    whole_documents = [d for block in blocks for d in np.split(block, np.flatnonzero(block == stream.eos) + 1)[:-1]]
+    documents_of["uih"] = [d.tolist() for d in whole_documents]
+    for kind, rows in documents_of.items():
+        texts = tokenizer.decode_batch(rows, skip_special_tokens=False)
+        again = [e.ids for e in tokenizer.encode_batch(texts, add_special_tokens=False)]
+        assert again == rows, kind
+        assert len(rows) > 20
