@@ -139,6 +139,29 @@ def test_an_interrupted_export_goes_on(study: Study, tmp_path: Path, monkeypatch
     export.verify(tmp_path / "cut")
 
 
+def test_an_interrupted_file_of_histories_goes_on(study: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Stopped in the fourth stretch, and its last lines lost or half written: three stretches stand."""
+    whole = export.recbole(study, tmp_path / "whole" / "w", histories=50)
+    monkeypatch.setattr(export, "_STRETCH", 7)
+    drawn = []
+    histories = Study.histories
+
+    def stop_at_fourth(self: Study, first: int, count: int):  # type: ignore[no-untyped-def]
+        drawn.append(first)
+        if len(drawn) == 4:
+            raise KeyboardInterrupt
+        return histories(self, first, count)
+
+    monkeypatch.setattr(Study, "histories", stop_at_fourth)
+    with pytest.raises(KeyboardInterrupt):
+        export.recbole(study, tmp_path / "w", histories=50)
+    with open(tmp_path / "w" / "w.inter.tmp", "ab") as f:
+        f.write(b"w21\ti3")
+    assert export.recbole(study, tmp_path / "w", histories=50) == whole
+    assert drawn == [0, 7, 14, 21, 21, 28, 35, 42, 49]
+    assert sorted(p.name for p in (tmp_path / "w").iterdir()) == ["export.json", "w.inter"]
+
+
 def test_a_damaged_shard_is_named_and_made_anew(study: Study, tmp_path: Path) -> None:
     export.tokens(study, tmp_path, blocks=30, shard_blocks=10)
     shard = tmp_path / "blocks-00001.bin"

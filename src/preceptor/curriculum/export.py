@@ -238,18 +238,36 @@ def _entry(line: str) -> dict[str, Any] | None:
 def _histories(
     study: Study, out: Path, what: str, name: str, histories: int, header: str, lines: Callable[[int, list[int]], str]
 ) -> dict[str, Any]:
-    """One file of histories, written in stretches so that memory doesn't grow with their number."""
+    """One file of histories, written in stretches: memory doesn't grow with their number, and what stands isn't made again."""
 
     def write(_: int, path: Path) -> int:
-        with open(path, "w", encoding="utf-8", newline="") as f:
-            f.write(header)
-            for first in range(0, histories, _STRETCH):
-                items, lengths, _nats = study.histories(first, min(_STRETCH, histories - first))
-                f.writelines(lines(first + k, row[:n]) for k, (row, n) in enumerate(zip(items.tolist(), lengths, strict=True)))
+        mark = path.with_name(path.name + ".at")
+        done, size = _mark(mark, path)
+        with open(path, "ab") as f:
+            f.truncate(size)
+            if not size:
+                f.write(header.encode())
+            for first in range(done, histories, _STRETCH):
+                count = min(_STRETCH, histories - first)
+                items, lengths, _nats = study.histories(first, count)
+                rows = (lines(first + k, row[:n]) for k, (row, n) in enumerate(zip(items.tolist(), lengths, strict=True)))
+                f.write("".join(rows).encode())
+                f.flush()
+                os.fsync(f.fileno())
+                write_atomic(mark, canonical({"histories": first + count, "bytes": f.tell()}))
+        mark.unlink(missing_ok=True)
         return histories
 
     request = {"what": what, "curriculum": study.curriculum.digest, "histories": histories}
     return _shards(Path(out), request, [name], write)
+
+
+def _mark(mark: Path, file: Path) -> tuple[int, int]:
+    """How many histories an unfinished file surely holds, and in how many bytes."""
+    found = _entry(mark.read_text(encoding="utf-8")) if mark.exists() and file.exists() else None
+    if not found or file.stat().st_size < found["bytes"]:
+        return 0, 0
+    return int(found["histories"]), int(found["bytes"])
 
 
 def _offsets(study: Study, kind: str) -> np.ndarray:
