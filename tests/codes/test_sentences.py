@@ -53,3 +53,14 @@ def test_the_packaged_model_says_how_to_install_it(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(PreceptorError, match="pip install"):
         minilm_folder()
+
+
+def test_loading_draws_no_progress_bar_and_leaves_the_setting(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    from transformers.utils import logging
+
+    folder = tiny_model(tmp_path, "mean_tokens")
+    before = logging.is_progress_bar_enabled()
+    capfd.readouterr()
+    SentenceEncoder(folder, "x").encode(TEXTS)
+    assert capfd.readouterr().err == ""
+    assert logging.is_progress_bar_enabled() == before

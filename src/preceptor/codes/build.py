@@ -13,7 +13,7 @@ from preceptor.codes.config import CodesConfig, latents_for
 from preceptor.codes.distinguish import distinguish
 from preceptor.codes.encoders import Encoder, TfidfEncoder, item_texts
 from preceptor.codes.held_out import held_out_items, only_train
-from preceptor.codes.index_json import export_index, import_index
+from preceptor.codes.index_json import ImportedCodes, export_index, import_index, is_index
 from preceptor.codes.minibatches import BLOCK, distinct_rows
 from preceptor.codes.quality import code_words, quality, refuse_collapse, refuse_one_text
 from preceptor.codes.residual import ResidualQuantiser, fit_rq_kmeans, fit_rq_vae
@@ -56,19 +56,16 @@ def build(train: TrainSplit, config: CodesConfig, folder: Path) -> dict[str, Any
     train = only_train(train)
     texts = item_texts(train.items)
     encoder, x = embed(texts, config)
-    refuse_one_text(x)
-    tokeniser = load_tokeniser(Path(config.pretrained)) if config.pretrained else fit_tokeniser(x, config)
-    if tokeniser.dims != x.shape[1]:
-        raise PreceptorError(
-            "The pretrained tokeniser is for other embeddings",
-            where=config.pretrained,
-            found=f"{x.shape[1]} dimensions from codes.encoder",
-            expected=f"{tokeniser.dims}",
-            remedy="use the encoder that it was trained with",
-        )
-    base, error = encode(tokeniser, x)
-    refuse_collapse(x, base)
     item_ids = train.items["item_id"].to_list()
+    tokeniser: Tokeniser | ImportedCodes
+    if is_index(config.pretrained):
+        tokeniser = ImportedCodes.read(Path(config.pretrained), item_ids)
+        base, error = tokeniser.codes, None
+    else:
+        refuse_one_text(x)
+        tokeniser = _pretrained(config, encoder, x) if config.pretrained else fit_tokeniser(x, config)
+        base, error = encode(tokeniser, x)
+        refuse_collapse(x, base)
     codes = base
     if config.collisions == "distinguish":
         known = _known_codes(config, item_ids, base)
@@ -102,12 +99,35 @@ def build(train: TrainSplit, config: CodesConfig, folder: Path) -> dict[str, Any
     }
 
 
+def _pretrained(config: CodesConfig, encoder: Encoder | None, x: np.ndarray) -> Tokeniser:
+    """The tokeniser of an earlier folder; refused where it was fitted to what another encoder gives."""
+    folder = Path(config.pretrained)
+    tokeniser = load_tokeniser(folder)
+    found, expected = f"{x.shape[1]} dimensions from codes.encoder", f"{tokeniser.dims}"
+    same = tokeniser.dims == x.shape[1]
+    recorded = folder / "encoder" / "encoder.json"
+    if same and recorded.exists() and encoder is not None:
+        facts = json.loads(recorded.read_text(encoding="utf-8"))
+        weights = encoder.facts()["weights_sha256"] if isinstance(encoder, SentenceEncoder) else None
+        same = weights == facts.get("weights_sha256")
+        found, expected = f"{encoder.kind}, weights {weights}", f"{facts['kind']}, weights {facts.get('weights_sha256')}"
+    if not same:
+        raise PreceptorError(
+            "The pretrained tokeniser is for other embeddings",
+            where=folder,
+            found=found,
+            expected=expected,
+            remedy="set codes.encoder to the encoder that it was fitted with",
+        )
+    return tokeniser
+
+
 def embed(texts: Sequence[str], config: CodesConfig) -> tuple[Encoder | None, np.ndarray]:
     """Return (encoder, embeddings float32 [n, d]) of texts; the encoder is None for a precomputed matrix."""
     if config.encoder == "matrix":
         return None, _matrix(config.encoder_path, len(texts))
     encoder: Encoder
-    if config.pretrained and config.encoder == "tfidf":
+    if config.pretrained and not is_index(config.pretrained) and config.encoder == "tfidf":
         encoder = TfidfEncoder.load(Path(config.pretrained) / "encoder")
     elif config.encoder == "tfidf":
         encoder = TfidfEncoder.fit(texts, config.dims, config.seed)
@@ -165,7 +185,7 @@ def load_tokeniser(folder: Path) -> Tokeniser:
 def _known_codes(config: CodesConfig, item_ids: list[Any], base: np.ndarray) -> np.ndarray | None:
     """Codes that items already have in the pretrained folder, −1 elsewhere."""
     path = Path(config.pretrained) / INDEX
-    if not config.pretrained or not path.exists():
+    if not config.pretrained or is_index(config.pretrained) or not path.exists():
         return None
     index, _ = import_index(path)
     known = np.full_like(base, -1)

@@ -22,7 +22,8 @@ class CodesConfig:
     held_out_share: share of the items with training interactions that no training document of the language model shows.
     steps, batch, lr: training of the sae and the rq-vae (Adam; the rate decays linearly over the last 30 % of the steps).
     pretrained: folder of an earlier codes artifact whose encoder and tokeniser are used unchanged; items with the same
-        item_id keep their codes. Empty: both are fitted to this catalogue.
+        item_id keep their codes. Or an .index.json file: every item has the codes that it gives. Empty: both are fitted to
+        this catalogue.
     threads: torch threads; the trained bytes depend on it.
     seed: of every draw.
     """

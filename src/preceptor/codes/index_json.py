@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -48,6 +49,49 @@ def import_index(path: Path) -> tuple[dict[str, list[int]], list[str]]:
         numbers = {token: k for k, token in enumerate(tokens)}
         names = tokens
     return {str(item): [numbers[str(token)] for token in row] for item, row in index.items()}, names
+
+
+def is_index(path: str) -> bool:
+    """Whether codes.pretrained names such a file, not a folder."""
+    return path.endswith(".json")
+
+
+@dataclass(frozen=True)
+class ImportedCodes:
+    """Codes that someone else gave the items of a catalogue: codes int32 [I, n_codes], and the token of each latent."""
+
+    codes: np.ndarray
+    names: list[str]
+    kind: ClassVar[str] = "index"
+
+    @classmethod
+    def read(cls, path: Path, item_ids: Sequence[Any]) -> ImportedCodes:
+        """The codes of these items, in their order. Raises PreceptorError when the file lacks one of them."""
+        index, names = import_index(path)
+        missing = [item for item in item_ids if str(item) not in index]
+        if missing:
+            raise PreceptorError(
+                "The index of item codes lacks items of the catalogue",
+                where=path,
+                found=f"{len(item_ids) - len(missing)} of {len(item_ids)} items; no {missing[0]!r}",
+                expected="codes for every item_id",
+                remedy="export the index again, or leave the other items out of the catalogue",
+            )
+        return cls(np.array([index[str(item)] for item in item_ids], np.int32), names)
+
+    @property
+    def n_latents(self) -> int:
+        return len(self.names)
+
+    def last_choices(self, x_row: np.ndarray, codes_row: np.ndarray) -> np.ndarray:
+        """The item's own last code, then those that stand last elsewhere, then the others."""
+        last = np.unique(self.codes[:, -1])
+        rest = np.concatenate([last, np.setdiff1d(np.arange(self.n_latents), last)])
+        return np.concatenate([codes_row[-1:], rest[rest != codes_row[-1]]])
+
+    def save(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "tokens.json").write_text(json.dumps(self.names, ensure_ascii=False, indent=0) + "\n", encoding="utf-8")
 
 
 def _own_number(token: str) -> int | None:

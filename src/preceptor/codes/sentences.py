@@ -76,7 +76,11 @@ class SentenceEncoder:
         width = np.array([min(-(-max(len(row), 1) // PAD_TO) * PAD_TO, longest) for row in ids])
         out = np.zeros((len(ids), self.model.config.hidden_size), np.float32)
         pad = self.tokenizer.pad_token_id or 0
-        with Progress("sentence encoder", len(ids), "texts") as progress, torch_threads(self.threads), torch.inference_mode():
+        with (
+            Progress("sentence encoder", int(width.sum()), "tokens") as progress,
+            torch_threads(self.threads),
+            torch.inference_mode(),
+        ):
             for w in np.unique(width):
                 members = np.flatnonzero(width == w)
                 for start in range(0, len(members), ROWS):
@@ -89,7 +93,7 @@ class SentenceEncoder:
                         mask[r, : len(ids[i])] = 1
                     hidden = self.model(input_ids=tokens, attention_mask=mask).last_hidden_state
                     out[chosen] = self._pool(hidden, mask)[: len(chosen)].numpy()
-                    progress.advance(len(chosen))
+                    progress.advance(int(w) * len(chosen))
         return unit_rows(out)
 
     def _pool(self, hidden: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
