@@ -151,6 +151,7 @@ def data_describe(data: str, *, set_: Set = None, json_: Json = False) -> None:
     from rich.console import Console
 
     from preceptor.data.advice import read_and_advise
+    from preceptor.data.advice_tables import tables
     from preceptor.study import validate
     from preceptor.study_file import override
 
@@ -161,7 +162,7 @@ def data_describe(data: str, *, set_: Set = None, json_: Json = False) -> None:
     if json_:
         _print(found.as_dict())
         return
-    for title, columns, rows in found.tables():
+    for title, columns, rows in tables(found):
         _table(columns, rows, title)
     Console().print("\nWhat follows", style="bold")
     for sentence in found.sentences:

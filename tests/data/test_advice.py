@@ -3,9 +3,11 @@ import json
 import numpy as np
 import polars as pl
 
+from data.test_edges import ring
 from data.test_sequential import chains
 from fixtures import tiny_log
 from preceptor.data.advice import Advice, advise
+from preceptor.data.advice_tables import tables
 from preceptor.data.config import SplitConfig
 from preceptor.data.log import CATALOGUE, Log
 
@@ -23,18 +25,21 @@ def said(found: Advice) -> str:
     return " ".join(found.sentences)
 
 
-def test_chains_call_for_a_window_and_direction() -> None:
-    """Steps go from i to a random item of the next ten: a successor is rarely a predecessor, yet sometimes."""
-    rng = np.random.default_rng(3)
-    histories = [np.cumsum([rng.integers(60), *rng.integers(-2, 6, 14)]) % 60 for _ in range(400)]
-    found = said(advise(log_of([h.tolist() for h in histories], 60)))
+def test_histories_that_jump_call_for_a_window() -> None:
+    found = said(advise(log_of(ring(300, 120, 31, jump=0.35, back=0.25, far=3), 120)))
     assert "neighbours in a history belong together" in found
+    assert "Use graph.window=2" in found
+
+
+def test_histories_that_go_on_call_for_direction() -> None:
+    found = said(advise(log_of(ring(1000, 120, 6, jump=0.05, back=0.1, far=12), 120)))
+    assert "It goes one way so strictly" in found
     assert "Try graph.directed=true" in found
 
 
-def test_a_log_that_only_ever_goes_one_way_is_doubted() -> None:
-    found = said(advise(log_of(chains(300, 60, 15, 0.8), 60)))
-    assert "people rarely do, files do" in found
+def test_a_direction_that_helps_no_edge_is_only_told() -> None:
+    found = said(advise(log_of(ring(500, 120, 20, jump=0.3, back=0.3, far=3), 120)))
+    assert "It has a direction: read backwards" in found
     assert "Try graph.directed=true" not in found
 
 
@@ -44,7 +49,7 @@ def test_histories_without_order_call_for_baskets() -> None:
     histories = [(rng.permutation(30)[:10] + 30 * (u % 2)).tolist() for u in range(150)]
     found = advise(log_of(histories, 60))
     assert "shows no use of order" in said(found)
-    assert "graph.window=0" in said(found)
+    assert "Use graph.window" not in said(found)  # nothing but counting more meetings can help
     assert found.power[0].knn > found.power[0].popularity
 
 
@@ -83,8 +88,8 @@ def test_few_test_users_stand_beside_leave_last_out() -> None:
     assert {p.split for p in found.power} == {"temporal", "leave-last-out"}
     assert "leak into its training part" in said(found)
     assert json.loads(json.dumps(found.as_dict()))["source"] == "tiny"
-    titles = [title for title, _, _ in found.tables()]
-    assert [t.split()[0] for t in titles] == ["tiny:", "Does", "What"]
+    titles = [title for title, _, _ in tables(found)]
+    assert [t.split()[0] for t in titles] == ["tiny:", "Does", "Which", "What"]
 
 
 def test_the_test_part_is_only_counted() -> None:

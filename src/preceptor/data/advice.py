@@ -1,7 +1,7 @@
 """`preceptor data describe`: what a log can show and what it can't, and which settings follow from that.
 
-The figures come from the training part (shape.py, sequential.py) and, for the size of a detectable effect, from the validation
-targets (power.py). Nothing of the test part is looked at but the number of its users.
+The figures come from the training part (shape.py, sequential.py, edges.py) and, for the size of a detectable effect, from
+the validation targets (power.py). Nothing of the test part is looked at but the number of its users.
 """
 
 from __future__ import annotations
@@ -12,56 +12,32 @@ from pathlib import Path
 from typing import Any
 
 from preceptor.core.errors import PreceptorError
+from preceptor.data import edges, sequential, shape, split
 from preceptor.data import power as powers
-from preceptor.data import sequential, shape, split
 from preceptor.data.config import DataConfig, SplitConfig
+from preceptor.data.edges import Edges
 from preceptor.data.log import Log
 from preceptor.data.power import Power
 from preceptor.data.sequential import Difference, Order
-from preceptor.data.shape import FEWEST, SITTING, WINDOW, Shape
-
-Table = tuple[str, tuple[str, ...], list[tuple[str, ...]]]
-_SHOWN = {"ndcg": "NDCG", "recall": "Recall"}
+from preceptor.data.shape import WINDOW, Shape
 
 
 @dataclass(frozen=True)
 class Advice:
-    """A log described. sentences: what follows, in plain words. order: None where histories are too short. power: a row a
+    """A log described. sentences: what follows, in plain words. order, edges: None
+    where histories are too short. power: a row a
     metric and split; empty where the log can't be cut, or has no targets to measure on."""
 
     source: str
     split: str
     shape: Shape
     order: Order | None
+    edges: Edges | None
     power: tuple[Power, ...]
     sentences: tuple[str, ...]
 
     def as_dict(self) -> dict[str, Any]:
         return dataclasses.asdict(self)
-
-    def tables(self) -> list[Table]:
-        """(title, columns, rows) for a person."""
-        made: list[Table] = [(f"{self.source}: training part, {self.split} split", ("", ""), _shape_rows(self.shape))]
-        if self.order:
-            made.append(
-                (
-                    f"Does order matter? Next items predicted from the last one, {self.order.users:,} users",
-                    ("histories", f"among the {sequential.TOP} likeliest successors", "gain over popularity, nats"),
-                    _order_rows(self.order),
-                )
-            )
-        if self.power:
-            columns = (
-                "split",
-                "metric",
-                "popularity",
-                "item-kNN",
-                "test users",
-                "smallest effect found",
-                "users for 5 / 10 / 20 %",
-            )
-            made.append(("What the test users can show (80 % power, 5 % two-sided, paired)", columns, _power_rows(self.power)))
-        return made
 
 
 def read_and_advise(path: str | Path, config: DataConfig | None = None) -> Advice:
@@ -82,14 +58,21 @@ def advise(log: Log, config: SplitConfig | None = None, source: str = "log", see
         problem = error.problem
         cut = split.leave_last_out(log, config)
     found = shape.shape(cut.train, log.timed, seed)
-    order = sequential.order(cut.train, seed)
+    order, ways = sequential.order(cut.train, seed), edges.edges(cut.train, seed)
     power = powers.power(cut.kind, cut.train, cut.validation, cut.test.n_users, seed)
     if cut.kind == "temporal" and cut.test.n_users < config.few_users:
         other = split.leave_last_out(log, config)
         power += powers.power(other.kind, other.train, other.validation, other.test.n_users, seed)
     sentences = [f"The log can't be cut as asked ({problem}): it is cut leave-last-out here."] if problem else []
-    sentences += [*_on_order(found, order), *_on_ties(found), *_on_graph(found), *_on_users(found), *_on_power(power)]
-    return Advice(source, cut.kind, found, order, tuple(power), tuple(sentences))
+    sentences += [
+        *_on_order(found, order),
+        *_on_edges(found, order, ways),
+        *_on_ties(found),
+        *_on_graph(found),
+        *_on_users(found),
+        *_on_power(power),
+    ]
+    return Advice(source, cut.kind, found, order, ways, tuple(power), tuple(sentences))
 
 
 def _on_order(found: Shape, order: Order | None) -> list[str]:
@@ -97,61 +80,82 @@ def _on_order(found: Shape, order: Order | None) -> list[str]:
         return ["Hardly a user has two different items in a row: nothing can be said of order. Use baskets: graph.window=0."]
     real, lost = order.hits["as it was"], order.hits_lost
     caught = (
-        f"the ten likeliest successors of an item hold the next one in {_percent(real)} of cases, and in"
-        f" {_percent(order.hits['shuffled'])} after shuffling each history (difference {_points(lost)})"
+        f"the ten likeliest successors of an item hold the next one in {percent(real)} of cases, and in"
+        f" {percent(order.hits['shuffled'])} after shuffling each history (difference {points(lost)})"
     )
-    if lost.lo <= 0:
-        return [
-            f"Your log shows no use of order that its {order.users:,} users could prove: {caught}. Use baskets"
-            " (graph.window=0), and expect no gain of models that read order over those that don't."
-        ]
-    if found.ascending is not None and not 0.1 < found.ascending < 0.9:
-        up = found.ascending > 0.5
-        share = found.ascending if up else 1 - found.ascending
+    if _follows_catalogue(found):
+        up = (found.ascending or 0.0) > 0.5
+        share = (found.ascending or 0.0) if up else 1 - (found.ascending or 0.0)
         return [
             f"Your log's histories follow the order of the catalogue: {share:.0%} of steps go {'up' if up else 'down'} in it."
             f" Unless items are listed as they appeared, this order was made by a file, not by people, and what it"
             f" predicts ({caught}) means nothing. Use baskets (graph.window=0), and no model that reads order."
         ]
-    made = []
-    if lost.mean < 0.25 * real:
+    if lost.lo <= 0:
+        return [
+            f"Your log shows no use of order that its {order.users:,} users could prove: {caught}. Expect no gain of models"
+            " that read order over those that don't."
+        ]
+    some = "a little order" if lost.mean < 0.25 * real else "order: neighbours in a history belong together"
+    made = [f"Your log shows {some}; {caught}. Models that read order have something to learn."]
+    direction, backwards = order.hits_direction, percent(order.hits["backwards"])
+    if _one_way(order):
         made.append(
-            f"Your log shows some order: {caught}. Try baskets (graph.window=0) beside a window and let validation choose."
-        )
-    else:
-        made.append(
-            f"Your log shows that neighbours in a history belong together: {caught}. Use a window (graph.window={WINDOW} is the"
-            " default) rather than baskets."
-        )
-        if found.per_user[3] <= WINDOW:  # 75 % of the users
-            made.append(
-                f"Three histories in four have at most {found.per_user[3]} items, so a window of {WINDOW} is nearly a basket:"
-                " for order to count, try graph.window=2 or graph.decay=0.5."
-            )
-    direction, backwards = order.hits_direction, _percent(order.hits["backwards"])
-    if direction.lo > 0 and order.hits["backwards"] < order.hits["shuffled"]:
-        made.append(
-            f"It goes one way so strictly that read backwards fewer are caught ({backwards}) than after shuffling: people"
-            " rarely do, files do, where rows of one time were sorted. Don't set graph.directed=true before you know how the"
-            " log was put together."
-        )
-    elif direction.lo > 0 and direction.mean >= 0.25 * real:
-        made.append(
-            f"It has a direction too: read backwards, {backwards} are caught (difference {_points(direction)}). Try"
-            " graph.directed=true."
+            f"It goes one way so strictly that read backwards fewer are caught ({backwards}) than after shuffling: either items"
+            " follow one another by nature, as episodes do, or rows of one time were sorted when the log was written. Look"
+            " before you trust it."
         )
     elif direction.lo > 0:
-        made.append(f"Direction matters little: read backwards, {backwards} are caught. Undirected edges lose little.")
+        made.append(f"It has a direction: read backwards, {backwards} are caught (difference {points(direction)}).")
     else:
-        made.append(f"It has no direction that shows: read backwards, {backwards} are caught. Leave graph.directed=false.")
+        made.append(f"It has no direction that shows: read backwards, {backwards} are caught.")
     if found.sittings and found.sittings["longest"] >= 0.5 and found.gap[1] < 120:
         most = "all" if found.sittings["longest"] == 1 else f"{found.sittings['longest']:.0%} or more"
-        step = f"{_long(found.gap[1])} or less" if found.gap[1] else "less than a second"
+        step = f"{long(found.gap[1])} or less" if found.gap[1] else "less than a second"
         made.append(
             f"But half of the users have {most} of their interactions in one sitting, and half of the steps take {step}: the"
             " order may be that of a page that listed the items. A log can't tell this from taste."
         )
     return made
+
+
+def _on_edges(found: Shape, order: Order | None, ways: Edges | None) -> list[str]:
+    if order is None or ways is None or _follows_catalogue(found):
+        return []
+    baskets, window = percent(ways.hits["baskets"]), ways.against_baskets[f"window of {WINDOW}"]
+    better = [name for name, d in ways.against_baskets.items() if d.lo > 0 and not edges.WAYS[name][1]]
+    if better:
+        best = max(better, key=lambda name: ways.hits[name])
+        made = [
+            f"Use graph.window={edges.WAYS[best][0]}: its edges put the next item among the first ten in"
+            f" {percent(ways.hits[best])} of cases, those of baskets in {baskets} (difference"
+            f" {points(ways.against_baskets[best])})."
+        ]
+    elif window.hi < 0:
+        made = [
+            f"Use baskets (graph.window=0): their edges put the next item among the first ten in {baskets} of cases, those of a"
+            f" window of {WINDOW} (the default) in {percent(ways.hits[f'window of {WINDOW}'])} (difference {points(window)})."
+        ]
+    else:
+        made = [
+            f"Window or baskets, it's all one: edges of a window of {WINDOW} (the default) put the next item among the first"
+            f" ten in {percent(ways.hits[f'window of {WINDOW}'])} of cases, those of baskets in {baskets} (difference"
+            f" {points(window)})."
+            + (f" Three histories in four have at most {found.per_user[3]} items." if found.per_user[3] <= WINDOW else "")
+        ]
+    if ways.directed.hi < 0:
+        made.append(f"Leave graph.directed=false: edges in one direction foretell less (difference {points(ways.directed)}).")
+    elif ways.directed.lo > 0:
+        made.append(f"Try graph.directed=true: edges in one direction foretell more (difference {points(ways.directed)}).")
+    return made
+
+
+def _follows_catalogue(found: Shape) -> bool:
+    return found.ascending is not None and not 0.1 < found.ascending < 0.9
+
+
+def _one_way(order: Order) -> bool:
+    return order.hits_direction.lo > 0 and order.hits["backwards"] < order.hits["shuffled"]
 
 
 def _on_ties(found: Shape) -> list[str]:
@@ -191,7 +195,7 @@ def _on_graph(found: Shape) -> list[str]:
     if heavy["basket_pairs"] >= 0.2:
         made.append(
             f"One user in a hundred makes {heavy['basket_pairs']:.0%} of all pairs in baskets, {heavy['window_pairs']:.0%} of"
-            f" those in a window of {WINDOW}. Use a window, or graph.weight=rp3beta, in which long histories weigh less."
+            f" those in a window of {WINDOW}. In a window, or with graph.weight=rp3beta, long histories weigh less."
         )
     if found.repeats >= 0.03:
         made.append(
@@ -218,7 +222,7 @@ def _on_power(power: list[Power]) -> list[str]:
     first = power[0]
     if first.cold >= 0.05:
         made.append(
-            f"{_percent(first.cold)} of the validation targets are items without training interaction: no ranker that learns"
+            f"{percent(first.cold)} of the validation targets are items without training interaction: no ranker that learns"
             " from interactions can find them."
         )
     for one in power:
@@ -240,77 +244,18 @@ def _on_power(power: list[Power]) -> list[str]:
     return made
 
 
-def _shape_rows(found: Shape) -> list[tuple[str, ...]]:
-    reached = ", ".join(f"{found.reach[m]:.0%}" for m in FEWEST)
-    heavy = " / ".join(f"{found.heavy[k]:.0%}" for k in ("interactions", "basket_pairs", "window_pairs"))
-    rows: list[tuple[str, ...]] = [
-        ("users, items met, catalogue", f"{found.users:,}, {found.items:,}, {found.catalogue:,}"),
-        ("interactions; user-item pairs met", f"{found.interactions:,}; {found.density:.2%}"),
-        ("interactions at 0, 25, 50, 75, 90, 100 % of users", ", ".join(f"{n:,}" for n in found.per_user)),
-        ("items met by fewer than 2 / 5 users", " / ".join(f"{found.rare[m]:.0%}" for m in (2, 5))),
-        (f"catalogue reached by edges of {', '.join(map(str, FEWEST))} users (window {WINDOW})", reached),
-        ("repeats: item met before / just before", f"{found.repeats:.1%} / {found.in_a_row:.1%}"),
-        ("heaviest 1 % of users: interactions / pairs in baskets / in windows", heavy),
-    ]
-    if not found.timed:
-        rows.append(("times", "none, positions only"))
-        return rows + _session_rows(found)
-    rows.append(("neighbours with one time", f"{found.tied:.0%}" + (", all times are whole days" if found.days else "")))
-    if found.gap:
-        s = found.sittings
-        rows.append(("time between neighbours at 25, 50, 75 %", ", ".join(_long(seconds) for seconds in found.gap)))
-        rows.append(
-            (
-                f"sittings (ended by {SITTING // 60} minutes without)",
-                f"{s['number']:,.0f} of {s['interactions']:.1f} interactions; {s['one_only']:.0%} of users have one only",
-            )
-        )
-    return rows + _session_rows(found)
-
-
-def _session_rows(found: Shape) -> list[tuple[str, ...]]:
-    s = found.sessions
-    return [("sessions of the log", f"{s['number']:,.0f} of {s['interactions']:.1f} interactions")] if s else []
-
-
-def _order_rows(order: Order) -> list[tuple[str, ...]]:
-    rows: list[tuple[str, ...]] = [(arm, _percent(order.hits[arm]), _signed(order.nats[arm])) for arm in sequential.ARMS]
-    for name, hits, nats in (
-        ("lost by shuffling", order.hits_lost, order.nats_lost),
-        ("lost by reading backwards", order.hits_direction, order.nats_direction),
-    ):
-        rows.append((name, _points(hits), f"{_signed(nats.mean)} [{_signed(nats.lo)}, {_signed(nats.hi)}]"))
-    return rows
-
-
-def _power_rows(power: tuple[Power, ...]) -> list[tuple[str, ...]]:
-    return [
-        (
-            one.split,
-            f"{_SHOWN[one.metric]}@{one.k}",
-            f"{one.popularity:.4f}",
-            f"{one.knn:.4f}",
-            f"{one.users:,}",
-            f"{one.mde:.4f}" + ("" if one.relative is None else f" ({one.relative:.0%})"),
-            " / ".join(f"{n:,}" for n in one.needed.values()) or "–",
-        )
-        for one in power
-    ]
-
-
-def _percent(share: float) -> str:
+def percent(share: float) -> str:
+    """A share in percent."""
     return f"{share:.1%}"
 
 
-def _points(d: Difference) -> str:
+def points(d: Difference) -> str:
+    """A difference of shares in points of a percent, with its interval."""
     return f"{100 * d.mean:+.1f} points [{100 * d.lo:+.1f}, {100 * d.hi:+.1f}]".replace("-", "−")
 
 
-def _signed(x: float) -> str:
-    return f"{x:+.2f}".replace("-", "−")
-
-
-def _long(seconds: float) -> str:
+def long(seconds: float) -> str:
+    """A time in its largest fitting unit."""
     for size, name in ((86_400, "days"), (3600, "hours"), (60, "minutes")):
         if seconds >= 2 * size:
             return f"{seconds / size:.0f} {name}"

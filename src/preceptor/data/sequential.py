@@ -23,7 +23,7 @@ ARMS = ("as it was", "shuffled", "backwards")
 
 @dataclass(frozen=True)
 class Difference:
-    """Mean over users of a paired difference, with its 95 % interval (normal, over users)."""
+    """Mean over users of a paired difference, with its interval (normal, over users; 95 % unless said)."""
 
     mean: float
     lo: float
@@ -53,20 +53,18 @@ class Order:
 
 def order(train: TrainSplit, seed: int = 0) -> Order | None:
     """Measure a training part; None where fewer than three users have two different items in a row. Linear but for sorting."""
-    user, time = np.asarray(train.user), np.asarray(train.time)
-    chance = rng.bits(rng.purpose_key(seed, "describe/ties"), np.arange(len(user)))
-    timely = np.asarray(train.item)[np.lexsort((chance, time, user))]
+    user, item = np.asarray(train.user), timely(train, seed)
     other = rng.bits(rng.purpose_key(seed, "describe/shuffle"), np.arange(len(user)))
     shuffled = np.asarray(train.item)[np.lexsort((other, user))]
     half = (rng.bits(rng.purpose_key(seed, "describe/halves"), np.arange(train.n_users)) & np.uint64(1)).astype(np.int8)
-    users = _neighbours(user, timely)[0]
+    users = _neighbours(user, item)[0]
     if len(np.unique(users)) < 3 or len(np.unique(half[users])) < 2:
         return None
     n = train.n_items
     per_user = {
-        "as it was": _by_user(user, timely, timely, half, n, train.n_users),
+        "as it was": _by_user(user, item, item, half, n, train.n_users),
         "shuffled": _by_user(user, shuffled, shuffled, half, n, train.n_users),
-        "backwards": _by_user(user, timely, timely, half, n, train.n_users, backwards=True),
+        "backwards": _by_user(user, item, item, half, n, train.n_users, backwards=True),
     }
     there = np.all([np.isfinite(v[0]) for v in per_user.values()], axis=0)
     hits, nats = ({arm: v[k][there] for arm, v in per_user.items()} for k in (0, 1))
@@ -75,11 +73,24 @@ def order(train: TrainSplit, seed: int = 0) -> Order | None:
         transitions=len(users),
         hits={arm: float(v.mean()) for arm, v in hits.items()},
         nats={arm: float(v.mean()) for arm, v in nats.items()},
-        hits_lost=_difference(hits["as it was"] - hits["shuffled"]),
-        nats_lost=_difference(nats["as it was"] - nats["shuffled"]),
-        hits_direction=_difference(hits["as it was"] - hits["backwards"]),
-        nats_direction=_difference(nats["as it was"] - nats["backwards"]),
+        hits_lost=difference(hits["as it was"] - hits["shuffled"]),
+        nats_lost=difference(nats["as it was"] - nats["shuffled"]),
+        hits_direction=difference(hits["as it was"] - hits["backwards"]),
+        nats_direction=difference(nats["as it was"] - nats["backwards"]),
     )
+
+
+def timely(train: TrainSplit, seed: int) -> np.ndarray:
+    """The items of all histories, rows of one user and one time in random order."""
+    chance = rng.bits(rng.purpose_key(seed, "describe/ties"), np.arange(len(train.user)))
+    return np.asarray(train.item)[np.lexsort((chance, np.asarray(train.time), np.asarray(train.user)))]
+
+
+def difference(values: np.ndarray, z: float = 1.96) -> Difference:
+    """Mean of paired differences, one a user (float64 [users ≥ 2]), ± z standard errors."""
+    mean = float(values.mean())
+    half = z * float(values.std(ddof=1)) / float(np.sqrt(len(values)))
+    return Difference(mean, mean - half, mean + half)
 
 
 def _neighbours(user: np.ndarray, item: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -115,9 +126,3 @@ def _by_user(
     with np.errstate(invalid="ignore"):
         hits, nats = (np.bincount(owner, weights=values, minlength=n_users) / number for values in found)
     return hits, nats
-
-
-def _difference(values: np.ndarray) -> Difference:
-    mean = float(values.mean())
-    half = 1.96 * float(values.std(ddof=1)) / float(np.sqrt(len(values)))
-    return Difference(mean, mean - half, mean + half)
