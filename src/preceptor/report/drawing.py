@@ -91,6 +91,16 @@ def draw(
     return Drawing(name, inline, file)
 
 
+def titled(title: str, plot: Callable[[Axes], None]) -> Callable[[Axes], None]:
+    """The same plot under a title that is seen."""
+
+    def under_title(axes: Axes) -> None:
+        axes.set_title(title)
+        plot(axes)
+
+    return under_title
+
+
 def document(
     name: str, title: str, description: str, plot: Callable[[list[Axes]], None], panels: int, width: float, height: float
 ) -> str:

@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from preceptor.report import formats as f
-from preceptor.report.drawing import MARKERS, Drawing, colour, draw, figure, legend, log_axis
+from preceptor.report.drawing import MARKERS, Drawing, colour, draw, figure, legend, log_axis, titled
 from preceptor.report.html import Html, h, join, listing, missing, paragraphs, table
 from preceptor.report.sections_truth import truth
 from preceptor.report.tables import Inputs, number
@@ -39,6 +39,7 @@ def bias(inputs: Inputs, drawings: list[Drawing]) -> Html:
     """Popularity, coverage, exposure and position: the real log beside each walk policy."""
     found = inputs.object("audit", "bias.json")
     columns = {k: v for k, v in found.get("columns", {}).items() if isinstance(v, Mapping)}
+    columns = {k: columns[k] for k in sorted(columns, key=lambda name: [*COLUMNS, name].index(name))}
     if not columns:
         return missing("The audit stage is not among the inputs, or wrote no bias.json.")
     shown = [COLUMNS.get(name, (f.name(name), "other"))[0] for name in columns]
@@ -86,7 +87,10 @@ def _panels(found: Mapping[str, Any], columns: Mapping[str, Mapping[str, Any]]) 
                 "bias-ranks",
                 "Share of steps by item rank",
                 "Each line: items in falling order of their own count. " + _said(columns, "gini", "Gini"),
-                lambda axes: _curves(axes, columns, "rank_curve", "Rank of the item", "Share of all steps", logs="xy"),
+                titled(
+                    "Share of steps by item rank",
+                    lambda axes: _curves(axes, columns, "rank_curve", "Rank of the item", "Share of all steps", logs="xy"),
+                ),
             )
         )
     groups = [g for g in GROUPS if any(number(c.get("exposure", {}).get(g)) for c in columns.values())]
@@ -96,7 +100,7 @@ def _panels(found: Mapping[str, Any], columns: Mapping[str, Mapping[str, Any]]) 
                 "bias-exposure",
                 "Where the steps go",
                 "Share of steps on head, middle and tail items, beside their share of the catalogue.",
-                lambda axes: _bars(axes, columns, groups, found.get("item_share", {})),
+                titled("Where the steps go", lambda axes: _bars(axes, columns, groups, found.get("item_share", {}))),
             )
         )
     if any(c.get("position_curve") for c in columns.values()):
@@ -106,7 +110,10 @@ def _panels(found: Mapping[str, Any], columns: Mapping[str, Mapping[str, Any]]) 
                 "Popularity by place in the history",
                 "Mean popularity percentile of the items at each place. "
                 + _said(columns, "position_correlation", "correlation of position with popularity"),
-                lambda axes: _curves(axes, columns, "position_curve", "Place", "Mean popularity percentile", logs="x"),
+                titled(
+                    "Popularity by place in the history",
+                    lambda axes: _curves(axes, columns, "position_curve", "Place", "Mean popularity percentile", logs="x"),
+                ),
             )
         )
     return made

@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from preceptor.report import formats as f
-from preceptor.report.drawing import Drawing, colour, draw, figure, legend, log_axis
+from preceptor.report.drawing import Drawing, colour, draw, figure, legend, log_axis, titled
 from preceptor.report.html import Html, h, join, listing, paragraphs, table
 from preceptor.report.tables import Inputs, number
 
@@ -47,13 +47,13 @@ def truth(inputs: Inputs, drawings: list[Drawing]) -> Html:
             "truth-ladder",
             "Distance to the truth by size of the log",
             _said(found),
-            lambda axes: _ladder(axes, found),
+            titled("Distance to the truth by size of the log", lambda axes: _ladder(axes, found)),
         ),
         draw(
             "truth-drifts",
             "Who is met too often",
             "Drift of log and walks from the true shares. " + _drifts_said(found),
-            lambda axes: _drifts(axes, found.get("shares", {})),
+            titled("Who is met too often", lambda axes: _drifts(axes, found.get("shares", {}))),
         ),
     ]
     drawings += made
@@ -69,7 +69,7 @@ def truth(inputs: Inputs, drawings: list[Drawing]) -> Html:
             *(f.signed(law.get(d)) for d in _DRIFTS),
             f.short(law.get("transitions", {}).get("tv")),
         ]
-        for name, law in found.get("shares", {}).items()
+        for name, law in _ordered(found.get("shares", {})).items()
     ]
     return join(
         [
@@ -105,10 +105,10 @@ def _said(found: Mapping[str, Any]) -> str:
     """The distance in its three parts."""
     graph, equal, last = found["graph"]["tv"], found["uniform"][0]["tv"], found["uniform"][-1]
     limit = number(found.get("infinite", {}).get("tv"))
-    far, what = (last["tv"], f"{last['multiple']} times as large") if limit is None else (limit, "infinite")
+    far, what = (last["tv"], f"one {last['multiple']} times as large") if limit is None else (limit, "an infinite one")
     return (
         f"The graph's total variation from the truth is {f.fixed(graph)}; that of the same settings on an equally large log in"
-        f" which everything was shown alike is {f.fixed(equal)}, and on one {what} {f.fixed(far)}. So {f.signed(graph - equal)}"
+        f" which everything was shown alike is {f.fixed(equal)}, and on {what} {f.fixed(far)}. So {f.signed(graph - equal)}"
         f" is due to biased exposure, {f.signed(equal - far)} to the size of the log, and {f.fixed(far)} is left that no data"
         " mend: these settings aim at something else than T*."
     )
@@ -117,8 +117,13 @@ def _said(found: Mapping[str, Any]) -> str:
 def _drifts_said(found: Mapping[str, Any]) -> str:
     return "; ".join(
         f"{_WALKS.get(name, name)}: " + ", ".join(f"{said} {f.signed(law.get(key))}" for key, said in _DRIFTS.items())
-        for name, law in found.get("shares", {}).items()
+        for name, law in _ordered(found.get("shares", {})).items()
     )
+
+
+def _ordered(shares: Mapping[str, Any]) -> dict[str, Any]:
+    """The log first, then the policies."""
+    return {name: shares[name] for name in sorted(shares, key=lambda name: [*_WALKS, name].index(name))}
 
 
 def _ladder(axes: Axes, found: Mapping[str, Any]) -> None:
@@ -141,7 +146,7 @@ def _ladder(axes: Axes, found: Mapping[str, Any]) -> None:
 
 
 def _drifts(axes: Axes, shares: Mapping[str, Any]) -> None:
-    names = list(shares)
+    names = list(_ordered(shares))
     styles = (("synthetic", "s"), ("third", "D"), ("s4", "^"))
     for at, (key, (hue, mark)) in enumerate(zip(_DRIFTS, styles, strict=True)):
         places = np.arange(len(names)) + 0.18 * (at - 1)
