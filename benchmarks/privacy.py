@@ -34,7 +34,12 @@ def main() -> None:
     arguments = parser.parse_args()
     arguments.out.mkdir(parents=True, exist_ok=True)
     config = PrivacyConfig(
-        min_users=MINIMA, halvings=arguments.halvings, walks=100_000, released=(100, 1_000, 10_000, 100_000), users=3_000
+        min_users=MINIMA,
+        halvings=arguments.halvings,
+        graph_users=10**9,
+        walks=100_000,
+        released=(100, 1_000, 10_000, 100_000),
+        users=3_000,
     )
     tables: dict[str, list[dict[str, Any]]] = {"graphs": [], "memorisation": [], "membership": []}
     for source in arguments.data:

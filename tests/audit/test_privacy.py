@@ -103,3 +103,10 @@ def test_equal_seeds_equal_figures_and_few_people_are_left_out() -> None:
     assert report(train, GraphConfig(), config, 3) != report(train, GraphConfig(), config, 4)
     alone = report(split_of([[0, 1], [1, 0]], 2), GraphConfig(), config, 0)
     assert alone["left_out"] == [{"min_users": 1, "why": "fewer than four users"}]
+
+
+def test_of_many_users_some_are_halved() -> None:
+    train = tiny_split(n_users=80).train
+    config = dataclasses.replace(SMALL, min_users=(1,), halvings=2, walks=200, released=(100,), graph_users=30)
+    assert report(train, GraphConfig(), config, 0)["users"] == 30
+    assert report(train, GraphConfig(), dataclasses.replace(config, graph_users=80), 0)["users"] > 30

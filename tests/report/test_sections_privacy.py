@@ -2,7 +2,7 @@ from pathlib import Path
 
 from preceptor.core import artifact
 from preceptor.report.drawing import Drawing
-from preceptor.report.sections_privacy import findings, privacy
+from preceptor.report.sections_privacy import doubts, findings, privacy
 from preceptor.report.tables import Inputs
 from report.miniature import privacy_figures
 
@@ -45,3 +45,12 @@ def test_runs_that_no_walk_holds_leave_the_picture_empty(tmp_path: Path) -> None
     for row in found["memorisation"]:
         row |= {"members": 0.0, "others": 0.0}
     assert "0.00 % of the walks" in privacy(inputs_of(found, tmp_path), [])
+
+
+def test_a_study_whose_members_can_be_told_is_doubted(tmp_path: Path) -> None:
+    found = privacy_figures()
+    [(name, text)] = doubts(inputs_of(found, tmp_path))
+    assert name == "Privacy"
+    assert "edges of at least 2 users, as here" in text
+    assert "AUC 0.75" in text
+    assert not doubts(inputs_of(found | {"asked": {"min_users": 5}}, tmp_path / "five"))

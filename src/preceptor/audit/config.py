@@ -11,6 +11,8 @@ class PrivacyConfig:
 
     min_users: the minima of distinct users an edge that are tried, each on graphs of its own.
     halvings: random halves of the users that a graph is built from.
+    graph_users: most users that are halved; of more, a keyed sample, so that the cost doesn't grow with the log. Fewer users
+        make sparser graphs, in which each counts for more: the audit is then on the cautious side.
     walks: walks in which runs of real histories are looked for.
     released: how many walks somebody has who asks whether a person was among the users.
     users: most people that are asked about.
@@ -19,6 +21,7 @@ class PrivacyConfig:
 
     min_users: tuple[int, ...] = (1, 2, 5)
     halvings: int = 5
+    graph_users: int = 50_000
     walks: int = 20_000
     released: tuple[int, ...] = (100, 1_000, 10_000)
     users: int = 2_000

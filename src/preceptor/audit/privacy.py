@@ -54,6 +54,8 @@ def report(train: TrainSplit, graph: GraphConfig, config: PrivacyConfig, seed: i
     """
     plain = dataclasses.replace(graph, text_neighbours=0)
     people = np.flatnonzero(np.bincount(np.asarray(train.user), minlength=train.n_users))
+    if len(people) > config.graph_users:
+        people = people[np.sort(rng.permutation(seed, "privacy/people", len(people))[: config.graph_users])]
     found: dict[str, Any] = {"users": len(people), "walks": config.walks, "halvings": config.halvings}
     found |= {"graphs": [], "memorisation": [], "membership": [], "left_out": []}
     if len(people) < 4:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from preceptor.report import formats as f
+from preceptor.report import sections_privacy
 from preceptor.report.curves import Curve, curves, slope
 from preceptor.report.laws import laws
 from preceptor.report.sections_data import evaluated, splits_of
@@ -24,6 +25,7 @@ def findings(inputs: Inputs, metric: str, k: int) -> list[str]:
 def doubts(inputs: Inputs) -> list[tuple[str, str]]:
     """(short name, sentence) of every reason for doubt that the tables show, then those that always hold."""
     made = [*_doubt_users(inputs), *_doubt_seeds(inputs), *_doubt_laws(inputs), *_doubt_forecast(inputs), *_doubt_real(inputs)]
+    made += sections_privacy.doubts(inputs)
     made += [
         ("One log", "All of this is one log. What holds here may not hold for another market."),
         (

@@ -15,6 +15,7 @@ from preceptor.report.tables import Inputs, number
 Rows = Sequence[Mapping[str, Any]]
 EVERY = "all"  # in place of a number of walks: everything the graph could ever show
 STRONGEST = "rare pairs"
+_TELLING = 0.6  # AUC from which a reader is warned
 FLOOR = 5  # distinct users that an export asks for
 _ATTACKS = {
     "nearest walk": "how much of the history the nearest walk shares with it (Jaccard)",
@@ -51,6 +52,23 @@ def privacy(inputs: Inputs, drawings: list[Drawing]) -> Html:
         parts += [figure(made, caption, legend(entries)), _memorisation(remembered), _membership(told)]
     parts += [_left_out(found)]
     return join(parts)
+
+
+def doubts(inputs: Inputs) -> list[tuple[str, str]]:
+    """(short name, sentence) where the study's own minimum of users lets membership be told (AUC 0.6 and more)."""
+    found = inputs.object("audit", "privacy.json")
+    minimum = number((found.get("asked") or {}).get("min_users"))
+    told = [r for r in found.get("membership") or [] if r["min_users"] == minimum]
+    if minimum is None or not told:
+        return []
+    strongest = _strongest(told, int(minimum))
+    if (number(strongest["auc"]) or 0.0) < _TELLING:
+        return []
+    text = (
+        f"Not fit to be shared: with edges of {said(int(minimum))}, as here, it can be told who was among the users (AUC"
+        f" {f.fixed(strongest['auc'], 2)} {_interval(strongest['interval'], 2)}, {strongest['attack']})."
+    )
+    return [("Privacy", text)]
 
 
 def findings(remembered: Rows, told: Rows) -> list[str]:
