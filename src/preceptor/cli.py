@@ -138,8 +138,9 @@ def data_describe(data: str, *, set_: Set = None, json_: Json = False) -> None:
     """Say what a log can and can't show, and which settings follow. Writes nothing.
 
     Sparsity, repeats, tied times, heavy users and sittings; whether order matters (what is lost when each history is
-    shuffled); which edges foretell the next item; and how large an effect the test users can show. Figures are of the training part, the last one of the
-    validation targets; of the test part only the users are counted. docs/own-data.md tells how to read it.
+    shuffled); which edges foretell the next item; and how large an effect the test users can show. Figures are of the
+    training part, the last one of the validation targets; of the test part only the users are counted. docs/own-data.md
+    tells how to read it.
 
     Parameters
     ----------
