@@ -72,9 +72,11 @@ KNOBS: dict[str, dict[str, Any]] = {  # one at a time away from PLAIN
     "history": {"policy": "history"},
 }
 DEFAULTS = {name: getattr(GraphConfig(), name) for name in PLAIN}
-GRID: dict[str, list[dict[str, Any]]] = {  # of the choice; start and policy are chosen last, by the walks' own measures
+GRID: dict[
+    str, list[dict[str, Any]]
+] = {  # of the choice, the plain one first; start and policy are chosen last, by the walks' own measures
     "weight": [{"weight": w, "shrinkage": s} for w, s in (("count", 0.0), ("cosine", 0.0), ("rp3beta", 0.0), ("lift", 10.0))],
-    "gamma": [{"gamma": g} for g in (0.5, 0.75, 1.0, 1.5, 2.0)],
+    "gamma": [{"gamma": g} for g in (1.0, 0.5, 0.75, 1.5, 2.0)],
     "window": [{"window": w} for w in (0, 10, 3)],
     "direction": [{"directed": d} for d in (False, True)],
     "min users": [{"min_users": m} for m in (1, 2, 5)],
@@ -133,7 +135,7 @@ def choose(world: World, criterion: str) -> dict[str, Any]:
         return CRITERIA[criterion] * world.of_graph(GraphConfig(**{**PLAIN, **settings}))[criterion]
 
     def best(settings: dict[str, Any], options: list[dict[str, Any]], by: Callable[[dict[str, Any]], float]) -> dict[str, Any]:
-        return {**settings, **min(options, key=lambda option: by({**settings, **option}))}
+        return {**settings, **min(options, key=lambda option: round(by({**settings, **option}), 3))}  # ties: the first
 
     found: dict[str, Any] = dict(PLAIN)
     for _ in range(2):
@@ -208,7 +210,9 @@ def main() -> None:
     parser.add_argument("--work", type=Path, default=Path("run/unbiased"))
     given = parser.parse_args()
     os.environ.setdefault("PRECEPTOR_WORKERS", "2")
-    settings = canonical([SIZE, BIASES, LEVELS, JUDGES, PLAIN, KNOBS, GRID, CRITERIA, WALKS, MULTIPLES, CEILINGS])
+    planted = [market(MarketConfig(family=f, **SIZE)) for f in FAMILIES]  # type: ignore[arg-type]
+    bytes_of = [m.world.digest() + hashlib.sha256(m.log().item.tobytes()).hexdigest() for m in planted]
+    settings = canonical([bytes_of, SIZE, BIASES, LEVELS, JUDGES, PLAIN, KNOBS, GRID, CRITERIA, WALKS, MULTIPLES, CEILINGS])
     folder = given.work / hashlib.sha256(settings.encode()).hexdigest()[:12]
     folder.mkdir(parents=True, exist_ok=True)
 

@@ -162,7 +162,7 @@ def against_dial(points: Sequence[Row]) -> str:
             axes.set_ylabel(
                 {"tv": "total variation from the truth", "overlap": "overlap with the truth's 10 likeliest"}[measure]
             )
-            axes.set_ylim(bottom=0)
+            axes.set_ylim(0, 1)
 
         return plot
 

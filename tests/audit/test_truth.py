@@ -31,7 +31,7 @@ def test_limit_of_a_power_law_is_exact() -> None:
     assert truth.limit([0.3, 0.3, 0.3]) == 0.3
 
 
-@pytest.mark.parametrize("ladder", [[0.5, 0.4], [0.5, 0.4, 0.2], [0.5, 0.4, 0.45], [0.5, None, 0.4]])
+@pytest.mark.parametrize("ladder", [[0.5, 0.4], [0.5, 0.4, 0.2], [0.5, 0.4, 0.45], [0.5, None, 0.4], [0.4, 0.2, 0.1, 0.01]])
 def test_no_limit_where_the_ladder_does_not_converge(ladder: list[float | None]) -> None:
     assert truth.limit(ladder) is None
 

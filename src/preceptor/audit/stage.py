@@ -21,7 +21,7 @@ from preceptor.data.market import market
 from preceptor.graph.config import GraphConfig
 from preceptor.graph.tables import load_tables
 
-VERSION = 4
+VERSION = 5
 
 
 def run(config: AuditConfig, inputs: Mapping[str, Artifact], out: Path) -> Artifact:

@@ -134,7 +134,7 @@ def as_train(log: Log) -> TrainSplit:
 
 
 def limit(values: list[float | None]) -> float | None:
-    """Aitken's limit of the last three values of a geometric ladder; None where they don't converge."""
+    """Aitken's limit of the last three values of a geometric ladder; None where they don't converge to one in [0, 1]."""
     last = [v for v in values[-3:] if v is not None]
     if len(last) < 3:
         return None
@@ -143,4 +143,5 @@ def limit(values: list[float | None]) -> float | None:
         return last[2]
     if before == 0 or not 0 < after / before < 1:
         return None
-    return last[2] + after * after / (before - after)
+    found = last[2] + after * after / (before - after)
+    return found if 0 <= found <= 1 else None
