@@ -9,7 +9,7 @@ import numpy as np
 
 from preceptor.core.rng import bits, purpose_key
 
-FEWEST_WORDS, MOST_WORDS = 3, 60
+FEWEST_WORDS, MOST_WORDS = 3, 24  # as titles with brand and categories have
 _SENTENCE_ENDS = re.compile(r"(?<=[.!?])[\s\"'”’)]+(?=\S)")
 _PARAGRAPH_ENDS = re.compile(r"\n\s*\n")
 
@@ -17,7 +17,7 @@ _PARAGRAPH_ENDS = re.compile(r"\n\s*\n")
 def passages(documents: Iterable[str], most: int, seed: int = 0) -> list[str]:
     """At most `most` distinct sentences of documents, drawn by their keys, in the order in which they stand.
 
-    Line ends within a paragraph count as spaces. Sentences under three words are left out, those over sixty cut in parts.
+    Line ends within a paragraph count as spaces. Sentences of fewer than three words or more than 24 are left out.
     """
     distinct = list(dict.fromkeys(_sentences(documents)))
     if len(distinct) <= most:
@@ -31,7 +31,5 @@ def _sentences(documents: Iterable[str]) -> Iterator[str]:
         for paragraph in _PARAGRAPH_ENDS.split(document):
             for sentence in _SENTENCE_ENDS.split(paragraph):
                 words = sentence.split()
-                for start in range(0, len(words), MOST_WORDS):
-                    part = words[start : start + MOST_WORDS]
-                    if len(part) >= FEWEST_WORDS:
-                        yield " ".join(part)
+                if FEWEST_WORDS <= len(words) <= MOST_WORDS:
+                    yield " ".join(words)
