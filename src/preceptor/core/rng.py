@@ -11,7 +11,7 @@ import hashlib
 from typing import Any
 
 import numpy as np
-from numba import njit, uint64
+from numba import int64, njit, uint64
 
 GOLDEN = 0x9E3779B97F4A7C15
 _INDEX = 0xD1342543DE82EF95
@@ -42,6 +42,19 @@ def stream_state(key: Any, index: Any) -> Any:
 def draw(state: Any, step: Any) -> Any:
     """64 uniform bits: draw number `step` of the stream that starts at `state`."""
     return mix64(state + (step + uint64(1)) * uint64(GOLDEN))
+
+
+@njit(int64(uint64, uint64), inline="always", cache=True)
+def below(word: Any, n: Any) -> Any:
+    """A uniform number in range(n) from 64 bits, or −1: draw again. Exact, by multiplication (Lemire 2019); n < 2^63."""
+    half = uint64(0xFFFFFFFF)
+    a, b, c, d = word >> uint64(32), word & half, n >> uint64(32), n & half
+    middle = (b * d >> uint64(32)) + (a * d & half) + (b * c & half)
+    high = a * c + (a * d >> uint64(32)) + (b * c >> uint64(32)) + (middle >> uint64(32))
+    low = word * n
+    if low < n and low < (uint64(0) - n) % n:  # 2^64 mod n: what is left over at the end of the last whole round
+        return int64(-1)
+    return int64(high)
 
 
 def _mix64_array(x: np.ndarray) -> np.ndarray:

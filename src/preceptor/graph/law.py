@@ -5,6 +5,7 @@ from __future__ import annotations
 from numba import int64, njit, uint64
 
 from preceptor.graph.policies import HISTORY, NODE2VEC
+from preceptor.graph.tables import link_place
 
 
 @njit(inline="always")
@@ -24,6 +25,20 @@ def edge_weight(indptr, indices, weight, source, target):  # type: ignore[no-unt
 
 
 @njit(inline="always")
+def linked(tables, source, x):  # type: ignore[no-untyped-def]
+    """Whether source → x is an edge; for node2vec, whose tables have links."""
+    if tables.rows[uint64(source)] < 0:
+        return False
+    place, begin, end = link_place(tables.rows[uint64(source)], x)
+    links = tables.links
+    while links[place] != x and links[place] >= 0:
+        place += uint64(1)
+        if place == end:
+            place = begin
+    return links[place] == x
+
+
+@njit(inline="always")
 def factor(tables, walk, t, x):  # type: ignore[no-untyped-def]
     """What the edge weight to candidate x is multiplied with, given walk[:t]; 0 where x is not allowed."""
     code = tables.policy[0]
@@ -38,8 +53,7 @@ def factor(tables, walk, t, x):  # type: ignore[no-untyped-def]
     previous = walk[t - 2]
     if x == previous:
         return tables.policy[2]
-    near = edge_weight(tables.indptr, tables.indices, tables.weight, previous, x) > 0
-    return tables.policy[3] if near else tables.policy[4]
+    return tables.policy[3] if linked(tables, previous, x) else tables.policy[4]
 
 
 @njit(nogil=True, cache=True)

@@ -97,9 +97,8 @@ def _next_item(tables: WalkTables, walk: list[int], draws) -> int | None:  # typ
         sources = [(walk[-1 - j], numbers[j]) for j in range(len(walk)) if alive[-1 - j]]
         total = sum(fade for _, fade in sources)
         for _ in range(TRIES if total else 0):
-            bits = next(draws)
-            rest = bits & _mask(total)
-            if rest >= total:
+            rest, bits = _below(next(draws), total), next(draws)
+            if rest is None:
                 continue
             j = next(j for j in range(len(sources)) if rest < sum(fade for _, fade in sources[: j + 1]))
             x = _pick(tables, sources[j][0], bits >> 33)
@@ -108,25 +107,32 @@ def _next_item(tables: WalkTables, walk: list[int], draws) -> int | None:  # typ
     elif alive[-1]:
         second = code == NODE2VEC and len(walk) > 1
         k = numbers[3] if second else 0
-        back = max(0, numbers[0] - 2**k) * neighbours(tables.graph, walk[-1]).get(walk[-2], 0) if second and repeats else 0
+        row = neighbours(tables.graph, walk[-1])
+        beyond = max(0, numbers[0] - 2**k) if second and repeats else 0
+        back = beyond * row.get(walk[-2], 0) if second else 0
+        room = beyond * max(row.values())
+        room = room if room <= 2 ** (28 + k) else back
         if code != NODE2VEC and repeats:
             return _pick(tables, walk[-1], next(draws) >> 33)
         for _ in range(TRIES):
-            number = next(draws) & _mask(2 ** (31 + k) + back)
-            if 2 ** (31 + k) <= number < 2 ** (31 + k) + back:
+            number = _below(next(draws), 2 ** (31 + k) + room)
+            if number is None or number >= 2 ** (31 + k) + back:
+                continue
+            if number >= 2 ** (31 + k):
                 return walk[-2]
-            if number < 2 ** (31 + k):
-                x = _pick(tables, walk[-1], number >> k)
-                if number % 2**k < multiplier(tables, walk, x):
-                    return x
+            x = _pick(tables, walk[-1], number >> k)
+            if number % 2**k < multiplier(tables, walk, x):
+                return x
     choices = candidates(tables, walk)
     total = sum(m for _, m in choices)
     if total == 0:
         return None
-    while (place := next(draws) & _mask(total)) >= total:
+    while (place := _below(next(draws), total)) is None:
         pass
     return next(x for i, (x, _) in enumerate(choices) if sum(m for _, m in choices[: i + 1]) > place)
 
 
-def _mask(total: int) -> int:
-    return (1 << (total - 1).bit_length()) - 1
+def _below(bits: int, total: int) -> int | None:
+    """The number in range(total) that 64 bits give; None for the 2^64 mod total words that would favour some."""
+    place, left = divmod(bits * total, 2**64)
+    return None if left < 2**64 % total else place

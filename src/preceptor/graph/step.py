@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from numba import int64, njit, uint64
 
-from preceptor.core.rng import draw
+from preceptor.core.rng import below, draw
 from preceptor.graph.law import edge_weight, factor, scan
 from preceptor.graph.policies import HISTORY, NODE2VEC
 
@@ -26,15 +26,6 @@ def pick(rows, cells, row, bits):  # type: ignore[no-untyped-def]
     return int64(cells[cell, 1 + int64(place >= int64(cells[cell, 0]))])  # no branch: it would be guessed wrong
 
 
-@njit(inline="always")
-def mask_of(total):  # type: ignore[no-untyped-def]
-    """The smallest 2^m − 1 that is at least total − 1."""
-    mask = uint64(max(total - 1, 0))
-    for shift in (1, 2, 4, 8, 16, 32):
-        mask |= mask >> uint64(shift)
-    return mask
-
-
 @njit(nogil=True, cache=True)
 def step(tables, out, t, state, number):  # type: ignore[no-untyped-def]
     """Item number t after out[:t] (−1: none is possible), and the number of the next unused draw."""
@@ -44,15 +35,16 @@ def step(tables, out, t, state, number):  # type: ignore[no-untyped-def]
             return x, number
     elif tables.rows[out[t - 1]] >= 0:
         under, extra, k, sure = proposal(tables, out, t)
-        mask = mask_of(under + extra)
         for _ in range(TRIES):
-            place = int64(draw(state, number) & mask)
+            place = below(draw(state, number), uint64(under + extra))
             number += uint64(1)
+            if place < 0:
+                continue
             if place < under:
                 x = pick(tables.rows, tables.cells, out[t - 1], uint64(place >> k) << uint64(33))
                 if accepted(tables, out, t, x, place & ((int64(1) << k) - 1), sure):
                     return x, number
-            elif place < under + extra:
+            elif place - under < returning(tables, out, t):
                 return int64(out[t - 2]), number
     return by_scan(tables, out, t, state, number)
 
@@ -62,18 +54,26 @@ def proposal(tables, out, t):  # type: ignore[no-untyped-def]
     """How to propose item t of a first-order or node2vec walk: (under, extra, k, sure).
 
     A number below `under` = 2^(31 + k) holds an edge (upper 31 bits) and a height (lower k bits); x is taken if the height is
-    below its factor, as it is for any x below `sure`. Where going back has a factor above 2^k, the rest of its mass is
-    `extra`, an outcome of its own.
+    below its factor, as it is for any x below `sure`. Where going back has a factor above 2^k, the rest of its mass is an
+    outcome of its own: `extra` is that mass, or what it would be at the row's largest weight, if that isn't much.
     """
     policy = tables.policy
     if policy[0] != NODE2VEC or t < 2:
         return int64(1) << 31, int64(0), int64(0), int64(0)
     k, extra = policy[5], int64(0)
     if policy[1] != 0 and policy[2] > int64(1) << k:
-        back = edge_weight(tables.indptr, tables.indices, tables.weight, out[t - 1], out[t - 2])
-        extra = (policy[2] - (int64(1) << k)) * back
+        extra = (policy[2] - (int64(1) << k)) * int64(tables.peak[uint64(out[t - 1])])
+        if extra > int64(1) << (28 + k):
+            extra = returning(tables, out, t)
     sure = min(policy[2], policy[3], policy[4]) if policy[1] != 0 else int64(0)
     return int64(1) << (31 + k), extra, k, sure
+
+
+@njit(inline="always")
+def returning(tables, out, t):  # type: ignore[no-untyped-def]
+    """Mass of going back to out[t − 2] beyond a factor of 2^k, which it has above the others'."""
+    back = edge_weight(tables.indptr, tables.indices, tables.weight, out[t - 1], out[t - 2])
+    return (tables.policy[2] - (int64(1) << tables.policy[5])) * back
 
 
 @njit(inline="always")
@@ -88,11 +88,10 @@ def by_scan(tables, out, t, state, number):  # type: ignore[no-untyped-def]
     total, _ = scan(tables, out, t, -1)
     if total == 0:
         return int64(-1), number
-    mask = mask_of(total)
     while True:
-        place = int64(draw(state, number) & mask)
+        place = below(draw(state, number), uint64(total))
         number += uint64(1)
-        if place < total:
+        if place >= 0:
             return scan(tables, out, t, place)[1], number
 
 
@@ -103,12 +102,11 @@ def _try_history(tables, out, t, state, number):  # type: ignore[no-untyped-def]
     fades = int64(0)
     for j in range(t):
         fades += policy[2 + j] if rows[out[t - 1 - j]] >= 0 else 0
-    mask = mask_of(fades)
     for _ in range(TRIES if fades > 0 else 0):
-        bits = draw(state, number)
-        number += uint64(1)
-        rest = int64(bits & mask)
-        if rest >= fades:
+        rest = below(draw(state, number), uint64(fades))
+        bits = draw(state, number + uint64(1))
+        number += uint64(2)
+        if rest < 0:
             continue
         j = -1
         while rest >= 0:

@@ -11,13 +11,14 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
+from numba import njit, uint64
 
 from preceptor.core.errors import PreceptorError
 from preceptor.graph import policies
 from preceptor.graph.graph import TOTAL, Graph, apportion
 
 _EMPTY = -1
+_SCATTER = 0x9E3779B97F4A7C15  # 2^64 over the golden ratio (Knuth, multiplicative hashing)
 
 
 class WalkTables(NamedTuple):
@@ -30,6 +31,9 @@ class WalkTables(NamedTuple):
     start: uint32 [I], sums to 2^31: P(first item) · 2^31.
     length: uint32 [longest + 1], sums to 2^31: P(length) · 2^31.
     policy: int64: the policy's number, repeats allowed or not, its parameters (policies.py).
+    links: int32, of node2vec alone (else one −1): item t's neighbours as a hash table of twice as many places as t has cells,
+        from twice its first cell on; −1 is an empty place (law.linked).
+    peak: uint32 [I], of node2vec alone (else one 0): the largest weight of each item's row.
     """
 
     rows: np.ndarray
@@ -40,6 +44,8 @@ class WalkTables(NamedTuple):
     start: np.ndarray
     length: np.ndarray
     policy: np.ndarray
+    links: np.ndarray
+    peak: np.ndarray
 
     @property
     def longest(self) -> int:
@@ -84,7 +90,11 @@ def walk_tables(graph: Graph, start: np.ndarray, length: int | np.ndarray, polic
     cells = np.empty((int(first[-1]), 3), np.uint32)
     _fill_cells(indptr, outcomes, weight, rows, cells)
     numbers = policies.first_order() if policy is None else policy
-    tables = WalkTables(rows, cells, graph.indptr, graph.indices, graph.weight, p_start, p_length, numbers)
+    links, peak = np.full(1, -1, np.int32), np.zeros(1, np.uint32)
+    if numbers[0] == policies.NODE2VEC:
+        links, peak = np.full(2 * int(first[n]), -1, np.int32), np.zeros(n, np.uint32)
+        _fill_links(graph.indptr, graph.indices, graph.weight, rows, links, peak)
+    tables = WalkTables(rows, cells, graph.indptr, graph.indices, graph.weight, p_start, p_length, numbers, links, peak)
     return WalkTables(*(_frozen(a) for a in tables))
 
 
@@ -127,6 +137,27 @@ def _log2_cells(indptr, size):  # type: ignore[no-untyped-def]
         size[row] = -1 if k == 0 else 0
         while k > 1 << max(size[row], 0):
             size[row] += 1
+
+
+@njit(inline="always")
+def link_place(entry, x):  # type: ignore[no-untyped-def]
+    """Where a search for neighbour x begins among the links of the item with this row entry, and where they begin and end."""
+    slots = uint64(2) << (uint64(entry) & uint64(63))
+    begin = (uint64(entry) >> uint64(6)) * uint64(2)
+    return begin + ((uint64(x) * uint64(_SCATTER) >> uint64(20)) & (slots - uint64(1))), begin, begin + slots
+
+
+@njit(nogil=True, cache=True)
+def _fill_links(indptr, indices, weight, rows, links, peak):  # type: ignore[no-untyped-def]
+    for item in range(len(peak)):
+        for e in range(indptr[item], indptr[item + 1]):
+            peak[item] = max(peak[item], weight[e])
+            place, begin, end = link_place(rows[item], indices[e])
+            while links[place] >= 0:
+                place += uint64(1)
+                if place == end:
+                    place = begin
+            links[place] = indices[e]
 
 
 @njit(nogil=True, cache=True)
