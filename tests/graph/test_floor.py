@@ -5,7 +5,7 @@ from graph.graphs import all_walks, random_graph, small_graphs
 from preceptor.graph import floor
 from preceptor.graph.graph import from_edges
 from preceptor.graph.probability import log_probability
-from preceptor.graph.tables import walk_tables
+from preceptor.graph.tables import WalkTables, walk_tables
 
 MIXED = np.array([0, 1.0, 0.0, 2.0, 1.0])
 
@@ -57,3 +57,37 @@ def test_entropy_rate_of_known_chains() -> None:
     stationary = np.real(vectors[:, np.argmax(np.real(values))])
     expected = stationary / stationary.sum() @ tables.graph.row_entropy()
     assert floor.entropy_rate(tables) == pytest.approx(expected, rel=1e-6)
+
+
+def slow_chain(links: float) -> WalkTables:
+    """Six cliques of ten items in a ring, joined by weak links both ways; walks start in the first."""
+    rng = np.random.default_rng(0)
+    edges = [(c * 10 + i, c * 10 + j, rng.random() + 0.1) for c in range(6) for i in range(10) for j in range(i)]
+    edges += [(c * 10, (c + 1) % 6 * 10 + 5, links) for c in range(6)]
+    both = [*edges, *((b, a, w) for a, b, w in edges)]
+    return walk_tables(from_edges(60, *zip(*both, strict=True)), np.eye(60)[0], 3)
+
+
+def one_way_ring() -> WalkTables:
+    """Thirty items around which walks run, with rare jumps: its modes are complex."""
+    edges = [(i, (i + 1) % 30, 1.0) for i in range(30)] + [(0, 10, 0.05), (7, 3, 0.05), (20, 28, 0.05)]
+    return walk_tables(from_edges(30, *zip(*edges, strict=True)), np.eye(30)[0], 3)
+
+
+@pytest.mark.parametrize(("tables", "at_most"), [(slow_chain(0.1), 1000), (slow_chain(0.01), 3000), (one_way_ring(), 20_000)])
+def test_entropy_rate_of_slow_chains(tables: WalkTables, at_most: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The stationary law solved for directly; plain transitions of the first two number 16,607 and 134,748."""
+    step, taken = floor._step, 0
+
+    def counted(tables: WalkTables, here: np.ndarray) -> np.ndarray:
+        nonlocal taken
+        taken += 1
+        return step(tables, here)
+
+    monkeypatch.setattr(floor, "_step", counted)
+    n = tables.graph.n_items
+    p = np.zeros((n, n))
+    p[tables.graph.source, tables.indices] = tables.graph.transition()
+    law = np.linalg.lstsq(np.vstack([p.T - np.eye(n), np.ones(n)]), np.append(np.zeros(n), 1.0), rcond=None)[0]
+    assert floor.entropy_rate(tables) == pytest.approx(law @ tables.graph.row_entropy(), rel=1e-6)
+    assert taken < at_most
