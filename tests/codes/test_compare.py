@@ -32,10 +32,11 @@ def made(split: Split, tmp_path_factory: pytest.TempPathFactory) -> tuple[Compar
 def test_every_arm_has_the_same_trials_and_seeds(made: tuple[Comparison, Path]) -> None:
     found, _ = made
     assert [row["tokeniser"] for row in found.rows] == ["none", *TOKENISERS]
-    assert [(row["trials"], row["seeds"]) for row in found.rows[1:]] == [(3, 2)] * 3
+    assert len({row["trials"] for row in found.rows[1:]}) == 1
+    assert [row["seeds"] for row in found.rows[1:]] == [2] * 3
     for name in TOKENISERS:
         trials = [t for t in found.trials if t["tokeniser"] == name]
-        assert len(trials) == 4  # three settings, and the second seed of the chosen one
+        assert len(trials) == found.rows[1]["trials"] + 1  # each setting, and the second seed of the chosen one
         first = [t for t in trials if t["seed"] == 0]
         best = max(first, key=lambda t: t["tuning_auc"])
         assert {t["latents"] for t in trials if t["chosen"]} == {best["latents"]}

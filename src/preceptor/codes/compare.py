@@ -33,7 +33,7 @@ from preceptor.core.progress import say
 from preceptor.data.log import Split
 
 TOKENISERS = ("sae", "rq-kmeans", "rq-vae")
-FACTORS = (1, 2, 4)  # of the latents that the rule gives a catalogue: the trials of an arm that is fitted to it
+FACTORS = (0.25, 0.5, 1, 2)  # of the latents that the rule gives a catalogue: the trials of an arm that is fitted to it
 MEANS = ("latents", "collisions_before", "used_share", "dead_share", "code_entropy_bits", "reconstruction_r2", "cpu_seconds")
 
 
@@ -149,7 +149,7 @@ def _arms(
     arms: list[tuple[Arm, list[list[_Candidate]]]] = []
     for encoder, x in embedded.items():
         rule = latents_for(distinct_rows(x), config.n_codes)
-        sizes = [config.n_latents] if config.n_latents else [rule * f for f in FACTORS]
+        sizes = [config.n_latents] if config.n_latents else sorted({max(4 * config.n_codes, int(rule * f)) for f in FACTORS})
         settings = [[_Candidate(size, config.seed + s) for s in range(seeds)] for size in sizes]
         arms += [(Arm(encoder, name, "catalogue"), settings) for name in tokenisers]
     general: dict[Arm, dict[int, list[_Candidate]]] = {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import time
 from pathlib import Path
 from typing import Any
@@ -20,11 +21,13 @@ def fit_measured(x: np.ndarray, config: CodesConfig) -> tuple[Tokeniser, dict[st
 
 
 def _reset_peak() -> float | None:
-    """Set the process's peak memory back to what it holds now, and return that in MiB; None where the system can't."""
+    """Hand freed memory back, set the process's peak back to what it holds now, and return that in MiB; None where the system
+    can't. Without the first, what an earlier fit had freed would be used again and not be counted."""
     try:
+        ctypes.CDLL(None).malloc_trim(0)
         Path("/proc/self/clear_refs").write_text("5")
         return _status("VmHWM")
-    except OSError:
+    except (OSError, AttributeError):
         return None
 
 
