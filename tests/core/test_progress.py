@@ -11,7 +11,9 @@ def test_duration(seconds: float, text: str) -> None:
     assert duration(seconds) == text
 
 
-@pytest.mark.parametrize(("x", "text"), [(950, "950"), (12_345, "12.3k"), (999_600, "1M"), (4_560_000, "4.56M"), (1.2e9, "1.2G")])
+@pytest.mark.parametrize(
+    ("x", "text"), [(950, "950"), (12_345, "12.3k"), (999_600, "1M"), (4_560_000, "4.56M"), (1.2e9, "1.2G")]
+)
 def test_quantity(x: float, text: str) -> None:
     assert quantity(x) == text
 
