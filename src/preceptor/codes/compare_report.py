@@ -53,7 +53,8 @@ PROSE = """Collisions: items whose codes an earlier item has. Used: share of the
 code, in bits. R²: of the embedding from the codes. AUC: how often a real pair (last item of a history, the test target after
 it) shares more codes than the same item with a partner as popular; ties count half; 0.5 is chance. 95 %: bootstrap over users
 of the mean over seeds. The row `none` is the embedding itself, without codes. CPU s and MiB: of fitting once (of encoding, for
-`none`). Every arm that is fitted to the catalogue had the same number of trials, chosen on training pairs."""
+`none`). In the figure, blue is fitted to the catalogue, orange to general text. Every arm that is fitted to the catalogue had
+the same number of trials, chosen on training pairs."""
 
 
 def cells(found: Comparison) -> list[list[str]]:
@@ -78,7 +79,8 @@ def cells(found: Comparison) -> list[list[str]]:
 
 
 def figure(found: Comparison, path: Path, name: str) -> None:
-    """Held-out AUC of every arm with its interval; the embeddings without codes as open marks."""
+    """Held-out AUC of every arm with its interval: blue fitted to the catalogue, orange to general text; the embeddings without
+    codes as open marks."""
     import matplotlib as mpl
     from matplotlib.figure import Figure
 
@@ -93,8 +95,8 @@ def figure(found: Comparison, path: Path, name: str) -> None:
         axes.axvline(0.5, color="#999999", lw=0.8, ls=":")
         axes.set_yticks(range(len(found.rows)), [_label(row) for row in found.rows])
         axes.invert_yaxis()
-        axes.set_xlabel("AUC of shared codes for held-out co-occurrence (0.5 is chance), 95 % over users")
-        axes.set_title(f"{name}: blue fitted to the catalogue, orange to general text", fontsize=9, loc="left")
+        axes.set_xlabel("AUC of shared codes, held-out pairs, 95 %")
+        axes.set_title(name, fontsize=9, loc="left")
         axes.spines[["top", "right"]].set_visible(False)
         chart.savefig(path, format="svg", metadata={"Date": None})
 
