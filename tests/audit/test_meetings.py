@@ -21,6 +21,7 @@ from preceptor.graph import stage as graph
 from preceptor.graph.build import build_graph, build_tables
 from preceptor.graph.config import GraphConfig
 from preceptor.graph.pairs import find_pairs
+from preceptor.graph.tables import with_policy
 from preceptor.graph.walks import sample
 
 TRAIN = tiny_split(n_users=80).train
@@ -92,7 +93,7 @@ def test_every_edge_has_its_users(knobs: dict, minimum: int) -> None:
 @pytest.mark.parametrize("policy", [policies.first_order(), policies.node2vec(4, 0.25), policies.history(0.8, 8)])
 def test_every_step_of_a_walk_comes_from_a_pair_of_enough_users(policy: np.ndarray) -> None:
     config = GraphConfig(min_users=3, window=3)
-    walks, lengths = sample(build_tables(build_graph(TRAIN, config), TRAIN, config)._replace(policy=policy), 0, "t", 0, 300)
+    walks, lengths = sample(with_policy(build_tables(build_graph(TRAIN, config), TRAIN, config), policy), 0, "t", 0, 300)
     for walk, length in zip(walks.tolist(), lengths.tolist(), strict=True):
         for t in range(1, length):
             back = range(t) if policy[0] == policies.HISTORY else [t - 1]

@@ -5,10 +5,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from graph.graphs import random_graph, small_graphs
+from graph.graphs import all_policies, random_graph, small_graphs
 from preceptor.core.errors import PreceptorError
+from preceptor.graph import policies
 from preceptor.graph.graph import TOTAL, from_weights
-from preceptor.graph.tables import WalkTables, exact_weights, load_tables, save_tables, walk_tables
+from preceptor.graph.tables import WalkTables, exact_weights, load_tables, save_tables, walk_tables, with_policy
+from preceptor.graph.walks import sample
 
 
 def drawn_weight(tables: WalkTables, row: int, n_outcomes: int) -> np.ndarray:
@@ -63,3 +65,13 @@ def test_saved_tables_open_equal(tmp_path: Path) -> None:
     for name, array in tables._asdict().items():
         np.testing.assert_array_equal(getattr(opened, name), array)
         assert not getattr(opened, name).flags.writeable
+
+
+def test_another_policy_brings_its_tables_along() -> None:
+    graph = small_graphs()["heavy hub"]
+    plain = walk_tables(graph, np.ones(9), 4)
+    for policy in all_policies().values():
+        for expected, made in zip(walk_tables(graph, np.ones(9), 4, policy), with_policy(plain, policy), strict=True):
+            np.testing.assert_array_equal(made, expected)
+    with pytest.raises(PreceptorError, match="another policy's"):
+        sample(plain._replace(policy=policies.node2vec(0.5, 2)), 0, "x", 0, 10)

@@ -14,7 +14,7 @@ from preceptor.audit.config import AuditConfig
 from preceptor.core.metrics import GROUPS, popularity_groups
 from preceptor.data.log import TrainSplit
 from preceptor.graph import policies
-from preceptor.graph.tables import WalkTables
+from preceptor.graph.tables import WalkTables, with_policy
 from preceptor.graph.walks import sample
 
 PLACES = 64  # of a history or walk that the position curve shows
@@ -31,7 +31,7 @@ def report(train: TrainSplit, every: WalkTables, seen: WalkTables | None, config
     popularity = train.popularity
     start = np.repeat(train.user_indptr[:-1], np.diff(train.user_indptr))
     columns = {"log": of_histories(np.asarray(train.item), np.arange(len(train.item)) - start, popularity)}
-    samplers = {name: every._replace(policy=policy) for name, policy in policies_of(every, config).items()}
+    samplers = {name: with_policy(every, policy) for name, policy in policies_of(every, config).items()}
     if seen is not None:
         samplers["training"] = seen
     for name, tables in samplers.items():

@@ -30,7 +30,7 @@ from preceptor.data.market import Market
 from preceptor.graph.build import build_graph
 from preceptor.graph.config import GraphConfig
 from preceptor.graph.graph import TOTAL
-from preceptor.graph.tables import WalkTables
+from preceptor.graph.tables import WalkTables, with_policy
 from preceptor.graph.walks import sample
 
 MOST_DENSE = 4_000  # items up to which the mean transitions of walks are kept as a dense matrix
@@ -65,7 +65,7 @@ def report(train: TrainSplit, every: WalkTables, settings: GraphConfig, market: 
         "all alike": np.ones(market.n_items),
     }
     walks = {"first-order": every} | {
-        name: every._replace(policy=policy) for name, policy in bias.policies_of(every, config).items()
+        name: with_policy(every, policy) for name, policy in bias.policies_of(every, config).items()
     }
     return {
         "sources": len(sources),

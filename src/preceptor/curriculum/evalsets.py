@@ -85,7 +85,7 @@ def held_out_tables(every: WalkTables, held_out: np.ndarray) -> WalkTables | Non
     start = np.asarray(every.start, np.float64) * (graph.degree > 0)
     if not start.any():
         return None
-    return walk_tables(graph, start, np.asarray(every.length, np.float64))._replace(policy=every.policy)
+    return walk_tables(graph, start, np.asarray(every.length, np.float64), every.policy)
 
 
 def standard_error(made: EvalSet) -> float:

@@ -22,7 +22,7 @@ def log_probability(tables: WalkTables, items: np.ndarray, lengths: np.ndarray) 
     have had any length from its own on; otherwise its length was the one drawn.
     """
     out = np.empty(len(items))
-    _log_probabilities(tables, np.ascontiguousarray(items, np.int32), np.asarray(lengths, np.int64), out)
+    _log_probabilities(tables.checked(), np.ascontiguousarray(items, np.int32), np.asarray(lengths, np.int64), out)
     return out
 
 

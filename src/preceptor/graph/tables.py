@@ -56,6 +56,14 @@ class WalkTables(NamedTuple):
     def graph(self) -> Graph:
         return Graph(self.indptr, self.indices, self.weight)
 
+    def checked(self) -> WalkTables:
+        """Itself. Raises PreceptorError where the policy was exchanged without what it needs (`with_policy` does it)."""
+        if self.policy[0] == policies.NODE2VEC and len(self.peak) != len(self.start):
+            raise PreceptorError(
+                "These walk tables are another policy's", remedy="exchange policies by graph.tables.with_policy"
+            )
+        return self
+
 
 def walk_tables(graph: Graph, start: np.ndarray, length: int | np.ndarray, policy: np.ndarray | None = None) -> WalkTables:
     """Make the tables of a sampler.
@@ -89,13 +97,22 @@ def walk_tables(graph: Graph, start: np.ndarray, length: int | np.ndarray, polic
     rows = np.where(size >= 0, first[:-1] * 64 + size, _EMPTY)
     cells = np.empty((int(first[-1]), 3), np.uint32)
     _fill_cells(indptr, outcomes, weight, rows, cells)
-    numbers = policies.first_order() if policy is None else policy
+    empty = (np.full(1, -1, np.int32), np.zeros(1, np.uint32))
+    first_order = policies.first_order()
+    tables = WalkTables(rows, cells, graph.indptr, graph.indices, graph.weight, p_start, p_length, first_order, *empty)
+    return with_policy(tables, first_order if policy is None else policy)
+
+
+def with_policy(tables: WalkTables, policy: np.ndarray) -> WalkTables:
+    """The sampler on the same graph, start and lengths under another policy."""
     links, peak = np.full(1, -1, np.int32), np.zeros(1, np.uint32)
-    if numbers[0] == policies.NODE2VEC:
-        links, peak = np.full(2 * int(first[n]), -1, np.int32), np.zeros(n, np.uint32)
-        _fill_links(graph.indptr, graph.indices, graph.weight, rows, links, peak)
-    tables = WalkTables(rows, cells, graph.indptr, graph.indices, graph.weight, p_start, p_length, numbers, links, peak)
-    return WalkTables(*(_frozen(a) for a in tables))
+    if policy[0] == policies.NODE2VEC:
+        n = len(tables.start)
+        cells = np.where(tables.rows[:n] >= 0, np.int64(1) << np.maximum(tables.rows[:n] & 63, 0), 0).sum()
+        links, peak = np.full(2 * int(cells), -1, np.int32), np.zeros(n, np.uint32)
+        _fill_links(tables.indptr, tables.indices, tables.weight, tables.rows, links, peak)
+    made = tables._replace(policy=np.asarray(policy, np.int64), links=links, peak=peak)
+    return WalkTables(*(_frozen(a) for a in made))
 
 
 def exact_weights(weight: np.ndarray) -> np.ndarray:

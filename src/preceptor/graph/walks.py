@@ -31,7 +31,7 @@ def sample(
     """
     items = np.full((count, tables.longest), -1, np.int32)
     lengths = np.empty(count, np.int32)
-    key = purpose_key(seed, purpose)
+    key, tables = purpose_key(seed, purpose), tables.checked()
     threads = min(threads or workers.count(), max(1, count // 1024))
     cuts = [count * i // threads for i in range(threads + 1)]
 
