@@ -28,7 +28,7 @@ from preceptor.graph.tables import walk_tables
 from preceptor.graph.walks import sample
 from preceptor.graph.weights import Weighting
 
-ROUNDS = 5
+ROUNDS = 9
 COUNTS = {"first-order": 1_000_000, "node2vec": 100_000, "history": 20_000}
 
 

@@ -12,7 +12,7 @@ def test_duration(seconds: float, text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("x", "text"), [(950, "950"), (12_345, "12.3k"), (999_600, "1M"), (4_560_000, "4.56M"), (1.2e9, "1.2G")]
+    ("x", "text"), [(950, "950"), (12_345, "12.3k"), (999_600, "1M"), (4_560_000, "4.56M"), (1.2e9, "1.2G"), (9.76e12, "9.76T")]
 )
 def test_quantity(x: float, text: str) -> None:
     assert quantity(x) == text

@@ -31,7 +31,7 @@ def duration(seconds: float) -> str:
 
 def quantity(x: float) -> str:
     """A count in four characters or so: 950, 12.3k, 4.56M, 1.20G."""
-    for scale, suffix in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+    for scale, suffix in ((1e18, "E"), (1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")):
         if abs(x) >= scale * 0.9995:  # 999,600 is 1.00M, not 1e+03k
             return f"{x / scale:.3g}{suffix}"
     return f"{x:.3g}"
