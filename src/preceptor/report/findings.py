@@ -136,7 +136,7 @@ def _forecast(inputs: Inputs) -> str | None:
         f" predicted at {f.fixed(row.get('predicted'))} and came at {f.fixed(actual)}"
     )
     share = number(row.get("excess_error"))
-    said += f" (an error of {f.percent(share)} of the excess)" if share is not None else ""
+    said += f" (error in the excess: {f.excess_share(row)})" if share is not None else ""
     base = {
         n: number(row.get(c))
         for n, c in (("the last two points", "baseline_two_point"), ("the nearest smaller run", "baseline_nearest_smaller"))

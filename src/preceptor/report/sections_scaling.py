@@ -118,7 +118,7 @@ def _forecasts(rows: list[Row], caption: str) -> Html:
             f.fixed(r.get("actual")),
             f.fixed(r.get("predicted")),
             f.interval(r.get("lo"), r.get("hi")),
-            f.percent(r.get("excess_error")),
+            f.excess_share(r),
             _guess(r, "baseline_two_point", "two_point_error"),
             _guess(r, "baseline_nearest_smaller", "nearest_smaller_error"),
             r.get("reference_kind") or f.ABSENT,
@@ -131,8 +131,8 @@ def _forecasts(rows: list[Row], caption: str) -> Html:
 
 
 def _guess(row: Row, value: str, error: str) -> Html:
-    share = number(row.get(error))
-    return join([f.fixed(row.get(value)), h("small", f" {f.percent(share)}") if share is not None else None])
+    said = h("small", f" {f.excess_share(row, error)}") if number(row.get(error)) is not None else None
+    return join([f.fixed(row.get(value)), said])
 
 
 def largest(inputs: Inputs) -> list[Row]:
@@ -165,6 +165,7 @@ def _errors(shown: list[Row]) -> Drawing | None:
         ("excess_error", "synthetic", "o", 0.0),
     )
     rows = [r for r in reversed(shown) if any(number(r.get(column)) is not None for column, *_ in marks)]
+    rows = [r for r in rows if (f.excess_of(r) or 1.0) > 0]  # an E above what came leaves nothing to be a share of
     if not rows:
         return None
 
@@ -178,11 +179,12 @@ def _errors(shown: list[Row]) -> Drawing | None:
         axes.set_yticks(range(len(rows)), [f.name(r.get("set")) for r in rows])
         axes.set_ylim(-0.6, len(rows) - 0.4)
         axes.grid(False, axis="y")
+        axes.set_xscale("symlog", linthresh=100)
         axes.set_xlabel("Error, % of the excess that came")
 
     said = "; ".join(
-        f"{f.name(r.get('set'))}: law {f.percent(r.get('excess_error'))}, last two points"
-        f" {f.percent(r.get('two_point_error'))}, nearest smaller run {f.percent(r.get('nearest_smaller_error'))}"
+        f"{f.name(r.get('set'))}: law {f.excess_share(r)}, last two points"
+        f" {f.excess_share(r, 'two_point_error')}, nearest smaller run {f.excess_share(r, 'nearest_smaller_error')}"
         for r in rows
     )
     return draw("forecast", "Errors of the forecasts of the largest held-out runs", said, plot, height=1.0 + 0.36 * len(rows))

@@ -13,7 +13,7 @@ from preceptor.report.page import page
 from preceptor.report.picture import picture
 from preceptor.report.tables import Inputs
 
-VERSION = 6
+VERSION = 7
 
 
 def run(config: ReportConfig, inputs: Mapping[str, Artifact], out: Path) -> Artifact:

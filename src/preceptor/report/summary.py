@@ -92,7 +92,7 @@ def _forecast(inputs: Inputs) -> str:
             FORMS.get(r.get("form", ""), r.get("form", "")),
             f.fixed(r.get("predicted")),
             f.fixed(r.get("actual")),
-            f.percent(r.get("excess_error")),
+            f.excess_share(r),
             f.fixed(r.get("baseline_two_point")),
             f.fixed(r.get("baseline_nearest_smaller")),
         ]
