@@ -5,7 +5,8 @@
 A synthetic log (Zipf-like items, whole histories co-occur): default 1 M interactions, 40k users, 20k items; PRECEPTOR_BENCH=10
 makes it ten times that with 50k items. Compared by rank-wise similarity values (rtol 1e-4: similaripy works in float32).
 Ours keeps an edge that either end keeps, similaripy cuts rows only. Each runs in a process of its own, so that its peak
-memory is its own (libraries and the log as the subject takes it were there before); similaripy from one under build/.
+memory is its own; "beyond the log" is what comes on top of the libraries and of the log as the subject takes it. similaripy
+gets an environment of its own under build/.
 --scale prints time and peak memory from log to graph at 0.1, 1 and 10 M interactions instead, at the study's defaults.
 """
 

@@ -4,10 +4,9 @@
 
 The graph has 50,000 items with 100 weighted neighbours each (10,000 and about 200 for node2vec); walks have 50 items.
 Checked first: pooled next-item frequencies of ours and of numpy's against the edge weights, a coarse chi-square with a
-loosened limit (the strict proofs are in tests/graph/). PecanPy's node2vec is checked in
-tests/graph/test_pecanpy.py. Each figure is steps per CPU-second;
-the ratio is paired by round, its 95 % interval from a bootstrap over rounds. PecanPy gets an environment of its own under
-build/. --steps prints time and peak memory at 1, 10 and 100 M first-order steps instead.
+loosened limit (the strict proofs, and PecanPy's node2vec against our law, are in tests/graph/). Each figure is steps per
+CPU-second; the ratio is paired by round, its 95 % interval from a bootstrap over rounds. PecanPy gets an environment of its
+own under build/. --steps prints time and peak memory at 1, 10 and 100 M first-order steps instead.
 """
 
 from __future__ import annotations
