@@ -13,12 +13,12 @@ from pathlib import Path
 
 import numpy as np
 
-from preceptor.data.edges import edges
 from preceptor.data.log import Targets, TrainSplit
-from preceptor.data.power import deviation
 from preceptor.data.read import read
-from preceptor.graph.build import build_graph
+from preceptor.describe.edges import edges
+from preceptor.describe.power import deviation
 from preceptor.graph.config import GraphConfig
+from preceptor.graph.item_graph import build_graph
 
 WAYS = {"window of 10": (10, False), "window of 2": (2, False), "window of 10, directed": (10, True)}
 TARGETS = 20_000

@@ -25,8 +25,8 @@ from scipy.stats import rankdata
 from preceptor.audit.distance import law_of_graph
 from preceptor.core import rng
 from preceptor.data.log import CATALOGUE, TrainSplit
-from preceptor.graph.build import build_graph
 from preceptor.graph.config import GraphConfig
+from preceptor.graph.item_graph import build_graph
 from preceptor.graph.weights import NAMES
 from preceptor.ranking.baselines import cosine_neighbours
 

@@ -117,7 +117,7 @@ def run(python: str, code: str, folder: Path) -> list[float]:
 SCALE = """
 import polars as pl
 from preceptor.data.log import TrainSplit
-from preceptor.graph.build import build_graph, build_tables
+from preceptor.graph.item_graph import build_graph, build_tables
 from preceptor.graph.config import GraphConfig
 split = TrainSplit(pl.DataFrame({"item_id": np.arange(n_items)}), n_users, user, item, np.arange(len(item)))
 begin = time.time()

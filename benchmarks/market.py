@@ -16,8 +16,8 @@ from pathlib import Path
 SIZES = (100_000, 1_000_000, 10_000_000)
 ONE = """
 import resource, sys, time
-from preceptor.data.market import market
-from preceptor.data.market_config import parse
+from preceptor.market.simulate import market
+from preceptor.market.config import parse
 market(parse("market:n_interactions=2000")).log()
 wall, cpu = time.perf_counter(), time.process_time()
 made = market(parse(sys.argv[1]))

@@ -19,7 +19,7 @@ from scipy.optimize import minimize
 from preceptor.core import rng
 from preceptor.scaling import optimise
 from preceptor.scaling.fit import Problem, pose, starting_points
-from preceptor.scaling.laws import FORMS
+from preceptor.scaling.forms import FORMS
 from preceptor.scaling.points import Points
 
 DELTA = 1e-3

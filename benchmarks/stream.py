@@ -38,9 +38,9 @@ from preceptor.curriculum import bpe, uih
 from preceptor.curriculum.config import Templates
 from preceptor.curriculum.documents import Writer
 from preceptor.curriculum.histories import WALKS_A_BLOCK, HistorySource, save_histories
+from preceptor.generator.walk_tables import WalkTables, walk_tables
+from preceptor.generator.walks import walk
 from preceptor.graph.graph import from_edges
-from preceptor.graph.tables import WalkTables, walk_tables
-from preceptor.graph.walks import walk
 
 CATALOGUES, NEIGHBOURS, LENGTH, LATENTS, CODES = (1_700, 50_000), 50, 8, 512, 4
 HISTORIES, ROUNDS, BLOCKS = 2_000, 15, 51

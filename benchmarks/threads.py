@@ -22,10 +22,10 @@ from walks import ITEMS, LENGTH, make
 
 from graph import log
 from preceptor.data.log import TrainSplit
-from preceptor.graph import policies
+from preceptor.generator import policies
+from preceptor.generator.walk_tables import walk_tables
+from preceptor.generator.walks import sample
 from preceptor.graph.cooccurrence import cooccurrence
-from preceptor.graph.tables import walk_tables
-from preceptor.graph.walks import sample
 from preceptor.graph.weights import Weighting
 
 ROUNDS = 9

@@ -32,13 +32,13 @@ from preceptor.audit.transitions import first_order_shares, mean_transitions
 from preceptor.core import workers
 from preceptor.core.artifact import canonical, write_atomic
 from preceptor.core.progress import say
-from preceptor.data.market import Market, market
-from preceptor.data.market_config import MarketConfig
-from preceptor.graph.build import build_graph, policy_of, start_weights
+from preceptor.generator.walk_tables import walk_tables
+from preceptor.generator.walks import sample
 from preceptor.graph.config import GraphConfig
 from preceptor.graph.graph import TOTAL, Graph
-from preceptor.graph.tables import walk_tables
-from preceptor.graph.walks import sample
+from preceptor.graph.item_graph import build_graph, policy_of, start_weights
+from preceptor.market.config import MarketConfig
+from preceptor.market.simulate import Market, market
 
 FAMILIES = ("fair", "misleading")
 SIZE: dict[str, int] = {"n_items": 1_000, "n_users": 2_000, "n_interactions": 100_000}

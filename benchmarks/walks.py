@@ -26,10 +26,10 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "src"))
 import numpy as np
 from scipy.stats import chi2
 
-from preceptor.graph import policies
+from preceptor.generator import policies
+from preceptor.generator.walk_tables import WalkTables, walk_tables
+from preceptor.generator.walks import sample
 from preceptor.graph.graph import Graph, from_edges
-from preceptor.graph.tables import WalkTables, walk_tables
-from preceptor.graph.walks import sample
 
 ROOT = Path(__file__).parent.parent
 ITEMS, NEIGHBOURS, LENGTH, ROUNDS = 50_000, 100, 50, 7

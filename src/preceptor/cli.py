@@ -151,8 +151,8 @@ def data_describe(data: str, *, set_: Set = None, json_: Json = False) -> None:
     """
     from rich.console import Console
 
-    from preceptor.data.advice import read_and_advise
-    from preceptor.data.advice_tables import tables
+    from preceptor.describe.advice import read_and_advise
+    from preceptor.describe.advice_tables import tables
     from preceptor.study import validate
     from preceptor.study_file import override
 

@@ -27,6 +27,7 @@ from preceptor.curriculum.config import CurriculumConfig
 from preceptor.data.config import DataConfig
 from preceptor.graph.config import GraphConfig
 from preceptor.lm.config import LMConfig
+from preceptor.market import source as _market  # noqa: F401  registers itself among the sources of logs
 from preceptor.ranking.config import RankingConfig
 from preceptor.report.config import ReportConfig
 from preceptor.scaling.config import ScalingConfig

@@ -16,13 +16,13 @@ from preceptor.core import artifact
 from preceptor.curriculum import stage as curriculum
 from preceptor.curriculum.stream import EvalSet, Stream
 from preceptor.data.log import TrainSplit
-from preceptor.graph import policies
+from preceptor.generator import policies
+from preceptor.generator.walk_tables import with_policy
+from preceptor.generator.walks import sample
 from preceptor.graph import stage as graph
-from preceptor.graph.build import build_graph, build_tables
 from preceptor.graph.config import GraphConfig
+from preceptor.graph.item_graph import build_graph, build_tables
 from preceptor.graph.pairs import find_pairs
-from preceptor.graph.tables import with_policy
-from preceptor.graph.walks import sample
 
 TRAIN = tiny_split(n_users=80).train
 

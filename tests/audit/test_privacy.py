@@ -10,9 +10,9 @@ from fixtures import tiny_split
 from preceptor.audit.config import PrivacyConfig
 from preceptor.audit.privacy import EVERY, RUNS, half, halvings, memorised, report
 from preceptor.data.log import TrainSplit
-from preceptor.graph.build import build_graph, build_tables
+from preceptor.generator.walks import sample
 from preceptor.graph.config import GraphConfig
-from preceptor.graph.walks import sample
+from preceptor.graph.item_graph import build_graph, build_tables
 
 SMALL = PrivacyConfig(halvings=4, walks=2000, released=(100, 2000), bootstraps=50)
 

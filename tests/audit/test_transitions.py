@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 
 from preceptor.audit.transitions import first_order_shares, mean_transitions
-from preceptor.graph import policies
+from preceptor.generator import policies
+from preceptor.generator.mass import mass
+from preceptor.generator.walk_tables import WalkTables, walk_tables
+from preceptor.generator.walks import sample
 from preceptor.graph.graph import TOTAL, from_edges
-from preceptor.graph.law import mass
-from preceptor.graph.tables import WalkTables, walk_tables
-from preceptor.graph.walks import sample
 
 LENGTH = 6
 

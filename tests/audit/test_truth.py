@@ -5,10 +5,10 @@ import pytest
 
 from preceptor.audit import truth
 from preceptor.audit.config import AuditConfig
-from preceptor.data.market import market
-from preceptor.data.market_config import MarketConfig
-from preceptor.graph.build import build_graph, build_tables
 from preceptor.graph.config import GraphConfig
+from preceptor.graph.item_graph import build_graph, build_tables
+from preceptor.market.config import MarketConfig
+from preceptor.market.simulate import market
 
 SMALL = {"n_items": 60, "n_users": 100, "n_interactions": 4_000}
 SETTINGS = GraphConfig(window=0, weight="count", min_users=1, top_k=0)

@@ -10,9 +10,9 @@ from preceptor.core import artifact
 from preceptor.core.artifact import Artifact, canonical
 from preceptor.curriculum.config import CurriculumConfig, GeneralConfig, Mixture
 from preceptor.data.log import Split
+from preceptor.generator.walk_tables import save_tables, walk_tables
 from preceptor.graph.graph import from_edges
 from preceptor.graph.pairs import Pairs
-from preceptor.graph.tables import save_tables, walk_tables
 
 N_LATENTS, LENGTH = 8, 4
 CONFIG = CurriculumConfig(

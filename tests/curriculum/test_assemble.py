@@ -11,10 +11,10 @@ from preceptor.core.errors import PreceptorError
 from preceptor.core.rng import purpose_key
 from preceptor.curriculum.assemble import token_table
 from preceptor.curriculum.histories import WALKS_A_BLOCK, HistorySource
-from preceptor.graph import policies
+from preceptor.generator import policies
+from preceptor.generator.walk_tables import WalkTables, walk_tables
+from preceptor.generator.walks import walk
 from preceptor.graph.graph import from_edges
-from preceptor.graph.tables import WalkTables, walk_tables
-from preceptor.graph.walks import walk
 
 ITEMS = 40
 

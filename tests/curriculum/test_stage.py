@@ -24,9 +24,9 @@ from preceptor.curriculum.config import GeneralConfig, Mixture, Templates
 from preceptor.curriculum.curriculum import Curriculum
 from preceptor.curriculum.histories import WALKS_A_BLOCK
 from preceptor.curriculum.stream import Stream
-from preceptor.graph.probability import log_probability
-from preceptor.graph.tables import load_tables
-from preceptor.graph.walks import sample
+from preceptor.generator.probability import log_probability
+from preceptor.generator.walk_tables import load_tables
+from preceptor.generator.walks import sample
 from preceptor.study import load_config
 
 SETS = {

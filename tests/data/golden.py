@@ -6,11 +6,13 @@ from typing import Any
 
 import numpy as np
 
-from preceptor.data import market as markets
-from preceptor.data import market_choice, market_config, market_world
 from preceptor.data.log import Log
-from preceptor.data.market import market
-from preceptor.data.market_config import MarketConfig
+from preceptor.market import choice as market_choice
+from preceptor.market import config as market_config
+from preceptor.market import simulate as markets
+from preceptor.market import world as market_world
+from preceptor.market.config import MarketConfig
+from preceptor.market.simulate import market
 
 SMALL = MarketConfig(n_interactions=3000, n_users=100, n_items=150, popularity=0.5, position=0.5, exposure=0.5, seed=7)
 

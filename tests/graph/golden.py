@@ -5,8 +5,8 @@ import hashlib
 import numpy as np
 
 from graph.graphs import all_policies, small_graphs
-from preceptor.graph.tables import walk_tables
-from preceptor.graph.walks import sample
+from preceptor.generator.walk_tables import walk_tables
+from preceptor.generator.walks import sample
 
 
 def values() -> dict[str, dict[str, str]]:

@@ -6,9 +6,9 @@ import numpy as np
 import polars as pl
 
 from preceptor.data.log import TrainSplit
+from preceptor.generator.policies import first_order, history, node2vec
+from preceptor.generator.walk_tables import WalkTables
 from preceptor.graph.graph import Graph, from_edges
-from preceptor.graph.policies import first_order, history, node2vec
-from preceptor.graph.tables import WalkTables
 
 
 def small_graphs() -> dict[str, Graph]:

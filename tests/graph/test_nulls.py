@@ -2,12 +2,12 @@ import numpy as np
 import pytest
 
 from graph.graphs import random_graph, split_of
-from preceptor.graph import floor
-from preceptor.graph.build import build_graph
+from preceptor.generator import floor
+from preceptor.generator.walk_tables import walk_tables
 from preceptor.graph.config import GraphConfig
 from preceptor.graph.graph import TOTAL, Graph
+from preceptor.graph.item_graph import build_graph
 from preceptor.graph.nulls import erdos_renyi, is_symmetric, relabelled, rewired
-from preceptor.graph.tables import walk_tables
 
 
 def edges(graph: Graph) -> set[tuple[int, int]]:

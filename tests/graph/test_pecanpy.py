@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from scipy.stats import chi2
 
+from preceptor.generator.policies import node2vec
+from preceptor.generator.probability import log_probability
+from preceptor.generator.walk_tables import walk_tables
 from preceptor.graph.graph import from_edges
-from preceptor.graph.policies import node2vec
-from preceptor.graph.probability import log_probability
-from preceptor.graph.tables import walk_tables
 
 PYTHON = Path(__file__).parents[2] / "build" / "pecanpy" / "bin" / "python"
 WALKS = """

@@ -9,12 +9,12 @@ from graph.graphs import split_of
 from preceptor.core import artifact
 from preceptor.core.errors import PreceptorError
 from preceptor.data.log import Split
+from preceptor.generator.probability import log_probability
+from preceptor.generator.walk_tables import load_tables
+from preceptor.generator.walks import sample
 from preceptor.graph import stage
-from preceptor.graph.build import build_graph
 from preceptor.graph.config import GraphConfig
-from preceptor.graph.probability import log_probability
-from preceptor.graph.tables import load_tables
-from preceptor.graph.walks import sample
+from preceptor.graph.item_graph import build_graph
 
 CONFIG = GraphConfig(min_users=1, pair_min_users=2, pair_held_out=0.2, floor_walks=2000, top_k=5)
 

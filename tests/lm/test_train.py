@@ -13,8 +13,8 @@ from lm.toy import CONFIG, CONTEXT, EOS, VOCAB, curriculum, evaluation
 from preceptor.curriculum.stream import Stream
 from preceptor.lm.checkpoints import new_model
 from preceptor.lm.evaluate import evaluate
+from preceptor.lm.grid import Budget, remaining_tokens
 from preceptor.lm.ladder import rung
-from preceptor.lm.plan import Budget, remaining_tokens
 from preceptor.lm.train import Learner, batch, train_run
 
 torch.set_num_threads(1)

@@ -5,8 +5,8 @@ import pytest
 
 from fixtures import tiny_split
 from preceptor.core.errors import PreceptorError
-from preceptor.graph.build import build_graph
 from preceptor.graph.config import GraphConfig
+from preceptor.graph.item_graph import build_graph
 from preceptor.ranking.synthetic import WalkHistories, tables_for
 
 TRAIN = tiny_split().train

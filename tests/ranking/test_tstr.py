@@ -11,8 +11,8 @@ import pytest
 from fixtures import tiny_split
 from preceptor.core import metrics
 from preceptor.data.log import Split, Targets
-from preceptor.graph.build import build_graph
 from preceptor.graph.config import GraphConfig
+from preceptor.graph.item_graph import build_graph
 from preceptor.ranking import jobs, tstr
 from preceptor.ranking.config import RankingConfig
 

@@ -3,8 +3,8 @@
 import pytest
 
 from preceptor.report.drawing import Drawing
+from preceptor.report.inputs import Inputs
 from preceptor.report.sections_bias import bias
-from preceptor.report.tables import Inputs
 from report.miniature import study
 
 

@@ -2,8 +2,8 @@ from pathlib import Path
 
 from preceptor.core import artifact
 from preceptor.report.drawing import Drawing
+from preceptor.report.inputs import Inputs
 from preceptor.report.sections_privacy import doubts, findings, privacy
-from preceptor.report.tables import Inputs
 from report.miniature import privacy_figures
 
 

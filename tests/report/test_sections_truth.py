@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from preceptor.report.drawing import Drawing
+from preceptor.report.inputs import Inputs
 from preceptor.report.sections_truth import truth
-from preceptor.report.tables import Inputs
 from report.miniature import study
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from preceptor.report.config import ReportConfig
+from preceptor.report.inputs import STAGES
 from preceptor.report.stage import run
-from preceptor.report.tables import STAGES
 from report.miniature import HOSTILE, SIZES, TOKENS, loss_at, study
 
 CONFIG = ReportConfig(study="quick", seed=3)

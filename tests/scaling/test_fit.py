@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from preceptor.core.errors import PreceptorError
 from preceptor.scaling.fit import fit_form, pose, predict, starting_points
-from preceptor.scaling.laws import FORMS, objective
+from preceptor.scaling.forms import FORMS, objective
 from preceptor.scaling.points import Points
 from scaling.planted import CHINCHILLA, LAW, sweep, value
 

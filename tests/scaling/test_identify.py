@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from preceptor.scaling.fit import fit_form
+from preceptor.scaling.forms import FORMS
 from preceptor.scaling.identify import Verdict, coefficients, spanning, verdicts
-from preceptor.scaling.laws import FORMS
 from preceptor.scaling.noise import around, between_seeds
 from preceptor.scaling.points import Points
 from scaling.planted import LAW, sweep

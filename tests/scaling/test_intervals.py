@@ -3,8 +3,8 @@ import pytest
 
 from preceptor.scaling.config import ScalingConfig
 from preceptor.scaling.fit import Fit, fit_form
+from preceptor.scaling.forms import FORMS, natural
 from preceptor.scaling.intervals import BY_SIZE, NONE, OVER_RUNS, PARAMETRIC, Intervals, _weights, resample
-from preceptor.scaling.laws import FORMS, natural
 from preceptor.scaling.noise import around, between_seeds
 from preceptor.scaling.points import Points
 from scaling.planted import CHINCHILLA, LAW, sweep

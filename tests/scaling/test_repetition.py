@@ -5,8 +5,8 @@ import pytest
 
 from preceptor.scaling.config import ScalingConfig
 from preceptor.scaling.fit import Fit, fit_form
+from preceptor.scaling.forms import FORMS
 from preceptor.scaling.law import Law, fit
-from preceptor.scaling.laws import FORMS
 from preceptor.scaling.points import Points
 from preceptor.scaling.repetition import effective, fit_repetition, objective
 from scaling.planted import LAW

@@ -13,9 +13,9 @@ import numpy as np
 from preceptor.audit.config import AuditConfig
 from preceptor.core.metrics import GROUPS, popularity_groups
 from preceptor.data.log import TrainSplit
-from preceptor.graph import policies
-from preceptor.graph.tables import WalkTables, with_policy
-from preceptor.graph.walks import sample
+from preceptor.generator import policies
+from preceptor.generator.walk_tables import WalkTables, with_policy
+from preceptor.generator.walks import sample
 
 PLACES = 64  # of a history or walk that the position curve shows
 _RANKS = 40  # points of the rank curve

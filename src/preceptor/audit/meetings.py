@@ -13,9 +13,9 @@ from numba import njit
 
 from preceptor.core import rng
 from preceptor.data.log import TrainSplit
-from preceptor.graph.build import build_graph
 from preceptor.graph.config import GraphConfig
 from preceptor.graph.graph import Graph
+from preceptor.graph.item_graph import build_graph
 
 MOST = 200_000  # edges or pairs that are counted anew; of more, a keyed sample
 

@@ -25,10 +25,10 @@ from preceptor.core import rng
 from preceptor.core.artifact import Artifact
 from preceptor.core.errors import PreceptorError
 from preceptor.data.log import TrainSplit
-from preceptor.graph.build import build_graph, build_tables
+from preceptor.generator.walks import sample
 from preceptor.graph.config import GraphConfig
 from preceptor.graph.graph import Graph
-from preceptor.graph.walks import sample
+from preceptor.graph.item_graph import build_graph, build_tables
 
 RUNS = (3, 4, 5, 6, 7, 8)
 _REACH = 10  # positions between the items of a pair where the graph is built from baskets

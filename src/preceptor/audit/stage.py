@@ -15,11 +15,11 @@ from preceptor.audit.config import AuditConfig
 from preceptor.core.artifact import Artifact, canonical, make, write_atomic
 from preceptor.core.errors import PreceptorError
 from preceptor.core.progress import say
-from preceptor.data import market_config
 from preceptor.data.log import TrainSplit
-from preceptor.data.market import market
+from preceptor.generator.walk_tables import load_tables
 from preceptor.graph.config import GraphConfig
-from preceptor.graph.tables import load_tables
+from preceptor.market import config as market_config
+from preceptor.market.simulate import market
 
 VERSION = 5
 

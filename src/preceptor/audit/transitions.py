@@ -10,9 +10,9 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
+from preceptor.generator.policies import HISTORY, NODE2VEC
+from preceptor.generator.walk_tables import WalkTables
 from preceptor.graph.graph import Graph
-from preceptor.graph.policies import HISTORY, NODE2VEC
-from preceptor.graph.tables import WalkTables
 
 
 def mean_transitions(tables: WalkTables, items: np.ndarray, lengths: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -42,7 +42,7 @@ def first_order_shares(graph: Graph, start: np.ndarray, length: int) -> np.ndarr
 
 @njit(nogil=True, cache=True)
 def _add_up(policy, indptr, indices, weight, items, lengths, total, steps):  # type: ignore[no-untyped-def]
-    """The law of graph/policies.py in floats; arrays are taken one by one, for numba counts references to those of a tuple."""
+    """The law of generator/policies.py in floats; arrays come one by one, for numba counts references to those of a tuple."""
     code, repeats = policy[0], policy[1] != 0
     mass = np.zeros(len(steps))
     near = np.zeros(len(steps), np.bool_)

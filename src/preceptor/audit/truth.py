@@ -26,12 +26,12 @@ from preceptor.audit.distance import Law, distances, law_of_graph, law_of_matrix
 from preceptor.audit.transitions import mean_transitions
 from preceptor.core import rng
 from preceptor.data.log import Log, TrainSplit
-from preceptor.data.market import Market
-from preceptor.graph.build import build_graph
+from preceptor.generator.walk_tables import WalkTables, with_policy
+from preceptor.generator.walks import sample
 from preceptor.graph.config import GraphConfig
 from preceptor.graph.graph import TOTAL
-from preceptor.graph.tables import WalkTables, with_policy
-from preceptor.graph.walks import sample
+from preceptor.graph.item_graph import build_graph
+from preceptor.market.simulate import Market
 
 MOST_DENSE = 4_000  # items up to which the mean transitions of walks are kept as a dense matrix
 MOST_WALKS = 10_000  # of a policy; expected counts are far less noisy than as many items met

@@ -15,11 +15,11 @@ from preceptor.core.rng import permutation
 from preceptor.curriculum import cf, uih
 from preceptor.curriculum.documents import Documents
 from preceptor.curriculum.stream import EvalSet
-from preceptor.graph.policies import FIRST_ORDER
-from preceptor.graph.probability import log_probability
-from preceptor.graph.shared import code_log_probability
-from preceptor.graph.tables import WalkTables, walk_tables
-from preceptor.graph.walks import sample
+from preceptor.generator.policies import FIRST_ORDER
+from preceptor.generator.probability import log_probability
+from preceptor.generator.shared import code_log_probability
+from preceptor.generator.walk_tables import WalkTables, walk_tables
+from preceptor.generator.walks import sample
 
 UIH_SPANS = {"1": "items, separators and end"}
 

@@ -29,9 +29,9 @@ from preceptor.curriculum.config import Templates
 from preceptor.curriculum.documents import uih_template
 from preceptor.curriculum.packed import INDEX
 from preceptor.curriculum.stream import Stream
-from preceptor.graph.probability import log_probability
-from preceptor.graph.tables import load_tables
-from preceptor.graph.walks import sample
+from preceptor.generator.probability import log_probability
+from preceptor.generator.walk_tables import load_tables
+from preceptor.generator.walks import sample
 
 _REQUEST = "export.json"
 _PURPOSE = "export/uih"

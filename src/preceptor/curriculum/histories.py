@@ -12,7 +12,7 @@ import numpy as np
 from preceptor.core.errors import PreceptorError
 from preceptor.core.rng import purpose_key
 from preceptor.curriculum.assemble import VECTOR, longest, token_table, write_walks
-from preceptor.graph.tables import WalkTables, load_tables, save_tables
+from preceptor.generator.walk_tables import WalkTables, load_tables, save_tables
 
 WALKS_A_BLOCK = 1 << 24  # a document has a token at least, so a block of as many tokens never holds more
 _PARTS = ("item_tokens", "prefix", "separator", "suffix")

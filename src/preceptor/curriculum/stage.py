@@ -15,8 +15,8 @@ from preceptor.core.artifact import Artifact, canonical, write_atomic
 from preceptor.core.errors import PreceptorError
 from preceptor.core.progress import say
 from preceptor.curriculum import documents, evalsets, general
-from preceptor.curriculum.build import Material
 from preceptor.curriculum.config import CurriculumConfig
+from preceptor.curriculum.layers import Material
 from preceptor.curriculum.stream import Stream
 from preceptor.data.log import TrainSplit
 

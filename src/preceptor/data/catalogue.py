@@ -13,11 +13,11 @@ import numpy as np
 import polars as pl
 
 from preceptor.core.errors import PreceptorError
-from preceptor.data import tables
-from preceptor.data.check import CODE, Quarantine
+from preceptor.data import files as tables
 from preceptor.data.config import DataConfig
 from preceptor.data.layouts import ITEM_COLUMNS, Layout
 from preceptor.data.log import CATALOGUE
+from preceptor.data.quarantine import CODE, Quarantine
 
 _JSON_LIST = r'^\[(".*")?\]$'
 _PRINTED_LIST = r"""(?s)^\s*\[\s*(?:['"].*['"]\s*)?\]\s*$"""  # a list as Python prints it, which is what pandas writes to CSV

@@ -1,97 +1,131 @@
-"""Finds the rows that can't be used, keeps them in quarantine with file, line and reason, and counts what is left.
-
-Nothing is dropped silently: a row is either in the log, left out by a filter that the funnel shows, or in quarantine.
-"""
+"""What a person wants to know of a log before anything is built from it: what was kept, what was set aside, how it looks."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from pathlib import Path
+import dataclasses
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import polars as pl
 
 from preceptor.core.errors import PreceptorError
-from preceptor.data import tables
-from preceptor.data.log import QUARANTINE
+from preceptor.data import split
+from preceptor.data.config import SplitConfig
+from preceptor.data.log import TEXT_FIELDS, Log
 
-REASONS = (
-    "",
-    "user_id is empty",
-    "item_id is empty",
-    "time is empty",
-    "time is neither a number nor an ISO date",
-    "time is not finite",
-    "item_id is not in the catalogue",
-    "time is in another unit than the rest, or beyond the year 2200",
-    "rating is not a number",
-    "same user, item and time as an earlier row",
-    "title is empty",
-    "item_id occurs in an earlier row",
-)
-CODE = {reason: code for code, reason in enumerate(REASONS)}
-_LONGEST = 500  # characters of a raw row that are kept
+_QUANTILES = (0, 25, 50, 75, 90, 100)
 
 
-@dataclass
-class Quarantine:
-    """Collects unusable rows. root: file names are given relative to it, so that they don't depend on where the log lies."""
+@dataclass(frozen=True)
+class Report:
+    """A log in figures. `str()` of it is for people, `as_dict()` for programs.
 
-    root: Path
-    parts: list[pl.DataFrame] = field(default_factory=list)
+    set_aside: for each reason its rows and the first of them. text: items that have each text field, and titles that more
+    than one item has. per_user, per_item: interactions at the quantiles 0, 25, 50, 75, 90 and 100 %, of users and items that
+    have any. head_share: the interactions of the tenth of the catalogue that is met most. split: split.summary, or why
+    the log can't be cut.
+    """
 
-    def add(self, table: tables.Table, file: Path, rows: pl.Series, reasons: pl.Series) -> int:
-        """Put the records `rows` (numbers from 0, ascending) of a file in; reasons holds their codes. Blank lines are not
-        records: returns how many of the rows were blank."""
-        if rows.is_empty():
-            return 0
-        with tables.explained(table, file):
-            found = tables.raw(table, file, rows)
-        found = found.join(pl.DataFrame({"row": rows, "code": reasons}), on="row", how="left", maintain_order="left")
-        records = found.filter(pl.col("text").str.strip_chars() != "")
-        name = file.relative_to(self.root).as_posix() if file.is_relative_to(self.root) else file.name
-        self.parts.append(
-            records.select(
-                file=pl.lit(name),
-                line=pl.col("line"),
-                reason=pl.col("code").cast(pl.Int64).replace_strict(dict(enumerate(REASONS)), return_dtype=pl.String),
-                row=pl.col("text").str.slice(0, _LONGEST),
-            )
-        )
-        return len(rows) - records.height
+    source: str
+    notes: tuple[str, ...]
+    funnel: tuple[dict[str, Any], ...]
+    set_aside: tuple[dict[str, Any], ...]
+    users: int
+    items: int
+    items_met: int
+    interactions: int
+    text: dict[str, int]
+    per_user: tuple[int, ...]
+    per_item: tuple[int, ...]
+    head_share: float
+    split: dict[str, Any]
+    warnings: tuple[str, ...]
 
-    @property
-    def height(self) -> int:
-        return sum(part.height for part in self.parts)
+    def as_dict(self) -> dict[str, Any]:
+        return dataclasses.asdict(self)
 
-    def frame(self) -> pl.DataFrame:
-        """All rows in quarantine, in the order of files and lines."""
-        return pl.concat([pl.DataFrame(schema=QUARANTINE), *self.parts])
-
-
-def refuse_if_most_unusable(unusable: Mapping[str, int], rows: int, limit: float, where: object, sample: str) -> None:
-    """Raise PreceptorError when more than `limit` of the rows are unusable: then the config is wrong rather than the rows."""
-    bad = sum(unusable.values())
-    if rows and (bad > limit * rows or bad == rows):
-        reason = max(unusable, key=unusable.__getitem__)
-        raise PreceptorError(
-            "Too many unusable rows",
-            where=where,
-            found=f"{bad:,} of {rows:,} rows, most of them because {reason}; {sample}",
-            expected=f"at most {limit:.0%} (data.max_unusable)",
-            remedy="check the column names (data.interaction_columns, data.item_columns) and that both files use the same ids",
-        )
-
-
-def funnel_step(step: str, user: np.ndarray, item: np.ndarray, kept: np.ndarray) -> dict[str, Any]:
-    """How many rows, users and items are left where `kept`. user, item: codes ≥ 0 of any numbering."""
-    return {"step": step, "rows": int(np.count_nonzero(kept)), "users": _distinct(user, kept), "items": _distinct(item, kept)}
+    def __str__(self) -> str:
+        lines = [f"{self.source}", *(f"  {note}" for note in self.notes), "", _row("step", "rows", "users", "items")]
+        lines += [_row(s["step"], f"{s['rows']:,}", f"{s['users']:,}", f"{s['items']:,}") for s in self.funnel]
+        if self.set_aside:
+            lines += ["", "set aside (quarantine.csv lists every row):"]
+            for entry in self.set_aside:
+                lines.append(f"  {entry['rows']:,} × {entry['reason']}")
+                lines.append(f"      first: {entry['file']}, line {entry['line']}: {_short(entry['row'])}")
+        texts = ", ".join(f"{n:,} {name}" for name, n in self.text.items() if name in TEXT_FIELDS)
+        lines += ["", f"catalogue: {self.items:,} items, {self.items_met:,} of them met; with {texts}"]
+        if self.text["shared_titles"]:
+            lines.append(f"  {self.text['shared_titles']:,} items share their title with another")
+        shown = ", ".join(f"{q} %" for q in _QUANTILES)
+        lines.append(f"interactions at {shown} of users: {', '.join(map(str, self.per_user))}")
+        lines.append(f"interactions at {shown} of items met: {', '.join(map(str, self.per_item))}")
+        lines.append(f"the most popular tenth of the catalogue has {self.head_share:.0%} of the interactions")
+        if "parts" in self.split:
+            lines += ["", f"{self.split['kind']} split:"]
+            for name, part in self.split["parts"].items():
+                goal = f", {_n(part['targets'], 'target')} of {_n(part['target_users'], 'user')}" if "targets" in part else ""
+                lines.append(f"  {name}: {_n(part['interactions'], 'interaction')} of {_n(part['users'], 'user')}{goal}")
+        lines += [f"warning: {text}" for text in self.warnings]
+        return "\n".join(lines)
 
 
-def _distinct(codes: np.ndarray, kept: np.ndarray) -> int:
-    chosen = codes[kept]
-    seen = np.zeros(int(chosen.max(initial=0)) + 1, np.bool_)
-    seen[chosen] = True
-    return int(np.count_nonzero(seen))
+def describe(log: Log, config: SplitConfig | None = None, source: str = "log") -> Report:
+    """Describe a log and how `config` would cut it. Raises nothing for a log that can't be cut: the report says so."""
+    config = config or SplitConfig()
+    per_user = np.bincount(log.user)
+    met = np.bincount(log.item, minlength=log.items.height)
+    head = np.sort(met)[::-1][: max(1, len(met) // 10)]
+    warnings = []
+    try:
+        cut = log.split(config)
+        parts = split.summary(log, cut)
+        if cut.kind == "temporal" and cut.test.n_users < config.few_users:
+            warnings.append(f"only {_n(cut.test.n_users, 'test user')}: leave-last-out will be kept beside the temporal split")
+        if not len(cut.test) or not len(cut.validation):
+            warnings.append("a part has no targets: no user of it has an earlier interaction")
+    except PreceptorError as error:
+        parts = {"problem": str(error)}
+        warnings.append(str(error))
+    titles = log.items["title"]
+    counts = {name: log.items.height - log.items[name].null_count() for name in TEXT_FIELDS}
+    return Report(
+        source=source,
+        notes=log.notes,
+        funnel=tuple(dict(step) for step in log.funnel),
+        set_aside=tuple(_reasons(log.quarantine)),
+        users=len(log.user_ids),
+        items=log.items.height,
+        items_met=int(np.count_nonzero(met)),
+        interactions=len(log),
+        text={**counts, "shared_titles": int(titles.is_duplicated().sum())},
+        per_user=_quantiles(per_user),
+        per_item=_quantiles(met[met > 0]),
+        head_share=float(head.sum() / max(1, len(log))),
+        split=parts,
+        warnings=tuple(warnings),
+    )
+
+
+def _reasons(quarantine: pl.DataFrame) -> list[dict[str, Any]]:
+    grouped = quarantine.group_by("reason", maintain_order=True).agg(
+        pl.len().alias("rows"), *(pl.col(c).first() for c in ("file", "line", "row"))
+    )
+    return grouped.sort("rows", descending=True, maintain_order=True).to_dicts()
+
+
+def _quantiles(counts: np.ndarray) -> tuple[int, ...]:
+    return tuple(int(q) for q in np.percentile(counts, _QUANTILES, method="lower")) if len(counts) else ()
+
+
+def _n(count: int, name: str) -> str:
+    return f"{count:,} {name}" + ("" if count == 1 else "s")
+
+
+def _row(*cells: str) -> str:
+    return f"  {cells[0]:<24}" + "".join(f"{cell:>14}" for cell in cells[1:])
+
+
+def _short(text: str) -> str:
+    shown = text.replace("\n", "⏎")
+    return shown if len(shown) <= 100 else shown[:99] + "…"

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from preceptor.core.errors import PreceptorError
-from preceptor.data import market_config
+from preceptor.data import sources
 
 
 @dataclass(frozen=True)
@@ -78,8 +78,8 @@ class DataConfig:
     def __post_init__(self) -> None:
         _one_of("time_unit", self.time_unit, ("auto", "s", "ms", "us", "ns"))
         _one_of("duplicates", self.duplicates, ("drop", "keep"))
-        if market_config.is_market(self.source):
-            market_config.parse(self.source)  # refuses a bad setting before anything is made
+        if made := sources.simulated(self.source):
+            made[1].settings(self.source, self.seed)  # refuses a bad setting before anything is made
         if self.separator is not None and len(self.separator) != 1:
             raise PreceptorError("Bad separator", where="data.separator", found=repr(self.separator), expected="one character")
         try:

@@ -10,10 +10,10 @@ import polars as pl
 
 from preceptor.core.errors import PreceptorError
 from preceptor.core.progress import Progress
-from preceptor.data import tables
+from preceptor.data import files as tables
 from preceptor.data.catalogue import identifier
-from preceptor.data.check import CODE
 from preceptor.data.layouts import Layout
+from preceptor.data.quarantine import CODE
 
 ISO = ("%Y-%m-%dT%H:%M:%S%.f%#z", "%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%d %H:%M:%S%.f%#z", "%Y-%m-%d")
 _NO_CATEGORY = np.uint32(2**32 - 1)

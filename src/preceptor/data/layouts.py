@@ -12,7 +12,7 @@ from pathlib import Path
 from preceptor.core.errors import PreceptorError
 from preceptor.data import sources
 from preceptor.data.config import DataConfig
-from preceptor.data.tables import FORMATS, Table, columns, format_of
+from preceptor.data.files import FORMATS, Table, columns, format_of
 
 
 @dataclass(frozen=True)

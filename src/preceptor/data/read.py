@@ -11,12 +11,12 @@ import polars as pl
 
 from preceptor.core.errors import PreceptorError
 from preceptor.core.progress import say
-from preceptor.data import catalogue, interactions, layouts, market_config, order, sources
-from preceptor.data.check import CODE, REASONS, Quarantine, funnel_step, refuse_if_most_unusable
+from preceptor.data import catalogue, interactions, layouts, order, sources
+from preceptor.data.check import Report, describe
 from preceptor.data.config import DataConfig
-from preceptor.data.describe import Report, describe
 from preceptor.data.interactions import Rows, physical
 from preceptor.data.log import Log
+from preceptor.data.quarantine import CODE, REASONS, Quarantine, funnel_step, refuse_if_most_unusable
 
 UNITS = {"s": 1e6, "ms": 1e3, "us": 1.0, "ns": 1e-3}  # in microseconds
 _UNIT_FROM = np.array([1e11, 1e14, 1e17])  # a number up to 1e11 is seconds, up to 1e14 milliseconds, …: years 1973 to 5138
@@ -43,17 +43,16 @@ def check(path: str | Path, config: DataConfig | None = None) -> Report:
 
 
 def _read(path: str | Path, config: DataConfig) -> Log:
-    if market_config.is_market(path):
-        from preceptor.data.market import market  # its kernels are compiled for those who use it
-
+    if made := sources.simulated(path):
+        name, simulation = made
         if config.min_rating is not None or config.events:
             raise PreceptorError(
-                "The simulated market has neither ratings nor events",
+                f"The simulated {name} has neither ratings nor events",
                 where="data.min_rating, data.events",
                 found=f"{config.min_rating}, {list(config.events)}",
                 remedy="unset the filter",
             )
-        return market(market_config.parse(path, config.seed)).log()
+        return simulation.log(simulation.settings(str(path), config.seed))
     folder = sources.locate(path)
     layout = layouts.find(folder, config)
     quarantine = Quarantine(folder)

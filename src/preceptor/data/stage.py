@@ -14,7 +14,7 @@ from typing import Any
 
 from preceptor.core.artifact import Artifact, canonical, file_digest, make, write_atomic
 from preceptor.core.progress import say
-from preceptor.data import layouts, market_config, sources, split
+from preceptor.data import layouts, sources, split
 from preceptor.data.config import DataConfig
 from preceptor.data.log import Split
 from preceptor.data.read import read
@@ -37,8 +37,9 @@ def run(config: DataConfig, inputs: Mapping[str, Artifact], out: Path) -> Artifa
         log.quarantine.write_csv(folder / "quarantine.csv")
         write_atomic(folder / "funnel.json", canonical(log.funnel))
         _save(cut, folder)
-        if market_config.is_market(config.source):
-            write_atomic(folder / "market.json", canonical(market_config.parse(config.source, config.seed)))
+        if made := sources.simulated(config.source):
+            name, simulation = made
+            write_atomic(folder / f"{name}.json", canonical(simulation.settings(config.source, config.seed)))
         summary: dict[str, Any] = {
             "n_users": len(log.user_ids),
             "n_items": log.items.height,
@@ -69,9 +70,9 @@ def run(config: DataConfig, inputs: Mapping[str, Artifact], out: Path) -> Artifa
 def key_config(config: DataConfig) -> dict[str, Any]:
     """What decides whether the stage is up to date: the config, with the digests of the log's files in place of its path."""
     key = {f.name: getattr(config, f.name) for f in dataclasses.fields(config) if f.name != "source"}
-    if market_config.is_market(config.source):
-        market = market_config.parse(config.source, config.seed)
-        return {**key, "source": "simulated market", "market": market, "model": market_config.MODEL}
+    if made := sources.simulated(config.source):
+        name, simulation = made
+        return {**key, "source": f"simulated {name}", **simulation.key(simulation.settings(config.source, config.seed))}
     if sources.is_built_in(config.source):
         return {**key, "source": config.source, "files": sources.DIGESTS[config.source]}
     folder = sources.locate(config.source)

@@ -1,4 +1,4 @@
-"""Settings of the item graph and its walks."""
+"""Settings of the item graph and its pairs."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Literal
 
 @dataclass(frozen=True)
 class GraphConfig:
-    """How the item graph is built and walked.
+    """How the item graph is built, and which pairs of items are kept.
 
     window: two items of a history co-occur when at most this many positions apart; 0: anywhere in the same history.
     directed: an edge leads from the earlier item to the later one only.
@@ -20,20 +20,11 @@ class GraphConfig:
     min_users: fewest distinct users an edge needs.
     top_k: strongest edges an item keeps (0: all); when undirected an edge stays if either end keeps it.
     text_neighbours: edges an item that has none gets to its nearest items by text embedding (0: none).
-    start: where walks begin: uniform over items that have an edge, or popularity (training interactions) ** start_gamma.
-    start_gamma: see start.
-    length: items in a walk, or in the longest.
-    lengths: fixed, or histories: drawn like the lengths of real histories cut at `length`.
-    policy: first-order, node2vec or history (policies.py).
-    p, q: return and in-out parameter of node2vec.
-    history_decay: weight of an item j steps back in history walks is history_decay ** j.
-    repeats: whether an item may occur twice in a walk.
     pair_basket: where two items of a CF pair meet: user (a whole history) or session (needs session_id in the log).
     pair_min_users: fewest distinct users with both items of a CF pair, whatever its baskets are.
     pairs_per_item: strongest CF partners (by cosine) an item keeps (0: all); a pair stays if either end keeps it.
     pair_held_out: share of the pairs of two seen items that is held out, and removed from the seen graph.
-    floor_walks: walks of the Monte Carlo floor.
-    seed: decides walks and held-out pairs.
+    seed: decides held-out pairs.
     """
 
     window: int = 10
@@ -47,18 +38,8 @@ class GraphConfig:
     min_users: int = 2
     top_k: int = 50
     text_neighbours: int = 0
-    start: Literal["uniform", "popularity"] = "uniform"
-    start_gamma: float = 1.0
-    length: int = 8
-    lengths: Literal["fixed", "histories"] = "fixed"
-    policy: Literal["first-order", "node2vec", "history"] = "first-order"
-    p: float = 1.0
-    q: float = 1.0
-    history_decay: float = 0.5
-    repeats: bool = True
     pair_basket: Literal["user", "session"] = "user"
     pair_min_users: int = 5
     pairs_per_item: int = 100
     pair_held_out: float = 0.05
-    floor_walks: int = 20_000
     seed: int = 0

@@ -12,12 +12,12 @@ from preceptor.core.artifact import Artifact, canonical, make, write_atomic
 from preceptor.core.errors import PreceptorError
 from preceptor.core.progress import say
 from preceptor.data.log import TrainSplit
-from preceptor.graph import floor
-from preceptor.graph.build import build_graph, build_tables
+from preceptor.generator import floor
+from preceptor.generator.walk_tables import save_tables
 from preceptor.graph.config import GraphConfig
 from preceptor.graph.graph import Graph
+from preceptor.graph.item_graph import build_graph, build_tables
 from preceptor.graph.pairs import find_pairs
-from preceptor.graph.tables import save_tables
 from preceptor.graph.weights import NAMES
 
 VERSION = 3

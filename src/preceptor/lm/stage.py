@@ -16,8 +16,8 @@ from preceptor.core.errors import PreceptorError
 from preceptor.curriculum.stream import Stream
 from preceptor.lm.base import assert_same_tokens, base_artifact
 from preceptor.lm.config import LMConfig
+from preceptor.lm.grid import budgets, check, run_name, size_of, trunks
 from preceptor.lm.ladder import SOURCES, columns
-from preceptor.lm.plan import budgets, check, run_name, size_of, trunks
 from preceptor.lm.sweep import sweep
 
 VERSION = 1

@@ -19,7 +19,7 @@ from preceptor.core.errors import PreceptorError
 from preceptor.core.progress import Progress
 from preceptor.curriculum.stream import Stream
 from preceptor.lm.config import LMConfig
-from preceptor.lm.plan import remaining_tokens, run_name, size_of, trunks
+from preceptor.lm.grid import remaining_tokens, run_name, size_of, trunks
 
 _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
 # glibc gives large blocks back to the system after each step and faults them in again: 3 % of a step, and more on some hosts.

@@ -28,9 +28,9 @@ from preceptor.curriculum.stream import EvalSet, Stream
 from preceptor.lm.checkpoints import extend_vocabulary, head, hidden_states, load_model, new_model, save_model
 from preceptor.lm.config import LMConfig
 from preceptor.lm.evaluate import evaluate
+from preceptor.lm.grid import STATE, Budget, budgets, size_of
 from preceptor.lm.ladder import Rung
 from preceptor.lm.loss import head_loss
-from preceptor.lm.plan import STATE, Budget, budgets, size_of
 
 SAVE_SECONDS = 30.0  # between saves of the trunk's state
 CURVE_POINTS = 200  # lines of a trunk's curve, about

@@ -9,8 +9,8 @@ from typing import Any
 from preceptor.core.artifact import Artifact, make
 from preceptor.core.progress import say
 from preceptor.data.log import TrainSplit
-from preceptor.graph.build import build_graph
 from preceptor.graph.config import GraphConfig
+from preceptor.graph.item_graph import build_graph
 from preceptor.ranking.config import RankingConfig
 from preceptor.ranking.jobs import Source
 from preceptor.ranking.tstr import run as run_comparison

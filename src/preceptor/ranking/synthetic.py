@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from preceptor.core.errors import PreceptorError
+from preceptor.generator.walk_tables import WalkTables, walk_tables
+from preceptor.generator.walks import sample
 from preceptor.graph.graph import Graph
-from preceptor.graph.tables import WalkTables, walk_tables
-from preceptor.graph.walks import sample
 from preceptor.ranking.histories import Batch
 
 STARTS = ("popularity", "uniform")

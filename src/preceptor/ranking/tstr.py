@@ -23,7 +23,7 @@ from preceptor.core.errors import PreceptorError
 from preceptor.core.progress import Progress
 from preceptor.data.log import Split, Targets
 from preceptor.graph.graph import Graph
-from preceptor.ranking import tables
+from preceptor.ranking import results as tables
 from preceptor.ranking.config import RankingConfig
 from preceptor.ranking.jobs import Job, Source, test_job, train_job
 from preceptor.ranking.losses import LOSSES

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from preceptor.report.tables import Inputs, Row, number
+from preceptor.report.inputs import Inputs, Row, number
 
 
 @dataclass(frozen=True)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from preceptor.report import formats as f
 from preceptor.report import sections_privacy
 from preceptor.report.curves import Curve, curves, slope
-from preceptor.report.laws import laws
+from preceptor.report.fitted import laws
+from preceptor.report.inputs import Inputs, Row, number, where
 from preceptor.report.sections_data import evaluated, splits_of
 from preceptor.report.sections_lm import FLOOR_SET, references
 from preceptor.report.sections_ranking import headline, label, verdict
 from preceptor.report.sections_scaling import largest
-from preceptor.report.tables import Inputs, Row, number, where
 
 FEW_USERS = 300
 FEW_SIZES, FEW_SEEDS = 5, 3

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from preceptor.core.progress import quantity
-from preceptor.report.tables import number
+from preceptor.report.inputs import number
 
 ABSENT = "–"
 SETS = {

@@ -15,7 +15,7 @@ from preceptor.report import (
 from preceptor.report.config import ReportConfig
 from preceptor.report.drawing import PALETTE, Drawing
 from preceptor.report.html import Html, h, join, raw
-from preceptor.report.tables import Inputs
+from preceptor.report.inputs import Inputs
 
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'"
 

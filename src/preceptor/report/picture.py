@@ -8,9 +8,9 @@ from matplotlib.axes import Axes
 from preceptor.report import formats as f
 from preceptor.report.curves import Curve, curves
 from preceptor.report.drawing import MARKERS, colour, document, ladder, log_axis
+from preceptor.report.inputs import Inputs, Row
 from preceptor.report.sections_lm import FLOOR_SET, plot_series, sizes_of
 from preceptor.report.sections_ranking import headline, plot_arms
-from preceptor.report.tables import Inputs, Row
 
 
 def picture(inputs: Inputs, metric: str = "ndcg", k: int = 10) -> str | None:

@@ -11,8 +11,8 @@ from matplotlib.axes import Axes
 from preceptor.report import formats as f
 from preceptor.report.drawing import MARKERS, Drawing, colour, draw, figure, legend, log_axis, titled
 from preceptor.report.html import Html, h, join, listing, missing, paragraphs, table
+from preceptor.report.inputs import Inputs, number
 from preceptor.report.sections_truth import truth
-from preceptor.report.tables import Inputs, number
 
 COLUMNS = {  # name in bias.json: (printed name, colour)
     "log": ("Real log", "real"),

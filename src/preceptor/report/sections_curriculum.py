@@ -9,7 +9,7 @@ from typing import Any
 from preceptor.report import formats as f
 from preceptor.report.drawing import Drawing
 from preceptor.report.html import Html, h, join, missing, table
-from preceptor.report.tables import Inputs
+from preceptor.report.inputs import Inputs
 
 KINDS = {
     "general": ("General text", "keeps the model a model of language, and is the control"),

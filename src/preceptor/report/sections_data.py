@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from preceptor.report import formats as f
 from preceptor.report.drawing import Drawing, colour, draw, figure, log_axis
 from preceptor.report.html import Html, h, join, listing, missing, paragraphs, table
-from preceptor.report.tables import Inputs, number
+from preceptor.report.inputs import Inputs, number
 
 PARTS = ("train", "validation", "test")
 

@@ -11,9 +11,9 @@ from matplotlib.axes import Axes
 from preceptor.report import formats as f
 from preceptor.report.curves import Curve, curves
 from preceptor.report.drawing import MARKERS, Drawing, colour, draw, figure, ladder, legend, log_axis
+from preceptor.report.fitted import laws
 from preceptor.report.html import Html, h, join, missing, paragraphs, table
-from preceptor.report.laws import laws
-from preceptor.report.tables import Inputs, Row, number, where
+from preceptor.report.inputs import Inputs, Row, number, where
 
 ORDER = list(f.SETS)
 REFERENCES = {"uniform": ":", "unigram": "--", "bigram": "-.", "entropy": "--"}

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from preceptor.report import formats as f
 from preceptor.report.drawing import MARKERS, Drawing, colour, draw, figure, ladder, legend, log_axis
 from preceptor.report.html import Html, h, join, missing, paragraphs, table
-from preceptor.report.tables import Inputs, number
+from preceptor.report.inputs import Inputs, number
 
 Rows = Sequence[Mapping[str, Any]]
 EVERY = "all"  # in place of a number of walks: everything the graph could ever show

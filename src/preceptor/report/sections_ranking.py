@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from preceptor.report import formats as f
 from preceptor.report.drawing import Drawing, colour, draw, figure, legend
 from preceptor.report.html import Html, h, join, missing, paragraphs, table
-from preceptor.report.tables import Inputs, Row, number, values, where
+from preceptor.report.inputs import Inputs, Row, number, values, where
 
 ARMS = {"real": ("real", "o"), "synthetic": ("synthetic", "s"), "real+synthetic": ("third", "D")}
 

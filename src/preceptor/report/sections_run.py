@@ -12,10 +12,10 @@ from preceptor.report.config import ReportConfig
 from preceptor.report.curves import curves
 from preceptor.report.findings import doubts, findings
 from preceptor.report.html import Html, h, join, listing, missing, table
+from preceptor.report.inputs import STAGES, Inputs
 from preceptor.report.sections_data import evaluated, splits_of
 from preceptor.report.sections_lm import FLOOR_SET
 from preceptor.report.sections_ranking import headline
-from preceptor.report.tables import STAGES, Inputs
 
 
 def found(inputs: Inputs, config: ReportConfig) -> Html:

@@ -6,9 +6,9 @@ from matplotlib.axes import Axes
 
 from preceptor.report import formats as f
 from preceptor.report.drawing import Drawing, colour, draw, figure, legend
+from preceptor.report.fitted import Law, Parameter, laws, not_fitted
 from preceptor.report.html import Html, h, join, missing, paragraphs, table
-from preceptor.report.laws import Law, Parameter, laws, not_fitted
-from preceptor.report.tables import Inputs, Row, number
+from preceptor.report.inputs import Inputs, Row, number
 
 FORMS = {
     "data": "L∞ + A·D⁻ᵅ",

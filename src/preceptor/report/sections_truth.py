@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from preceptor.report import formats as f
 from preceptor.report.drawing import Drawing, colour, draw, figure, legend, log_axis, titled
 from preceptor.report.html import Html, h, join, listing, paragraphs, table
-from preceptor.report.tables import Inputs, number
+from preceptor.report.inputs import Inputs, number
 
 _MEASURES = {
     "tv": ("Total variation", "share of next items that would have to change; 0: the truth, 1: nothing in common"),

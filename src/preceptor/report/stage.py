@@ -9,9 +9,9 @@ from typing import Any
 from preceptor.core import artifact
 from preceptor.core.artifact import Artifact, write_atomic
 from preceptor.report.config import ReportConfig
+from preceptor.report.inputs import Inputs
 from preceptor.report.page import page
 from preceptor.report.picture import picture
-from preceptor.report.tables import Inputs
 
 VERSION = 7
 

@@ -8,10 +8,10 @@ from pathlib import Path
 from preceptor.report import formats as f
 from preceptor.report.curves import curves
 from preceptor.report.findings import doubts
+from preceptor.report.inputs import Inputs, where
 from preceptor.report.sections_lm import ORDER
 from preceptor.report.sections_ranking import headline, label, verdict
 from preceptor.report.sections_scaling import FORMS, largest
-from preceptor.report.tables import Inputs, where
 
 
 def main_table(out: Path, metric: str = "ndcg", k: int = 10) -> str:

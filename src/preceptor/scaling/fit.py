@@ -9,7 +9,7 @@ import numpy as np
 from preceptor.core import rng
 from preceptor.core.errors import PreceptorError
 from preceptor.scaling import optimise
-from preceptor.scaling.laws import NO_FLOOR, Form, natural, terms
+from preceptor.scaling.forms import NO_FLOOR, Form, natural, terms
 from preceptor.scaling.points import Points
 
 NEGLIGIBLE = 1e-3  # a floor below this share of the lowest loss is no floor

@@ -18,7 +18,7 @@ from preceptor.core.errors import PreceptorError
 from preceptor.scaling import intervals as iv
 from preceptor.scaling.config import ScalingConfig
 from preceptor.scaling.fit import Fit, fit_form
-from preceptor.scaling.laws import FORMS
+from preceptor.scaling.forms import FORMS
 from preceptor.scaling.noise import Noise, around, of_set
 from preceptor.scaling.points import Points
 

@@ -17,7 +17,7 @@ import numpy as np
 from preceptor.core import rng
 from preceptor.scaling.config import ScalingConfig
 from preceptor.scaling.fit import Fit, starting_points
-from preceptor.scaling.laws import natural
+from preceptor.scaling.forms import natural
 from preceptor.scaling.noise import Noise, Scatter
 from preceptor.scaling.points import Points
 

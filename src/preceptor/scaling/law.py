@@ -16,14 +16,14 @@ from preceptor.core.progress import track
 from preceptor.scaling.config import ScalingConfig
 from preceptor.scaling.fit import fit_form, predict
 from preceptor.scaling.forecast import Forecast, error_of, forecast
+from preceptor.scaling.forms import FORMS, Form
 from preceptor.scaling.identify import coefficients, spanning, verdicts
 from preceptor.scaling.intervals import resample
-from preceptor.scaling.laws import FORMS, Form
 from preceptor.scaling.noise import Noise, around, of_set
 from preceptor.scaling.plan import Plan, make_plan
 from preceptor.scaling.points import Points
 from preceptor.scaling.repetition import Repetition, fit_repetition
-from preceptor.scaling.table import law_table
+from preceptor.scaling.show import law_table
 
 FORMAT = 1
 

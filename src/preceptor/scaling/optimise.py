@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from preceptor.scaling.laws import objective
+from preceptor.scaling.forms import objective
 
 GRADIENT, DECREASE, LINE_SEARCH, ITERATIONS = 0, 1, 2, 3
 STATUS = ("gradient", "decrease", "line search failed", "iterations ran out")

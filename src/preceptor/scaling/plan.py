@@ -10,8 +10,8 @@ import numpy as np
 
 from preceptor.core.errors import PreceptorError
 from preceptor.core.progress import quantity, say
+from preceptor.scaling.forms import FORMS, natural
 from preceptor.scaling.intervals import prediction_draws
-from preceptor.scaling.laws import FORMS, natural
 
 if TYPE_CHECKING:
     from preceptor.scaling.law import FittedLaw, Law

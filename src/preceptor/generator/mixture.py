@@ -1,0 +1,65 @@
+"""The law of the next item as a mixture of item graphs read through memories, and of priors that read nothing.
+
+p(x | h) = Σ_c λ_c · K_c(x | h) (mixture transition distribution, Raftery 1985). A *signal* part is a graph under a memory:
+
+K_c(x | h) ∝ Σ_j D_j · w(h_j, x) over the items h_0 (the last one), h_1, … of the history, w the graph's integer row weights
+
+A *prior* part doesn't read the history: popularity ** alpha, or uniform (alpha 0). Each K_c is renormalised over the candidates
+X(h) before mixing: the members, less the whole history where items don't repeat. A part without mass there is left out, and
+its weight goes to the priors.
+
+This module holds the plain description; what samples from it and what scores with it are made from the same integers.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from preceptor.graph.graph import Graph
+
+
+@dataclass(frozen=True)
+class Memory:
+    """How a part reads the history: item j steps back counts decay ** j, the last `longest` items alone are read.
+
+    decay 0 is the last item only, decay 1 is uniform over the history.
+    """
+
+    decay: float
+    longest: int
+
+
+@dataclass(frozen=True)
+class Part:
+    """A signal component: the number of its graph, its memory, and its weight λ in the mixture."""
+
+    graph: int
+    memory: Memory
+    weight: float
+
+
+@dataclass(frozen=True)
+class Prior:
+    """A prior component: popularity ** alpha over the members (0: uniform), and its weight λ in the mixture."""
+
+    alpha: float
+    weight: float
+
+
+@dataclass(frozen=True)
+class Mixture:
+    """A fitted law. The weights of parts and priors sum to 1.
+
+    graphs, names: the item graphs and what each is called. popularity: int64 [I], training interactions.
+    members: bool [I], the items that may come next. repeats: whether an item of the history may come again.
+    """
+
+    graphs: tuple[Graph, ...]
+    names: tuple[str, ...]
+    parts: tuple[Part, ...]
+    priors: tuple[Prior, ...]
+    popularity: np.ndarray
+    members: np.ndarray
+    repeats: bool

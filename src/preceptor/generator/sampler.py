@@ -1,0 +1,40 @@
+"""From an item graph and a config to the sampler of histories."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from preceptor.data.log import TrainSplit
+from preceptor.generator import policies
+from preceptor.generator.config import GeneratorConfig
+from preceptor.generator.walk_tables import WalkTables, walk_tables
+from preceptor.graph.graph import Graph
+
+
+def build_tables(graph: Graph, split: TrainSplit, config: GeneratorConfig) -> WalkTables:
+    """The sampler that a config describes, on any graph over the same items."""
+    return walk_tables(graph, start_weights(split, config), length_weights(split, config), policy_of(config))
+
+
+def start_weights(split: TrainSplit, config: GeneratorConfig) -> np.ndarray:
+    """Weights of the first item of a walk, float64 [I]: 1, or popularity ** start_gamma."""
+    if config.start == "uniform":
+        return np.ones(split.n_items)
+    return np.maximum(split.popularity, 1).astype(np.float64) ** config.start_gamma
+
+
+def length_weights(split: TrainSplit, config: GeneratorConfig) -> np.ndarray:
+    """Weights of walk lengths 0 … length, float64: all on `length`, or histories of each length, longer ones cut."""
+    if config.lengths == "fixed":
+        return np.eye(config.length + 1)[config.length]
+    lengths = np.minimum(np.diff(split.user_indptr), config.length)
+    return np.bincount(lengths[lengths > 0], minlength=config.length + 1).astype(np.float64)
+
+
+def policy_of(config: GeneratorConfig) -> np.ndarray:
+    """The policy that a config names, as integers."""
+    if config.policy == "node2vec":
+        return policies.node2vec(config.p, config.q, config.repeats)
+    if config.policy == "history":
+        return policies.history(config.decay, config.length, config.repeats)
+    return policies.first_order(config.repeats)
