@@ -35,7 +35,7 @@ files = {p.name: {"bytes": p.stat().st_size, "sha256": file_digest(p)} for p in 
 train = Artifact(folder / "train", {"format": 1, "files": files})
 config = CodesConfig(encoder="matrix", encoder_path=str(folder / "embeddings.npy"), tokeniser=tokeniser, threads=threads)
 started, cpu = time.time(), time.process_time()
-made = stage.run(config, {"train": train}, folder / tokeniser)
+made = stage.STAGE.make(config, {"train": train}, folder / tokeniser)
 seconds, cpu = time.time() - started, time.process_time() - cpu
 facts = made.json("quality")
 print(json.dumps({

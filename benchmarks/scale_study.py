@@ -4,7 +4,7 @@
 
 A synthetic log of 100 interactions an item and 25 a user (Zipf-like popularity, two tastes a user out of one cluster of about
 200 items each), titles, brands and categories of drawn words, and a 768-dimensional embedding an item, all written below
-build/scale-study/. Each size then runs `study.run(…, until="curriculum")` at the study's defaults, but with `sae` codes from
+build/scale-study/. Each size then runs `study.run(…, wanted="curriculum")` at the study's defaults, but with `sae` codes from
 the matrix and documents for all pairs of items, not for 100,000; in a process of its own, which reads the Parquet files as
 anyone's. One CSV row a stage: wall seconds, CPU seconds, and peaks over the whole tree of processes, looked at twice a second:
 proportional set size (memory-mapped files that are in the page cache count, each page once) and the part of it that is the
@@ -28,13 +28,13 @@ import polars as pl
 ROOT = Path(__file__).parent.parent
 DIMS, PER_ITEM, PER_USER, CLUSTER, WORDS = 768, 100, 25, 200, 5000
 PAUSE = 0.5  # seconds between two looks: one takes milliseconds of CPU time itself
-STAGES = ("data", "codes", "graph", "curriculum")
+STAGES = ("data", "codes", "graph", "generator", "curriculum")
 STUDY = """
 import sys
 from pathlib import Path
 from preceptor import study
 config = study.load_config(sys.argv[1], data=sys.argv[2])
-study.run(config, Path(sys.argv[3]), until="curriculum")
+study.run(config, Path(sys.argv[3]), wanted="curriculum")
 """
 
 

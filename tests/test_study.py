@@ -17,7 +17,7 @@ def test_packaged_studies_are_valid_and_say_what_they_show(name: str) -> None:
 
 @pytest.mark.parametrize("name", sorted(study_file.packaged()))
 def test_packaged_studies_pass_a_dry_run_and_are_in_the_docs(name: str, tmp_path: Path) -> None:
-    assert len(study.plan(study.load_config(name), tmp_path / "out")) == len(study.STAGES)
+    assert len(study.dry_run(study.load_config(name), tmp_path / "out")) == len(study.stages())
     assert f"](../src/preceptor/studies/{name}.yaml)" in (Path(__file__).parent.parent / "docs" / "studies.md").read_text()
 
 
@@ -45,7 +45,7 @@ def test_ablations_differ_in_their_mixture_alone() -> None:
 def test_a_bad_template_is_refused_before_anything_is_made(tmp_path: Path) -> None:
     config = study.load_config("miniature", overrides=["curriculum.templates.cf='{item_a} and {item_a}'"])
     with pytest.raises(PreceptorError, match=r"curriculum\.templates\.cf"):
-        study.plan(config, tmp_path / "out")
+        study.dry_run(config, tmp_path / "out")
     with pytest.raises(PreceptorError, match=r"curriculum\.templates\.cf"):
         study.run(config, tmp_path / "out")
     assert not (tmp_path / "out").exists()
@@ -129,8 +129,8 @@ def test_seed_reaches_every_stage_that_has_none_of_its_own() -> None:
 
 
 def test_plan_of_an_empty_folder_makes_nothing(tmp_path: Path) -> None:
-    rows = study.plan(study.load_config("miniature"), tmp_path / "out")
-    assert [row.stage for row in rows] == [stage.name for stage in study.STAGES]
+    rows = study.dry_run(study.load_config("miniature"), tmp_path / "out")
+    assert [row.stage for row in rows] == [stage.name for stage in study.stages()]
     assert rows[0].state == "missing"
     assert {row.state for row in rows[1:]} == {"waits"}
     assert not (tmp_path / "out").exists()

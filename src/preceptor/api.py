@@ -28,6 +28,7 @@ def read(source: str | Path, config: DataConfig | None = None) -> Log:
     Unusable rows are set aside with their reasons (`log.quarantine`). Raises PreceptorError for input that can't be read.
     """
     from preceptor.data.read import read as read_log
+    from preceptor.market import source as _market  # noqa: F401  registers itself among the sources
 
     return read_log(source, config)
 
@@ -39,21 +40,23 @@ def _study(study: str | StudyConfig) -> StudyConfig:
 
 
 def build(train: TrainSplit, out: str | Path, study: str | StudyConfig = "quick") -> Curriculum:
-    """Build codes, graph and curriculum below `out` from training interactions alone; what is up to date is kept.
+    """Build codes, graph, generator and curriculum below `out` from training interactions alone; what is up to date is kept.
 
-    `study` gives the settings of the three stages: a packaged study, a YAML file, or a StudyConfig.
+    `study` gives the settings of these stages: a packaged study, a YAML file, or a StudyConfig.
     """
-    from preceptor.codes import stage as codes
-    from preceptor.curriculum import stage as curriculum
+    from preceptor.core.stage import ancestors
     from preceptor.curriculum.curriculum import Curriculum
-    from preceptor.graph import stage as graph
+    from preceptor.study import stages
 
     config, out = _study(study), Path(out)
+    needed = [stage for stage in ancestors(stages(), "curriculum") if stage.name != "data"]
+    for stage in needed:
+        stage.check(getattr(config, stage.section))
     with artifact.locked(out):
         made = {"train": _save(train, out)}
-        made["codes"] = codes.run(config.codes, made, out)
-        made["graph"] = graph.run(config.graph, made, out)
-        curriculum.run(config.curriculum, made, out)
+        for stage in needed:
+            inputs = {need.rpartition(".")[2]: made[need.rpartition(".")[2]] for need in stage.needs}
+            made[stage.name] = stage.make(getattr(config, stage.section), inputs, out)
     return Curriculum(out / "curriculum")
 
 
@@ -78,7 +81,9 @@ def tstr(split: Split, curriculum: Curriculum, study: str | StudyConfig = "quick
     from preceptor.graph.graph import Graph
     from preceptor.ranking.tstr import compare
 
-    return compare(split, Graph.load(curriculum.folder.parent / "graph" / "all"), _study(study).ranking)
+    config = _study(study)
+    graph = Graph.load(curriculum.folder.parent / "graph" / "all")
+    return compare(split, graph, config.ranking, histories=config.generator)
 
 
 def pretrain(
@@ -93,13 +98,13 @@ def pretrain(
 
     Artifacts go below `out` (default: beside the curriculum), and finished runs found there are kept.
     """
-    from preceptor.lm import stage as lm
+    from preceptor.lm.stage import STAGE
     from preceptor.scaling.points import Points
 
     config: Any = dataclasses.replace(_study(study).lm, depths=tuple(depths), tokens=tuple(tokens), seeds=(seeds,))
     out = Path(out) if out is not None else curriculum.folder.parent
     with artifact.locked(out):
-        made = lm.run(config, {"curriculum": artifact.load(curriculum.folder)}, out)
+        made = STAGE.make(config, {"curriculum": artifact.load(curriculum.folder)}, out)
     return Points.read(made.file("points.csv"))
 
 

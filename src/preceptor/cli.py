@@ -9,12 +9,15 @@ import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import App, Parameter
 
 from preceptor.cli_codes import codes_app
 from preceptor.core.errors import PreceptorError
+
+if TYPE_CHECKING:
+    from preceptor.study import Forecast
 
 app = App(
     name="preceptor",
@@ -54,6 +57,22 @@ def _table(columns: Sequence[str], rows: Sequence[Sequence[Any]], title: str | N
     Console().print(table)
 
 
+def _forecast(rows: Sequence[Forecast]) -> None:
+    """The table of a dry run, and its time in all as far as rates have been measured on this machine."""
+    from preceptor.core.progress import duration
+
+    def time(row: Forecast) -> str:
+        if row.state == "fresh":
+            return ""
+        return "not measured here yet" if row.seconds is None else f"about {duration(row.seconds)}"
+
+    _table(["stage", "state", "why", "work", "time"], [(r.stage, r.state, r.why, r.work, time(r)) for r in rows])
+    known = [r.seconds for r in rows if r.seconds is not None]
+    unknown = [r.stage for r in rows if r.seconds is None]
+    if known and sum(known):
+        print(f"In all about {duration(sum(known))}" + (f", and {', '.join(unknown)}." if unknown else "."))
+
+
 def _resolve(study: str, data: str | None, out: Path | None, overrides: list[str] | None) -> tuple[Any, Path]:
     from preceptor.study import load_config
 
@@ -86,11 +105,11 @@ def run(
 
     config, folder = _resolve(study, data, out, set_)
     if dry_run:
-        rows = studies.plan(config, folder)
+        rows = studies.dry_run(config, folder)
         if json_:
             _print([vars(row) for row in rows])
         else:
-            _table(["stage", "state", "why", "cost"], [(r.stage, r.state, r.why, r.cost) for r in rows])
+            _forecast(rows)
         return
     studies.run(config, folder)
     from preceptor.report.summary import main_table
@@ -184,7 +203,7 @@ def build(
     from preceptor import study as studies
 
     config, folder = _resolve(study, data, out, set_)
-    made = studies.run(config, folder, until="curriculum")
+    made = studies.run(config, folder, wanted="curriculum")
     if preview:
         documents = made["curriculum"].json("preview")
         if json_:
@@ -240,7 +259,7 @@ def tstr(study: str = "quick", *, data: Data = None, out: Out = None, set_: Set 
     from preceptor import study as studies
 
     config, folder = _resolve(study, data, out, set_)
-    made = studies.run(config, folder, until="ranking")
+    made = studies.run(config, folder, wanted="ranking")
     print(made["ranking"].file("tstr.csv").read_text(), end="")
 
 
@@ -250,7 +269,7 @@ def pretrain(study: str = "quick", *, data: Data = None, out: Out = None, set_: 
     from preceptor import study as studies
 
     config, folder = _resolve(study, data, out, set_)
-    made = studies.run(config, folder, until="lm")
+    made = studies.run(config, folder, wanted="lm")
     print(made["lm"].file("points.csv").read_text(), end="")
 
 

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import functools
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
@@ -19,12 +20,14 @@ from typing import Any, get_type_hints
 from preceptor import study_file
 from preceptor.audit.config import AuditConfig
 from preceptor.codes.config import CodesConfig
-from preceptor.core import artifact
+from preceptor.core import artifact, rates
 from preceptor.core.artifact import Artifact
 from preceptor.core.errors import PreceptorError
-from preceptor.core.progress import duration, say
+from preceptor.core.progress import quantity, say
+from preceptor.core.stage import Cost, Stage, ancestors
 from preceptor.curriculum.config import CurriculumConfig
 from preceptor.data.config import DataConfig
+from preceptor.generator.config import GeneratorConfig
 from preceptor.graph.config import GraphConfig
 from preceptor.lm.config import LMConfig
 from preceptor.market import source as _market  # noqa: F401  registers itself among the sources of logs
@@ -42,6 +45,7 @@ class StudyConfig:
     data: DataConfig = field(default_factory=DataConfig)
     codes: CodesConfig = field(default_factory=CodesConfig)
     graph: GraphConfig = field(default_factory=GraphConfig)
+    generator: GeneratorConfig = field(default_factory=GeneratorConfig)
     curriculum: CurriculumConfig = field(default_factory=CurriculumConfig)
     audit: AuditConfig = field(default_factory=AuditConfig)
     ranking: RankingConfig = field(default_factory=RankingConfig)
@@ -50,40 +54,40 @@ class StudyConfig:
     report: ReportConfig = field(default_factory=ReportConfig)
 
 
-@dataclass(frozen=True)
-class Stage:
-    """A stage's name, which is its folder in OUT, its module, and how it finds its inputs among the finished artifacts."""
-
-    name: str
-    module: str
-    config: str
-    inputs: Callable[[Mapping[str, Artifact]], dict[str, Artifact]]
-
-
-def _named(*names: str) -> Callable[[Mapping[str, Artifact]], dict[str, Artifact]]:
-    def pick(made: Mapping[str, Artifact]) -> dict[str, Artifact]:
-        return {name: made["data"].part("train") if name == "train" else made[name] for name in names}
-
-    return pick
-
-
-STAGES = (
-    Stage("data", "preceptor.data.stage", "data", _named()),
-    Stage("codes", "preceptor.codes.stage", "codes", _named("train")),
-    Stage("graph", "preceptor.graph.stage", "graph", _named("train", "codes")),
-    Stage("curriculum", "preceptor.curriculum.stage", "curriculum", _named("train", "codes", "graph")),
-    Stage("real", "preceptor.curriculum.real", "curriculum", _named("data", "codes", "curriculum")),
-    Stage("audit", "preceptor.audit.stage", "audit", _named("data", "graph", "curriculum")),
-    Stage("ranking", "preceptor.ranking.stage", "ranking", _named("data", "graph")),
-    Stage("lm", "preceptor.lm.stage", "lm", _named("curriculum", "real")),
-    Stage("scaling", "preceptor.scaling.stage", "scaling", _named("lm")),
-    Stage(
-        "report",
-        "preceptor.report.stage",
-        "report",
-        _named("data", "codes", "graph", "curriculum", "real", "audit", "ranking", "lm", "scaling"),
-    ),
+_MODULES = (
+    "data.stage",
+    "codes.stage",
+    "graph.stage",
+    "generator.stage",
+    "curriculum.stage",
+    "curriculum.real",
+    "audit.stage",
+    "ranking.stage",
+    "lm.stage",
+    "scaling.stage",
+    "report.stage",
 )
+MOVED = {  # keys of preceptor 0.1 and where they went in 0.2
+    "graph.start": "generator.start",
+    "graph.start_gamma": "generator.start_gamma",
+    "graph.length": "generator.length",
+    "graph.lengths": "generator.lengths",
+    "graph.policy": "generator.policy",
+    "graph.p": "generator.p",
+    "graph.q": "generator.q",
+    "graph.history_decay": "generator.decay",
+    "graph.repeats": "generator.repeats",
+    "graph.floor_walks": "generator.floor_walks",
+    "audit.p": "generator.p",
+    "audit.q": "generator.q",
+    "audit.history_decay": "generator.decay",
+}
+
+
+@functools.cache
+def stages() -> tuple[Stage[Any], ...]:
+    """The stages in order; a stage needs earlier ones only."""
+    return tuple(import_module(f"preceptor.{module}").STAGE for module in _MODULES)
 
 
 def load_config(study: str, data: str | None = None, overrides: Sequence[str] = ()) -> StudyConfig:
@@ -122,6 +126,14 @@ def _refuse_unknown(tree: Any, cls: type, where: str, at: str) -> None:
     known = [*hints] if at else [*hints, study_file.EXTENDS]
     for key, value in tree.items():
         full = f"{at}.{key}" if at else str(key)
+        if full in MOVED:
+            raise PreceptorError(
+                "A key of the study has moved",
+                where=f"{where}, {full}",
+                found=key,
+                expected=f"{MOVED[full]}, its name since preceptor 0.2",
+                remedy=f"write {MOVED[full]} in its place",
+            )
         if key not in hints:
             near = difflib.get_close_matches(str(key), known, n=1)
             raise PreceptorError(
@@ -146,77 +158,76 @@ def _with_seed(config: StudyConfig, tree: Mapping[str, Any]) -> StudyConfig:
     return dataclasses.replace(config, **changed)
 
 
-def run(config: StudyConfig, out: Path, until: str | None = None) -> dict[str, Artifact]:
-    """Make every stage that isn't up to date, in order; return the artifacts by stage. `until` names the last stage wanted."""
+def run(config: StudyConfig, out: Path, wanted: str = "report") -> dict[str, Artifact]:
+    """Make the stage `wanted` and what it rests on, each where it isn't up to date; return these artifacts by stage."""
     out = Path(out)
-    check(config, until)
+    check(config, wanted)
     made: dict[str, Artifact] = {}
     with artifact.locked(out):
         artifact.write_atomic(out / "study.json", artifact.canonical(config))
-        for number, stage in enumerate(STAGES, 1):
-            module = import_module(stage.module)
-            say(f"[{number}/{len(STAGES)}] {stage.name}")
-            made[stage.name] = module.run(getattr(config, stage.config), stage.inputs(made), out)
-            if stage.name == until:
-                break
+        needed = ancestors(stages(), wanted)
+        for number, stage in enumerate(needed, 1):
+            say(f"[{number}/{len(needed)}] {stage.name}")
+            made[stage.name] = stage.make(getattr(config, stage.section), stage.inputs(made), out)
     return made
 
 
-def check(config: StudyConfig, until: str | None = None) -> None:
-    """Let every stage that has a `check(config)` refuse its settings now, rather than after the stages before it."""
-    for stage in STAGES:
-        module = import_module(stage.module)
-        if hasattr(module, "check"):
-            module.check(getattr(config, stage.config))
-        if stage.name == until:
-            break
+def check(config: StudyConfig, wanted: str = "report") -> None:
+    """Let every stage that is needed refuse its settings now, rather than after the stages before it."""
+    for stage in ancestors(stages(), wanted):
+        stage.check(getattr(config, stage.section))
 
 
 @dataclass(frozen=True)
-class Plan:
-    """What a run would do with one stage."""
+class Forecast:
+    """What a run would do with one stage: state, why, the work in words, and its seconds at the rate last measured here (None:
+    never measured here, or the work isn't known yet)."""
 
     stage: str
     state: str
     why: str
-    cost: str
+    work: str
+    seconds: float | None
 
 
-def plan(config: StudyConfig, out: Path) -> list[Plan]:
+def dry_run(config: StudyConfig, out: Path, wanted: str = "report") -> list[Forecast]:
     """Say for each stage whether it is fresh, why not, and what making it will cost; makes nothing."""
-    check(config)
+    check(config, wanted)
     made: dict[str, Artifact] = {}
-    rows: list[Plan] = []
-    for stage in STAGES:
-        folder = Path(out) / stage.name
-        module = import_module(stage.module)
-        section = getattr(config, stage.config)
-        try:
+    rows: list[Forecast] = []
+    for stage in ancestors(stages(), wanted):
+        section = getattr(config, stage.section)
+        missing = [name for name in stage.parents() if name not in made]
+        if missing:
+            state, why = "waits", "input " + ", ".join(missing) + " is to be made"
+            inputs = _known(stage, made)
+        else:
             inputs = stage.inputs(made)
-        except KeyError as missing:
-            rows.append(Plan(stage.name, "waits", f"input {missing.args[0]} is to be made", _cost(module, section, folder)))
-            continue
-        key_config = module.key_config(section) if hasattr(module, "key_config") else section
-        state, why = artifact.status(folder, artifact.key_of(stage.name, module.VERSION, key_config, inputs))
+            state, why = stage.status(section, inputs, Path(out))
         if state == "fresh":
-            made[stage.name] = artifact.load(folder)
-        rows.append(Plan(stage.name, state, why, "none" if state == "fresh" else _cost(module, section, folder)))
+            made[stage.name] = artifact.load(Path(out) / stage.name)
+            rows.append(Forecast(stage.name, state, why, "none", 0.0))
+            continue
+        cost = stage.cost(section, inputs)
+        work = f"{cost.unit}: known once {missing[0]} is made" if cost.amount is None and missing else _work(cost)
+        rows.append(Forecast(stage.name, state, why, work, rates.seconds(stage.name, cost.unit, cost.amount)))
     return rows
 
 
-def _cost(module: Any, config: Any, folder: Path) -> str:
-    """What the stage says of its work (`cost(config) -> str`), and what it took when it was last made here."""
-    said = [module.cost(config)] if hasattr(module, "cost") else []
-    if (folder / artifact.RUN).exists():
-        seconds = json.loads((folder / artifact.RUN).read_text())["seconds"]
-        said.append(f"{duration(seconds)} the last time")
-    return ", ".join(said) or "not yet measured here"
+def _known(stage: Stage[Any], made: Mapping[str, Artifact]) -> dict[str, Artifact]:
+    """Those of a stage's inputs that are made."""
+    whole = dataclasses.replace(stage, needs=tuple(n for n in stage.needs if n.partition(".")[0] in made))
+    return whole.inputs(made)
+
+
+def _work(cost: Cost) -> str:
+    return cost.unit if cost.amount is None else f"{quantity(cost.amount)} {cost.unit}"
 
 
 def times(out: Path) -> list[tuple[str, float, int]]:
     """(stage, seconds, peak MiB of its largest process) as recorded when each stage was last made."""
     rows = []
-    for stage in STAGES:
+    for stage in stages():
         path = Path(out) / stage.name / artifact.RUN
         if path.exists():
             facts = json.loads(path.read_text())

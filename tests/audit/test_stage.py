@@ -38,7 +38,7 @@ def inputs_for(out: Path) -> dict[str, Artifact]:
 
 
 def test_bias_of_log_and_every_policy(tmp_path: Path) -> None:
-    made = stage.run(CONFIG, inputs_for(tmp_path), tmp_path)
+    made = stage.STAGE.make(CONFIG, inputs_for(tmp_path), tmp_path)
     columns = made.json("bias")["columns"]
     assert list(columns) == ["first-order", "history", "log", "node2vec", "training"]
     assert {columns[name]["steps"] for name in ("first-order", "node2vec", "history")} == {500 * 8}
@@ -48,10 +48,10 @@ def test_bias_of_log_and_every_policy(tmp_path: Path) -> None:
 
 
 def test_equal_inputs_give_equal_bytes(tmp_path: Path) -> None:
-    a, b = (stage.run(CONFIG, inputs_for(tmp_path / name), tmp_path / name) for name in "ab")
+    a, b = (stage.STAGE.make(CONFIG, inputs_for(tmp_path / name), tmp_path / name) for name in "ab")
     assert a.manifest["files"] == b.manifest["files"]
 
 
 def test_no_walks_are_refused(tmp_path: Path) -> None:
     with pytest.raises(PreceptorError, match=r"audit\.walks"):
-        stage.run(AuditConfig(walks=0), {}, tmp_path)
+        stage.STAGE.make(AuditConfig(walks=0), {}, tmp_path)

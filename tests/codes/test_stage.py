@@ -14,7 +14,7 @@ import pytest
 
 from preceptor.codes.build import build
 from preceptor.codes.config import CodesConfig, latents_for
-from preceptor.codes.stage import VERSION, key_config, run
+from preceptor.codes.stage import STAGE, key
 from preceptor.core import artifact
 from preceptor.core.artifact import Artifact, file_digest
 from preceptor.core.errors import PreceptorError
@@ -38,13 +38,13 @@ def files(folder: Path) -> dict[str, bytes]:
 
 def staged(train: TrainSplit, folder: Path, **settings: object) -> Artifact:
     """The stage run on a split, with settings other than CONFIG's."""
-    return run(replace(CONFIG, **settings), {"train": as_artifact(train, folder / "train")}, folder / "out")  # type: ignore[arg-type]
+    return STAGE.make(replace(CONFIG, **settings), {"train": as_artifact(train, folder / "train")}, folder / "out")  # type: ignore[arg-type]
 
 
 def test_artifact_is_whole_and_repeats_to_the_byte(train: TrainSplit, tmp_path: Path) -> None:
     inputs = {"train": as_artifact(train, tmp_path / "train")}
-    made = run(CONFIG, inputs, tmp_path / "a")
-    again = run(CONFIG, inputs, tmp_path / "b")
+    made = STAGE.make(CONFIG, inputs, tmp_path / "a")
+    again = STAGE.make(CONFIG, inputs, tmp_path / "b")
     assert files(made.path) == files(again.path)
     codes, base = made.array("codes"), made.array("base_codes")
     assert codes.dtype == np.int32
@@ -73,7 +73,7 @@ def test_only_the_training_part_shapes_codes(train: TrainSplit, tmp_path: Path) 
         np.save(root / "test/sequence.npy", np.random.default_rng(seed).integers(0, 300, 500))
         listed = {p.relative_to(root).as_posix(): {"sha256": file_digest(p)} for p in sorted(root.rglob("*.*"))}
         data = Artifact(root, {"format": 1, "files": listed})
-        made.append(run(CONFIG, {"train": data.part("train")}, tmp_path / f"out{seed}"))
+        made.append(STAGE.make(CONFIG, {"train": data.part("train")}, tmp_path / f"out{seed}"))
     assert files(made[0].path) == files(made[1].path)
 
 
@@ -91,14 +91,14 @@ def test_pretrained_codes_stay_when_items_are_added_or_moved(
     train: TrainSplit, make_train: Callable[..., TrainSplit], tmp_path: Path, tokeniser: str
 ) -> None:
     config = replace(CONFIG, tokeniser=tokeniser)
-    first = run(config, {"train": as_artifact(train, tmp_path / "train")}, tmp_path / "a")
+    first = STAGE.make(config, {"train": as_artifact(train, tmp_path / "train")}, tmp_path / "a")
     assert first.counts["collisions"] == 0
     assert first.json("quality")["moved_items"] > 0  # the distinguishing code is at work
     more = make_train(340)
     moved = TrainSplit(more.items.reverse(), more.n_users, more.user, more.item, more.time)
     reuse = replace(config, pretrained=str(first.path))
     for name, grown in (("appended", more), ("moved", moved)):
-        second = run(reuse, {"train": as_artifact(grown, tmp_path / name)}, tmp_path / f"out-{name}")
+        second = STAGE.make(reuse, {"train": as_artifact(grown, tmp_path / name)}, tmp_path / f"out-{name}")
         codes = second.array("codes")
         assert len(np.unique(codes, axis=0)) == 340
         order = {item: i for i, item in enumerate(grown.items["item_id"])}
@@ -108,24 +108,30 @@ def test_pretrained_codes_stay_when_items_are_added_or_moved(
 
 def test_a_pretrained_folder_counts_by_its_content_not_its_path(train: TrainSplit, tmp_path: Path) -> None:
     inputs = {"train": as_artifact(train, tmp_path / "train")}
-    first = run(CONFIG, inputs, tmp_path / "a")
-    made = run(replace(CONFIG, pretrained=str(first.path)), inputs, tmp_path / "b")
+    first = STAGE.make(CONFIG, inputs, tmp_path / "a")
+    made = STAGE.make(replace(CONFIG, pretrained=str(first.path)), inputs, tmp_path / "b")
     shutil.copytree(first.path, tmp_path / "copy")
     (tmp_path / "copy/manifest.json").unlink()
     copied = replace(CONFIG, pretrained=str(tmp_path / "copy"))
-    assert artifact.status(tmp_path / "b/codes", artifact.key_of("codes", VERSION, key_config(copied), inputs))[0] == "fresh"
+    assert (
+        artifact.status(tmp_path / "b/codes", artifact.key_of("codes", STAGE.version, key(copied, {}).config, inputs))[0]
+        == "fresh"
+    )
     assert str(tmp_path) not in (made.path / "manifest.json").read_text()
     weights = tmp_path / "copy/tokeniser/sae.safetensors"
     weights.write_bytes(weights.read_bytes() + b"?")
-    assert artifact.status(tmp_path / "b/codes", artifact.key_of("codes", VERSION, key_config(copied), inputs))[0] == "stale"
+    assert (
+        artifact.status(tmp_path / "b/codes", artifact.key_of("codes", STAGE.version, key(copied, {}).config, inputs))[0]
+        == "stale"
+    )
 
 
 def test_an_index_file_goes_round(train: TrainSplit, tmp_path: Path) -> None:
     """Codes exported by one run and imported by another, by whatever tokeniser they were made, are the same codes."""
     inputs = {"train": as_artifact(train, tmp_path / "train")}
-    first = run(CONFIG, inputs, tmp_path / "a")
+    first = STAGE.make(CONFIG, inputs, tmp_path / "a")
     index = first.file("codes.index.json")
-    second = run(replace(CONFIG, pretrained=str(index)), inputs, tmp_path / "b")
+    second = STAGE.make(replace(CONFIG, pretrained=str(index)), inputs, tmp_path / "b")
     assert np.array_equal(second.array("codes"), first.array("codes"))
     assert second.file("codes.index.json").read_bytes() == index.read_bytes()
     assert second.json("quality")["tokeniser"] == "index"
@@ -139,14 +145,14 @@ def test_an_index_of_others_is_made_distinct_and_must_be_whole(train: TrainSplit
     (tmp_path / "x.index.json").write_text(json.dumps(theirs))
     inputs = {"train": as_artifact(train, tmp_path / "train")}
     config = replace(CONFIG, pretrained=str(tmp_path / "x.index.json"))
-    made = run(config, inputs, tmp_path / "a")
+    made = STAGE.make(config, inputs, tmp_path / "a")
     assert len(np.unique(made.array("codes"), axis=0)) == 300
     assert made.json("tokeniser/tokens")[:6] == ["<a_0>", "<a_1>", "<a_2>", "<a_3>", "<a_4>", "<b_0>"]
     assert np.array_equal(made.array("codes")[:, 0], np.arange(300) % 5)
     del theirs[ids[7]]
     (tmp_path / "x.index.json").write_text(json.dumps(theirs))
     with pytest.raises(PreceptorError, match="item7"):
-        run(config, inputs, tmp_path / "a")
+        STAGE.make(config, inputs, tmp_path / "a")
 
 
 def test_shared_codes_by_choice(make_train: Callable[..., TrainSplit], tmp_path: Path) -> None:
@@ -210,13 +216,13 @@ def test_precomputed_embeddings(train: TrainSplit, tmp_path: Path) -> None:
     np.save(tmp_path / "x.npy", x)
     config = replace(CONFIG, encoder="matrix", encoder_path=str(tmp_path / "x.npy"))
     inputs = {"train": as_artifact(train, tmp_path / "train")}
-    made = run(config, inputs, tmp_path / "out")
+    made = STAGE.make(config, inputs, tmp_path / "out")
     assert np.array_equal(made.array("embeddings"), x)
     np.save(tmp_path / "x.npy", x[::-1])
-    assert np.array_equal(run(config, inputs, tmp_path / "out").array("embeddings"), x[::-1])
+    assert np.array_equal(STAGE.make(config, inputs, tmp_path / "out").array("embeddings"), x[::-1])
     np.save(tmp_path / "x.npy", x[:-1])
     with pytest.raises(PreceptorError, match=r"\(300, d\)"):
-        run(config, inputs, tmp_path / "out")
+        STAGE.make(config, inputs, tmp_path / "out")
 
 
 @pytest.mark.parametrize(("field", "value"), [("encoder", "bert"), ("tokeniser", "lsh"), ("collisions", "no"), ("n_codes", 64)])

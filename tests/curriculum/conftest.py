@@ -16,7 +16,7 @@ from preceptor.data.log import Split
 def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
     split, out = tiny_split(n_users=80), tmp_path_factory.mktemp("study")
     inputs = inputs_for(split, out)
-    return Built(split, inputs, stage.run(CONFIG, curriculum_inputs(inputs), out))
+    return Built(split, inputs, stage.STAGE.make(CONFIG, curriculum_inputs(inputs), out))
 
 
 @pytest.fixture(scope="session")
@@ -25,6 +25,6 @@ def build(tmp_path_factory: pytest.TempPathFactory, built: Built) -> Callable[..
 
     def build_it(config: CurriculumConfig = CONFIG, split: Split | None = None) -> Artifact:
         out = tmp_path_factory.mktemp("other")
-        return stage.run(config, curriculum_inputs(inputs_for(split or built.split, out)), out)
+        return stage.STAGE.make(config, curriculum_inputs(inputs_for(split or built.split, out)), out)
 
     return build_it

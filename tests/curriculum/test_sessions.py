@@ -26,8 +26,8 @@ def test_pairs_of_sessions_have_their_confidence_and_lift(tmp_path: Path) -> Non
     made = inputs_for(split, tmp_path)
     inputs = {name: made[name] for name in ("train", "codes")}
     config = GraphConfig(pair_basket="session", pair_min_users=2, top_k=20, length=4, min_users=1)
-    graph = graph_stage.run(config, inputs, tmp_path / "real")
-    cur = stage.run(CONFIG, {**inputs, "graph": graph}, tmp_path / "real")
+    graph = graph_stage.STAGE.make(config, inputs, tmp_path / "real")
+    cur = stage.STAGE.make(CONFIG, {**inputs, "graph": graph}, tmp_path / "real")
 
     baskets = [sorted(set(train.item[session == s].tolist())) for s in range(session.max() + 1)]
     alone, together = Counter(i for b in baskets for i in b), Counter(p for b in baskets for p in combinations(b, 2))

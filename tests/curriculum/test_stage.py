@@ -350,10 +350,10 @@ def test_changed_general_text_makes_the_stage_anew(build: Callable[..., Artifact
     text = tmp_path / "a.txt"
     text.write_text("\n\n".join(f"paragraph {i} of words " * 8 for i in range(400)))
     config = replace(CONFIG, general=GeneralConfig(source=str(tmp_path), held_out_share=0.3, near_duplicate=1.0))
-    before = stage.key_config(config)
+    before = stage.key(config, {}).config
     assert build(config).counts["general"]["documents"] > 5
     text.write_text(text.read_text() + "more")
-    assert stage.key_config(config) != before
+    assert stage.key(config, {}).config != before
 
 
 def _with_end(tokenizer):  # type: ignore[no-untyped-def]

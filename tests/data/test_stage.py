@@ -14,12 +14,12 @@ from preceptor.core import artifact
 from preceptor.data.config import DataConfig, SplitConfig
 from preceptor.data.log import Targets, TrainSplit
 from preceptor.data.read import check, read
-from preceptor.data.stage import key_config, run
+from preceptor.data.stage import STAGE, key
 
 
 def made(source: Path, out: Path, config: DataConfig | None = None) -> artifact.Artifact:
     values = {} if config is None else {f: getattr(config, f) for f in config.__dataclass_fields__}
-    return run(DataConfig(**{**values, "source": str(source)}), {}, out)
+    return STAGE.make(DataConfig(**{**values, "source": str(source)}), {}, out)
 
 
 def test_files_and_counts(tmp_path: Path) -> None:
@@ -99,7 +99,7 @@ def test_enough_users_need_no_second_split(tmp_path: Path) -> None:
 
 
 def test_the_key_of_a_built_in_source_needs_no_network() -> None:
-    assert key_config(DataConfig())["files"].keys() == {"ml-100k.inter", "ml-100k.item"}
+    assert key(DataConfig(), {}).config["files"].keys() == {"ml-100k.inter", "ml-100k.item"}
 
 
 def test_check_reports_without_writing(tmp_path: Path) -> None:

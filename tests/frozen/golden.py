@@ -7,7 +7,7 @@ from typing import Any, get_type_hints
 import preceptor as pc
 from preceptor import cli, cli_codes
 from preceptor.lm.stage import POINTS, SPANS
-from preceptor.study import STAGES, StudyConfig
+from preceptor.study import StudyConfig, stages
 
 
 def values() -> dict[str, Any]:
@@ -35,6 +35,6 @@ def values() -> dict[str, Any]:
             for name, cls in hints.items()
         },
         "names": pc.__all__,
-        "stages": [stage.name for stage in STAGES],
+        "stages": [stage.name for stage in stages()],
         "tables": {"lm/points.csv": list(POINTS), "lm/spans.csv": list(SPANS)},
     }

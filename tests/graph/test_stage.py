@@ -32,7 +32,7 @@ def built(split: Split, folder: Path, config: GraphConfig = CONFIG) -> artifact.
         "train": artifact.make("data", 1, {}, {}, folder, data).part("train"),
         "codes": artifact.make("codes", 1, {}, {}, folder, codes),
     }
-    return stage.run(config, inputs, folder)
+    return stage.STAGE.make(config, inputs, folder)
 
 
 def test_seen_graph_knows_no_held_out_item_or_pair(tmp_path: Path) -> None:
@@ -87,7 +87,7 @@ def test_other_codes_are_refused(tmp_path: Path) -> None:
 
     wrong = artifact.make("codes", 1, {"other": 1}, {}, tmp_path / "x", codes)
     with pytest.raises(PreceptorError, match="3 items"):
-        stage.run(CONFIG, {"train": train, "codes": wrong}, tmp_path / "x")
+        stage.STAGE.make(CONFIG, {"train": train, "codes": wrong}, tmp_path / "x")
     assert inputs.counts["pairs"] > 0
 
 
@@ -125,4 +125,4 @@ def test_text_edges_reach_untouched_items(tmp_path: Path) -> None:
 @pytest.mark.parametrize("setting", [{"window": -1}, {"gamma": 0.0}, {"length": 0}, {"policy": "second"}, {"start": "top"}])
 def test_bad_settings_are_named(setting: dict, tmp_path: Path) -> None:
     with pytest.raises(PreceptorError, match=f"graph.{next(iter(setting))}"):
-        stage.run(GraphConfig(**setting), {}, tmp_path)
+        stage.STAGE.make(GraphConfig(**setting), {}, tmp_path)

@@ -31,7 +31,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Artifact, Artifact]:
     c = curriculum(out)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PRECEPTOR_WORKERS", "1")  # a second worker costs more to start than it saves here
-        return c, stage.run(CONFIG, {"curriculum": c}, out)
+        return c, stage.STAGE.make(CONFIG, {"curriculum": c}, out)
 
 
 def rows(a: Artifact, name: str) -> list[dict[str, str]]:
@@ -75,14 +75,14 @@ def test_largest_budget_leaves_a_checkpoint_that_opens(made: tuple[Artifact, Art
 def test_second_call_makes_nothing(made: tuple[Artifact, Artifact]) -> None:
     c, lm = made
     before = lm.file("points.csv").stat().st_mtime_ns
-    again = stage.run(CONFIG, {"curriculum": c}, lm.path.parent)
+    again = stage.STAGE.make(CONFIG, {"curriculum": c}, lm.path.parent)
     assert again.digest == lm.digest
     assert again.file("points.csv").stat().st_mtime_ns == before
 
 
 def test_bad_grid_is_refused_before_anything_is_made(made: tuple[Artifact, Artifact], tmp_path: Path) -> None:
     with pytest.raises(PreceptorError, match="budget"):
-        stage.run(dataclasses.replace(CONFIG, tokens=(1000,)), {"curriculum": made[0]}, tmp_path)
+        stage.STAGE.make(dataclasses.replace(CONFIG, tokens=(1000,)), {"curriculum": made[0]}, tmp_path)
     assert not (tmp_path / "lm").exists()
 
 
@@ -90,7 +90,7 @@ def test_continual_training_starts_from_the_given_checkpoint(made: tuple[Artifac
     c, lm = made
     base = lm.file("runs/d1-s0/D2048")
     config = dataclasses.replace(CONFIG, base=str(base), tokens=(512,), lr=1e-4, keep="none")
-    out = stage.run(config, {"curriculum": c}, tmp_path)
+    out = stage.STAGE.make(config, {"curriculum": c}, tmp_path)
     before = {p["set"]: float(p["loss"]) for p in rows(lm, "points.csv") if (p["run"], p["tokens"]) == ("d1-s0", "2048")}
     after = {p["set"]: float(p["loss"]) for p in rows(out, "points.csv")}
     assert after == pytest.approx(before, rel=0.05)  # a small step from there, far from a fresh model's loss
@@ -104,13 +104,13 @@ def test_checkpoint_of_other_tokens_is_refused(made: tuple[Artifact, Artifact], 
     words = base / "tokenizer.json"
     words.write_text(words.read_text().replace('"w7": 7', '"other": 7'))
     with pytest.raises(PreceptorError, match="other"):
-        stage.run(dataclasses.replace(CONFIG, base=str(base)), {"curriculum": made[0]}, tmp_path)
+        stage.STAGE.make(dataclasses.replace(CONFIG, base=str(base)), {"curriculum": made[0]}, tmp_path)
 
 
 def test_failing_worker_is_reported(made: tuple[Artifact, Artifact], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PRECEPTOR_WORKERS", "1")
     with pytest.raises(PreceptorError, match="Training failed"):
-        stage.run(dataclasses.replace(CONFIG, threads=-1), {"curriculum": made[0]}, tmp_path)
+        stage.STAGE.make(dataclasses.replace(CONFIG, threads=-1), {"curriculum": made[0]}, tmp_path)
 
 
 def test_killed_module_run_resumes_to_the_same_bytes_with_little_imported(

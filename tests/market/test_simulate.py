@@ -14,7 +14,7 @@ from preceptor.core.errors import PreceptorError
 from preceptor.data.config import DataConfig
 from preceptor.data.log import CATALOGUE, Log
 from preceptor.data.read import read
-from preceptor.data.stage import key_config, run
+from preceptor.data.stage import STAGE, key
 from preceptor.market import config as market_config
 from preceptor.market import truth as market_truth
 from preceptor.market.config import MarketConfig
@@ -275,11 +275,11 @@ def test_filters_that_a_market_cannot_answer_are_refused() -> None:
 
 def test_the_stage_writes_what_the_truth_needs(tmp_path: Path) -> None:
     config = DataConfig(source="market:n_interactions=3000,n_users=100,n_items=100", seed=5)
-    made = run(config, {}, tmp_path)
+    made = STAGE.make(config, {}, tmp_path)
     made.verify()
     again = market_config.load(made.file("market.json"))
     assert again.seed == 5
     assert made.counts["interactions"] == 3000 == len(read(config.source, config))
     assert market(again).n_items == made.counts["items"]
-    assert json.loads(json.dumps(key_config(config), default=vars))["market"]["n_items"] == 100
+    assert json.loads(json.dumps(key(config, {}).config, default=vars))["market"]["n_items"] == 100
     assert not (made.path / "train" / "market.json").exists()  # the leak rule: no later stage is given the truth

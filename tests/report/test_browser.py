@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from preceptor.report.config import ReportConfig
-from preceptor.report.stage import run
+from preceptor.report.stage import STAGE
 from report.browser import CHROMIUM, Tab, chromium
 from report.miniature import study
 
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium on PATH (D
 @pytest.fixture(scope="module")
 def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("browser")
-    run(ReportConfig(study="quick"), study(out), out)
+    STAGE.make(ReportConfig(study="quick"), study(out), out)
     return out / "report" / "report.html"
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from preceptor.report.config import ReportConfig
 from preceptor.report.inputs import STAGES
-from preceptor.report.stage import run
+from preceptor.report.stage import STAGE
 from report.miniature import HOSTILE, SIZES, TOKENS, loss_at, study
 
 CONFIG = ReportConfig(study="quick", seed=3)
@@ -41,7 +41,7 @@ def outline(text: str) -> Outline:
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("report")
-    run(CONFIG, study(out), out)
+    STAGE.make(CONFIG, study(out), out)
     return out
 
 
@@ -51,7 +51,7 @@ def page(made: Path) -> str:
 
 
 def test_the_same_artifacts_give_the_same_bytes_in_another_folder(made: Path, tmp_path: Path) -> None:
-    again = run(CONFIG, study(tmp_path), tmp_path)
+    again = STAGE.make(CONFIG, study(tmp_path), tmp_path)
     assert again.manifest["files"] == json.loads((made / "report" / "manifest.json").read_text())["files"]
     assert str(made) not in (made / "report" / "report.html").read_text(encoding="utf-8")
 
@@ -104,13 +104,13 @@ def test_few_users_seeds_and_sizes_are_doubted(page: str) -> None:
 
 @pytest.mark.parametrize("absent", STAGES)
 def test_an_absent_stage_is_said_not_a_crash(absent: str, tmp_path: Path) -> None:
-    run(CONFIG, study(tmp_path, without=[absent]), tmp_path)
+    STAGE.make(CONFIG, study(tmp_path, without=[absent]), tmp_path)
     text = (tmp_path / "report" / "report.html").read_text(encoding="utf-8")
     assert "not among the inputs" in text
 
 
 def test_nothing_at_all_is_still_a_page(tmp_path: Path) -> None:
-    made = run(ReportConfig(), {}, tmp_path)
+    made = STAGE.make(ReportConfig(), {}, tmp_path)
     assert made.counts["figures"] == 0
     text = (tmp_path / "report" / "report.html").read_text(encoding="utf-8")
     assert text.count("Not available.") >= 8

@@ -7,7 +7,7 @@ from preceptor.core import artifact
 from preceptor.scaling.config import ScalingConfig
 from preceptor.scaling.law import Law
 from preceptor.scaling.points import Points
-from preceptor.scaling.stage import run
+from preceptor.scaling.stage import STAGE
 from scaling.planted import sweep
 
 LIGHT = ScalingConfig(starts=30, bootstraps=20, bootstrap_starts=2)
@@ -26,7 +26,7 @@ def lm(out: Path) -> artifact.Artifact:
 
 
 def test_the_stage_writes_its_files_and_the_same_bytes_again(tmp_path: Path) -> None:
-    made = [run(LIGHT, {"lm": lm(tmp_path / x)}, tmp_path / x) for x in ("a", "b")]
+    made = [STAGE.make(LIGHT, {"lm": lm(tmp_path / x)}, tmp_path / x) for x in ("a", "b")]
     assert set(made[0].manifest["files"]) == {"laws.json", "forecast.csv", "fits.csv", "summary.json"}
     assert made[0].digest == made[1].digest
     summary = made[0].json("summary")

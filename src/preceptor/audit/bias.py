@@ -14,6 +14,7 @@ from preceptor.audit.config import AuditConfig
 from preceptor.core.metrics import GROUPS, popularity_groups
 from preceptor.data.log import TrainSplit
 from preceptor.generator import policies
+from preceptor.generator.config import GeneratorConfig
 from preceptor.generator.walk_tables import WalkTables, with_policy
 from preceptor.generator.walks import sample
 
@@ -21,17 +22,20 @@ PLACES = 64  # of a history or walk that the position curve shows
 _RANKS = 40  # points of the rank curve
 
 
-def report(train: TrainSplit, every: WalkTables, seen: WalkTables | None, config: AuditConfig) -> dict[str, Any]:
+def report(
+    train: TrainSplit, every: WalkTables, seen: WalkTables | None, histories: GeneratorConfig, config: AuditConfig
+) -> dict[str, Any]:
     """Bias of the training log, of walks of every policy on the whole graph, and of the training histories.
 
     every: the sampler of graph-all; its graph, start, lengths and rule on repeats are kept and the policy is exchanged.
     seen: the study's own sampler on graph-seen, whose walks the language models read; None leaves it out.
+    histories: p, q and decay of the policies.
     Returns {"walks", "item_share" of each popularity group, "columns": {"log" | policy | "training": see of_histories}}.
     """
     popularity = train.popularity
     start = np.repeat(train.user_indptr[:-1], np.diff(train.user_indptr))
     columns = {"log": of_histories(np.asarray(train.item), np.arange(len(train.item)) - start, popularity)}
-    samplers = {name: with_policy(every, policy) for name, policy in policies_of(every, config).items()}
+    samplers = {name: with_policy(every, policy) for name, policy in policies_of(every, histories).items()}
     if seen is not None:
         samplers["training"] = seen
     for name, tables in samplers.items():
@@ -41,13 +45,13 @@ def report(train: TrainSplit, every: WalkTables, seen: WalkTables | None, config
     return {"walks": config.walks, "item_share": dict(zip(GROUPS, share.tolist(), strict=True)), "columns": columns}
 
 
-def policies_of(tables: WalkTables, config: AuditConfig) -> dict[str, np.ndarray]:
+def policies_of(tables: WalkTables, config: GeneratorConfig) -> dict[str, np.ndarray]:
     """The three walk policies by name, with the sampler's own rule on repeats."""
     repeats = bool(tables.policy[1])
     return {
         "first-order": policies.first_order(repeats),
         "node2vec": policies.node2vec(config.p, config.q, repeats),
-        "history": policies.history(config.history_decay, tables.longest, repeats),
+        "history": policies.history(config.decay, tables.longest, repeats),
     }
 
 

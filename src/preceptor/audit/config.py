@@ -1,8 +1,10 @@
-"""What the audit measures with. Standard library only."""
+"""What the audit measures with; how walks are drawn is the generator's. Standard library only."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+
+from preceptor.core.checks import at_least, each, require
 
 
 @dataclass(frozen=True)
@@ -33,8 +35,6 @@ class AuditConfig:
     """How the bias of log and walks, and on the simulated market their distance to the truth, is measured; and their privacy.
 
     walks: walks of each policy on graph-all.
-    p, q: of the node2vec walks (return and in-out parameter); with both at 1 they are first-order walks.
-    history_decay: of the history walks.
     truth_items: source items over which distances to the market's truth are averaged, at most; drawn uniformly.
     truth_multiples: the uniformly exposed logs that lead to the infinite one: so many times the log's users and rows, each
         as many times as large as the one before, so that their limit can be extrapolated.
@@ -44,11 +44,30 @@ class AuditConfig:
     """
 
     walks: int = 20_000
-    p: float = 4.0
-    q: float = 0.5
-    history_decay: float = 0.5
     truth_items: int = 1_000
     truth_multiples: tuple[int, ...] = (1, 4, 16)
     truth_interactions: int = 3_000_000
     privacy: PrivacyConfig = field(default_factory=PrivacyConfig)
     seed: int = 0
+
+
+def check(config: AuditConfig) -> None:
+    """Refuse settings out of range; PreceptorError names the field."""
+    asked = config.privacy
+    require(
+        "audit",
+        config,
+        {
+            "walks": at_least(config.walks, 1),
+            "truth_items": at_least(config.truth_items, 1),
+            "truth_multiples": each(config.truth_multiples, at_least, 1),
+            "truth_interactions": at_least(config.truth_interactions, 1),
+            "privacy.min_users": each(asked.min_users, at_least, 1),
+            "privacy.halvings": at_least(asked.halvings, 2),
+            "privacy.graph_users": at_least(asked.graph_users, 4),
+            "privacy.walks": at_least(asked.walks, 1),
+            "privacy.released": each(asked.released, at_least, 1),
+            "privacy.users": at_least(asked.users, 1),
+            "privacy.bootstraps": at_least(asked.bootstraps, 1),
+        },
+    )

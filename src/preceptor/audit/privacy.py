@@ -25,32 +25,36 @@ from preceptor.core import rng
 from preceptor.core.artifact import Artifact
 from preceptor.core.errors import PreceptorError
 from preceptor.data.log import TrainSplit
+from preceptor.generator.config import GeneratorConfig
+from preceptor.generator.sampler import build_tables
 from preceptor.generator.walks import sample
 from preceptor.graph.config import GraphConfig
 from preceptor.graph.graph import Graph
-from preceptor.graph.item_graph import build_graph, build_tables
+from preceptor.graph.item_graph import build_graph
 
 RUNS = (3, 4, 5, 6, 7, 8)
 _REACH = 10  # positions between the items of a pair where the graph is built from baskets
 EVERY = "all"  # in place of a number of walks: everything the graph could ever show
 
 
-def audit(train: TrainSplit, graph: Artifact, config: PrivacyConfig, seed: int) -> dict[str, Any]:
+def audit(train: TrainSplit, graph: Artifact, histories: GeneratorConfig, config: PrivacyConfig, seed: int) -> dict[str, Any]:
     """What privacy.json holds: `report`, and "asked", the minima of the study's graph, beside "behind": the fewest distinct
     users found behind its edges ("all", "seen") and CF pairs ("pairs")."""
     settings = GraphConfig(**graph.manifest["config"])
     behind = {name: meetings.behind_edges(train, Graph.load(graph.path / name), settings, seed) for name in ("all", "seen")}
     pairs = meetings.behind_pairs(train, np.asarray(graph.array("pairs")), settings.pair_basket, seed)
     asked = {"min_users": settings.min_users, "pair_min_users": settings.pair_min_users}
-    return {"asked": asked, "behind": {**behind, "pairs": pairs}, **report(train, settings, config, seed)}
+    return {"asked": asked, "behind": {**behind, "pairs": pairs}, **report(train, settings, histories, config, seed)}
 
 
-def report(train: TrainSplit, graph: GraphConfig, config: PrivacyConfig, seed: int) -> dict[str, Any]:
+def report(
+    train: TrainSplit, graph: GraphConfig, histories: GeneratorConfig, config: PrivacyConfig, seed: int
+) -> dict[str, Any]:
     """Memorisation and membership inference for each minimum of users an edge.
 
     Returns {"users", "walks", "halvings", "graphs": [{min_users, edges, items}], "memorisation": [see `memorised`],
     "membership": [see `_membership`], "left_out": [{min_users, why}]}. graph: its edges by text are left out, as they don't
-    come from users.
+    come from users. histories: how walks are drawn.
     """
     plain = dataclasses.replace(graph, text_neighbours=0)
     people = np.flatnonzero(np.bincount(np.asarray(train.user), minlength=train.n_users))
@@ -67,7 +71,7 @@ def report(train: TrainSplit, graph: GraphConfig, config: PrivacyConfig, seed: i
         try:
             for r, member in enumerate(halvings(people, train.n_users, config.halvings, seed)):
                 made = build_graph(half(train, member), dataclasses.replace(plain, min_users=minimum))
-                walks, lengths = _walk(made, half(train, member), plain, max(config.walks, *config.released), seed, r)
+                walks, lengths = _walk(made, half(train, member), histories, max(config.walks, *config.released), seed, r)
                 edges.append(made.n_edges)
                 items.append(int(made.connected.sum()))
                 mine, others = (_histories(train, people[member[people] == side]) for side in (True, False))
@@ -130,7 +134,9 @@ def edge_keys(graph: Graph) -> np.ndarray:
     return np.unique(np.minimum(source, target) * graph.n_items + np.maximum(source, target))
 
 
-def _walk(graph: Graph, train: TrainSplit, config: GraphConfig, count: int, seed: int, r: int) -> tuple[np.ndarray, np.ndarray]:
+def _walk(
+    graph: Graph, train: TrainSplit, config: GeneratorConfig, count: int, seed: int, r: int
+) -> tuple[np.ndarray, np.ndarray]:
     return sample(build_tables(graph, train, config), seed, f"privacy/walks/{r}", 0, count)
 
 

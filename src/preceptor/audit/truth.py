@@ -26,6 +26,7 @@ from preceptor.audit.distance import Law, distances, law_of_graph, law_of_matrix
 from preceptor.audit.transitions import mean_transitions
 from preceptor.core import rng
 from preceptor.data.log import Log, TrainSplit
+from preceptor.generator.config import GeneratorConfig
 from preceptor.generator.walk_tables import WalkTables, with_policy
 from preceptor.generator.walks import sample
 from preceptor.graph.config import GraphConfig
@@ -38,10 +39,18 @@ MOST_WALKS = 10_000  # of a policy; expected counts are far less noisy than as m
 LIMITS = ("tv", "js", "overlap", "tv_by_truth", "js_by_truth", "overlap_by_truth", "exposure_tv")
 
 
-def report(train: TrainSplit, every: WalkTables, settings: GraphConfig, market: Market, config: AuditConfig) -> dict[str, Any]:
+def report(
+    train: TrainSplit,
+    every: WalkTables,
+    settings: GraphConfig,
+    histories: GeneratorConfig,
+    market: Market,
+    config: AuditConfig,
+) -> dict[str, Any]:
     """Distances of graph, ceilings and references to T*, and of the log's and the walks' item shares to the true ones.
 
-    train: the log the graph was made of. every: the sampler of graph-all. settings: those the graph was made with.
+    train: the log the graph was made of. every: the sampler of graph-all. settings: those the graph was made with. histories:
+    how the walks of the other policies are drawn.
     """
     share = market.truth_start
     percentiles = percentiles_of(market, train.popularity)
@@ -65,7 +74,7 @@ def report(train: TrainSplit, every: WalkTables, settings: GraphConfig, market: 
         "all alike": np.ones(market.n_items),
     }
     walks = {"first-order": every} | {
-        name: with_policy(every, policy) for name, policy in bias.policies_of(every, config).items()
+        name: with_policy(every, policy) for name, policy in bias.policies_of(every, histories).items()
     }
     return {
         "sources": len(sources),

@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from preceptor.codes import stage
 from preceptor.codes.build import Tokeniser, encode, load_tokeniser
 from preceptor.codes.config import CodesConfig, latents_for
 from preceptor.codes.cooccurrence import Pairs, UserResamples, auc, cosines, held_out_pairs, shared_codes, training_pairs
@@ -25,7 +26,6 @@ from preceptor.codes.encoders import item_texts
 from preceptor.codes.measured import fit_measured
 from preceptor.codes.minibatches import distinct_rows
 from preceptor.codes.quality import facts_of_codes
-from preceptor.codes.stage import VERSION, key_config
 from preceptor.core import artifact
 from preceptor.core.artifact import canonical, write_atomic
 from preceptor.core.errors import PreceptorError
@@ -176,7 +176,9 @@ def _fitted(
     if candidate.folder is not None:
         settings = replace(settings, pretrained=str(candidate.folder))
     content = hashlib.sha256(np.ascontiguousarray(x).tobytes()).hexdigest()
-    key = json.loads(canonical({"codes": key_config(settings), "version": VERSION, "embeddings": content}))
+    key = json.loads(
+        canonical({"codes": stage.key(settings, {}).config, "version": stage.STAGE.version, "embeddings": content})
+    )
     folder = out / "fits" / f"{arm.encoder}-{arm.tokeniser}-{arm.fitted_to}-{candidate.latents}-{candidate.seed}"
     if (folder / "facts.json").exists():
         kept = json.loads((folder / "facts.json").read_text(encoding="utf-8"))

@@ -1,6 +1,10 @@
 """What decides the item codes."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
+
+from preceptor.core.checks import at_least, one_of, positive, require, share
 
 PAPER_LATENTS = 8192
 TEXTS_A_LATENT = 10
@@ -42,6 +46,31 @@ class CodesConfig:
     pretrained: str = ""
     threads: int = 1
     seed: int = 0
+
+
+def check(config: CodesConfig) -> None:
+    """Refuse settings that can't be meant; PreceptorError names the field."""
+    require(
+        "codes",
+        config,
+        {
+            "encoder": one_of(config.encoder, "tfidf", "minilm", "sentence-transformers", "matrix"),
+            "encoder_path": (
+                config.encoder not in ("sentence-transformers", "matrix") or bool(config.encoder_path),
+                f"a path: encoder {config.encoder} reads it",
+            ),
+            "dims": at_least(config.dims, 1),
+            "tokeniser": one_of(config.tokeniser, "sae", "rq-kmeans", "rq-vae"),
+            "n_codes": at_least(config.n_codes, 1),
+            "n_latents": at_least(config.n_latents, 0),
+            "collisions": one_of(config.collisions, "distinguish", "shared"),
+            "held_out_share": share(config.held_out_share, whole=False),
+            "steps": at_least(config.steps, 1),
+            "batch": at_least(config.batch, 1),
+            "lr": positive(config.lr),
+            "threads": at_least(config.threads, 1),
+        },
+    )
 
 
 def latents_for(distinct_texts: int, n_codes: int) -> int:

@@ -15,8 +15,8 @@ from preceptor.codes.build import embed
 from preceptor.codes.config import CodesConfig
 from preceptor.codes.sentences import SentenceEncoder
 from preceptor.core.artifact import canonical, write_atomic
+from preceptor.core.cache import cache_folder
 from preceptor.core.progress import say
-from preceptor.data.sources import cache_folder
 
 
 def encode_cached(texts: Sequence[str], config: CodesConfig) -> tuple[np.ndarray, float]:

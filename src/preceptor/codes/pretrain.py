@@ -53,5 +53,5 @@ def fit(texts: Sequence[str], config: CodesConfig, out: Path) -> Artifact:
         (folder / "quality.json").write_text(canonical(facts), encoding="utf-8")
         return {"passages": len(texts), "n_codes": tokeniser.n_codes, "n_latents": tokeniser.n_latents, "kind": tokeniser.kind}
 
-    key = {"codes": stage.key_config(config), "passages": len(texts), "texts_sha256": digest}
-    return artifact.make(FOLDER, stage.VERSION, key, {}, out, build)
+    key = {"codes": stage.key(config, {}).config, "passages": len(texts), "texts_sha256": digest}
+    return artifact.make(FOLDER, stage.STAGE.version, key, {}, out, build)

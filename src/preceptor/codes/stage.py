@@ -2,37 +2,34 @@
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
-from preceptor.codes.build import INDEX, build
-from preceptor.codes.config import CodesConfig
+from preceptor.codes.build import INDEX
+from preceptor.codes.build import build as build_codes
+from preceptor.codes.config import CodesConfig, check
 from preceptor.core import artifact
-from preceptor.core.artifact import Artifact
+from preceptor.core.stage import Cost, Counts, Inputs, Key, Stage, with_files
 from preceptor.data.log import TrainSplit
 
-VERSION = 2
+
+def build(config: CodesConfig, inputs: Inputs, folder: Path) -> Counts:
+    """Write OUT/codes from the training part of the data artifact."""
+    return build_codes(TrainSplit.load(inputs["train"].path), config, folder)
 
 
-def run(config: CodesConfig, inputs: Mapping[str, Artifact], out: Path) -> Artifact:
-    """Make OUT/codes from inputs["train"], the training part of the data artifact."""
-
-    def write(folder: Path) -> Mapping[str, Any]:
-        return build(TrainSplit.load(inputs["train"].path), config, folder)
-
-    return artifact.make("codes", VERSION, key_config(config), {"train": inputs["train"]}, out, write)
-
-
-def key_config(config: CodesConfig) -> CodesConfig | dict[str, Any]:
+def key(config: CodesConfig, inputs: Inputs) -> Key:
     """The config, with digests of the files that it names in place of their paths: a copy of them gives the same key."""
-    key = dataclasses.asdict(config)
+    named = {}
     for name in ("encoder_path", "pretrained"):
-        path = Path(key[name])
-        if key[name] and path.exists():
-            key[name] = {p.relative_to(path).as_posix(): artifact.file_digest(p) for p in _files(path)}
-    return key if key != dataclasses.asdict(config) else config
+        path = Path(getattr(config, name))
+        if getattr(config, name) and path.exists():
+            named[name] = {p.relative_to(path).as_posix(): artifact.file_digest(p) for p in _files(path)}
+    return Key(with_files(config, **named), dict(inputs))
+
+
+def cost(config: CodesConfig, inputs: Inputs) -> Cost:
+    """Examples that the autoencoder is trained on; none of a pretrained one."""
+    return Cost(0 if config.pretrained else config.steps * config.batch, "examples")
 
 
 def _files(path: Path) -> list[Path]:
@@ -42,3 +39,6 @@ def _files(path: Path) -> list[Path]:
     parts = [path / "encoder", path / "tokeniser", path / INDEX] if (path / "tokeniser").is_dir() else [path]
     found = [q for part in parts for q in (part.rglob("*") if part.is_dir() else [part])]
     return sorted(q for q in found if q.is_file() and q.name != artifact.RUN)
+
+
+STAGE = Stage(name="codes", version=2, section="codes", needs=("data.train",), build=build, check=check, key=key, cost=cost)

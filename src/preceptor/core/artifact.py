@@ -27,7 +27,7 @@ import numpy as np
 from preceptor.core.errors import PreceptorError
 from preceptor.core.progress import duration, say
 
-FORMAT = 1
+FORMAT = 2  # 1: preceptor 0.1
 MANIFEST, RUN, PARTIAL = "manifest.json", "run.json", ".partial.json"
 _OUTSIDE = {MANIFEST, RUN, PARTIAL}  # not part of what an artifact contains
 
@@ -183,11 +183,13 @@ def make(
     out: Path,
     build: Callable[[Path], Mapping[str, Any]],
     resumable: bool = False,
+    finished: Callable[[float], None] = lambda seconds: None,
 ) -> Artifact:
     """Return the artifact OUT/<stage>, building it if it isn't there as asked for.
 
-    `build(folder)` writes files below the folder and returns the counts for the manifest. With `resumable` an interrupted
-    build with the same key finds its files as it left them; otherwise the folder is emptied first.
+    Inputs are verified before anything is built on them. `build(folder)` writes files below the folder and returns the counts
+    for the manifest. With `resumable` an interrupted build with the same key finds its files as it left them; otherwise the
+    folder is emptied first. `finished(seconds)` is told how long a whole build took, not one that was taken up.
     """
     folder = Path(out) / stage
     key = key_of(stage, version, config, inputs)
@@ -195,10 +197,13 @@ def make(
     if state == "fresh":
         (folder / PARTIAL).unlink(missing_ok=True)
         return load(folder)
+    for given in inputs.values():
+        given.verify()
     if state == "stale":
         say(f"{stage}: made again ({why})")
         (folder / MANIFEST).unlink()
-    if not (resumable and state == "unfinished" and why == "interrupted"):
+    resumed = resumable and state == "unfinished" and why == "interrupted"
+    if not resumed:
         shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True, exist_ok=True)
     write_atomic(folder / PARTIAL, canonical(key))
@@ -214,6 +219,8 @@ def make(
     write_atomic(folder / MANIFEST, canonical({**key, "files": files, "counts": counts}))
     (folder / PARTIAL).unlink(missing_ok=True)
     say(f"{stage}: made in {duration(seconds)}")
+    if not resumed:
+        finished(seconds)
     return load(folder)
 
 

@@ -40,17 +40,18 @@ _STRETCH = 100_000  # histories drawn at once
 
 @dataclass(frozen=True)
 class Study:
-    """The artifacts an export reads: OUT/data, codes, graph and curriculum."""
+    """The artifacts an export reads: OUT/data, codes, graph, generator and curriculum."""
 
     data: Artifact
     codes: Artifact
     graph: Artifact
+    generator: Artifact
     curriculum: Artifact
 
     @classmethod
     def open(cls, folder: Path, min_users: int = 5) -> Study:
         """Open a study's folder. Raises PreceptorError when its graph lets through edges or pairs of fewer users."""
-        study = cls(*(artifact.load(Path(folder) / name) for name in ("data", "codes", "graph", "curriculum")))
+        study = cls(*(artifact.load(Path(folder) / name) for name in ("data", "codes", "graph", "generator", "curriculum")))
         config = study.graph.manifest.get("config") or {}
         for name in ("min_users", "pair_min_users"):
             found = int(config.get(name, 1))
@@ -74,7 +75,7 @@ class Study:
 
     def histories(self, first: int, count: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Synthetic histories first … first + count − 1: items int32 [count, longest], lengths, −log p in nats."""
-        tables = load_tables(self.graph.path / "seen")
+        tables = load_tables(self.generator.path / "seen")
         items, lengths = sample(tables, self.seed, _PURPOSE, first, count)
         return items, lengths, -log_probability(tables, items, lengths)
 

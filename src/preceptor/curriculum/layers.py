@@ -34,7 +34,9 @@ class Material:
     that of the whole graph.
     """
 
-    def __init__(self, config: CurriculumConfig, train: TrainSplit, codes: Artifact, graph: Artifact) -> None:
+    def __init__(
+        self, config: CurriculumConfig, train: TrainSplit, codes: Artifact, graph: Artifact, generator: Artifact
+    ) -> None:
         self.config, self.train, self.graph = config, train, graph
         self.codes = np.asarray(codes.array("codes"))
         self.n_latents = int(codes.counts.get("n_latents", self.codes.max() + 1))
@@ -42,8 +44,8 @@ class Material:
         words = codes.json("code_words") if codes.file("code_words.json").exists() else []
         self.words = [words.get(str(k), ()) for k in range(self.n_latents)] if isinstance(words, dict) else words
         self._pairs_met = Pairs.load(graph.path)
-        self._graph_floors = graph.json("floor") if graph.file("floor.json").exists() else {}
-        self.every, self.tables = (load_tables(graph.path / part) for part in ("all", "seen"))
+        self._graph_floors = generator.json("floor")
+        self.every, self.tables = (load_tables(generator.path / part) for part in ("all", "seen"))
         self.fields = documents.item_fields(train.items, config)
         self._names = _names(self.codes, train.items["title"].to_list())
         self.cf_template = documents.cf_template(config.templates)

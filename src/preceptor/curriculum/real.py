@@ -8,7 +8,6 @@ isn't scored, for real histories go on.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +15,7 @@ import numpy as np
 from tokenizers import Tokenizer
 
 from preceptor.codes.vocabulary import add_codes
-from preceptor.core import artifact
-from preceptor.core.artifact import Artifact
+from preceptor.core.stage import Cost, Counts, Inputs, Stage
 from preceptor.curriculum import references, uih
 from preceptor.curriculum.config import CurriculumConfig
 from preceptor.curriculum.documents import Writer
@@ -25,16 +23,9 @@ from preceptor.curriculum.evalsets import sample_of, summary
 from preceptor.curriculum.stream import EvalSet
 from preceptor.data.log import Targets, TrainSplit
 
-VERSION = 1
 
-
-def run(config: CurriculumConfig, inputs: Mapping[str, Artifact], out: Path) -> Artifact:
-    """Build OUT/real from the artifacts `data`, `codes` and `curriculum`."""
-    return artifact.make("real", VERSION, config, inputs, out, lambda folder: build(config, inputs, folder))
-
-
-def build(config: CurriculumConfig, inputs: Mapping[str, Artifact], folder: Path) -> dict[str, Any]:
-    """Write the sets real-validation and real-test and return their counts."""
+def build(config: CurriculumConfig, inputs: Inputs, folder: Path) -> Counts:
+    """Write OUT/real, the sets real-validation and real-test, from the artifacts `data`, `codes` and `curriculum`."""
     data, curriculum = inputs["data"], inputs["curriculum"]
     stream = curriculum.json("stream")
     tokenizer = Tokenizer.from_file(str(curriculum.file("tokenizer/tokenizer.json")))
@@ -104,3 +95,23 @@ def evaluation_set(
         "references": lines,
     }
     return EvalSet(made.tokens.flat, made.tokens.offsets, made.span, units, meta)
+
+
+def check(config: CurriculumConfig) -> None:
+    """The stage `curriculum` has the same section, and refuses what is out of range there."""
+
+
+def cost(config: CurriculumConfig, inputs: Inputs) -> Cost:
+    """Documents of both sets, at most."""
+    return Cost(2 * config.eval_documents, "documents")
+
+
+STAGE = Stage(
+    name="real",
+    version=1,
+    section="curriculum",
+    needs=("data", "codes", "curriculum"),
+    build=build,
+    check=check,
+    cost=cost,
+)

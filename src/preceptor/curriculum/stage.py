@@ -5,48 +5,27 @@ Accepts the training split alone, so that nothing of validation and test can sha
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from preceptor.core import artifact
-from preceptor.core.artifact import Artifact, canonical, write_atomic
+from preceptor.core.artifact import canonical, write_atomic
+from preceptor.core.checks import at_least, each, one_of, require, share
 from preceptor.core.errors import PreceptorError
 from preceptor.core.progress import say
+from preceptor.core.stage import Cost, Counts, Inputs, Key, Stage, with_files
 from preceptor.curriculum import documents, evalsets, general
 from preceptor.curriculum.config import CurriculumConfig
 from preceptor.curriculum.layers import Material
 from preceptor.curriculum.stream import Stream
 from preceptor.data.log import TrainSplit
 
-VERSION = 3
 
-
-def run(config: CurriculumConfig, inputs: Mapping[str, Artifact], out: Path) -> Artifact:
-    """Build OUT/curriculum from the artifacts `train`, `codes` and `graph`."""
-    check(config)
-    key = key_config(config)
-    return artifact.make("curriculum", VERSION, key, inputs, out, lambda folder: build(config, inputs, folder))
-
-
-def key_config(config: CurriculumConfig) -> CurriculumConfig | dict[str, Any]:
-    """The config, with the digests of the files that it names: general text of a folder, a given tokenizer.
-
-    Of installed packages the manifest's counts record versions and a digest of what was read, which doesn't make a finished
-    curriculum stale: upgrading a package is no reason to train everything anew.
-    """
-    named = [Path(config.tokenizer)] if config.tokenizer != "bpe" else []
-    if config.mixture.general > 0 and config.general.source != "installed-docs" and not config.general.source.startswith("hf:"):
-        named.append(Path(config.general.source))
-    files = {str(p): artifact.file_digest(p) for folder in named for p in sorted(folder.rglob("*")) if p.is_file()}
-    return {**dataclasses.asdict(config), "files": files} if files else config
-
-
-def build(config: CurriculumConfig, inputs: Mapping[str, Artifact], folder: Path) -> dict[str, Any]:
-    """Write the artifact's files and return its counts."""
+def build(config: CurriculumConfig, inputs: Inputs, folder: Path) -> Counts:
+    """Write OUT/curriculum: the tokenizer, the sources of the stream, the evaluation sets, floors and examples."""
     text = general.read(config.general, config.seed) if config.mixture.general > 0 else None
-    material = Material(config, TrainSplit.load(inputs["train"].path), inputs["codes"], inputs["graph"])
+    material = Material(config, TrainSplit.load(inputs["train"].path), inputs["codes"], inputs["graph"], inputs["generator"])
     material.make_tokenizer(text.train if text else [], folder / "tokenizer")
     if text:
         material.add_general(text)
@@ -84,12 +63,57 @@ def build(config: CurriculumConfig, inputs: Mapping[str, Artifact], folder: Path
     }
 
 
+def key(config: CurriculumConfig, inputs: Inputs) -> Key:
+    """The config, with the digests of the files that it names: general text of a folder, a given tokenizer.
+
+    Of installed packages the manifest's counts record versions and a digest of what was read, which doesn't make a finished
+    curriculum stale: upgrading a package is no reason to train everything anew.
+    """
+    named = [Path(config.tokenizer)] if config.tokenizer != "bpe" else []
+    if config.mixture.general > 0 and config.general.source != "installed-docs" and not config.general.source.startswith("hf:"):
+        named.append(Path(config.general.source))
+    files = {str(p): artifact.file_digest(p) for folder in named for p in sorted(folder.rglob("*")) if p.is_file()}
+    return Key(with_files(config, files=files) if files else config, dict(inputs))
+
+
+def cost(config: CurriculumConfig, inputs: Inputs) -> Cost:
+    """Documents: item texts, pairs in both directions, those of the evaluation sets."""
+    if "codes" not in inputs or "graph" not in inputs:
+        return Cost(None, "documents")
+    items, pairs = inputs["codes"].counts["items"], min(config.cf_pairs, inputs["graph"].counts["pairs"])
+    return Cost(items * len(config.item_text_directions) + 2 * pairs + 8 * config.eval_documents, "documents")
+
+
 def check(config: CurriculumConfig) -> None:
     """Refuse settings that contradict each other, and templates that can't be rendered; PreceptorError names the field."""
     documents.cf_template(config.templates)
     documents.uih_template(config.templates)
     for direction in documents.DIRECTIONS:
         documents.item_template(config.templates, direction)
+    require(
+        "curriculum",
+        config,
+        {
+            "general.characters": at_least(config.general.characters, 1),
+            "general.held_out_characters": at_least(config.general.held_out_characters, 1),
+            "general.held_out_share": share(config.general.held_out_share, whole=False),
+            "general.near_duplicate": share(config.general.near_duplicate),
+            "item_text_directions": each(config.item_text_directions, one_of, *documents.DIRECTIONS),
+            "field_characters": at_least(config.field_characters, 1),
+            "description_characters": at_least(config.description_characters, 1),
+            "cf_pairs": at_least(config.cf_pairs, 0),
+            "cf_choice": one_of(config.cf_choice, "random", "lift"),
+            "cf_min_lift": at_least(config.cf_min_lift, 0),
+            "order": one_of(config.order, "mixed", "staged"),
+            "bpe_vocab": at_least(config.bpe_vocab, 257),
+            "tokenizer": (
+                config.tokenizer == "bpe" or (Path(config.tokenizer) / "tokenizer.json").exists(),
+                "bpe, or a folder with tokenizer.json",
+            ),
+            "eval_documents": at_least(config.eval_documents, 1),
+            "preview_documents": at_least(config.preview_documents, 0),
+        },
+    )
     if config.block_tokens < 1 or config.context < 1 or config.block_tokens % config.context:
         raise PreceptorError(
             "A block must be a whole number of contexts",
@@ -134,3 +158,15 @@ def phases(config: CurriculumConfig, shares: Mapping[str, float]) -> list[dict[s
             remedy="use order: mixed",
         )
     return stages
+
+
+STAGE = Stage(
+    name="curriculum",
+    version=4,
+    section="curriculum",
+    needs=("data.train", "codes", "graph", "generator"),
+    build=build,
+    check=check,
+    key=key,
+    cost=cost,
+)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from preceptor.core.errors import PreceptorError
+from preceptor.core.checks import at_least, one_of, require, share
 from preceptor.data import sources
 
 
@@ -29,16 +29,6 @@ class SplitConfig:
     min_item_interactions: int = 1
     min_user_interactions: int = 1
     few_users: int = 300
-
-    def __post_init__(self) -> None:
-        _one_of("split.kind", self.kind, ("auto", "temporal", "leave-last-out"))
-        if not 0 < self.validation_from < self.test_from < 1:
-            raise PreceptorError(
-                "Bad shares for the temporal split",
-                where="data.split.validation_from, data.split.test_from",
-                found=f"{self.validation_from}, {self.test_from}",
-                expected="0 < validation_from < test_from < 1",
-            )
 
 
 @dataclass(frozen=True)
@@ -75,24 +65,37 @@ class DataConfig:
     split: SplitConfig = field(default_factory=SplitConfig)
     seed: int = 0
 
-    def __post_init__(self) -> None:
-        _one_of("time_unit", self.time_unit, ("auto", "s", "ms", "us", "ns"))
-        _one_of("duplicates", self.duplicates, ("drop", "keep"))
-        if made := sources.simulated(self.source):
-            made[1].settings(self.source, self.seed)  # refuses a bad setting before anything is made
-        if self.separator is not None and len(self.separator) != 1:
-            raise PreceptorError("Bad separator", where="data.separator", found=repr(self.separator), expected="one character")
-        try:
-            codecs.lookup(self.encoding)
-        except LookupError:
-            raise PreceptorError(
-                "Unknown encoding",
-                where="data.encoding",
-                found=self.encoding,
-                expected="one Python knows, such as utf-8, latin-1",
-            ) from None
+
+def check(config: DataConfig) -> None:
+    """Refuse settings that can't be meant; PreceptorError names the field."""
+    cut = config.split
+    require(
+        "data",
+        config,
+        {
+            "time_unit": one_of(config.time_unit, "auto", "s", "ms", "us", "ns"),
+            "duplicates": one_of(config.duplicates, "drop", "keep"),
+            "separator": (config.separator is None or len(config.separator) == 1, "one character"),
+            "encoding": (_known_encoding(config.encoding), "one Python knows, such as utf-8, latin-1"),
+            "max_unusable": share(config.max_unusable),
+            "split.kind": one_of(cut.kind, "auto", "temporal", "leave-last-out"),
+            "split.validation_from": share(cut.validation_from, whole=False),
+            "split.test_from": (
+                0 < cut.validation_from < cut.test_from < 1,
+                f"0 < validation_from < test_from < 1 (validation_from is {cut.validation_from})",
+            ),
+            "split.min_item_interactions": at_least(cut.min_item_interactions, 1),
+            "split.min_user_interactions": at_least(cut.min_user_interactions, 1),
+            "split.few_users": at_least(cut.few_users, 0),
+        },
+    )
+    if made := sources.simulated(config.source):
+        made[1].settings(config.source, config.seed)
 
 
-def _one_of(name: str, value: str, allowed: tuple[str, ...]) -> None:
-    if value not in allowed:
-        raise PreceptorError("Unknown setting", where=f"data.{name}", found=value, expected=" or ".join(allowed))
+def _known_encoding(name: str) -> bool:
+    try:
+        codecs.lookup(name)
+    except LookupError:
+        return False
+    return True

@@ -14,6 +14,7 @@ from preceptor.core.progress import say
 from preceptor.data import catalogue, interactions, layouts, order, sources
 from preceptor.data.check import Report, describe
 from preceptor.data.config import DataConfig
+from preceptor.data.config import check as check_config
 from preceptor.data.interactions import Rows, physical
 from preceptor.data.log import Log
 from preceptor.data.quarantine import CODE, REASONS, Quarantine, funnel_step, refuse_if_most_unusable
@@ -43,6 +44,7 @@ def check(path: str | Path, config: DataConfig | None = None) -> Report:
 
 
 def _read(path: str | Path, config: DataConfig) -> Log:
+    check_config(config)
     if made := sources.simulated(path):
         name, simulation = made
         if config.min_rating is not None or config.events:

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from preceptor.core.artifact import file_digest
+from preceptor.core.cache import cache_folder
 from preceptor.core.errors import PreceptorError
 from preceptor.core.progress import say
 
@@ -48,6 +49,10 @@ class Simulated(Protocol):
 
     def key(self, settings: Any) -> dict[str, Any]:
         """What decides the log's bytes."""
+        ...
+
+    def rows(self, settings: Any) -> int:
+        """Interactions of the log."""
         ...
 
     def log(self, settings: Any) -> Log: ...
@@ -81,12 +86,6 @@ def fetch(name: str) -> Path:
 def is_built_in(source: str | Path) -> bool:
     """Whether this names a built-in source; a folder of that name in the working directory goes before it."""
     return str(source) in DIGESTS and not Path(source).is_dir()
-
-
-def cache_folder() -> Path:
-    """The environment variable PRECEPTOR_CACHE, else ~/.cache/preceptor."""
-    given = os.environ.get("PRECEPTOR_CACHE")
-    return Path(given).expanduser() if given else Path.home() / ".cache" / "preceptor"
 
 
 def ml_100k() -> Path:

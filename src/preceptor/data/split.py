@@ -12,13 +12,14 @@ from typing import Any
 import numpy as np
 
 from preceptor.core.errors import PreceptorError
-from preceptor.data.config import SplitConfig
+from preceptor.data.config import DataConfig, SplitConfig, check
 from preceptor.data.log import Log, Split, Targets, TrainSplit
 
 
 def split(log: Log, config: SplitConfig | None = None) -> Split:
     """Cut as `config` says (default SplitConfig()). Raises PreceptorError where the log can't be cut so."""
     config = config or SplitConfig()
+    check(DataConfig(split=config))
     if config.kind == "temporal" or (config.kind == "auto" and log.timed):
         return temporal(log, config)
     return leave_last_out(log, config)

@@ -5,6 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from preceptor.core.checks import at_least, one_of, positive, require
+
+POLICIES = ("first-order", "node2vec", "history")
+
 
 @dataclass(frozen=True)
 class GeneratorConfig:
@@ -33,3 +37,21 @@ class GeneratorConfig:
     repeats: bool = True
     floor_walks: int = 20_000
     seed: int = 0
+
+
+def check(config: GeneratorConfig) -> None:
+    """Refuse settings out of range; PreceptorError names the field."""
+    require(
+        "generator",
+        config,
+        {
+            "policy": one_of(config.policy, *POLICIES),
+            "p": positive(config.p),
+            "q": positive(config.q),
+            "decay": (0 < config.decay <= 1, "above 0, at most 1"),
+            "start": one_of(config.start, "uniform", "popularity"),
+            "length": at_least(config.length, 1),
+            "lengths": one_of(config.lengths, "fixed", "histories"),
+            "floor_walks": at_least(config.floor_walks, 2),
+        },
+    )

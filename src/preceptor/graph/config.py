@@ -5,6 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from preceptor.core.checks import at_least, one_of, positive, require, share
+
+WEIGHTS = ("count", "cosine", "lift", "rp3beta")
+NULLS = ("none", "rewired", "relabelled")
+
 
 @dataclass(frozen=True)
 class GraphConfig:
@@ -24,7 +29,9 @@ class GraphConfig:
     pair_min_users: fewest distinct users with both items of a CF pair, whatever its baskets are.
     pairs_per_item: strongest CF partners (by cosine) an item keeps (0: all); a pair stays if either end keeps it.
     pair_held_out: share of the pairs of two seen items that is held out, and removed from the seen graph.
-    seed: decides held-out pairs.
+    null: none, or a graph without recommendation in it, as a control: rewired (edge targets swapped) or relabelled (items
+        permuted), see nulls.py.
+    seed: decides held-out pairs and nulls.
     """
 
     window: int = 10
@@ -42,4 +49,30 @@ class GraphConfig:
     pair_min_users: int = 5
     pairs_per_item: int = 100
     pair_held_out: float = 0.05
+    null: Literal["none", "rewired", "relabelled"] = "none"
     seed: int = 0
+
+
+def check(config: GraphConfig) -> None:
+    """Refuse settings out of range; PreceptorError names the field."""
+    require(
+        "graph",
+        config,
+        {
+            "window": (config.window >= 0, "0 (whole history) or more"),
+            "decay": (0 < config.decay <= 1, "above 0, at most 1"),
+            "weight": one_of(config.weight, *WEIGHTS),
+            "shrinkage": at_least(config.shrinkage, 0),
+            "alpha": at_least(config.alpha, 0),
+            "beta": at_least(config.beta, 0),
+            "gamma": positive(config.gamma),
+            "min_users": at_least(config.min_users, 1),
+            "top_k": (config.top_k >= 0, "0 (all) or more"),
+            "text_neighbours": (config.text_neighbours >= 0, "0 (none) or more"),
+            "pair_basket": one_of(config.pair_basket, "user", "session"),
+            "pair_min_users": at_least(config.pair_min_users, 1),
+            "pairs_per_item": (config.pairs_per_item >= 0, "0 (all) or more"),
+            "pair_held_out": share(config.pair_held_out, whole=False),
+            "null": one_of(config.null, *NULLS),
+        },
+    )

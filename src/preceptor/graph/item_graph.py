@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from preceptor.data.log import TrainSplit
+from preceptor.graph import nulls
 from preceptor.graph.config import GraphConfig
 from preceptor.graph.cooccurrence import cooccurrence, item_users
 from preceptor.graph.graph import Graph, from_edges, from_weights
@@ -12,23 +13,11 @@ from preceptor.graph.weights import Weighting
 
 
 def build_graph(split: TrainSplit, config: GraphConfig, embeddings: np.ndarray | None = None) -> Graph:
-    """The item graph of a whole training split. embeddings [I, d] are needed for text_neighbours only."""
-    weighting = weighting_of(config, split)
-    found = cooccurrence(split, weighting, config.window, config.directed, config.decay, config.min_users, config.top_k)
-    users = item_users(split)
-    weight = weighting.weight(found.strength, users[found.source], users[found.indices])
-    weight = (weight / weight.max(initial=0.0)) ** config.gamma if len(weight) else weight
-    weight = np.maximum(weight, np.finfo(np.float64).tiny)  # a very sharp gamma may underflow; an edge stays an edge
-    if config.text_neighbours and embeddings is not None:
-        source, target, worth = text_edges(embeddings, np.diff(found.indptr) == 0, config.text_neighbours)
-        usual = float(np.median(weight)) if len(weight) else 1.0
-        return from_edges(
-            split.n_items,
-            np.concatenate([found.source, source]),
-            np.concatenate([found.indices, target]),
-            np.concatenate([weight, usual * worth]),
-        )
-    return from_weights(found.indptr, found.indices, weight)
+    """The item graph of a whole training split, or its null. embeddings [I, d] are needed for text_neighbours only."""
+    graph = _from_log(split, config, embeddings)
+    if config.null == "rewired":
+        return nulls.rewired(graph, config.seed)
+    return nulls.relabelled(graph, config.seed)[0] if config.null == "relabelled" else graph
 
 
 def text_edges(embeddings: np.ndarray, lonely: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -58,3 +47,22 @@ def text_edges(embeddings: np.ndarray, lonely: np.ndarray, k: int) -> tuple[np.n
 def weighting_of(config: GraphConfig, split: TrainSplit) -> Weighting:
     """The edge weight that a config names; N counts users with training interactions."""
     return Weighting(config.weight, len(np.unique(split.user)), config.shrinkage, config.alpha, config.beta)
+
+
+def _from_log(split: TrainSplit, config: GraphConfig, embeddings: np.ndarray | None) -> Graph:
+    weighting = weighting_of(config, split)
+    found = cooccurrence(split, weighting, config.window, config.directed, config.decay, config.min_users, config.top_k)
+    users = item_users(split)
+    weight = weighting.weight(found.strength, users[found.source], users[found.indices])
+    weight = (weight / weight.max(initial=0.0)) ** config.gamma if len(weight) else weight
+    weight = np.maximum(weight, np.finfo(np.float64).tiny)  # a very sharp gamma may underflow; an edge stays an edge
+    if config.text_neighbours and embeddings is not None:
+        source, target, worth = text_edges(embeddings, np.diff(found.indptr) == 0, config.text_neighbours)
+        usual = float(np.median(weight)) if len(weight) else 1.0
+        return from_edges(
+            split.n_items,
+            np.concatenate([found.source, source]),
+            np.concatenate([found.indices, target]),
+            np.concatenate([weight, usual * worth]),
+        )
+    return from_weights(found.indptr, found.indices, weight)

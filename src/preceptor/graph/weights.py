@@ -22,8 +22,7 @@ import numpy as np
 from numba import njit
 
 from preceptor.core.errors import PreceptorError
-
-NAMES = ("count", "cosine", "lift", "rp3beta")
+from preceptor.graph.config import WEIGHTS as NAMES
 
 
 @dataclass(frozen=True)

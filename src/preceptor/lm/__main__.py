@@ -32,9 +32,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         inputs = {"curriculum": artifact.load(given.curriculum)}
         if given.real:
             inputs["real"] = artifact.load(given.real)
-        from preceptor.lm import stage
+        from preceptor.lm.stage import STAGE
 
-        print(stage.run(config, inputs, given.out).file("points.csv"))
+        print(STAGE.make(config, inputs, given.out).file("points.csv"))
     except PreceptorError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

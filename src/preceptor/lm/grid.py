@@ -9,6 +9,7 @@ from pathlib import Path
 
 import safetensors
 
+from preceptor.core.checks import at_least, each, one_of, positive, require, share
 from preceptor.core.errors import PreceptorError
 from preceptor.lm.base import base_depth, base_rung
 from preceptor.lm.config import LMConfig
@@ -27,10 +28,34 @@ class Budget:
 
 
 def check(config: LMConfig) -> None:
-    """Refuse values that would be silently taken for something else."""
-    for name, value, allowed in (("keep", config.keep, ("all", "largest", "none")), ("device", config.device, ("cpu", "cuda"))):
-        if value not in allowed:
-            raise PreceptorError(f"Unknown lm.{name}", where=f"lm.{name}", found=value, expected=" | ".join(allowed))
+    """Refuse settings out of range, and a grid that can't be: all that needs no curriculum."""
+    require(
+        "lm",
+        config,
+        {
+            "depths": each(config.depths, at_least, 1),
+            "tokens": each(config.tokens, at_least, 1),
+            "seeds": each(config.seeds, at_least, 1),
+            "aspect": at_least(config.aspect, 1),
+            "head_dim": (config.head_dim >= 2 and config.head_dim % 2 == 0, "an even number of 2 or more"),
+            "ffn": positive(config.ffn),
+            "batch_tokens": at_least(config.batch_tokens, 1),
+            "warmup": at_least(config.warmup, 0),
+            "decay": (0 < config.decay < 1, "between 0 and 1"),
+            "lr": positive(config.lr),
+            "lr_width": at_least(config.lr_width, 1),
+            "init": positive(config.init),
+            "weight_decay": at_least(config.weight_decay, 0),
+            "beta1": share(config.beta1, False),
+            "beta2": share(config.beta2, False),
+            "clip": positive(config.clip),
+            "keep": one_of(config.keep, "all", "largest", "none"),
+            "threads": at_least(config.threads, 1),
+            "device": one_of(config.device, "cpu", "cuda"),
+        },
+    )
+    trunks(config)
+    budgets(config, 1)
 
 
 def budgets(config: LMConfig, block_tokens: int) -> list[Budget]:
@@ -42,13 +67,6 @@ def budgets(config: LMConfig, block_tokens: int) -> list[Budget]:
             where="lm.batch_tokens",
             found=batch,
             expected=f"a multiple of the curriculum's block of {block_tokens} tokens",
-        )
-    if not config.tokens or not 0 < config.decay < 1:
-        raise PreceptorError(
-            "No schedule",
-            where="lm.tokens, lm.decay",
-            found=f"{config.tokens}, {config.decay}",
-            expected="at least one budget and a decay share between 0 and 1",
         )
     out = []
     for tokens in sorted(set(config.tokens)):
@@ -88,6 +106,12 @@ def size_of(config: LMConfig, depth: int, vocab: int, context: int) -> Rung:
 def run_name(depth: int, trunk: int) -> str:
     """The name of a run, such as d3-s0."""
     return f"d{depth}-s{trunk}"
+
+
+def training_tokens(config: LMConfig) -> int:
+    """Tokens that one run trains on: its trunk up to the last branching point, and every branch."""
+    plan = budgets(config, 1)
+    return config.batch_tokens * (plan[-1].branch + sum(b.end - b.branch for b in plan))
 
 
 def remaining_tokens(config: LMConfig, block_tokens: int, folder: Path) -> int:

@@ -6,33 +6,62 @@ import csv
 import dataclasses
 import json
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from preceptor.core import artifact
-from preceptor.core.artifact import Artifact, canonical, write_atomic
+from preceptor.core.artifact import canonical, write_atomic
 from preceptor.core.errors import PreceptorError
+from preceptor.core.stage import Cost, Counts, Inputs, Key, Stage
 from preceptor.curriculum.stream import Stream
 from preceptor.lm.base import assert_same_tokens, base_artifact
 from preceptor.lm.config import LMConfig
-from preceptor.lm.grid import budgets, check, run_name, size_of, trunks
+from preceptor.lm.grid import budgets, check, run_name, size_of, training_tokens, trunks
 from preceptor.lm.ladder import SOURCES, columns
 from preceptor.lm.sweep import sweep
 
-VERSION = 1
 POINTS = ("params", "tokens", "loss", "run", "seed", "set", "params_total", "depth", "unit", "floor", "excess", "bits_per_byte")
 SPANS = ("run", "tokens", "set", "span", "nats_per_token")
 
 
-def run(config: LMConfig, inputs: Mapping[str, Artifact], out: Path) -> Artifact:
-    """Make OUT/lm from the artifacts `curriculum` and, when given, `real`.
+def build(config: LMConfig, inputs: Inputs, folder: Path) -> Counts:
+    """Write OUT/lm from the artifacts `curriculum` and, when given, `real`.
 
     Files: points.csv (one row per run, budget and set), spans.csv, metrics.jsonl (training curves), ladder.csv and
     ladder.json (sizes, and where each number comes from), sources.csv (exact tokens of each source in the first D tokens),
     runs/<run>/D<tokens>/ (checkpoints that transformers opens).
     """
+    stream, sets = Stream.open(inputs["curriculum"].path), _sets(inputs)
+    plan, grid = budgets(config, stream.block_tokens), trunks(config)  # refuses a bad grid before anything is trained
+    for left in folder.rglob("*.tmp"):  # of a write that was cut short
+        shutil.rmtree(left) if left.is_dir() else left.unlink()
+    sweep(config, stream, sets, folder / "runs")
+    _write_ladder(config, stream, folder)
+    _write_sources(stream, [b.tokens for b in plan], folder)
+    n = _write_tables(config, stream, folder)
+    return {"runs": len(grid), "points": n, "sets": sorted(sets), "largest_budget": plan[-1].tokens}
+
+
+def key(config: LMConfig, inputs: Inputs) -> Key:
+    """The config; a given base is an input, known by its content wherever it lies."""
+    if not config.base:
+        return Key(config, dict(inputs))
+    if "curriculum" in inputs:
+        assert_same_tokens(config.base, inputs["curriculum"].path / "tokenizer")
+    return Key(dataclasses.replace(config, base="given"), {**inputs, "base": base_artifact(config.base)})
+
+
+def cost(config: LMConfig, inputs: Inputs) -> Cost:
+    """Floating-point operations of every trunk and decay branch; before there is a curriculum their tokens."""
+    if "curriculum" not in inputs:
+        return Cost(sum(training_tokens(config) for _ in trunks(config)), "tokens")
     stream = Stream.open(inputs["curriculum"].path)
+    flops = (size_of(config, depth, stream.vocab_size, stream.context).flops_per_token for depth, _ in trunks(config))
+    return Cost(float(sum(f * training_tokens(config) for f in flops)), "FLOP")
+
+
+def _sets(inputs: Inputs) -> dict[str, Path]:
+    """Folders of the evaluation sets by name."""
     sets = {p.parent.name: p.parent for p in sorted((inputs["curriculum"].path / "eval").glob("*/meta.json"))}
     if "real" in inputs:
         sets |= {p.parent.name: p.parent for p in sorted(inputs["real"].path.glob("**/meta.json"))}
@@ -40,24 +69,7 @@ def run(config: LMConfig, inputs: Mapping[str, Artifact], out: Path) -> Artifact
         raise PreceptorError(
             "No evaluation sets", where=inputs["curriculum"].path / "eval", remedy="build the curriculum again"
         )
-    check(config)
-    plan = budgets(config, stream.block_tokens)  # refuses a bad grid before anything is made
-    grid = trunks(config)
-
-    def build(folder: Path) -> Mapping[str, Any]:
-        for left in folder.rglob("*.tmp"):  # of a write that was cut short
-            shutil.rmtree(left) if left.is_dir() else left.unlink()
-        sweep(config, stream, sets, folder / "runs")
-        _write_ladder(config, stream, folder)
-        _write_sources(stream, [b.tokens for b in plan], folder)
-        n = _write_tables(config, stream, folder)
-        return {"runs": len(grid), "points": n, "sets": sorted(sets), "largest_budget": plan[-1].tokens}
-
-    key, given = config, dict(inputs)
-    if config.base:  # known by its content, wherever it lies
-        assert_same_tokens(config.base, stream.folder / "tokenizer")
-        key, given["base"] = dataclasses.replace(config, base="given"), base_artifact(config.base)
-    return artifact.make("lm", VERSION, key, given, out, build, resumable=True)
+    return sets
 
 
 def _write_tables(config: LMConfig, stream: Stream, folder: Path) -> int:
@@ -104,3 +116,16 @@ def _write_csv(path: Path, header: Sequence[str], rows: Sequence[Sequence[Any]])
         writer = csv.writer(f, lineterminator="\n")
         writer.writerow(header)
         writer.writerows([["" if x is None else repr(x) if isinstance(x, float) else x for x in row] for row in rows])
+
+
+STAGE = Stage(
+    name="lm",
+    version=1,
+    section="lm",
+    needs=("curriculum", "real"),
+    build=build,
+    check=check,
+    key=key,
+    cost=cost,
+    resumable=True,
+)

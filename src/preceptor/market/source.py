@@ -24,6 +24,9 @@ class MarketSource:
     def key(self, settings: config.MarketConfig) -> dict[str, Any]:
         return {"market": settings, "model": config.MODEL}
 
+    def rows(self, settings: config.MarketConfig) -> int:
+        return settings.n_interactions
+
     def log(self, settings: config.MarketConfig) -> Log:
         from preceptor.market.simulate import market
 

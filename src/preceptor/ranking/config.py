@@ -4,6 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from preceptor.core.checks import at_least, each, one_of, positive, require, share
+
+LOSSES = ("full", "bce")
+STARTS = ("popularity", "uniform")
+
 
 @dataclass(frozen=True)
 class Recipe:
@@ -75,3 +80,34 @@ class RankingConfig:
     bootstraps: int = 2000
     confidence: float = 0.95
     seed: int = 0
+
+
+def check(config: RankingConfig) -> None:
+    """Refuse settings out of range; PreceptorError names the field."""
+    require(
+        "ranking",
+        config,
+        {
+            "trials": at_least(config.trials, 1),
+            "seeds": at_least(config.seeds, 1),
+            "lengths": each(config.lengths, at_least, 1),
+            "dropouts": each(config.dropouts, share, False),
+            "learning_rates": each(config.learning_rates, positive),
+            "losses": each(config.losses, one_of, *LOSSES),
+            "starts": each(config.starts, one_of, *STARTS),
+            "neighbours": each(config.neighbours, at_least, 1),
+            "decays": each(config.decays, positive),
+            "recents": each(config.recents, positive),
+            "layers": at_least(config.layers, 1),
+            "heads": at_least(config.heads, 1),
+            "dim": (config.dim >= 1 and config.dim % max(config.heads, 1) == 0, f"a multiple of heads ({config.heads})"),
+            "positions": at_least(config.positions, 1),
+            "max_updates": at_least(config.max_updates, 1),
+            "eval_every": at_least(config.eval_every, 1),
+            "patience": at_least(config.patience, 1),
+            "validation_targets": at_least(config.validation_targets, 0),
+            "threads": at_least(config.threads, 1),
+            "bootstraps": at_least(config.bootstraps, 1),
+            "confidence": (0 < config.confidence < 1, "between 0 and 1"),
+        },
+    )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import io
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +19,7 @@ from preceptor.core import metrics
 from preceptor.core.artifact import canonical, write_atomic
 from preceptor.core.rng import purpose_key
 from preceptor.data.log import Targets, TrainSplit
+from preceptor.generator.config import GeneratorConfig
 from preceptor.graph.graph import Graph
 from preceptor.ranking.baselines import ItemKNN, Popularity
 from preceptor.ranking.config import RankingConfig
@@ -32,11 +33,13 @@ from preceptor.ranking.trials import TRAINED, Settings, recipe
 
 @dataclass(frozen=True)
 class Source:
-    """One split on disk. data: folder with train/, validation/ and test/; graph: folder of the item graph of its train/."""
+    """One split on disk. data: folder with train/, validation/ and test/; graph: folder of the item graph of its train/;
+    histories: how synthetic histories are drawn from it."""
 
     name: str
     data: str
     graph: str
+    histories: GeneratorConfig = field(default_factory=GeneratorConfig)
 
 
 @dataclass(frozen=True)
@@ -109,7 +112,7 @@ def _histories(job: Job, config: RankingConfig, seed: int) -> Histories:
     train, chosen = _train(job.source.data), recipe(job.settings, config)
     if job.arm == "real":
         return RealHistories(train, chosen.length, config.positions, seed)
-    tables = tables_for(Graph.load(Path(job.source.graph)), train.popularity, chosen.length, chosen.start)
+    tables = tables_for(Graph.load(Path(job.source.graph)), train, job.source.histories, chosen.length, chosen.start)
     return WalkHistories(tables, config.positions, seed)
 
 

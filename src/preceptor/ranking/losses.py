@@ -8,8 +8,6 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-LOSSES = ("full", "bce")
-
 CHUNK_LOGITS = 1 << 19  # logits held at a time: 2 MiB of float32 stay in the cache of a core
 
 

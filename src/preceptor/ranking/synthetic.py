@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 
-from preceptor.core.errors import PreceptorError
-from preceptor.generator.walk_tables import WalkTables, walk_tables
+from preceptor.data.log import TrainSplit
+from preceptor.generator.config import GeneratorConfig
+from preceptor.generator.sampler import build_tables
+from preceptor.generator.walk_tables import WalkTables
 from preceptor.generator.walks import sample
 from preceptor.graph.graph import Graph
 from preceptor.ranking.histories import Batch
-
-STARTS = ("popularity", "uniform")
 
 
 class WalkHistories:
@@ -28,12 +30,9 @@ class WalkHistories:
         return np.maximum(items[whole, :width], 0), lengths[whole]
 
 
-def tables_for(graph: Graph, popularity: np.ndarray, length: int, start: str) -> WalkTables:
-    """Walk tables of one generator setting: walks of length + 1 items, so that `length` positions are predicted.
+def tables_for(graph: Graph, train: TrainSplit, histories: GeneratorConfig, length: int, start: str) -> WalkTables:
+    """The sampler of a study's histories as a model of `length` positions wants them: length + 1 items, begun at `start`.
 
-    start: "popularity" begins in proportion to training interactions, "uniform" at any item with an edge.
+    Policy, p, q, decay and repeats are those of `histories`.
     """
-    if start not in STARTS:
-        raise PreceptorError("Unknown start of walks", where="ranking.starts", found=start, expected=" or ".join(STARTS))
-    weight = popularity.astype(np.float64) if start == "popularity" else np.ones(graph.n_items)
-    return walk_tables(graph, weight, length + 1)
+    return build_tables(graph, train, dataclasses.replace(histories, length=length + 1, lengths="fixed", start=start))  # type: ignore[arg-type]

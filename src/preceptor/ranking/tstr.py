@@ -22,20 +22,26 @@ from preceptor.core.artifact import canonical, write_atomic
 from preceptor.core.errors import PreceptorError
 from preceptor.core.progress import Progress
 from preceptor.data.log import Split, Targets
+from preceptor.generator.config import GeneratorConfig
 from preceptor.graph.graph import Graph
 from preceptor.ranking import results as tables
-from preceptor.ranking.config import RankingConfig
+from preceptor.ranking.config import RankingConfig, check
 from preceptor.ranking.jobs import Job, Source, test_job, train_job
-from preceptor.ranking.losses import LOSSES
 from preceptor.ranking.trials import ARMS, TRAINED, Settings, settings
 
 TRIALS, CURVES = "trials.jsonl", "curves.jsonl"
 
 
 def compare(
-    split: Split, graph: Graph, config: RankingConfig | None = None, folder: Path | None = None
+    split: Split,
+    graph: Graph,
+    config: RankingConfig | None = None,
+    folder: Path | None = None,
+    histories: GeneratorConfig | None = None,
 ) -> dict[str, pl.DataFrame]:
     """Compare the arms on one split; `graph` must have been built from split.train. Runs in this process.
+
+    histories: how synthetic histories are drawn from the graph.
 
     Returns the tables tstr, paired and slices. Files go to `folder` (default: a temporary one); an interrupted comparison
     is taken up there.
@@ -47,7 +53,8 @@ def compare(
         split.validation.save(data / "validation")
         split.test.save(data / "test")
         graph.save(data / "graph")
-        run([Source(split.kind, str(data), str(data / "graph"))], config or RankingConfig(), home, in_process=True)
+        source = Source(split.kind, str(data), str(data / "graph"), histories or GeneratorConfig())
+        run([source], config or RankingConfig(), home, in_process=True)
         return {name: tables.read(home / f"{name}.csv") for name in ("tstr", "paired", "slices")}
 
 
@@ -169,12 +176,7 @@ def _line(row: Mapping[str, Any]) -> str:
 
 
 def _check(sources: Sequence[Source], config: RankingConfig) -> None:
-    if config.trials < 1 or config.seeds < 1:
-        raise PreceptorError(
-            "Too few trials or seeds", where="ranking", found=f"{config.trials} trials, {config.seeds} seeds", expected="≥ 1"
-        )
-    if not set(config.losses) <= set(LOSSES):
-        raise PreceptorError("Unknown loss", where="ranking.losses", found=list(config.losses), expected=" | ".join(LOSSES))
+    check(config)
     for source in sources:
         n = len(Targets.load(Path(source.data) / "validation"))
         if not n:

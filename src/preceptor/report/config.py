@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from preceptor.core.checks import at_least, one_of, require
+
+KS = (1, 5, 10, 20, 50, 100)
+
 
 @dataclass(frozen=True)
 class ReportConfig:
@@ -20,3 +24,16 @@ class ReportConfig:
     metric: str = "ndcg"
     k: int = 10
     examples: int = 3
+
+
+def check(config: ReportConfig) -> None:
+    """Refuse settings out of range; PreceptorError names the field."""
+    require(
+        "report",
+        config,
+        {
+            "metric": one_of(config.metric, "ndcg", "recall"),
+            "k": one_of(config.k, *KS),
+            "examples": at_least(config.examples, 0),
+        },
+    )

@@ -17,7 +17,7 @@ from preceptor.core.artifact import Artifact, load
 from preceptor.core.errors import PreceptorError
 
 Row = dict[str, str]
-STAGES = ("data", "codes", "graph", "curriculum", "real", "audit", "ranking", "lm", "scaling")
+STAGES = ("data", "codes", "graph", "generator", "curriculum", "real", "audit", "ranking", "lm", "scaling")
 
 
 class Inputs:

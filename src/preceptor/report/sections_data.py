@@ -171,7 +171,7 @@ def graph(inputs: Inputs, drawings: list[Drawing]) -> Html:
             typical = [f.whole(np.median(some)), f.whole(some.max())] if len(some) else [f.ABSENT, f.ABSENT]
             rows.append([what, f.whole(len(some)), f.whole(degree.sum()), *typical])
     parts = [table(head, rows, "The item graphs")] if rows else []
-    floors = [(which, inputs.object("graph", "floor.json").get(which)) for which in ("seen", "all")]
+    floors = [(which, inputs.object("generator", "floor.json").get(which)) for which in ("seen", "all")]
     parts += [_floor(which, floor) for which, floor in floors if floor]
     parts.append(
         paragraphs(

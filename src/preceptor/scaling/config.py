@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from preceptor.core.checks import at_least, positive, require
+
 
 @dataclass(frozen=True)
 class ScalingConfig:
@@ -23,3 +25,17 @@ class ScalingConfig:
     bootstraps: int = 200
     bootstrap_starts: int = 4
     forecast: bool = True
+
+
+def check(config: ScalingConfig) -> None:
+    """Refuse settings out of range; PreceptorError names the field."""
+    require(
+        "scaling",
+        config,
+        {
+            "starts": at_least(config.starts, 1),
+            "delta": positive(config.delta),
+            "bootstraps": at_least(config.bootstraps, 0),
+            "bootstrap_starts": at_least(config.bootstrap_starts, 1),
+        },
+    )

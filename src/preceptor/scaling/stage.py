@@ -4,40 +4,40 @@ from __future__ import annotations
 
 import csv
 import math
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from preceptor.core.artifact import Artifact, canonical, make, write_atomic
+from preceptor.core.artifact import canonical, write_atomic
+from preceptor.core.stage import Cost, Counts, Inputs, Stage
 from preceptor.scaling import forecast
-from preceptor.scaling.config import ScalingConfig
+from preceptor.scaling.config import ScalingConfig, check
 from preceptor.scaling.law import Law, SetLaws, fit
 from preceptor.scaling.points import Points
 
-VERSION = 1
 
-
-def run(config: ScalingConfig, inputs: Mapping[str, Artifact], out: Path) -> Artifact:
+def build(config: ScalingConfig, inputs: Inputs, folder: Path) -> Counts:
     """Fit the points of stage `lm`; write laws.json, forecast.csv, fits.csv and summary.json."""
+    points = Points.read(inputs["lm"].file("points.csv"))
+    law = fit(points, config)
+    law.save(folder / "laws.json")
+    forecast.write(law.forecasts, folder / "forecast.csv")
+    write_fits(law, points, folder / "fits.csv")
+    write_atomic(folder / "summary.json", canonical(summarise(law, points)))
+    return {
+        "points": len(points),
+        "sets": len(law.sets),
+        "laws": sum(len(entry.laws) for entry in law.sets.values()),
+        "identified": sum(one.identified for entry in law.sets.values() for one in entry.laws),
+    }
 
-    def build(folder: Path) -> Mapping[str, Any]:
-        points = Points.read(inputs["lm"].file("points.csv"))
-        law = fit(points, config)
-        law.save(folder / "laws.json")
-        forecast.write(law.forecasts, folder / "forecast.csv")
-        write_fits(law, points, folder / "fits.csv")
-        summary = summarise(law, points)
-        write_atomic(folder / "summary.json", canonical(summary))
-        return {
-            "points": len(points),
-            "sets": len(law.sets),
-            "laws": sum(len(entry.laws) for entry in law.sets.values()),
-            "identified": sum(one.identified for entry in law.sets.values() for one in entry.laws),
-        }
 
-    return make("scaling", VERSION, config, inputs, out, build)
+def cost(config: ScalingConfig, inputs: Inputs) -> Cost:
+    """Optimiser starts for each law of each set."""
+    sets = len(inputs["lm"].counts["sets"]) if "lm" in inputs else None
+    starts = config.starts + config.bootstraps * config.bootstrap_starts
+    return Cost(None if sets is None else sets * starts, "starts")
 
 
 def write_fits(law: Law, points: Points, path: Path) -> None:
@@ -90,3 +90,6 @@ def _set_summary(law: Law, entry: SetLaws) -> dict[str, Any]:
         "two_point_excess_error": mean_error([r.two_point_error for r in of_points]),
         "nearest_smaller_excess_error": mean_error([r.nearest_smaller_error for r in of_points]),
     }
+
+
+STAGE = Stage(name="scaling", version=1, section="scaling", needs=("lm",), build=build, check=check, cost=cost)

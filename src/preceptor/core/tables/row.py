@@ -72,7 +72,7 @@ def parse(cls: type[R], content: str, where: object) -> list[R]:
         raise PreceptorError(
             "A table has other columns", where=where, found=", ".join(header), expected=", ".join(columns(cls))
         )
-    kinds = _kinds(cls)
+    kinds = _kinds(cls)  # type: ignore[arg-type]
     rows = []
     for n, cells in enumerate(reader, 2):
         if len(cells) != len(header):
