@@ -1,4 +1,4 @@
-"""What tests/graph/golden.json holds: digests of a thousand walks under each policy, on every small graph."""
+"""What tests/generator/golden.json holds: digests of a thousand walks under each policy, on every small graph."""
 
 import hashlib
 
