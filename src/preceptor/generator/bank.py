@@ -28,3 +28,30 @@ def long_list(min_users: int = 1) -> tuple[GraphSpec, ...]:
     for ridge in (30.0, 300.0):
         found.append(GraphSpec("count", 0, min_users=min_users, top_k=500, smooth="ease", ridge=ridge))
     return tuple(found)
+
+
+def default_bank(min_users: int = 1, text: bool = False) -> tuple[GraphSpec, ...]:
+    """The graphs that a fit chooses from."""
+
+    def of(weight: str, window: int = 0, directed: bool = False, top_k: int = 500, **more: object) -> GraphSpec:
+        return GraphSpec(weight, window, directed, min_users=min_users, top_k=top_k, **more)  # type: ignore[arg-type]
+
+    found = [
+        of("count"),
+        of("cosine", gamma=3.0),
+        of("rp3beta"),
+        of("count", 10),
+        of("cosine", 10, gamma=2.0),
+        of("count", 3),
+        of("count", 1),
+        of("count", 10, True),
+        of("count", 3, True),
+        of("count", 1, True),
+        of("cosine", smooth="two-hop", top_k=50),
+        of("cosine", 3, smooth="two-hop"),
+        of("cosine", smooth="svd", rank=64),
+        of("cosine", smooth="svd", rank=128),
+    ]
+    if text:
+        found.append(GraphSpec(smooth="text", top_k=20))
+    return tuple(found)

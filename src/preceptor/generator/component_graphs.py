@@ -74,7 +74,7 @@ def _graph(
         plain = build_graph(split, spec.config())
     else:
         plain = weighed(found, weighting_of(spec.config(), split), users_of, spec)
-    return smooth.two_hop(plain, spec.top_k, 1.0) if spec.smooth == "two-hop" else plain
+    return smooth.two_hop(plain, spec.top_k) if spec.smooth == "two-hop" else plain
 
 
 def weighed(found: Cooccurrence, weighting: Weighting, users_of: np.ndarray, spec: GraphSpec) -> Graph:
