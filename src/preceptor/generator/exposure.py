@@ -21,7 +21,9 @@ def inverse(split: TrainSplit, beta: float | None, clip: float, propensities: np
         e = np.asarray(propensities, np.float64)
         if e.shape != np.asarray(split.item).shape or not np.all((e > 0) & np.isfinite(e)):
             raise PreceptorError(
-                "Bad propensities", found=f"shape {e.shape}", expected=f"{len(split.item)} positive numbers, one per interaction"
+                "Bad propensities",
+                found=f"shape {e.shape}",
+                expected=f"{len(split.item)} positive numbers, one per interaction",
             )
     elif beta is not None and np.isfinite(beta) and beta >= 0:
         e = split.popularity[split.item].astype(np.float64) ** beta

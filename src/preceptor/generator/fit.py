@@ -123,9 +123,7 @@ def fit(
     specs = config.graphs or bank.default_bank(config.min_users, text=embeddings is not None)
     check_bank(specs, config.decays, config.alphas)
     if config.objective not in ("likelihood", "unbiased"):
-        raise PreceptorError(
-            "Unknown objective", where="objective", found=config.objective, expected="likelihood or unbiased"
-        )
+        raise PreceptorError("Unknown objective", where="objective", found=config.objective, expected="likelihood or unbiased")
     repeats, noted = _repeats(split, config)
     longest = max(1, min(config.longest, LONGEST_HISTORY, int(np.diff(split.user_indptr).max(initial=1))))
     inverse = exposure.inverse(split, config.beta, config.clip, propensities) if config.objective == "unbiased" else None
@@ -159,7 +157,7 @@ def fit(
         gap=chosen.weights.gap,
         effective_edges=measure.effective_edges(mixture, histories),
         effective_events=effective,
-        notes=tuple([*noted, *_notes(found, evidence, n_users, pseudo, specs, chosen.weights, config)]),
+        notes=(*noted, *_notes(found, evidence, n_users, pseudo, specs, chosen.weights, config)),
         **figures,
     )
 
@@ -268,7 +266,8 @@ def _mixture(
         graphs=(),
         names=(),
         parts=tuple(
-            Part(g, Memory(config.decays[m], longest), float(w) / total) for (g, m), w in zip(parts, weights.signal, strict=True)
+            Part(g, Memory(config.decays[m], longest), float(w) / total)
+            for (g, m), w in zip(parts, weights.signal, strict=True)
         ),
         priors=tuple(Prior(alpha, float(w) / total) for alpha, w in zip(config.alphas, prior, strict=True) if w > 0),
         popularity=split.popularity,
@@ -297,7 +296,9 @@ def _rows(split: TrainSplit, found: events.EventSet, fold: events.Fold) -> np.nd
 def _repeats(split: TrainSplit, config: FitConfig) -> tuple[bool, list[str]]:
     never = events.never_repeats(split)
     if config.repeats and never:
-        return True, ["Repeats were asked for, but fewer than 1 in 1,000 training interactions is one: the law gives them room."]
+        return True, [
+            "Repeats were asked for, but fewer than 1 in 1,000 training interactions is one: the law gives them room."
+        ]
     return (not never) if config.repeats is None else config.repeats, []
 
 
@@ -315,8 +316,8 @@ def _notes(
         notes.append(f"Only {n} next items to fit on; under {FEW} the weights say little.")
     if pseudo:
         notes.append(
-            f"{n:,} next items of {n_users:,} users: the weights are drawn towards half signal, half prior, by a Dirichlet prior "
-            f"worth {pseudo:g} of them."
+            f"{n:,} next items of {n_users:,} users: a Dirichlet prior worth {pseudo:g} of them draws the weights "
+            "towards half signal, half prior."
         )
     if len(evidence.user) + sum(evidence.outside.values()) < found.found:
         notes.append(f"A sample of {len(found):,} of {found.found:,} next items.")

@@ -151,10 +151,10 @@ def _densities(  # type: ignore[no-untyped-def]
     marked = np.zeros(len(indptr) - 1, np.bool_)
     gone = np.zeros(1, np.int64)
     hit, rest = np.zeros(n_memories, np.int64), np.zeros(n_memories, np.int64)
-    begin = done = int64(-1)
+    begin = done = int64(0)
     for e in range(len(start)):
-        if start[e] != begin:
-            for p in range(max(begin, 0), done):
+        if e == 0 or start[e] != begin:
+            for p in range(begin, done):
                 marked[sequence[p]] = False
             begin = done = start[e]
             last = e
@@ -188,10 +188,10 @@ def _source_use(  # type: ignore[no-untyped-def]
     longest = fade.shape[1]
     marked = np.zeros(len(indptr) - 1, np.bool_)
     gone = np.zeros(1, np.int64)
-    begin = done = int64(-1)
+    begin = done = int64(0)
     for e in range(len(start)):
-        if start[e] != begin:
-            for p in range(max(begin, 0), done):
+        if e == 0 or start[e] != begin:
+            for p in range(begin, done):
                 marked[sequence[p]] = False
             begin = done = start[e]
             last = e
@@ -214,11 +214,11 @@ def _source_use(  # type: ignore[no-untyped-def]
 def _taken(worth, sequence, start, end, out):  # type: ignore[no-untyped-def]
     """Sum of `worth` over the distinct items of each history."""
     marked = np.zeros(len(worth), np.bool_)
-    begin = done = int64(-1)
+    begin = done = int64(0)
     total = np.zeros(worth.shape[1])
     for e in range(len(start)):
-        if start[e] != begin:
-            for p in range(max(begin, 0), done):
+        if e == 0 or start[e] != begin:
+            for p in range(begin, done):
                 marked[sequence[p]] = False
             begin = done = start[e]
             total[:] = 0
