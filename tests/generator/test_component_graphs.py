@@ -1,8 +1,8 @@
-import fixtures
 import numpy as np
 import pytest
 from scipy import sparse
 
+import fixtures
 from preceptor.core.errors import PreceptorError
 from preceptor.generator import component_graphs
 from preceptor.generator.components import GraphSpec, check_bank

@@ -1,12 +1,12 @@
 import dataclasses
 
-import fixtures
 import numpy as np
 import pytest
-from graph.graphs import split_of
 from hypothesis import given
 from hypothesis import strategies as st
 
+import fixtures
+from graph.graphs import split_of
 from preceptor.core.errors import PreceptorError
 from preceptor.data.log import TrainSplit
 from preceptor.generator import events as ev

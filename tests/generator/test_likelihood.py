@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
-from generator import law_reference
-from graph.graphs import random_graph
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from generator import law_reference
+from graph.graphs import random_graph
 from preceptor.core.errors import PreceptorError
 from preceptor.data.log import Targets
 from preceptor.generator import likelihood
@@ -18,9 +18,7 @@ DECAYS = (0.0, 0.6, 1.0)
 def targets_of(histories: list[list[int]]) -> Targets:
     """Every place but the first of each history is a target."""
     ends = np.cumsum([0, *map(len, histories)])
-    rows = [
-        (u, ends[u], ends[u] + k) for u, h in enumerate(histories) for k in range(1, len(h))
-    ]
+    rows = [(u, ends[u], ends[u] + k) for u, h in enumerate(histories) for k in range(1, len(h))]
     user, start, end = (np.array(column, np.int64) for column in zip(*rows, strict=True))
     return Targets(user.astype(np.int32), np.array([x for h in histories for x in h], np.int32), start, end)
 

@@ -1,11 +1,11 @@
 import numpy as np
 import pytest
-from generator import law_reference
-from generator.test_likelihood import targets_of
-from graph.graphs import random_graph
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from generator import law_reference
+from generator.test_likelihood import targets_of
+from graph.graphs import random_graph
 from preceptor.data.log import Targets
 from preceptor.generator import em, score
 from preceptor.generator.events import inside, select
@@ -35,7 +35,7 @@ def test_rows_equal_the_definition_and_give_every_candidate_something(case: tupl
         for place, t in enumerate(rows):
             expected = law_reference.law(mixture, targets.history(t).tolist())
             found = {x: p[place, x] for x in np.flatnonzero(p[place]).tolist()}
-            assert found == pytest.approx({x: v for x, v in expected.items()}, rel=1e-10)
+            assert found == pytest.approx(expected, rel=1e-10)
             if expected:
                 assert sum(found.values()) == pytest.approx(1)
 

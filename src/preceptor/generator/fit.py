@@ -7,7 +7,7 @@ is read, so the leak rule holds to the byte.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -20,6 +20,7 @@ from preceptor.generator.choice import DROP, choose, shrinkage
 from preceptor.generator.components import MEMORIES, GraphSpec, check_bank
 from preceptor.generator.mixture import Memory, Mixture, Part, Prior
 from preceptor.generator.policies import LONGEST_HISTORY
+from preceptor.graph.graph import Graph
 
 FEW = 200  # events: fewer are spoken of
 
@@ -125,7 +126,7 @@ def fit(
     if config.objective not in ("likelihood", "unbiased"):
         raise PreceptorError("Unknown objective", where="objective", found=config.objective, expected="likelihood or unbiased")
     repeats, noted = _repeats(split, config)
-    longest = max(1, min(config.longest, LONGEST_HISTORY, int(np.diff(split.user_indptr).max(initial=1))))
+    longest = longest_of(split, config)
     inverse = exposure.inverse(split, config.beta, config.clip, propensities) if config.objective == "unbiased" else None
     found = events.events(split, config.share, config.max_events, config.seed, config.timed)
     evidence = gather(found, specs, config, repeats, longest, inverse, split, embeddings)
@@ -135,18 +136,18 @@ def fit(
         exposure.refuse_few(effective)
     pseudo = shrinkage(len(user), n_users)
     chosen = choose(table, weight, pseudo, config.drop)
-    parts = [divmod(int(c), len(config.decays)) for c in chosen.kept]
-    used = sorted({g for g, _ in parts})
-    mixture = _mixture(split, config, [(used.index(g), m) for g, m in parts], chosen.weights, longest, repeats, embeddings)
-    graphs = _rebuilt(split, tuple(specs[g] for g in used), inverse, embeddings)
-    mixture = replace(mixture, graphs=graphs, names=tuple(specs[g].name for g in used))
+    used, columns = np.unique(chosen.kept // len(config.decays)), chosen.kept
+    kept_specs = tuple(specs[g] for g in used)
+    graphs = rebuilt(split, kept_specs, inverse, embeddings)
+    parts = [(int(np.searchsorted(used, c // len(config.decays))), config.decays[c % len(config.decays)]) for c in columns]
+    mixture = assembled(split, graphs, kept_specs, parts, config.alphas, chosen.weights, longest, repeats, embeddings)
     context = measure.Context(config.seed, config.resamples, config.drop, pseudo)
     figures = measure.figures(evidence, chosen, specs, config.decays, config.alphas, context)
     every = np.concatenate([fold.events.end for fold in found.folds])
     histories = Targets(np.asarray(split.user)[every], np.asarray(split.item), split.user_indptr[split.user[every]], every)
     return Fitted(
         mixture=mixture,
-        specs=tuple(specs[g] for g in used),
+        specs=kept_specs,
         events=len(user),
         found=found.found,
         users=n_users,
@@ -240,43 +241,52 @@ def gather(
     return Evidence(em.Table(np.concatenate(signal), np.concatenate(alive), priors), ref, users, w / w.mean(), outside)
 
 
+def longest_of(split: TrainSplit, config: FitConfig) -> int:
+    """History items that are read: the longest training history, at most config.longest."""
+    return max(1, min(config.longest, LONGEST_HISTORY, int(np.diff(split.user_indptr).max(initial=1))))
+
+
 def members_of(split: TrainSplit, embeddings: np.ndarray | None) -> np.ndarray:
     """The items that a law of this log can give: those with an interaction, and untouched ones that have text rows."""
     touched = split.popularity > 0
     return touched if embeddings is None else touched | (np.abs(embeddings).sum(axis=1) > 0)
 
 
-def _mixture(
+def assembled(
     split: TrainSplit,
-    config: FitConfig,
-    parts: list[tuple[int, int]],
+    graphs: tuple[Graph, ...],
+    specs: tuple[GraphSpec, ...],
+    parts: list[tuple[int, float]],
+    alphas: tuple[float, ...],
     weights: em.Weights,
     longest: int,
     repeats: bool,
-    embeddings: np.ndarray | None,
+    embeddings: np.ndarray | None = None,
 ) -> Mixture:
-    """The description without graphs. Priors under a thousandth of all priors go to uniform, which stays."""
+    """The law of these graphs and weights. parts: (number of the graph, decay) of each signal weight.
+
+    Priors under a thousandth of all priors go to uniform, which stays: items without popularity need it.
+    """
     prior = np.where(weights.prior < 1e-3 * weights.prior.sum(), 0.0, weights.prior)
-    uniform = config.alphas.index(0.0)
-    prior[uniform] += weights.prior.sum() - prior.sum()
-    if prior[uniform] == 0.0:  # can't be, as a thousandth of an event stands for it; items without popularity need it
-        prior[uniform] = 1e-9
+    prior[alphas.index(0.0)] += max(weights.prior.sum() - prior.sum(), 1e-9)
     total = float(weights.signal.sum() + prior.sum())
     return Mixture(
-        graphs=(),
-        names=(),
+        graphs=graphs,
+        names=tuple(spec.name for spec in specs),
         parts=tuple(
-            Part(g, Memory(config.decays[m], longest), float(w) / total)
-            for (g, m), w in zip(parts, weights.signal, strict=True)
+            Part(g, Memory(decay, longest), float(w) / total) for (g, decay), w in zip(parts, weights.signal, strict=True)
         ),
-        priors=tuple(Prior(alpha, float(w) / total) for alpha, w in zip(config.alphas, prior, strict=True) if w > 0),
+        priors=tuple(Prior(alpha, float(w) / total) for alpha, w in zip(alphas, prior, strict=True) if w > 0),
         popularity=split.popularity,
         members=members_of(split, embeddings),
         repeats=repeats,
     )
 
 
-def _rebuilt(split: TrainSplit, specs: tuple[GraphSpec, ...], inverse: np.ndarray | None, embeddings: np.ndarray | None):  # type: ignore[no-untyped-def]
+def rebuilt(
+    split: TrainSplit, specs: tuple[GraphSpec, ...], inverse: np.ndarray | None = None, embeddings: np.ndarray | None = None
+) -> tuple[Graph, ...]:
+    """The graphs of a whole training part; inverse: as `exposure.inverse` gives it, for the objective `unbiased`."""
     made = dict(component_graphs.graphs(split, specs, embeddings))
     if inverse is not None:
         own = exposure.of_items(split, inverse)
