@@ -13,6 +13,7 @@ from numba import njit, uint64
 
 from preceptor.core import workers
 from preceptor.core.rng import draw, purpose_key, stream_state
+from preceptor.generator.mixture_interleave import interleaved
 from preceptor.generator.mixture_step import next_item
 from preceptor.generator.mixture_tables import MixtureTables
 from preceptor.generator.step import pick
@@ -86,8 +87,7 @@ def histories(tables, key, first, items, lengths):  # type: ignore[no-untyped-de
 @njit(nogil=True, cache=True)
 def histories_with_components(tables, key, first, items, lengths, component):  # type: ignore[no-untyped-def]
     """As `histories`; component (uint8 [count, longest], or [count, 0] to leave it out) gets each later item's component."""
-    for i in range(len(items)):
-        lengths[i] = one_history(tables, key, first + uint64(i), items[i], component[i])
+    interleaved(tables, key, uint64(first), items, lengths, component)
 
 
 @njit(nogil=True, cache=True)
