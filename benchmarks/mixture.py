@@ -1,11 +1,11 @@
 """Histories of a mixture: items per CPU-second on one core.
 
-    python benchmarks/mixture.py [--profile]     # from the repository's root, in an environment that has preceptor
+    python benchmarks/mixture.py     # from the repository's root, in an environment that has preceptor
 
 50,000 items in clusters of 500, graphs of 75 weighted neighbours per item (four of five in the item's cluster), no repeats,
 two priors of 10 % together. Two mixtures of twelve parts: four graphs under three memories each (last item, decay 0.8 over 20
 items, decay 0.95 over 50), and twelve graphs under decay 0.8. Checked first: the fast kernel's histories and components
-against the plain kernel's, item by item. Each figure is the median over rounds, one thread; beside it the tries per item.
+against the plain kernel's, item by item. Each figure is the median over rounds, one thread.
 """
 
 from __future__ import annotations
@@ -74,14 +74,8 @@ def mixed(graphs: tuple[Graph, ...], parts: list[tuple[int, Memory]]) -> Mixture
 
 def check(tables: MixtureTables) -> None:
     count, key = 2000, purpose_key(1, "check")
-    made = [
-        (
-            np.full((count, tables.longest), -1, np.int32),
-            np.empty(count, np.int32),
-            np.full((count, tables.longest), 255, np.uint8),
-        )
-        for _ in range(2)
-    ]
+    shape = (count, tables.longest)
+    made = [(np.full(shape, -1, np.int32), np.empty(count, np.int32), np.full(shape, 255, np.uint8)) for _ in range(2)]
     histories_with_components(tables, key, np.uint64(0), *made[0])
     plainly(tables, key, *made[1])
     for a, b in zip(*made, strict=True):
