@@ -131,11 +131,12 @@ def entropy(p: np.ndarray) -> float:
     return float(-(p * np.log(p)).sum())
 
 
-def report(tables: WalkTables, seed: int, purpose: str, count: int) -> dict[str, Any]:
+def report(tables: WalkTables | MixtureTables, seed: int, purpose: str, count: int) -> dict[str, Any]:
     """What floor.json says of one graph's sampler; only first-order walks with repeats have a closed form."""
     drawn = monte_carlo(tables, seed, purpose, count)
-    plain = bool(tables.policy[0] == FIRST_ORDER and tables.policy[1])
-    exact = closed_form(tables) if plain else {}
+    first_order = isinstance(tables, WalkTables) and tables.policy[0] == FIRST_ORDER and tables.policy[1]
+    plain = tables if first_order and isinstance(tables, WalkTables) else None
+    exact = closed_form(plain) if plain else {}
     return {
         "length": tables.longest,
         "floor_nats_per_item": drawn["mean"],
@@ -146,7 +147,7 @@ def report(tables: WalkTables, seed: int, purpose: str, count: int) -> dict[str,
         "transition_nats_per_walk": exact.get("transitions"),
         "length_nats_per_walk": exact.get("length"),
         "items_per_walk": drawn["items"],
-        "entropy_rate": entropy_rate(tables) if plain else None,
+        "entropy_rate": entropy_rate(plain) if plain else None,
     }
 
 
