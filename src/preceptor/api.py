@@ -75,8 +75,8 @@ def _save(train: TrainSplit, out: Path) -> artifact.Artifact:
 
 
 def tstr(split: Split, curriculum: Curriculum, study: str | StudyConfig = "quick") -> dict[str, pl.DataFrame]:
-    """Train on synthetic, test on real: ranking models trained on histories of `curriculum`'s generator beside those trained on the
-    real histories of `split`, both tested on its real targets. Tables: tstr (each arm, with intervals), paired (differences and
+    """Train on synthetic, test on real: ranking models trained on histories of `curriculum`'s generator beside those trained on
+    the real histories of `split`, both tested on its real targets. Tables: tstr (each arm, with intervals), paired (differences and
     ratios over the same users) and slices."""
     from preceptor.generator.mixture import Mixture
     from preceptor.graph.graph import Graph

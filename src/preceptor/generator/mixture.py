@@ -87,12 +87,12 @@ class Mixture:
         """Open a saved law; its graphs are memory-mapped."""
         folder = Path(folder)
         facts = json.loads((folder / "mixture.json").read_text(encoding="utf-8"))
-        arrays = (np.load(folder / f"{name}.npy", allow_pickle=False) for name in ("popularity", "members"))
         return cls(
             tuple(Graph.load(folder / f"graph-{k:02d}") for k in range(len(facts["names"]))),
             tuple(facts["names"]),
             tuple(Part(p["graph"], Memory(**p["memory"]), p["weight"]) for p in facts["parts"]),
             tuple(Prior(**p) for p in facts["priors"]),
-            *arrays,
+            np.load(folder / "popularity.npy", allow_pickle=False),
+            np.load(folder / "members.npy", allow_pickle=False),
             facts["repeats"],
         )
