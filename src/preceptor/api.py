@@ -75,9 +75,9 @@ def _save(train: TrainSplit, out: Path) -> artifact.Artifact:
 
 
 def tstr(split: Split, curriculum: Curriculum, study: str | StudyConfig = "quick") -> dict[str, pl.DataFrame]:
-    """Train on synthetic, test on real: ranking models trained on histories of `curriculum`'s generator beside those trained on
-    the real histories of `split`, both tested on its real targets. Tables: tstr (each arm, with intervals), paired (differences and
-    ratios over the same users) and slices."""
+    """Train on synthetic, test on real: ranking models trained on histories of the generator of `curriculum` beside those trained
+    on the real histories of `split`, both tested on its real targets. Tables: tstr (each arm, with intervals), paired
+    (differences and ratios over the same users) and slices."""
     from preceptor.generator.mixture import Mixture
     from preceptor.graph.graph import Graph
     from preceptor.ranking.tstr import compare
