@@ -95,7 +95,9 @@ def test_weights_at_other_cuts() -> None:
     assert {row.share for row in rows} == {0.7, 0.8, 0.9}
     for share in (0.7, 0.8, 0.9):
         assert sum(row.weight for row in rows if row.share == share) == pytest.approx(1)
-    assert {row.share for row in cuts(data("leave-last-out").train, fitted("leave-last-out"), of_kind("leave-last-out"))} == {1.0}
+    assert {row.share for row in cuts(data("leave-last-out").train, fitted("leave-last-out"), of_kind("leave-last-out"))} == {
+        1.0
+    }
 
 
 def test_few_events_are_spoken_of_and_the_law_stays_whole() -> None:
