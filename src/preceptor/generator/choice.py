@@ -10,7 +10,7 @@ from preceptor.core import rng
 from preceptor.generator.em import TOLERANCE, Table, Weights, fit_weights, probability
 
 DROP = 0.005
-FEW_EVENTS, FEW_USERS, PSEUDO = 1_000, 100, 100.0
+FEW_EVENTS, FEW_USERS, PSEUDO = 1_000, 100, 30.0
 PARTS = 5  # of the users, for cross-fitting
 _COARSE = 1e-5  # nats: what resamples and cross-fitted parts may leave
 
@@ -40,8 +40,8 @@ def choose(
     table: Table, event_weight: np.ndarray | None = None, pseudo: float = 0.0, drop: float = DROP, tolerance: float = TOLERANCE
 ) -> Chosen:
     """Fit all components, leave out those under `drop`, the least first by halves, and fit again until none is."""
-    kept = np.arange(table.signal.shape[1])
-    weights = fit_weights(table, event_weight, pseudo, tolerance=max(tolerance, _COARSE))
+    kept = np.flatnonzero((table.signal > 0).any(axis=0))  # the others could only lose
+    weights = fit_weights(table.columns(kept), event_weight, pseudo, tolerance=max(tolerance, _COARSE))
     while True:
         small = weights.signal < drop
         if not small.any():

@@ -85,30 +85,13 @@ def weighed(found: Cooccurrence, weighting: Weighting, users_of: np.ndarray, spe
     weight = weighting.weight(found.strength, users_of[found.source], users_of[found.indices])
     kept = np.ones(len(weight), np.bool_)
     if spec.top_k:
-        _strongest(found.indptr, weight, spec.top_k, kept)
+        smooth.mark_strongest(found.indptr, weight, spec.top_k, kept)
         if not spec.directed:
             _either_end(found.indptr, found.indices, kept)
     weight = (weight / weight.max(initial=1e-300)) ** spec.gamma
     weight = np.maximum(weight, np.finfo(np.float64).tiny)
     before = np.concatenate([[0], np.cumsum(kept)])
     return from_weights(before[found.indptr], found.indices[kept], weight[kept])
-
-
-@njit(nogil=True, cache=True)
-def _strongest(indptr, weight, k, kept):  # type: ignore[no-untyped-def]
-    """Mark the k largest of each row, ties to the lower item."""
-    for row in range(len(indptr) - 1):
-        first, last = indptr[row], indptr[row + 1]
-        if last - first <= k:
-            continue
-        value = weight[first:last]
-        limit = np.partition(value, len(value) - k)[len(value) - k]
-        ties = k - int((value > limit).sum())
-        for e in range(first, last):
-            if weight[e] < limit or (weight[e] == limit and ties == 0):
-                kept[e] = False
-            elif weight[e] == limit:
-                ties -= 1
 
 
 @njit(nogil=True, cache=True)

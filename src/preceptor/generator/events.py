@@ -49,7 +49,7 @@ class EventSet:
         return np.concatenate([fold.events.user for fold in self.folds])
 
 
-def events(split: TrainSplit, share: float = 0.9, cap: int = 30_000, seed: int = 0, timed: bool | None = None) -> EventSet:
+def events(split: TrainSplit, share: float = 0.9, cap: int = 20_000, seed: int = 0, timed: bool | None = None) -> EventSet:
     """The events of a training part, at most `cap` of them (a keyed sample). timed: None finds out (`is_timed`).
 
     Raises PreceptorError where there is none.
@@ -84,19 +84,19 @@ def by_time(split: TrainSplit, share: float, cap: int, seed: int) -> EventSet:
 
 
 def by_order(split: TrainSplit, cap: int, seed: int) -> EventSet:
-    """Each user's last item, in five folds of users; one fold of `cap` users where these are at most a fifth of all."""
+    """Each user's last item, in five folds of users, of which as many are used as the cap needs."""
     last = np.flatnonzero(np.append(np.diff(split.user) != 0, True)) if len(split.user) else np.zeros(0, np.int64)
     last = last[_follows(split)[last]]
-    chosen, found = _sampled(last, cap, seed)
-    number = np.arange(len(chosen)) % (1 if len(chosen) * FOLDS <= len(np.unique(split.user)) else FOLDS)
-    order = rng.permutation(seed, "generator/folds", len(chosen))
+    number = np.empty(len(last), np.int64)
+    number[rng.permutation(seed, "generator/folds", len(last))] = np.arange(len(last)) % FOLDS
+    used = min(FOLDS, len(last), -(-cap * FOLDS // max(len(last), 1)))
+    chosen, _ = _sampled(last[number < used], cap, seed)
     folds = []
-    for k in range(int(number.max(initial=-1)) + 1):
-        rows = np.sort(chosen[order[number == k]])
+    for k in range(used):
         out = np.zeros(split.n_users, bool)
-        out[np.asarray(split.user)[rows]] = True
-        folds.append(Fold(_part(split, ~out[split.user]), _targets(split, rows)))
-    return EventSet(tuple(folds), found, False, None)
+        out[np.asarray(split.user)[last[number == k]]] = True
+        folds.append(Fold(_part(split, ~out[split.user]), _targets(split, chosen[out[np.asarray(split.user)[chosen]]])))
+    return EventSet(tuple(folds), len(last), False, None)
 
 
 def inside(given: Targets, members: np.ndarray, repeats: bool) -> np.ndarray:

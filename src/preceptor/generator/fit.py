@@ -54,7 +54,7 @@ class FitConfig:
     timed: bool | None = None
     repeats: bool | None = None
     longest: int = LONGEST_HISTORY
-    max_events: int = 30_000
+    max_events: int = 20_000
     drop: float = DROP
     resamples: int = 100
     seed: int = 0
@@ -121,7 +121,7 @@ def fit(
     objective `unbiased`. Raises PreceptorError for a log without any event, and for too few effective ones (unbiased).
     """
     config = config or FitConfig()
-    specs = config.graphs or bank.default_bank(config.min_users, text=embeddings is not None)
+    specs = config.graphs or bank.default_bank(split.n_items, config.min_users, embeddings is not None)
     check_bank(specs, config.decays, config.alphas)
     if config.objective not in ("likelihood", "unbiased"):
         raise PreceptorError("Unknown objective", where="objective", found=config.objective, expected="likelihood or unbiased")
@@ -298,9 +298,7 @@ def _rows(split: TrainSplit, found: events.EventSet, fold: events.Fold) -> np.nd
     """Rows of the split that a fold's inner part keeps, bool [n]."""
     if found.timed:
         return np.asarray(split.time) < found.cut
-    out = np.ones(split.n_users, bool)
-    out[fold.events.user] = False
-    return out[split.user]
+    return np.isin(split.user, fold.inner.user)
 
 
 def _repeats(split: TrainSplit, config: FitConfig) -> tuple[bool, list[str]]:

@@ -68,17 +68,24 @@ def prior_densities(
     Where no candidate has any popularity the prior is uniform over X(h).
     """
     worth = np.stack([prior_weights(popularity, alpha, members) for alpha in alphas], axis=1)
-    taken = np.zeros((len(events), len(alphas)))
-    if not repeats:
-        order = np.lexsort((events.end, events.start))
-        part = np.zeros_like(taken)
-        _taken(worth, events.sequence, events.start[order], events.end[order], part)
-        taken[order] = part
-    rest = worth.sum(axis=0) - taken
+    rest = prior_rest(worth, events, repeats)
     value = worth[events.item]
     uniform = list(alphas).index(0.0)
-    gone = rest <= 1e-9 * np.maximum(worth.sum(axis=0), 1e-300)
+    gone = rest == 0.0
     return np.where(gone, (value / np.maximum(rest, 1.0))[:, [uniform]], value / np.where(gone, 1.0, rest))
+
+
+def prior_rest(worth: np.ndarray, events: Targets, repeats: bool) -> np.ndarray:
+    """Sums of prior weights (float64 [I, P]) over X(h) of each event, float64 [events, P]; 0 where nothing is left."""
+    whole = np.broadcast_to(worth.sum(axis=0), (len(events), worth.shape[1]))
+    if repeats:
+        return whole.copy()
+    taken = np.empty((len(events), worth.shape[1]))
+    order = np.lexsort((events.end, events.start))
+    part = np.empty_like(taken)
+    _taken(worth, events.sequence, events.start[order], events.end[order], part)
+    taken[order] = part
+    return np.where(whole - taken <= 1e-9 * whole, 0.0, whole - taken)
 
 
 def prior_weights(popularity: np.ndarray, alpha: float, members: np.ndarray) -> np.ndarray:

@@ -160,8 +160,8 @@ def _weights(
 
     graph, memory = chosen.kept // len(decays), chosen.kept % len(decays)
     signal = chosen.weights.signal
-    of_drawn = drawn.signal.reshape(-1, len(signal))
-    of_prior = drawn.prior.reshape(-1, len(alphas))
+    of_drawn = drawn.signal.reshape(len(drawn.signal), len(signal))
+    of_prior = drawn.prior.reshape(len(drawn.prior), len(alphas))
     for c in range(len(signal)):
         add("component", f"{specs[graph[c]].name}, {memory_name(decays[memory[c]])}", signal[c], of_drawn[:, c])
     kinds = np.array([specs[g].kind for g in graph])

@@ -72,16 +72,22 @@ def law_rows(mixture: Mixture, targets: Targets) -> Iterator[tuple[np.ndarray, n
     n = len(mixture.members)
     step = max(1, _CELLS // max(n, 1))
     share = np.array([prior.weight for prior in mixture.priors])
+    total = float(share.sum())
     worth = np.stack([likelihood.prior_weights(mixture.popularity, p.alpha, mixture.members) for p in mixture.priors])
+    share = share / total
+    rest_all = likelihood.prior_rest(worth.T, targets, mixture.repeats)
     for first in range(0, len(targets), step):
         rows = np.arange(first, min(len(targets), first + step))
         out, passed = _signal(mixture, targets, rows)
-        open_ = candidates(mixture, targets, rows)
-        rest = open_ @ worth.T
-        gone = rest <= 1e-9 * worth.sum(axis=1)
-        factor = np.where(gone, 0.0, share / share.sum() / np.where(gone, 1.0, rest))
-        prior = factor @ worth + (gone @ (share / share.sum()) / np.maximum(open_.sum(axis=1), 1))[:, None]
-        out += np.where(open_, prior * (share.sum() + passed)[:, None], 0.0)
+        rest = rest_all[rows]
+        factor = np.where(rest > 0, share / np.where(rest > 0, rest, 1.0), 0.0) * (total + passed)[:, None]
+        prior = factor @ worth
+        prior[~candidates(mixture, targets, rows)] = 0.0
+        for place in np.flatnonzero((rest == 0).any(axis=1)):  # a prior with nothing left is uniform
+            open_ = candidates(mixture, targets, rows[[place]])[0]
+            lost = share[rest[place] == 0].sum() * (total + passed[place])
+            prior[place, open_] += lost / max(int(open_.sum()), 1)
+        out += prior
         yield rows, out
 
 

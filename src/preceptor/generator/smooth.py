@@ -6,25 +6,39 @@ diagonal). ease: the item-item regression of Steck (WWW 2019). Negative values a
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 from numba import njit
 from scipy import linalg, sparse
 
-from preceptor.core import rng
+from preceptor.core import rng, workers
 from preceptor.core.errors import PreceptorError
 from preceptor.graph.cooccurrence import Cooccurrence
 from preceptor.graph.graph import Graph, from_weights
 
 EASE_ITEMS = 20_000  # its matrix is dense
+HOPS = 100  # strongest edges of an item that two-hop rows go over
 _ROWS = 512  # dense rows held at a time
 _ROUNDS = 6  # of subspace iteration
 
 
 def two_hop(graph: Graph, top_k: int) -> Graph:
-    """Transitions of two steps, without the way back to the item itself."""
-    n = graph.n_items
-    step = sparse.csr_matrix((graph.transition().astype(np.float32), graph.indices, graph.indptr), shape=(n, n))
-    return _strongest_rows(n, top_k, 1.0, lambda a, b: (step[a:b] @ step).toarray(), graph.degree > 0)
+    """Transitions of two steps over the HOPS strongest edges of each item, without the way back to the item itself."""
+    n, k = graph.n_items, min(top_k, max(graph.n_items - 1, 1))
+    kept = np.ones(graph.n_edges, np.bool_)
+    mark_strongest(graph.indptr, graph.weight, HOPS, kept)
+    before = np.concatenate([[0], np.cumsum(kept)])
+    indptr, indices, step = before[graph.indptr], graph.indices[kept], graph.transition()[kept]
+    out_indices, out_weight, sizes = np.zeros((n, k), np.int32), np.zeros((n, k)), np.zeros(n, np.int64)
+    cuts = np.linspace(0, n, 17).astype(np.int64)
+
+    def part(i: int) -> None:
+        _square(indptr, indices, step, cuts[i], cuts[i + 1], out_indices, out_weight, sizes)
+
+    with ThreadPoolExecutor(workers.count()) as pool:
+        list(pool.map(part, range(16)))
+    return _packed(sizes, out_indices, out_weight, 1.0)
 
 
 def svd_rows(found: Cooccurrence, users_of: np.ndarray, rank: int, top_k: int, gamma: float, seed: int = 0) -> Graph:
@@ -129,3 +143,54 @@ def _select_rows(block, limits, first, k, indices, weight, sizes):  # type: igno
                 indices[first + r, m], weight[first + r, m] = b, row[b]
                 m += 1
         sizes[first + r] = m
+
+
+@njit(nogil=True, cache=True)
+def mark_strongest(indptr, weight, k, kept):  # type: ignore[no-untyped-def]
+    """Unmark all but the k largest of each row, ties to the lower item."""
+    for row in range(len(indptr) - 1):
+        first, last = indptr[row], indptr[row + 1]
+        if last - first <= k:
+            continue
+        value = weight[first:last]
+        limit = np.partition(value, len(value) - k)[len(value) - k]
+        ties = k - int((value > limit).sum())
+        for e in range(first, last):
+            if weight[e] < limit or (weight[e] == limit and ties == 0):
+                kept[e] = False
+            elif weight[e] == limit:
+                ties -= 1
+
+
+@njit(nogil=True, cache=True)
+def _square(indptr, indices, step, first, last, out_indices, out_weight, sizes):  # type: ignore[no-untyped-def]
+    n, k = out_indices.shape
+    total, touched, value = np.zeros(n), np.empty(n, np.int32), np.empty(n)
+    for a in range(first, last):
+        m = 0
+        for e in range(indptr[a], indptr[a + 1]):
+            b = indices[e]
+            for f in range(indptr[b], indptr[b + 1]):
+                c = indices[f]
+                if total[c] == 0:
+                    touched[m] = c
+                    m += 1
+                total[c] += step[e] * step[f]
+        total[a] = 0  # not back to where it began
+        for j in range(m):
+            value[j] = total[touched[j]]
+        limit, ties = 0.0, k
+        if m > k:
+            limit = np.partition(value[:m], m - k)[m - k]
+            for j in range(m):
+                ties -= value[j] > limit
+        near = np.sort(touched[:m])
+        size = 0
+        for c in near:
+            equal = total[c] == limit
+            if total[c] > 0 and (total[c] > limit or (equal and ties > 0)):
+                ties -= equal
+                out_indices[a, size], out_weight[a, size] = c, total[c]
+                size += 1
+            total[c] = 0
+        sizes[a] = size
