@@ -2,6 +2,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 export OMP_WAIT_POLICY := PASSIVE
+# uv leaves the compilation of a package's modules to their first use; kept, or every process would repeat it.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: run results unbiased test test-slow lint format golden miniature clean
 
@@ -42,15 +44,14 @@ format: .venv/dev
 golden: .venv/dev
 	PYTHONPATH=src:tests $(BIN)/python tests/make_golden.py
 
+# tools/set_up.py says what it does: torch and uv by pip, the rest by uv, at the versions of constraints.txt.
 .venv/installed: pyproject.toml constraints.txt
-	$(PYTHON) -c 'import sys; assert sys.version_info >= (3, 11), f"Python 3.11 or newer is needed, found {sys.version}"'
-	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --disable-pip-version-check -q -c constraints.txt -e .
-	touch $@
+	@$(PYTHON) tools/set_up.py
+	@touch $@
 
 .venv/dev: .venv/installed
-	$(BIN)/python -m pip install --disable-pip-version-check -q -c constraints.txt -e ".[dev]"
-	touch $@
+	@$(PYTHON) tools/set_up.py --dev
+	@touch $@
 
 clean:
 	rm -rf .venv run .mypy_cache .ruff_cache .pytest_cache
