@@ -1,6 +1,8 @@
 # Everything sets itself up: a fresh machine needs only Python ≥ 3.11, make and a C compiler.
 PYTHON ?= python3
 BIN := .venv/bin
+# More options for pytest: make test PYTEST="--durations=10 tests/core"
+PYTEST ?=
 export OMP_WAIT_POLICY := PASSIVE
 # uv leaves the compilation of a package's modules to their first use; kept, or every process would repeat it.
 unexport PYTHONDONTWRITEBYTECODE
@@ -26,10 +28,10 @@ miniature: .venv/installed
 	$(BIN)/preceptor run miniature --out run/miniature
 
 test: .venv/dev
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest -m "not slow" $(PYTEST)
 
 test-slow: .venv/dev
-	$(BIN)/python -m pytest -m slow
+	$(BIN)/python -m pytest -m slow $(PYTEST)
 
 lint: .venv/dev
 	$(BIN)/ruff check .
