@@ -1,7 +1,11 @@
 # Everything sets itself up: a fresh machine needs only Python ≥ 3.11, make and a C compiler.
 PYTHON ?= python3
 BIN := .venv/bin
+# More options for pytest: make test PYTEST="--durations=10 tests/core"
+PYTEST ?=
 export OMP_WAIT_POLICY := PASSIVE
+# uv leaves the compilation of a package's modules to their first use; kept, or every process would repeat it.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: run results unbiased test test-slow lint format golden miniature clean
 
@@ -24,10 +28,10 @@ miniature: .venv/installed
 	$(BIN)/preceptor run miniature --out run/miniature
 
 test: .venv/dev
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest -m "not slow" $(PYTEST)
 
 test-slow: .venv/dev
-	$(BIN)/python -m pytest -m slow
+	$(BIN)/python -m pytest -m slow $(PYTEST)
 
 lint: .venv/dev
 	$(BIN)/ruff check .
@@ -42,15 +46,14 @@ format: .venv/dev
 golden: .venv/dev
 	PYTHONPATH=src:tests $(BIN)/python tests/make_golden.py
 
+# tools/set_up.py says what it does: torch and uv by pip, the rest by uv, at the versions of constraints.txt.
 .venv/installed: pyproject.toml constraints.txt
-	$(PYTHON) -c 'import sys; assert sys.version_info >= (3, 11), f"Python 3.11 or newer is needed, found {sys.version}"'
-	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --disable-pip-version-check -q -c constraints.txt -e .
-	touch $@
+	@$(PYTHON) tools/set_up.py
+	@touch $@
 
 .venv/dev: .venv/installed
-	$(BIN)/python -m pip install --disable-pip-version-check -q -c constraints.txt -e ".[dev]"
-	touch $@
+	@$(PYTHON) tools/set_up.py --dev
+	@touch $@
 
 clean:
 	rm -rf .venv run .mypy_cache .ruff_cache .pytest_cache

@@ -1,87 +1,168 @@
-"""Training a small language model on the CPU: Preceptor's step against transformers' own, on the same model and tokens.
+"""Training a small language model on the CPU: what the compiled body and the fused head save, on the same model and tokens.
 
-    python benchmarks/lm_cpu.py            # from the repository's root, in an environment that has preceptor
+    python benchmarks/lm_cpu.py [--out results/kernels/lm.csv] [--seconds 40]
 
-The peer is the library's Qwen3ForCausalLM asked for its loss (`labels=`), AdamW and clipping, as its Trainer does by default
-(batch of 8 rows). Both run alternately in one process on one thread, each on a model of its own with equal weights; after
-three steps their losses are compared. Tokens/s, then the paired ratio of CPU time with a 95 % bootstrap interval.
+Four ways to make the same training step alternate in one process on one thread, each on a model of its own with equal weights:
+
+compiled        preceptor.lm.kernels' body, and the fused head: what training uses
+plain           the same body in plain torch (F.rms_norm, rotation by torch), and the fused head
+library         transformers' own Qwen3 body, and the fused head
+library, whole  transformers' Qwen3ForCausalLM asked for its loss (`labels=`), as its Trainer does
+
+A step is forward, backward, clipping and fused AdamW. Sizes are those of `quick` (two rows of 256 tokens a step) and one of
+about 5 million parameters. The order of the four is drawn anew each round; after three rounds the losses are compared. A ratio
+is the median over rounds of another arm's CPU time over the compiled one's, with a 95 % bootstrap interval of that median.
 """
 
 from __future__ import annotations
 
+import argparse
 import copy
+import csv
 import os
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 os.environ["OMP_NUM_THREADS"] = "1"
 sys.path.insert(0, str(Path(__file__).parent.parent / "src"))
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from transformers import PreTrainedModel
 
-from preceptor.lm.checkpoints import head, hidden_states, new_model
+from preceptor.lm.checkpoints import head, new_model
 from preceptor.lm.config import LMConfig
+from preceptor.lm.kernels import qwen3_body
 from preceptor.lm.ladder import rung
 from preceptor.lm.loss import head_loss
 
-CONTEXT, ROWS = 256, 8
-CASES = [  # config, depth, vocabulary, pairs of steps: the quick ladder's ends, then about 5 million parameters
-    (LMConfig(), 2, 2560, 40),
-    (LMConfig(), 6, 2560, 20),
-    (LMConfig(aspect=32, head_dim=32), 6, 8192, 8),
-]
+CONTEXT, ROWS, QUICK_VOCAB = 256, 2, 2563
+CASES = [(LMConfig(), d, QUICK_VOCAB, ROWS) for d in (2, 3, 4, 6)] + [(LMConfig(aspect=32, head_dim=32), 6, 8192, 8)]
+ARMS = ("compiled", "plain", "library", "library, whole")
+WARM = 3  # rounds that don't count: compilation, first allocations
 
 
 def main() -> None:
-    """Print a line for each case."""
+    """Print a line for each size and arm, and write them all as CSV where asked."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--out", type=Path)
+    parser.add_argument("--seconds", type=float, default=40.0, help="CPU time for each size, about")
+    args = parser.parse_args()
     torch.set_num_threads(1)
-    for config, depth, vocab, pairs in CASES:
-        size = rung(config, depth, vocab, CONTEXT)
-        ours = new_model(size, CONTEXT, 0, 0, 0)
-        theirs = copy.deepcopy(ours)
-        optimisers = [torch.optim.AdamW(m.parameters(), lr=1e-3, weight_decay=0.1, fused=True) for m in (ours, theirs)]
-        ids = torch.from_numpy(np.random.Generator(np.random.Philox(0)).integers(0, vocab, (ROWS, CONTEXT + 1)))
-        seconds = np.empty((pairs + 3, 2))
-        for i in range(pairs + 3):
-            losses = []
-            for which in (0, 1) if i % 2 else (1, 0):
-                start = time.process_time()
-                model = (ours, theirs)[which]
-                loss = our_loss(model, ids) if which == 0 else their_loss(model, ids)
-                loss.backward()
-                torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-                optimisers[which].step()
-                optimisers[which].zero_grad()
-                seconds[i, which] = time.process_time() - start
-                losses.append(float(loss.detach()))
-            if i == 2:
-                assert abs(losses[0] - losses[1]) < 1e-4 * losses[0], f"losses differ: {losses}"
-        log_ratio = np.log(seconds[3:, 1] / seconds[3:, 0])
-        draws = np.random.Generator(np.random.Philox(1)).integers(0, pairs, (2000, pairs))
-        lo, hi = np.exp(np.percentile(log_ratio[draws].mean(1), [2.5, 97.5]))
-        rate = ROWS * CONTEXT / np.median(seconds[3:], 0)
+    rows = [row for case in CASES for row in measure(*case, args.seconds)]
+    if args.out:
+        with open(args.out, "w", newline="", encoding="utf-8") as f:
+            writer = csv.DictWriter(f, list(rows[0]), lineterminator="\n")
+            writer.writeheader()
+            writer.writerows(rows)
+
+
+def measure(config: LMConfig, depth: int, vocab: int, n_rows: int, budget: float) -> list[dict[str, Any]]:
+    """A row for each arm other than the compiled one, at one size."""
+    size = rung(config, depth, vocab, CONTEXT)
+    first = new_model(size, CONTEXT, 0, 0, 0)
+    models = {arm: copy.deepcopy(first) for arm in ARMS}
+    optimisers = {a: torch.optim.AdamW(m.parameters(), lr=1e-3, weight_decay=0.1, fused=True) for a, m in models.items()}
+    draws = np.random.Generator(np.random.Philox(0))
+    rounds: list[dict[str, float]] = []
+    begin = time.process_time()
+    while len(rounds) < WARM + 20 or time.process_time() - begin < budget:
+        ids = torch.from_numpy(draws.integers(0, vocab, (n_rows, CONTEXT + 1)))
+        seconds, losses = {}, {}
+        for arm in (ARMS[i] for i in draws.permutation(len(ARMS))):
+            start = time.process_time()
+            loss = loss_of(arm, models[arm], ids)
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(models[arm].parameters(), 1.0)
+            optimisers[arm].step()
+            optimisers[arm].zero_grad()
+            seconds[arm] = time.process_time() - start
+            losses[arm] = float(loss.detach())
+        rounds.append(seconds)
+        if len(rounds) == WARM:
+            assert max(losses.values()) - min(losses.values()) < 1e-4 * losses["compiled"], f"losses differ: {losses}"
+    out = []
+    for arm in ARMS[1:]:
+        ratio, lo, hi = median_ratio([r[arm] for r in rounds[WARM:]], [r["compiled"] for r in rounds[WARM:]])
+        rate = {a: n_rows * CONTEXT / float(np.median([r[a] for r in rounds[WARM:]])) for a in (arm, "compiled")}
+        out.append(
+            {
+                "params_total": size.params_total,
+                "depth": depth,
+                "width": size.width,
+                "vocab": vocab,
+                "rows": n_rows,
+                "arm": arm,
+                "rounds": len(rounds) - WARM,
+                "tokens_per_s": round(rate[arm]),
+                "tokens_per_s_compiled": round(rate["compiled"]),
+                "ratio": round(ratio, 3),
+                "low": round(lo, 3),
+                "high": round(hi, 3),
+            }
+        )
         print(
-            f"{size.params_total / 1e6:.2f}M parameters, width {size.width}, vocabulary {vocab}: "
-            f"ours {rate[0]:,.0f} tokens/s, transformers {rate[1]:,.0f}; "
-            f"ratio {np.exp(log_ratio.mean()):.2f} [{lo:.2f}, {hi:.2f}]",
+            f"{size.params_total / 1e6:.2f}M, depth {depth}, width {size.width}, vocabulary {vocab}, {n_rows} rows: "
+            f"compiled {rate['compiled']:,.0f} tokens/s, {arm} {rate[arm]:,.0f}; "
+            f"ratio {ratio:.2f} [{lo:.2f}, {hi:.2f}], {len(rounds) - WARM} rounds",
             flush=True,
         )
+    return out
 
 
-def our_loss(model: PreTrainedModel, ids: torch.Tensor) -> torch.Tensor:
-    """The fused head on the compiled body."""
-    return head_loss(hidden_states(model, ids[:, :-1]).flatten(0, 1), head(model), ids[:, 1:].flatten())
+def median_ratio(slow: list[float], fast: list[float]) -> tuple[float, float, float]:
+    """Median of the paired ratios slow/fast, and its 95 % bootstrap interval."""
+    ratio = np.array(slow) / np.array(fast)
+    draws = np.random.Generator(np.random.Philox(1)).integers(0, len(ratio), (2000, len(ratio)))
+    lo, hi = np.percentile(np.median(ratio[draws], 1), [2.5, 97.5])
+    return float(np.median(ratio)), float(lo), float(hi)
 
 
-def their_loss(model: PreTrainedModel, ids: torch.Tensor) -> torch.Tensor:
-    """The library's own forward pass and loss on the same inputs and targets."""
-    loss: torch.Tensor = model(
-        input_ids=ids[:, :-1], shift_labels=ids[:, 1:].contiguous(), labels=ids[:, 1:], use_cache=False
-    ).loss
-    return loss
+def loss_of(arm: str, model: PreTrainedModel, ids: torch.Tensor) -> torch.Tensor:
+    """The training loss of ids [B, L + 1], made in the arm's way."""
+    inputs, targets = ids[:, :-1], ids[:, 1:]
+    if arm == "library, whole":
+        loss: torch.Tensor = model(input_ids=inputs, shift_labels=targets.contiguous(), labels=targets, use_cache=False).loss
+        return loss
+    if arm == "library":
+        states = model.base_model(input_ids=inputs, use_cache=False).last_hidden_state
+    else:
+        states = qwen3_body(model, inputs) if arm == "compiled" else plain_body(model, inputs)
+    return head_loss(states.flatten(0, 1), head(model), targets.flatten())
+
+
+def plain_body(model: PreTrainedModel, ids_BL: torch.Tensor) -> torch.Tensor:
+    """`qwen3_body` with torch's own normalisation and rotation."""
+    b: Any = model.base_model
+    c = b.config
+    n_rows, length = ids_BL.shape
+    angles_LE = torch.outer(torch.arange(length, dtype=torch.float32), b.rotary_emb.inv_freq)
+    cos_LE = angles_LE.cos()[:, None].repeat(1, 1, 2)
+    sin_LE = torch.cat((-angles_LE.sin(), angles_LE.sin()), -1)[:, None]
+    heads = (n_rows, length, -1, c.head_dim)
+    half = c.head_dim // 2
+
+    def norm(x: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+        return F.rms_norm(x, weight.shape, weight, c.rms_norm_eps)
+
+    def rotate(x: torch.Tensor) -> torch.Tensor:
+        return (x * cos_LE + x.roll(half, -1) * sin_LE).transpose(1, 2)
+
+    x = b.embed_tokens(ids_BL)
+    for layer in b.layers:
+        a = layer.self_attn
+        h = norm(x, layer.input_layernorm.weight)
+        q = rotate(norm(a.q_proj(h).view(heads), a.q_norm.weight))
+        k = rotate(norm(a.k_proj(h).view(heads), a.k_norm.weight))
+        v = a.v_proj(h).view(heads).transpose(1, 2)
+        out = F.scaled_dot_product_attention(q, k, v, is_causal=True, scale=a.scaling)
+        x = x + a.o_proj(out.transpose(1, 2).reshape(n_rows, length, -1))
+        h = norm(x, layer.post_attention_layernorm.weight)
+        x = x + layer.mlp.down_proj(F.silu(layer.mlp.gate_proj(h)) * layer.mlp.up_proj(h))
+    return norm(x, b.norm.weight)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ law.plan(flops=1e18)
 from importlib import import_module
 from typing import Any
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 _HOMES = {
     "read": "preceptor.api",
     "build": "preceptor.api",

@@ -13,6 +13,13 @@ def test_array_form_equals_scalar_form() -> None:
     assert rng.bits(key, np.arange(100), step=3).tolist() == [int(x) for x in expected]
 
 
+def test_words_are_the_first_draws_of_a_stream() -> None:
+    key = rng.purpose_key(7, "dropout")
+    state = rng.stream_state(key, np.uint64(5))
+    assert rng.words(key, 5, 20).tolist() == [int(rng.draw(state, np.uint64(i))) for i in range(20)]
+    assert len(rng.words(key, 5, 0)) == 0
+
+
 def test_golden_draws() -> None:
     """Made once by this code; a change would change every artifact ever made."""
     assert rng.bits(rng.purpose_key(0, "x"), np.arange(3), 3).tolist() == [

@@ -2,8 +2,10 @@
 
 import math
 
+import numpy as np
 import torch
 
+from preceptor.core.rng import draw, purpose_key, stream_state
 from preceptor.ranking.dropout import Dropout
 
 
@@ -22,6 +24,16 @@ def test_share_scale_and_repeat() -> None:
     first.restart()
     assert torch.equal(a, first(x))
     assert not torch.equal(a, Dropout(0.2, seed=2)(x))
+
+
+def test_masks_are_the_bytes_of_the_keyed_draws() -> None:
+    """Byte b of draw w decides unit 8·w + b, the lowest byte first, on any machine; the last draw may serve fewer units."""
+    dropout = Dropout(0.5, seed=3)
+    dropout(torch.ones(4))  # call 0
+    kept = dropout(torch.ones(21)) > 0
+    state = stream_state(purpose_key(3, "dropout"), np.uint64(1))
+    expected = [(int(draw(state, np.uint64(i // 8))) >> 8 * (i % 8)) & 255 >= 128 for i in range(21)]
+    assert kept.tolist() == expected
 
 
 def test_gradient_passes_where_units_stay_and_evaluation_drops_nothing() -> None:

@@ -71,6 +71,13 @@ def bits(key: np.uint64, index: np.ndarray, step: int = 0) -> np.ndarray:
         return _mix64_array(state + np.uint64((step + 1) * GOLDEN & (2**64 - 1)))
 
 
+def words(key: np.uint64, index: int, n: int) -> np.ndarray:
+    """The first n draws of stream `index`, uint64 [n]: the array form of `draw(stream_state(key, index), 0 … n − 1)`."""
+    with np.errstate(over="ignore"):
+        state = stream_state(key, np.uint64(index))
+        return _mix64_array(np.uint64(state) + np.arange(1, n + 1, dtype=np.uint64) * np.uint64(GOLDEN))
+
+
 def uniform(key: np.uint64, index: np.ndarray, step: int = 0) -> np.ndarray:
     """Uniform float64 in [0, 1) for each index (53 bits)."""
     return (bits(key, index, step) >> np.uint64(11)).astype(np.float64) * 2.0**-53
