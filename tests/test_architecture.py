@@ -127,7 +127,7 @@ def test_light_part_runs_where_nothing_else_is_installed(tmp_path: Path) -> None
     assert not (tmp_path / "polars").exists()
     code = (
         f"import sys\nsys.path[:0] = [{str(SRC.parent)!r}, {str(tmp_path)!r}]\n"
-        "import preceptor.curriculum.stream, preceptor.lm.stage, preceptor.lm.worker, preceptor.lm.recommend, runpy\n"
+        "import preceptor.curriculum.stream, preceptor.lm.stage, preceptor.lm.worker, preceptor.recommend.score, runpy\n"
         "sys.argv = ['preceptor.lm', '--help']\nrunpy.run_module('preceptor.lm', run_name='__main__')\n"
     )
     # -S: no site-packages; -I: neither PYTHONPATH nor the working directory

@@ -14,7 +14,7 @@ from lm.toy import CONFIG, CONTEXT, EOS, VOCAB
 from preceptor.core.rng import generator
 from preceptor.lm.checkpoints import new_model
 from preceptor.lm.ladder import rung
-from preceptor.lm.recommend import ItemTrie, Prompts, beam_items, score_items, target_rank, target_ranks, top
+from preceptor.recommend.score import ItemTrie, Prompts, beam_items, score_items, target_rank, target_ranks, top
 
 QWEN = new_model(rung(CONFIG, 2, VOCAB, CONTEXT), CONTEXT, EOS, seed=1, trunk=0)
 torch.manual_seed(0)
