@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from preceptor.curriculum.curriculum import Curriculum
     from preceptor.data.config import DataConfig
     from preceptor.data.log import Log, Split, TrainSplit
+    from preceptor.recommend.answer import Recommendations
     from preceptor.scaling.law import Law
     from preceptor.scaling.points import Points
     from preceptor.study import StudyConfig
@@ -113,3 +114,15 @@ def fit(points: Points) -> Law:
     from preceptor.scaling.law import fit as fit_points
 
     return fit_points(points)
+
+
+def recommend(
+    run: str | Path, history: str | Path | Sequence[str | int], top: int = 10, model: str | None = None
+) -> Recommendations:
+    """What a language model of the study folder `run` recommends after a history: a list of items with probabilities.
+
+    history: titles or item ids between semicolons, a file with one a line, or a sequence; see `recommend.answer.recommend`.
+    """
+    from preceptor.recommend import answer
+
+    return answer.recommend(run, history, top, model)
