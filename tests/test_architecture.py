@@ -1,8 +1,10 @@
-"""The house rules that a machine can check: import directions, the light part, module length, lazy help."""
+"""The house rules that a machine can check: import directions, circles, the light part, module names and length, lazy help."""
 
 import ast
 import subprocess
 import sys
+from collections import Counter
+from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
 
@@ -12,19 +14,34 @@ from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parent.parent
 SRC = ROOT / "src" / "preceptor"
-MAY_IMPORT = {
+_GENERATOR = {"core", "data", "graph", "generator"}
+MAY_IMPORT = {  # design.md §1: a room, and the rooms to its left
     "core": {"core"},
     "data": {"core", "data"},
+    "market": {"core", "data", "market"},
     "codes": {"core", "data", "codes"},
     "graph": {"core", "data", "graph"},
-    "curriculum": {"core", "data", "codes", "graph", "curriculum"},
-    "audit": {"core", "data", "codes", "graph", "audit"},
-    "ranking": {"core", "data", "graph", "ranking"},
+    "generator": _GENERATOR,
+    "audit": {*_GENERATOR, "market", "codes", "audit"},
+    "curriculum": {*_GENERATOR, "codes", "curriculum"},
+    "ranking": {*_GENERATOR, "ranking"},
+    "lm": {"core", "lm"},  # and curriculum.stream
+    "recommend": {*_GENERATOR, "ranking", "lm", "recommend"},  # and curriculum.stream
+    "describe": {*_GENERATOR, "ranking", "describe"},
     "scaling": {"core", "scaling"},
     "report": {"core", "report"},
 }
+STREAM = "preceptor.curriculum.stream"  # the light part's door to the curriculum
+USE_STREAM = {"lm", "recommend"}
+TOP = {"__init__", "__main__", "api", "cli", "cli_codes", "cli_recommend", "study", "study_file"}  # may import all
 LIGHT_ROOTS = {"numpy", "numba", "llvmlite", "torch", "transformers", "safetensors"}
-LM_MAY_IMPORT = ("preceptor.core", "preceptor.lm", "preceptor.curriculum.stream")
+LIGHT = [
+    *sorted(SRC.glob("core/**/*.py")),
+    *sorted(SRC.glob("lm/*.py")),
+    SRC / "curriculum/stream.py",
+    SRC / "recommend/score.py",
+]
+ONCE = ("tables", "build", "law", "laws", "plan")  # names that once stood for up to four modules each
 
 
 def modules() -> list[Path]:
@@ -36,42 +53,84 @@ def dotted(path: Path) -> str:
     return name.removesuffix(".__init__")
 
 
-def imports(path: Path) -> set[str]:
+def file_of(module: str) -> Path | None:
+    """The file of one of our modules."""
+    path = SRC.parent / module.replace(".", "/")
+    return next((p for p in (path.with_suffix(".py"), path / "__init__.py") if p.exists()), None)
+
+
+def statements(tree: ast.AST, types_only: bool) -> Iterator[ast.AST]:
+    """All nodes at any depth; without types_only not those that only a type checker sees."""
+    todo = [tree]
+    while todo:
+        node = todo.pop()
+        yield node
+        hidden = isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)
+        todo += node.orelse if hidden and not types_only else ast.iter_child_nodes(node)
+
+
+def imports(path: Path, types_only: bool = True) -> set[str]:
     """Every module a file imports, at any depth of nesting; `from a import b` gives a.b where that is a module, else a."""
     found = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in statements(ast.parse(path.read_text(encoding="utf-8")), types_only):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path}: relative import"
             for alias in node.names:
                 full = f"{node.module}.{alias.name}"
-                is_module = (SRC.parent / (full.replace(".", "/") + ".py")).exists()
-                found.add(full if is_module else str(node.module))
+                found.add(full if full.startswith("preceptor.") and file_of(full) else str(node.module))
     return found
 
 
+def ours(path: Path, types_only: bool = True) -> set[str]:
+    return {m for m in imports(path, types_only) if m.startswith("preceptor.")}
+
+
 def light_modules() -> set[Path]:
-    """core/, lm/, curriculum/stream.py and whatever of ours they reach."""
-    todo = [p for p in modules() if p.parent.name in {"core", "lm"}] + [SRC / "curriculum" / "stream.py"]
+    """The light part and whatever of ours it reaches."""
+    todo = list(LIGHT)
     seen: set[Path] = set()
     while todo:
         path = todo.pop()
-        if path in seen or not path.exists():
+        if path in seen:
             continue
         seen.add(path)
-        todo += [SRC.parent / (m.replace(".", "/") + ".py") for m in imports(path) if m.startswith("preceptor.")]
+        todo += [p for p in map(file_of, ours(path)) if p is not None]
     return seen
 
 
-@pytest.mark.parametrize("path", modules(), ids=dotted)
+def test_every_room_has_its_rule() -> None:
+    assert {p.parent.name for p in SRC.glob("*/__init__.py")} == set(MAY_IMPORT)
+    assert {p.stem for p in SRC.glob("*.py")} == TOP
+
+
+@pytest.mark.parametrize("path", [p for p in modules() if p.parent != SRC], ids=dotted)
 def test_imports_point_left(path: Path) -> None:
-    folder = path.relative_to(SRC).parts[0]
-    ours = {m for m in imports(path) if m.startswith("preceptor.")}
-    if folder == "lm":
-        assert all(m.startswith(LM_MAY_IMPORT) for m in ours), ours
-    elif folder in MAY_IMPORT:
-        assert {m.split(".")[1] for m in ours} <= MAY_IMPORT[folder], ours
+    room = path.relative_to(SRC).parts[0]
+    found = {m for m in ours(path) if not (room in USE_STREAM and m == STREAM)}
+    assert {m for m in found if m.split(".")[1] not in MAY_IMPORT[room]} == set()
+
+
+def test_nothing_is_imported_in_a_circle() -> None:
+    """Nested imports count, since they mostly hide a circle; those for a type checker alone don't."""
+    edges = {dotted(p): {m for m in ours(p, types_only=False) if file_of(m)} for p in modules()}
+    state: dict[str, int] = {}  # 1: on the path, 2: done
+    circles: list[str] = []
+
+    def visit(module: str, path: list[str]) -> None:
+        state[module] = 1
+        for other in sorted(edges[module]):
+            if state.get(other) == 1:
+                circles.append(" → ".join([*[*path, module][[*path, module].index(other) :], other]))
+            elif other not in state:
+                visit(other, [*path, module])
+        state[module] = 2
+
+    for module in sorted(edges):
+        if module not in state:
+            visit(module, [])
+    assert circles == []
 
 
 @pytest.mark.parametrize("path", sorted(light_modules()), ids=dotted)
@@ -80,14 +139,38 @@ def test_light_part_needs_little(path: Path) -> None:
     assert outside <= LIGHT_ROOTS, f"{dotted(path)} imports {outside - LIGHT_ROOTS}"
 
 
+def test_tables_need_the_standard_library_alone() -> None:
+    """So that report, scaling and a person's own script can read them anywhere."""
+    for path in SRC.glob("core/tables/*.py"):
+        outside = {m.split(".")[0] for m in imports(path)} - set(sys.stdlib_module_names)
+        assert outside <= {"preceptor"}, path
+        assert {m for m in ours(path) if not m.startswith(("preceptor.core.tables", "preceptor.core.errors"))} == set(), path
+
+
 @pytest.mark.parametrize("path", modules(), ids=dotted)
 def test_modules_stay_short(path: Path) -> None:
     assert len(path.read_text(encoding="utf-8").splitlines()) <= 400
 
 
+def test_names_that_say_little_are_used_once() -> None:
+    assert {name: n for name, n in Counter(p.stem for p in modules()).items() if name in ONCE and n > 1} == {}
+
+
 def test_package_inits_are_empty() -> None:
-    for path in SRC.glob("*/__init__.py"):
+    for path in SRC.glob("*/**/__init__.py"):
         assert path.read_text() == "", path
+
+
+def test_no_code_that_comes_with_a_model_is_run() -> None:
+    """Asked for by name: left to its default, transformers asks at the terminal."""
+    without = []
+    for path in modules():
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "from_pretrained":
+                said = {k.arg: k.value for k in node.keywords}.get("trust_remote_code")
+                if not (isinstance(said, ast.Constant) and said.value is False):
+                    without.append(f"{dotted(path)}, line {node.lineno}")
+    assert without == []
 
 
 def test_help_loads_nothing_heavy() -> None:
@@ -127,7 +210,7 @@ def test_light_part_runs_where_nothing_else_is_installed(tmp_path: Path) -> None
     assert not (tmp_path / "polars").exists()
     code = (
         f"import sys\nsys.path[:0] = [{str(SRC.parent)!r}, {str(tmp_path)!r}]\n"
-        "import preceptor.curriculum.stream, preceptor.lm.stage, preceptor.lm.worker, preceptor.lm.recommend, runpy\n"
+        "import preceptor.curriculum.stream, preceptor.lm.stage, preceptor.lm.worker, preceptor.recommend.score, runpy\n"
         "sys.argv = ['preceptor.lm', '--help']\nrunpy.run_module('preceptor.lm', run_name='__main__')\n"
     )
     # -S: no site-packages; -I: neither PYTHONPATH nor the working directory

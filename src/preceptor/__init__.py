@@ -7,6 +7,7 @@ table  = pc.tstr(split, cur)
 points = pc.pretrain(cur, depths=[2, 3, 4, 6], tokens=[98_304, 196_608, 393_216, 786_432])
 law    = pc.fit(points)
 law.plan(flops=1e18)
+pc.recommend("run/", "Toy Story; Heat")
 """
 
 from importlib import import_module
@@ -19,9 +20,10 @@ _HOMES = {
     "tstr": "preceptor.api",
     "pretrain": "preceptor.api",
     "fit": "preceptor.api",
+    "recommend": "preceptor.api",
     "PreceptorError": "preceptor.core.errors",
 }
-__all__ = ["PreceptorError", "build", "fit", "pretrain", "read", "tstr"]
+__all__ = ["PreceptorError", "build", "fit", "pretrain", "read", "recommend", "tstr"]
 
 
 def __getattr__(name: str) -> Any:
@@ -29,3 +31,9 @@ def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module 'preceptor' has no attribute {name!r}")
     return getattr(import_module(_HOMES[name]), name)
+
+
+# The function `recommend` and the room of that name: importing a room binds it here, once. So it is done now and unbound, and
+# preceptor.recommend stays the function, while `from preceptor.recommend.score import …` goes on to work.
+import_module("preceptor.recommend")
+globals().pop("recommend", None)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from preceptor.curriculum.curriculum import Curriculum
     from preceptor.data.config import DataConfig
     from preceptor.data.log import Log, Split, TrainSplit
+    from preceptor.recommend.answer import Recommendations
     from preceptor.scaling.law import Law
     from preceptor.scaling.points import Points
     from preceptor.study import StudyConfig
@@ -75,9 +76,10 @@ def _save(train: TrainSplit, out: Path) -> artifact.Artifact:
 
 
 def tstr(split: Split, curriculum: Curriculum, study: str | StudyConfig = "quick") -> dict[str, pl.DataFrame]:
-    """Train on synthetic, test on real: ranking models trained on histories of the generator of `curriculum` beside those trained
-    on the real histories of `split`, both tested on its real targets. Tables: tstr (each arm, with intervals), paired
-    (differences and ratios over the same users) and slices."""
+    """Train on synthetic, test on real: ranking models trained on histories of `curriculum`'s generator beside those trained on
+    the real histories of `split`, both tested on its real targets.
+
+    Tables: tstr (each arm, with intervals), paired (differences and ratios over the same users) and slices."""
     from preceptor.generator.mixture import Mixture
     from preceptor.graph.graph import Graph
     from preceptor.ranking.tstr import compare
@@ -115,3 +117,15 @@ def fit(points: Points) -> Law:
     from preceptor.scaling.law import fit as fit_points
 
     return fit_points(points)
+
+
+def recommend(
+    run: str | Path, history: str | Path | Sequence[str | int], top: int = 10, model: str | None = None
+) -> Recommendations:
+    """What a language model of the study folder `run` recommends after a history: a list of items with probabilities.
+
+    history: titles or item ids between semicolons, a file with one a line, or a sequence; see `recommend.answer.recommend`.
+    """
+    from preceptor.recommend import answer
+
+    return answer.recommend(run, history, top, model)

@@ -5,7 +5,7 @@ import inspect
 from typing import Any, get_type_hints
 
 import preceptor as pc
-from preceptor import cli, cli_codes
+from preceptor import cli, cli_codes, cli_recommend
 from preceptor.lm.stage import POINTS, SPANS
 from preceptor.study import StudyConfig, stages
 
@@ -27,6 +27,7 @@ def values() -> dict[str, Any]:
         cli.report,
         cli_codes.codes_fit,
         cli_codes.codes_compare,
+        cli_recommend.recommend,
     )
     return {
         "commands": {command.__name__: list(inspect.signature(command).parameters) for command in commands},

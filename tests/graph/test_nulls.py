@@ -7,7 +7,7 @@ from preceptor.generator.walk_tables import walk_tables
 from preceptor.graph.config import GraphConfig
 from preceptor.graph.graph import TOTAL, Graph
 from preceptor.graph.item_graph import build_graph
-from preceptor.graph.nulls import erdos_renyi, is_symmetric, relabelled, rewired
+from preceptor.graph.nulls import relabelled, rewired
 
 
 def edges(graph: Graph) -> set[tuple[int, int]]:
@@ -51,31 +51,3 @@ def test_relabelling_gives_the_same_graph_of_other_items() -> None:
     start = np.ones(graph.n_items)
     one, two = (floor.closed_form(walk_tables(g, start, 8))["floor"] for g in (graph, made))
     assert one == pytest.approx(two, rel=1e-6)  # but for the last units of the start's shares
-
-
-@pytest.mark.parametrize("graph", [random_graph(50, 300, 8), undirected_graph()], ids=["directed", "undirected"])
-def test_erdos_renyi_keeps_items_number_of_edges_and_symmetry(graph: Graph) -> None:
-    made = erdos_renyi(graph, 5)
-    valid(made)
-    assert made.n_edges == graph.n_edges
-    assert is_symmetric(made) == is_symmetric(graph)
-    assert not np.any(made.connected & ~graph.connected)
-    share = made.weight * np.repeat(made.degree, made.degree) / TOTAL
-    np.testing.assert_allclose(share, 1, atol=1e-6)
-
-
-def test_erdos_renyi_edges_are_equally_likely() -> None:
-    """Chi-square over all ordered pairs at a false-alarm rate of 1e-6; seeds fixed."""
-    from scipy.stats import chi2
-
-    graph = random_graph(8, 20, 9)
-    n = int(graph.connected.sum())
-    counts = np.zeros((8, 8))
-    for seed in range(600):
-        made = erdos_renyi(graph, seed)
-        counts[made.source, made.indices] += 1
-    members = np.flatnonzero(graph.connected)
-    seen = counts[np.ix_(members, members)][~np.eye(n, dtype=bool)]
-    expected = 600 * graph.n_edges / (n * (n - 1))
-    variance = expected * (1 - graph.n_edges / (n * (n - 1)))
-    assert ((seen - expected) ** 2).sum() / variance < chi2.isf(1e-6, n * (n - 1) - 1)

@@ -49,8 +49,8 @@ class SentenceEncoder:
         bars = logging.is_progress_bar_enabled()
         logging.disable_progress_bar()  # loading takes a moment; encoding has a progress line of ours
         try:
-            self.tokenizer: Any = AutoTokenizer.from_pretrained(str(source))
-            self.model: Any = AutoModel.from_pretrained(str(source), dtype=torch.float32).eval()
+            self.tokenizer: Any = AutoTokenizer.from_pretrained(str(source), trust_remote_code=False)
+            self.model: Any = AutoModel.from_pretrained(str(source), dtype=torch.float32, trust_remote_code=False).eval()
         except (OSError, ValueError) as error:
             raise PreceptorError(
                 "Can't open the sentence encoder",

@@ -205,7 +205,7 @@ def _on_graph(found: Shape) -> list[str]:
         )
     elif found.repeats < 1e-3:
         made.append(
-            "Hardly an item is met twice by a user, yet walks come back by default: graph.repeats=false is nearer the log."
+            "Hardly an item is met twice by a user, yet walks come back by default: generator.repeats=false is nearer the log."
         )
     return made
 

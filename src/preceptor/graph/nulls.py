@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from numba import njit, uint64
 
-from preceptor.core.rng import draw, generator, permutation, purpose_key, stream_state
-from preceptor.graph.graph import Graph, from_edges
+from preceptor.core.rng import draw, permutation, purpose_key, stream_state
+from preceptor.graph.graph import Graph
 
 SWAPS_AN_EDGE = 10
 
@@ -38,38 +38,6 @@ def relabelled(graph: Graph, seed: int) -> tuple[Graph, np.ndarray]:
     order = np.lexsort((target, source))
     indptr = np.concatenate([[0], np.cumsum(np.bincount(source, minlength=graph.n_items))])
     return Graph(indptr, target[order].astype(np.int32), graph.weight[order]), new_item
-
-
-def erdos_renyi(graph: Graph, seed: int) -> Graph:
-    """Equally weighted random edges between the connected items, G(n, m) (Erdős & Rényi 1959).
-
-    Kept: the set of items edges may join, the number of edges, and whether every edge has its reverse. Items may come out
-    isolated.
-    """
-    members = np.flatnonzero(graph.connected)
-    n = len(members)
-    both_ways = is_symmetric(graph)
-    wanted = graph.n_edges // 2 if both_ways else graph.n_edges
-    random = generator(seed, "graph/erdos-renyi")
-    if both_ways:
-        pair = random.choice(n * (n - 1) // 2, wanted, replace=False, shuffle=False)
-        high = ((1 + np.sqrt(1 + 8 * pair.astype(np.float64))) // 2).astype(np.int64)
-        high -= high * (high - 1) // 2 > pair  # the root may be rounded either way
-        high += high * (high + 1) // 2 <= pair
-        low = pair - high * (high - 1) // 2
-        a, b = np.concatenate([low, high]), np.concatenate([high, low])
-    else:
-        pair = random.choice(n * (n - 1), wanted, replace=False, shuffle=False)
-        a, b = pair // (n - 1), pair % (n - 1)
-        b = b + (b >= a)
-    return from_edges(graph.n_items, members[a], members[b], np.ones(len(a)))
-
-
-def is_symmetric(graph: Graph) -> bool:
-    """Whether each edge has its reverse (weights may differ)."""
-    forward = graph.source.astype(np.int64) * graph.n_items + graph.indices
-    backward = graph.indices.astype(np.int64) * graph.n_items + graph.source
-    return bool(np.array_equal(forward, np.sort(backward)))
 
 
 @njit(nogil=True, cache=True)

@@ -27,7 +27,12 @@ def base_config(folder: str | Path) -> dict[str, Any]:
             expected="a Hugging Face folder with config.json and safetensors files",
             remedy="set lm.base to such a folder, or to nothing for training from scratch",
         )
-    config: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as e:
+        raise PreceptorError("A checkpoint's config is no JSON", where=path, found=e, remedy="make or fetch it again") from None
+    if not isinstance(config, dict):
+        raise PreceptorError("A checkpoint's config is no JSON object", where=path, found=type(config).__name__)
     return config
 
 
@@ -75,7 +80,7 @@ def base_artifact(folder: str | Path) -> Artifact:
 
 def assert_same_tokens(folder: str | Path, tokenizer: Path) -> None:
     """Every token of the checkpoint must have the same id in the curriculum's tokenizer, which may only add to them."""
-    theirs, ours = (_tokens(Path(f) / "tokenizer.json") for f in (folder, tokenizer))
+    theirs, ours = (token_ids(Path(f)) for f in (folder, tokenizer))
     for token, i in theirs.items():
         if ours.get(token) != i:
             raise PreceptorError(
@@ -87,10 +92,15 @@ def assert_same_tokens(folder: str | Path, tokenizer: Path) -> None:
             )
 
 
-def _tokens(path: Path) -> dict[str, int]:
+def token_ids(folder: Path) -> dict[str, int]:
+    """The ids of the tokens of a tokenizer folder, added ones included. Raises PreceptorError when there is no tokenizer."""
+    path = Path(folder) / "tokenizer.json"
     if not path.exists():
         raise PreceptorError("No tokenizer here", where=path, expected="tokenizer.json")
-    found = json.loads(path.read_text(encoding="utf-8"))
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as e:
+        raise PreceptorError("A tokenizer is no JSON", where=path, found=e, remedy="make or fetch it again") from None
     vocab = found["model"].get("vocab", {})
     plain = vocab if isinstance(vocab, dict) else {}
     return plain | {t["content"]: t["id"] for t in found.get("added_tokens", [])}
@@ -99,8 +109,13 @@ def _tokens(path: Path) -> dict[str, int]:
 def _shapes(folder: Path) -> dict[str, tuple[int, ...]]:
     shapes: dict[str, tuple[int, ...]] = {}
     for path in sorted(folder.glob("*.safetensors")):
-        with safetensors.safe_open(path, "np") as f:
-            shapes |= {name: tuple(f.get_slice(name).get_shape()) for name in f.keys()}  # noqa: SIM118 (not a dict)
+        try:
+            with safetensors.safe_open(path, "np") as f:
+                shapes |= {name: tuple(f.get_slice(name).get_shape()) for name in f.keys()}  # noqa: SIM118 (not a dict)
+        except safetensors.SafetensorError as e:
+            raise PreceptorError(
+                "Damaged weights", where=path, found=e, expected="a whole safetensors file", remedy="make or fetch it again"
+            ) from None
     if not shapes:
         raise PreceptorError("No weights here", where=folder, expected="safetensors files")
     return shapes

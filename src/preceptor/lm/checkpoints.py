@@ -6,11 +6,15 @@ in which a library initialises them.
 
 from __future__ import annotations
 
+import contextlib
 import shutil
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
+import transformers
+from safetensors import SafetensorError
 from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel, Qwen3ForCausalLM
 
 from preceptor.core.errors import PreceptorError
@@ -45,10 +49,35 @@ def new_model(rung: Rung, context: int, eos: int, seed: int, trunk: int) -> PreT
 
 
 def load_model(folder: str | Path) -> PreTrainedModel:
-    """Open a checkpoint folder as fp32. Raises PreceptorError when there is none, or its head is not a plain product."""
+    """Open a checkpoint folder as fp32, no code of its own run and no pickle read.
+
+    Raises PreceptorError when there is none, when its files are damaged, when tensors are missing, unexpected or of another
+    shape than its config says, or when its head is not a plain product.
+    """
     base_config(folder)
-    config = AutoConfig.from_pretrained(folder)
-    model = AutoModelForCausalLM.from_pretrained(folder, config=config, dtype=torch.float32, attn_implementation="sdpa")
+    try:
+        with _quiet():
+            config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
+            opened: Any = AutoModelForCausalLM.from_pretrained(
+                folder,
+                config=config,
+                dtype=torch.float32,
+                attn_implementation="sdpa",
+                trust_remote_code=False,
+                use_safetensors=True,
+                output_loading_info=True,
+                ignore_mismatched_sizes=True,  # so that they are named below
+            )
+    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as e:
+        raise PreceptorError(
+            "This checkpoint can't be opened",
+            where=folder,
+            found=(str(e).strip().splitlines() or [type(e).__name__])[0],
+            expected="config.json and whole safetensors files of a model that transformers knows, without code of its own",
+            remedy="make or fetch it again",
+        ) from e
+    model: PreTrainedModel = opened[0]
+    _assert_all_tensors(opened[1], folder)
     _assert_plain_head(model, folder)
     return model
 
@@ -112,6 +141,39 @@ def hidden_states(model: PreTrainedModel, ids: torch.Tensor) -> torch.Tensor:
     return states
 
 
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """No progress bar and no table of tensors while a model is opened; afterwards as before."""
+    log = transformers.logging
+    level, bar = log.get_verbosity(), log.is_progress_bar_enabled()
+    log.set_verbosity_error()
+    log.disable_progress_bar()
+    try:
+        yield
+    finally:
+        log.set_verbosity(level)
+        if bar:
+            log.enable_progress_bar()
+
+
+def _assert_all_tensors(found: Mapping[str, Any], where: object) -> None:
+    """Left alone, transformers draws what is missing at random and drops what it doesn't know."""
+    kinds = {"missing": "missing_keys", "unexpected": "unexpected_keys", "of another shape": "mismatched_keys"}
+    said = []
+    for kind, key in kinds.items():
+        names = sorted(name if isinstance(name, str) else str(name[0]) for name in found.get(key, ()))
+        if names:
+            said.append(f"{kind}: {', '.join(names[:3])}" + (f" and {len(names) - 3} more" if len(names) > 3 else ""))
+    if said:
+        raise PreceptorError(
+            "The tensors of this checkpoint are not those of its config",
+            where=where,
+            found="; ".join(said),
+            expected="every tensor of the model that config.json describes, and no other",
+            remedy="make or fetch the checkpoint again",
+        )
+
+
 @torch.no_grad()
 def _assert_plain_head(model: PreTrainedModel, where: object) -> None:
     """The fused loss assumes logits = hidden @ head.T; refuse models that scale, cap or shift them."""
@@ -120,6 +182,10 @@ def _assert_plain_head(model: PreTrainedModel, where: object) -> None:
     logits = model(input_ids=ids, use_cache=False).logits[0, :-1].float()
     plain = torch.nn.functional.cross_entropy(logits, ids[0, 1:], reduction="none")
     fused = token_losses(hidden_states(model, ids)[0, :-1], head(model), ids[0, 1:])
+    if not plain.isfinite().all():
+        raise PreceptorError(
+            "This checkpoint has weights that are no numbers", where=where, remedy="make or fetch the checkpoint again"
+        )
     if not torch.allclose(plain, fused, rtol=1e-3, atol=1e-3):
         raise PreceptorError(
             "This model's head is no plain product",

@@ -46,8 +46,18 @@ class Prompts:
 
     @classmethod
     def open(cls, curriculum: Path) -> Prompts:
-        """The form in which a curriculum folder writes histories, as long as the longest it trains on, less the target."""
+        """The form in which a curriculum folder writes histories, as long as the longest it trains on, less the target.
+
+        Raises PreceptorError when the curriculum has no histories.
+        """
         meta = json.loads((curriculum / "stream.json").read_text(encoding="utf-8"))
+        if not (curriculum / "sources" / "uih_item_tokens.npy").exists():
+            raise PreceptorError(
+                "This curriculum has no histories",
+                where=curriculum / "sources",
+                expected="uih_item_tokens.npy",
+                remedy="build it with a share of histories (curriculum.mixture.uih)",
+            )
         items, prefix, separator = (
             np.load(curriculum / "sources" / f"uih_{name}.npy", allow_pickle=False)
             for name in ("item_tokens", "prefix", "separator")
@@ -56,12 +66,16 @@ class Prompts:
 
     def tokens(self, history: Sequence[int] | np.ndarray, context: int) -> np.ndarray:
         """Token ids up to and with the next item's opening marker; the oldest items are left out to fit the context."""
-        width = self.item_tokens.shape[1] + len(self.separator)
-        room = min(self.longest, (context - 1 - len(self.prefix) - self.item_tokens.shape[1]) // width)
+        room = self.room(context)
         parts = [[self.eos], self.prefix]
-        for item in list(history)[-room:] if room > 0 else []:
+        for item in list(history)[-room:] if room else []:
             parts += [self.item_tokens[item], self.separator]
         return np.concatenate([*parts, self.item_tokens[0, :1]]).astype(np.int64)
+
+    def room(self, context: int) -> int:
+        """The most items of a history that are shown to a model of this context, 0 or more."""
+        width = self.item_tokens.shape[1] + len(self.separator)
+        return max(0, min(self.longest, (context - 1 - len(self.prefix) - self.item_tokens.shape[1]) // width))
 
     @property
     def codes(self) -> np.ndarray:
@@ -87,8 +101,9 @@ class ItemTrie:
         codes = np.asarray(codes, np.int64)
         if codes.ndim != 2 or not codes.size:
             raise PreceptorError("No item codes", found=f"an array of shape {codes.shape}", expected="[items, codes]")
-        self.rows, self.row_of_item = np.unique(codes, axis=0, return_inverse=True)
+        self.rows, self.row_of_item, items_of_row = np.unique(codes, axis=0, return_inverse=True, return_counts=True)
         self.row_of_item = self.row_of_item.reshape(-1)
+        self.sharers = items_of_row[self.row_of_item]  # int64 [I], items with the codes of each, itself included
         self._pieces: list[_Piece] | None = None
 
     def pieces(self) -> Iterator[_Piece]:
@@ -182,6 +197,35 @@ def target_ranks(
     for u in track(range(len(targets)), "recommending", unit="users"):
         scores = scores_for(model, trie, prompts.tokens(histories[u], context), k)
         out[u] = target_rank(scores, int(targets[u]), () if seen else histories[u])
+    return out
+
+
+def item_log_p(trie: ItemTrie, scores: np.ndarray) -> np.ndarray:
+    """log p(item | prompt), float64 [I]: items that share their codes share the probability of these evenly.
+
+    What is missing to 1 in the sum of exp is what the model gives to token sequences that are no item.
+    """
+    out: np.ndarray = scores.astype(np.float64) - np.log(trie.sharers)
+    return out
+
+
+def probabilities(log_p: np.ndarray, without: Iterable[int] = ()) -> np.ndarray:
+    """p(item | prompt, one of the offered items), float64 [I]: renormalised over all items but those `without`, which have 0.
+
+    Raises PreceptorError when no item is left, or the model gives no number.
+    """
+    offered = log_p.copy()
+    offered[list(without)] = -np.inf
+    best = offered.max()
+    if not np.isfinite(best):
+        nothing = np.isneginf(best)
+        raise PreceptorError(
+            "Nothing can be recommended",
+            found="no item that isn't in the history" if nothing else "probabilities that are no numbers",
+            remedy="give a shorter history" if nothing else "train the model again",
+        )
+    p = np.exp(offered - best)
+    out: np.ndarray = p / p.sum()
     return out
 
 

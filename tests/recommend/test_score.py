@@ -11,10 +11,21 @@ from hypothesis import strategies as st
 from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedModel
 
 from lm.toy import CONFIG, CONTEXT, EOS, VOCAB
+from preceptor.core.errors import PreceptorError
 from preceptor.core.rng import generator
 from preceptor.lm.checkpoints import new_model
 from preceptor.lm.ladder import rung
-from preceptor.lm.recommend import ItemTrie, Prompts, beam_items, score_items, target_rank, target_ranks, top
+from preceptor.recommend.score import (
+    ItemTrie,
+    Prompts,
+    beam_items,
+    item_log_p,
+    probabilities,
+    score_items,
+    target_rank,
+    target_ranks,
+    top,
+)
 
 QWEN = new_model(rung(CONFIG, 2, VOCAB, CONTEXT), CONTEXT, EOS, seed=1, trunk=0)
 torch.manual_seed(0)
@@ -107,3 +118,33 @@ def test_ties_are_lost_and_items_left_out_dont_count() -> None:
     assert [target_rank(scores, t) for t in range(4)] == [1, 3, 3, 4]
     assert target_rank(scores, 3, without=[0, 3]) == 3
     assert top(scores, 2, without=[0]).tolist() == [1, 2]
+
+
+def test_shared_codes_share_their_probability() -> None:
+    codes = np.array([[10, 11], [10, 11], [12, 13]])
+    trie = ItemTrie(codes)
+    log_p = item_log_p(trie, score_items(QWEN, trie, np.array([EOS, 3])))
+    by_row = brute_force(QWEN, codes, np.array([EOS, 3]))
+    np.testing.assert_allclose(np.exp(log_p), np.exp(by_row) / [2, 2, 1], rtol=1e-4)
+
+
+def test_probabilities_are_renormalised_over_what_is_offered() -> None:
+    log_p = np.log(np.array([0.1, 0.2, 0.3]))
+    np.testing.assert_allclose(probabilities(log_p), [1 / 6, 2 / 6, 3 / 6])
+    np.testing.assert_allclose(probabilities(log_p, [2]), [1 / 3, 2 / 3, 0])
+    with pytest.raises(PreceptorError, match="shorter history"):
+        probabilities(log_p, [0, 1, 2])
+    with pytest.raises(PreceptorError, match="no numbers"):
+        probabilities(np.array([0.0, np.nan]))
+
+
+def test_curriculum_without_histories_is_named(tmp_path: Path) -> None:
+    (tmp_path / "stream.json").write_text('{"eos": 7}')
+    with pytest.raises(PreceptorError, match="no histories"):
+        Prompts.open(tmp_path)
+
+
+def test_room_is_what_context_and_training_allow() -> None:
+    items = np.array([[40, 10, 20, 41]] * 3, np.int32)
+    prompts = Prompts(items, np.array([1, 2], np.int32), np.array([5], np.int32), eos=EOS, longest=3)
+    assert [prompts.room(context) for context in (4, 11, 12, 17, 64)] == [0, 0, 1, 2, 3]

@@ -1,0 +1,55 @@
+"""The command that gives a person's history titles back."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+
+def recommend(
+    run: Path,
+    *,
+    history: Annotated[str, Parameter(help="Titles or item ids between semicolons, oldest first, or a file with one a line.")],
+    top: int = 10,
+    model: str | None = None,
+    json_: Annotated[bool, Parameter(name="--json", help="Print JSON to standard output.", negative="")] = False,
+) -> None:
+    """Say what a trained language model recommends after a history: titles, each with its probability.
+
+    Case doesn't matter, and a year in brackets may be left out: preceptor recommend run/quick --history "Toy Story; Heat".
+    An item id is told from a title by id: before it.
+
+    Parameters
+    ----------
+    run
+        The folder of a finished study.
+    top
+        How many titles.
+    model
+        A model of the study, such as d2-s0/D16384 or d2-s0, or a checkpoint folder; by default the largest, most trained one.
+    """
+    from preceptor.recommend import answer
+
+    found = answer.recommend(run, history, top, model)
+    if json_:
+        items = [{"rank": n, **vars(item)} for n, item in enumerate(found, 1)]
+        past = [{"item_id": item_id, "title": title} for item_id, title in found.history]
+        said = {"model": found.model, "history": past, "items": items, "mass": found.mass, "notes": found.notes}
+        print(json.dumps(said, indent=1))  # titles are untrusted: whatever is not ASCII is escaped, so no terminal obeys it
+        return
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    console = Console()
+    console.print(Text("After " + "; ".join(answer.printable(title) for _, title in found.history)))
+    table = Table("", "probability", "title", title=f"{found.model} recommends", title_justify="left", title_style="bold")
+    for n, item in enumerate(found, 1):
+        table.add_row(str(n), answer.percent(item.probability), Text(answer.printable(item.title)))
+    console.print(table)
+    for note in found.notes:
+        console.print(note, markup=False, highlight=False)
+    console.print(f"The model gives {answer.percent(found.mass)} of its probability to existing items.", highlight=False)

@@ -1,0 +1,156 @@
+"""What a language model of a run recommends after a person's history, in titles."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from preceptor.core import artifact
+from preceptor.core.artifact import Artifact
+from preceptor.core.errors import PreceptorError
+from preceptor.data.log import TrainSplit
+from preceptor.ranking.evaluate import never_repeats
+from preceptor.recommend.history import Catalogue, printable, resolve
+from preceptor.recommend.models import choose, open_model, verify
+
+
+@dataclass(frozen=True)
+class Recommended:
+    """An item and its probability among the items that are offered."""
+
+    item_id: str
+    title: str
+    probability: float
+
+
+class Recommendations(list[Recommended]):
+    """The best items, best first.
+
+    model: the model's name. history: (item id, title) of the items that the history was understood as, oldest first. mass: the
+    probability that the model gives to existing items at all. notes: what a person should know, in sentences.
+    """
+
+    def __init__(
+        self,
+        items: Iterable[Recommended],
+        model: str = "",
+        history: Sequence[tuple[str, str]] = (),
+        mass: float = 1.0,
+        notes: Sequence[str] = (),
+    ) -> None:
+        super().__init__(items)
+        self.model, self.history, self.mass, self.notes = model, list(history), mass, list(notes)
+
+    def __repr__(self) -> str:
+        width = max((len(percent(x.probability)) for x in self), default=0)
+        lines = ["After " + "; ".join(printable(title) for _, title in self.history) + f" ({self.model}):"]
+        lines += [f"{n:>3}  {percent(x.probability):>{width}}  {printable(x.title)}" for n, x in enumerate(self, 1)]
+        return "\n".join([*lines, *self.notes])
+
+
+def percent(share: float) -> str:
+    """A share in percent, small ones with two digits that count."""
+    return f"{share:.2%}" if share >= 0.001 else f"{100 * share:.2g}%"
+
+
+def recommend(
+    run: str | Path, history: str | Path | Sequence[str | int], top: int = 10, model: str | None = None
+) -> Recommendations:
+    """The `top` items that a language model of the study folder `run` finds likeliest after `history`.
+
+    history: titles or item ids between semicolons, a text file with one a line, or a sequence of them (see `history.resolve`).
+    model: d2-s0/D16384, d2-s0, or a checkpoint folder; None: the largest model at its largest budget.
+    Probabilities are exact up to 50,000 items and renormalised over the items that are offered: all that exist, without those
+    of the history where the log hardly repeats items. Raises PreceptorError for a folder that is no finished run, a history
+    that can't be resolved, and a model that is damaged or of another curriculum.
+    """
+    run = Path(run)
+    if top < 1:
+        raise PreceptorError("Too few items are asked for", where="top", found=top, expected="1 or more")
+    curriculum, train, catalogue = _open(run)
+    items = resolve(history, catalogue)
+    name, folder = choose(run, model)
+
+    from preceptor.curriculum.stream import Stream
+    from preceptor.recommend import score
+
+    verify(curriculum, "stream.json", "tokenizer/", "sources/uih_item_tokens", "sources/uih_prefix", "sources/uih_separator")
+    prompts, stream = score.Prompts.open(curriculum.path), Stream.open(curriculum.path)
+    room = prompts.room(stream.context)
+    if not room:
+        raise PreceptorError(
+            "The context holds no history",
+            where=curriculum.path / "stream.json",
+            found=f"{stream.context} tokens",
+            remedy="build the curriculum with a longer context",
+        )
+    network, trie = open_model(folder, curriculum, stream.vocab_size), score.ItemTrie(prompts.codes)
+    scores = score.scores_for(network, trie, prompts.tokens(items, stream.context), top)
+    log_p = score.item_log_p(trie, scores)
+    masked = _masks_history(run, train)
+    p = score.probabilities(log_p, items if masked else ())
+    best = [i for i in score.top(p, min(top, len(p))).tolist() if p[i] > 0]
+    notes = _notes(items, room, masked, int(np.isfinite(scores).sum()), len(p))
+    return Recommendations(
+        [Recommended(catalogue.ids[i], catalogue.titles[i], float(p[i])) for i in best],
+        model=name,
+        history=[(catalogue.ids[i], catalogue.titles[i]) for i in items],
+        mass=float(np.exp(log_p).sum()),
+        notes=notes,
+    )
+
+
+def _notes(items: Sequence[int], room: int, masked: bool, scored: int, n_items: int) -> list[str]:
+    notes = []
+    if len(items) > room:
+        notes.append(
+            f"The model read the last {room} of the {len(items)} items: it was trained on no longer histories, so the oldest"
+            f" {len(items) - room} were left out."
+        )
+    notes.append(
+        "Items of the history are not offered, since people hardly ever meet an item twice in this log."
+        if masked
+        else "Items of the history may be offered again, since people do meet items twice in this log."
+    )
+    if scored < n_items:
+        notes.append(f"The probabilities are shares among the {scored:,} items that the search found, of {n_items:,}.")
+    return notes
+
+
+def _open(run: Path) -> tuple[Artifact, TrainSplit, Catalogue]:
+    """The curriculum of a run, the training part and the catalogue it was made from."""
+    if not (run / "curriculum").is_dir():
+        raise PreceptorError(
+            "No run here",
+            where=run,
+            found="a folder without curriculum/" if run.is_dir() else "no folder",
+            expected="a folder in which preceptor has made a study",
+            remedy="name the folder that was given as --out to preceptor run or preceptor pretrain",
+        )
+    curriculum, codes = artifact.load(run / "curriculum"), artifact.load(run / "codes")
+    train = artifact.load(run / "data").part("train") if (run / "data").is_dir() else artifact.load(run / "train")
+    for name, given in (("train", train), ("codes", codes)):
+        if curriculum.manifest["inputs"].get(name) != given.digest:
+            raise PreceptorError(
+                "The run's stages are not of one study",
+                where=given.path,
+                found=f"digest {given.digest[:12]}",
+                expected=f"{str(curriculum.manifest['inputs'].get(name))[:12]}, from which {curriculum.path} was made",
+                remedy="run the study again: what is stale is made anew",
+            )
+    split = TrainSplit.load(train.path)
+    ids, titles = split.items["item_id"].to_list(), split.items["title"].to_list()
+    held_out = codes.array("held_out", mmap=False).astype(bool)
+    return curriculum, split, Catalogue(ids, [title or ids[i] for i, title in enumerate(titles)], held_out)
+
+
+def _masks_history(run: Path, train: TrainSplit) -> bool:
+    """Whether items of the history are left out: as the run's study says (ranking.mask_history), else as its log does."""
+    study = run / "study.json"
+    settings = json.loads(study.read_text(encoding="utf-8")) if study.exists() else {}
+    told = settings.get("ranking", {}).get("mask_history")
+    return never_repeats(train) if told is None else bool(told)

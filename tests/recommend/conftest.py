@@ -1,0 +1,36 @@
+"""A real run, small: a log with hostile titles and two known ones, taken through every stage up to trained language models.
+
+No test may write into it.
+"""
+
+from pathlib import Path
+
+import pytest
+
+from fixtures import write_csv_log
+from preceptor import study
+
+SETTINGS = [
+    "codes.steps=100",
+    "curriculum.cf_pairs=200",
+    "curriculum.general.characters=40000",
+    "curriculum.general.held_out_characters=5000",
+    "lm.tokens=[2048,4096]",
+    "lm.keep=all",
+]
+TITLES = {"Plain pan for kitchen": "Toy Story (1995)", "Bright knife for kitchen": "Heat (1995)"}  # i0, i2
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the run."""
+    out = tmp_path_factory.mktemp("recommend")
+    items = write_csv_log(out / "log") / "items.csv"
+    text = items.read_text(encoding="utf-8")
+    for old, new in TITLES.items():
+        text = text.replace(old, new)
+    items.write_text(text, encoding="utf-8")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PRECEPTOR_WORKERS", "1")  # a second worker costs more to start than it saves here
+        study.run(study.load_config("miniature", str(out / "log"), SETTINGS), out / "run", wanted="lm")
+    return out / "run"
