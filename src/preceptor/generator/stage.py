@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from preceptor.core.artifact import canonical, write_atomic
 from preceptor.core.progress import say
 from preceptor.core.stage import Cost, Counts, Inputs, Stage
+from preceptor.core.tables.generator import Floor
 from preceptor.data.log import TrainSplit
 from preceptor.generator import floor
 from preceptor.generator.config import GeneratorConfig, check
@@ -21,13 +21,13 @@ GRAPHS = ("all", "seen")
 def build(config: GeneratorConfig, inputs: Inputs, folder: Path) -> Counts:
     """Write OUT/generator: all/ and seen/ (the sampler on each graph), floor.json (a report for each)."""
     split = TrainSplit.load(inputs["train"].path)
-    floors: dict[str, Any] = {}
+    floors: dict[str, Floor] = {}
     for name in GRAPHS:
         tables = build_tables(Graph.load(inputs["graph"].path / name), split, config)
         save_tables(tables, folder / name)
-        floors[name] = floor.report(tables, config.seed, f"graph/floor/{name}", config.floor_walks)
+        floors[name] = Floor(**floor.report(tables, config.seed, f"graph/floor/{name}", config.floor_walks))
     write_atomic(folder / "floor.json", canonical(floors))
-    shown = {name: floors[name]["floor_nats_per_item"] for name in GRAPHS}
+    shown = {name: floors[name].floor_nats_per_item for name in GRAPHS}
     say(f"generator: {config.policy} walks, floor {shown['seen']:.3f} nats per item on seen items")
     return {"floor_nats_per_item": shown}
 
