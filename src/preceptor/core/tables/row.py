@@ -46,7 +46,7 @@ def table(cls: type[R], rows: Iterable[R]) -> dict[str, list[Any]]:
 
 
 def text(cls: type[R], rows: Iterable[R]) -> str:
-    """The table as it is written to its file."""
+    """The table as it is written to its file. Raises ValueError where a column that can't be empty would be."""
     return "".join(_lines(cls, rows))
 
 
@@ -90,10 +90,14 @@ def _lines(cls: type[R], rows: Iterable[R]) -> Iterator[str]:
         for row in rows:
             yield json.dumps(_plain(row), ensure_ascii=False, allow_nan=False) + "\n"
         return
-    names = columns(cls)
-    yield _line(names)
+    kinds = _kinds(cls)  # type: ignore[arg-type]
+    yield _line(list(kinds))
     for row in rows:
-        yield _line([_cell(getattr(row, name)) for name in names])
+        cells = {name: _cell(getattr(row, name)) for name in kinds}
+        lacks = [name for name, (kind, empty) in kinds.items() if cells[name] == "" and not (empty or kind is str)]
+        if lacks:
+            raise ValueError(f"{cls.FILE} must have a value of {', '.join(lacks)}: {row}")
+        yield _line(list(cells.values()))
 
 
 def _row(cls: type[R], cells: Sequence[str], where: str) -> R:

@@ -52,5 +52,5 @@ class Fitted(Row):
     tokens: float
     run: str
     loss: float
-    fitted: float
-    residual: float
+    fitted: float | None
+    residual: float | None
