@@ -102,6 +102,8 @@ def pretrain(
 
     Artifacts go below `out` (default: beside the curriculum), and finished runs found there are kept.
     """
+    from preceptor.core.tables import row
+    from preceptor.core.tables.lm import Point
     from preceptor.lm.stage import STAGE
     from preceptor.scaling.points import Points
 
@@ -109,7 +111,7 @@ def pretrain(
     out = Path(out) if out is not None else curriculum.folder.parent
     with artifact.locked(out):
         made = STAGE.make(config, {"curriculum": artifact.load(curriculum.folder)}, out)
-    return Points.read(made.file("points.csv"))
+    return Points.of(row.table(Point, row.read(made.path, Point)))
 
 
 def fit(points: Points) -> Law:

@@ -139,7 +139,7 @@ def test_which_ratings_and_events_count_is_said_and_counted(tmp_path: Path) -> N
     ]
     folder = logs.plain(tmp_path, rows, items)
     log = read(folder, DataConfig(min_rating=4, events=("buy", "cart")))
-    assert [(s["step"], s["rows"]) for s in log.funnel] == [
+    assert [(s.step, s.rows) for s in log.funnel] == [
         ("read", 5),
         ("usable", 4),
         ("rating ≥ 4", 3),

@@ -11,6 +11,8 @@ import polars as pl
 from data import logs
 from fixtures import write_csv_log
 from preceptor.core import artifact
+from preceptor.core.tables import row
+from preceptor.core.tables.data import FunnelStep, Quarantined
 from preceptor.data.config import DataConfig, SplitConfig
 from preceptor.data.log import Targets, TrainSplit
 from preceptor.data.read import check, read
@@ -26,14 +28,14 @@ def test_files_and_counts(tmp_path: Path) -> None:
     log = write_csv_log(tmp_path / "log")
     data = made(log, tmp_path / "out")
     data.verify()
-    summary, funnel = data.json("summary"), data.json("funnel")
+    summary, funnel = data.json("summary"), row.read(data.path, FunnelStep)
     train = TrainSplit.load(data.file("train"))
     assert summary["n_users"] == pl.read_parquet(data.file("users.parquet")).height == 60
     assert summary["n_items"] == train.n_items == 40
     assert summary["parts"]["train"]["interactions"] == len(train.user)
-    assert [s["step"] for s in funnel] == ["read", "usable", "without duplicates"]
-    assert funnel[-1]["rows"] == summary["n_interactions"] == data.counts["interactions"]
-    assert pl.read_csv(data.file("quarantine.csv")).height == summary["quarantined"] == funnel[0]["rows"] - funnel[-1]["rows"]
+    assert [s.step for s in funnel] == ["read", "usable", "without duplicates"]
+    assert funnel[-1].rows == summary["n_interactions"] == data.counts["interactions"]
+    assert len(row.read(data.path, Quarantined)) == summary["quarantined"] == funnel[0].rows - funnel[-1].rows
     assert summary["few_users"]
     assert "flatters" in summary["leave_last_out"]["warning"]
     beside = TrainSplit.load(data.file("leave_last_out/train"))
@@ -72,8 +74,8 @@ def test_the_training_part_does_not_depend_on_later_rows(tmp_path: Path) -> None
         header, *rows = csv.reader(f)
     later = [r for r in rows if int(r[2]) >= cut]
     assert len(later) > 100
-    for row in later:
-        row[:2] = [f"u{rng.integers(0, 200)}", f"i{rng.integers(0, 40)}"]
+    for cells in later:
+        cells[:2] = [f"u{rng.integers(0, 200)}", f"i{rng.integers(0, 40)}"]
     with open(log / "interactions.csv", "w", newline="", encoding="utf-8") as f:
         csv.writer(f, lineterminator="\n").writerows([header, *rows])
     after = made(log, tmp_path / "after", config)

@@ -6,7 +6,7 @@ from typing import Any, get_type_hints
 
 import preceptor as pc
 from preceptor import cli, cli_codes, cli_recommend
-from preceptor.lm.stage import POINTS, SPANS
+from preceptor.core.tables.row import columns
 from preceptor.study import StudyConfig, stages
 
 
@@ -37,5 +37,5 @@ def values() -> dict[str, Any]:
         },
         "names": pc.__all__,
         "stages": [stage.name for stage in stages()],
-        "tables": {"lm/points.csv": list(POINTS), "lm/spans.csv": list(SPANS)},
+        "tables": {f"{stage.name}/{cls.FILE}": columns(cls) for stage in stages() for cls in stage.tables},
     }

@@ -5,9 +5,11 @@ import dataclasses
 import pytest
 
 from preceptor.core.errors import PreceptorError
+from preceptor.core.tables.lm import Rung
+from preceptor.core.tables.row import columns
 from preceptor.lm.checkpoints import new_model
 from preceptor.lm.config import LMConfig
-from preceptor.lm.ladder import SOURCES, columns, rung
+from preceptor.lm.ladder import SOURCES, rung
 
 
 @pytest.mark.parametrize("depth", [1, 3, 6])
@@ -20,7 +22,7 @@ def test_stated_parameters_are_the_models(depth: int) -> None:
 
 
 def test_every_column_has_a_source() -> None:
-    assert set(columns()) == set(SOURCES)
+    assert set(columns(Rung)) == set(SOURCES)
 
 
 def test_width_without_whole_heads_is_refused() -> None:

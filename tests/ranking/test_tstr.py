@@ -1,6 +1,5 @@
 """The whole comparison on a tiny log: frozen before the test is opened, the same bytes however it is run."""
 
-import json
 import math
 from pathlib import Path
 
@@ -10,6 +9,8 @@ import pytest
 
 from fixtures import tiny_split
 from preceptor.core import metrics
+from preceptor.core.tables import row
+from preceptor.core.tables.ranking import Trial
 from preceptor.data.log import Split, Targets
 from preceptor.graph.config import GraphConfig
 from preceptor.graph.item_graph import build_graph
@@ -54,14 +55,14 @@ def test_tables_say_what_the_ranks_say(given: list[jobs.Source], finished: Path)
     table = pl.read_csv(finished / "tstr.csv")
     assert set(table["arm"]) == {"real", "synthetic", "popularity", "item-knn"}
     assert set(table["split"]) == {"temporal", "leave-last-out"}
-    row = table.filter(split="temporal", arm="real", metric="ndcg", k=10).row(0, named=True)
+    found = table.filter(split="temporal", arm="real", metric="ndcg", k=10).row(0, named=True)
     ranks = [np.load(finished / f"ranks/temporal/real-seed{s}.npy")[:, 0] for s in range(2)]
     by_seed = [metrics.ndcg(r, 10).mean() for r in ranks]
-    assert row["mean"] == pytest.approx(np.mean(by_seed))
-    assert row["seed_sd"] == pytest.approx(np.std(by_seed, ddof=1))
-    assert row["lo"] <= row["mean"] <= row["hi"]
+    assert found["mean"] == pytest.approx(np.mean(by_seed))
+    assert found["seed_sd"] == pytest.approx(np.std(by_seed, ddof=1))
+    assert found["lo"] <= found["mean"] <= found["hi"]
     test = Targets.load(Path(given[0].data) / "test")
-    assert (row["users"], row["targets"], row["seeds"]) == (test.n_users, len(test), 2)
+    assert (found["users"], found["targets"], found["seeds"]) == (test.n_users, len(test), 2)
     paired = pl.read_csv(finished / "paired.csv").filter(
         split="temporal", arm_a="synthetic", arm_b="real", metric="recall", k=10
     )
@@ -71,17 +72,17 @@ def test_tables_say_what_the_ranks_say(given: list[jobs.Source], finished: Path)
     parts = pl.read_csv(finished / "slices.csv").filter(split="temporal", arm="real", metric="ndcg", k=10)
     groups = parts.filter(pl.col("slice").is_in(["head", "mid", "tail", "unseen"]))
     weighted = sum(r["mean"] * r["targets"] for r in groups.to_dicts() if r["targets"])
-    assert weighted / len(test) == pytest.approx(row["mean"])
+    assert weighted / len(test) == pytest.approx(found["mean"])
 
 
 def test_the_best_trial_on_validation_is_frozen(finished: Path) -> None:
-    rows = [json.loads(line) for line in (finished / tstr.TRIALS).read_text().splitlines()]
+    rows = row.read(finished, Trial)
     for arm in ("real", "synthetic", "popularity", "item-knn"):
-        own = [r for r in rows if r["arm"] == arm]
+        own = [r for r in rows if r.arm == arm]
         assert len(own) == 2
-        (chosen,) = (r for r in own if r["chosen"])
-        assert chosen["validation"]["ndcg@10"] == max(r["validation"]["ndcg@10"] for r in own)
-        assert all(r["split"] == "temporal" for r in own)
+        (chosen,) = (r for r in own if r.chosen)
+        assert chosen.validation["ndcg@10"] == max(r.validation["ndcg@10"] for r in own)
+        assert all(r.split == "temporal" for r in own)
 
 
 def test_the_test_is_opened_once_after_freezing(
@@ -92,7 +93,7 @@ def test_the_test_is_opened_once_after_freezing(
 
     def watched(cls: type[Targets], folder: Path) -> Targets:
         if folder.name == "test":
-            opened.append((str(folder), (tmp_path / tstr.TRIALS).exists()))
+            opened.append((str(folder), (tmp_path / Trial.FILE).exists()))
         return plain(cls, folder)
 
     ranked: list[str] = []
@@ -117,7 +118,7 @@ def test_other_test_targets_change_no_model(given: list[jobs.Source], finished: 
     for name, part in {"train": split.train, "validation": split.validation, "test": other}.items():
         part.save(home / name)  # type: ignore[attr-defined]
     tstr.run([jobs.Source("temporal", str(home), given[0].graph)], CONFIG, tmp_path / "out", in_process=True)
-    assert (tmp_path / "out" / tstr.TRIALS).read_bytes() == (finished / tstr.TRIALS).read_bytes()
+    assert (tmp_path / "out" / Trial.FILE).read_bytes() == (finished / Trial.FILE).read_bytes()
     ours = contents(tmp_path / "out" / "runs")
     assert ours == {k: v for k, v in contents(finished / "runs").items() if not k.startswith("leave-last-out")}
 

@@ -1,12 +1,13 @@
-import csv
 from pathlib import Path
 
 import pytest
 
 from preceptor.core import artifact
+from preceptor.core.tables import row
+from preceptor.core.tables.lm import Point
+from preceptor.core.tables.scaling import Fitted, Forecast
 from preceptor.scaling.config import ScalingConfig
 from preceptor.scaling.law import Law
-from preceptor.scaling.points import Points
 from preceptor.scaling.stage import STAGE
 from scaling.planted import sweep
 
@@ -15,11 +16,17 @@ LIGHT = ScalingConfig(starts=30, bootstraps=20, bootstrap_starts=2)
 
 def lm(out: Path) -> artifact.Artifact:
     def build(folder: Path) -> dict[str, list[str]]:
-        points = sweep(4, 4, noise=0.005, floor=2.0)
-        other = {k: v * 2 for k, v in points.columns().items()}
-        other["set"] = ["uih"] * 16 + ["general"] * 16
-        other["floor"] = ["2.0"] * 16 + [""] * 16
-        Points.of(other | {"depth": ["2"] * 32}).write(folder / "points.csv")
+        p = sweep(4, 4, noise=0.005, floor=2.0)
+        planted = list(zip(p.params, p.tokens, p.loss, p.run, p.seed, strict=True))
+        row.write(
+            folder,
+            Point,
+            [
+                Point(int(n), int(d), float(loss), str(run), int(seed), name, int(n), 2, "item", floor, None, None)
+                for name, floor in (("uih", 2.0), ("general", None))
+                for n, d, loss, run, seed in planted
+            ],
+        )
         return {"sets": ["general", "uih"]}
 
     return artifact.make("lm", 1, {}, {}, out, build)
@@ -37,14 +44,10 @@ def test_the_stage_writes_its_files_and_the_same_bytes_again(tmp_path: Path) -> 
     law = Law.load(made[0].file("laws.json"))
     assert list(law.sets) == ["uih", "general"]
     assert "known floor" in str(Law.load(made[0].file("laws.json")))
-    with open(made[0].file("forecast.csv"), newline="") as f:
-        rows = list(csv.DictReader(f))
-    contract = "set,form,params,tokens,actual,predicted,error,excess_error,baseline_two_point,baseline_nearest_smaller,lo,hi"
-    assert list(rows[0])[:12] == contract.split(",")
-    corner = [r for r in rows if r["set"] == "uih" and r["held"] == "corner" and r["form"] == "joint-excess"]
-    assert len(corner) == 1
-    assert abs(float(corner[0]["excess_error"])) < 0.2
-    with open(made[0].file("fits.csv"), newline="") as f:
-        fitted = [float(r["fitted"]) / float(r["loss"]) for r in csv.DictReader(f) if r["form"] == "joint"]
+    rows = row.read(made[0].path, Forecast)
+    (corner,) = (r for r in rows if r.set == "uih" and r.held == "corner" and r.form == "joint-excess")
+    assert corner.excess_error is not None
+    assert abs(corner.excess_error) < 0.2
+    fitted = [r.fitted / r.loss for r in row.read(made[0].path, Fitted) if r.form == "joint"]
     assert len(fitted) == 32
     assert fitted == pytest.approx([1.0] * 32, abs=0.05)

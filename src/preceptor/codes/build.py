@@ -22,6 +22,7 @@ from preceptor.codes.sentences import SentenceEncoder
 from preceptor.core.artifact import canonical
 from preceptor.core.errors import PreceptorError
 from preceptor.core.progress import say
+from preceptor.core.tables.codes import Quality
 from preceptor.data.log import TrainSplit
 
 INDEX = "codes.index.json"
@@ -84,7 +85,7 @@ def build(train: TrainSplit, config: CodesConfig, folder: Path) -> dict[str, Any
     if encoder is not None:
         encoder.save(folder / "encoder")
     tokeniser.save(folder / "tokeniser")
-    (folder / "quality.json").write_text(canonical(facts), encoding="utf-8")
+    (folder / "quality.json").write_text(canonical(Quality(**facts)), encoding="utf-8")
     words = code_words(texts, base, tokeniser.n_latents)
     (folder / "code_words.json").write_text(
         "[\n" + ",\n".join(json.dumps(w, ensure_ascii=False) for w in words) + "\n]\n", encoding="utf-8"

@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 
 from preceptor.core.errors import PreceptorError
+from preceptor.core.tables.data import FunnelStep
 from preceptor.data import split
 from preceptor.data.config import SplitConfig
 from preceptor.data.log import TEXT_FIELDS, Log
@@ -29,7 +30,7 @@ class Report:
 
     source: str
     notes: tuple[str, ...]
-    funnel: tuple[dict[str, Any], ...]
+    funnel: tuple[FunnelStep, ...]
     set_aside: tuple[dict[str, Any], ...]
     users: int
     items: int
@@ -47,7 +48,7 @@ class Report:
 
     def __str__(self) -> str:
         lines = [f"{self.source}", *(f"  {note}" for note in self.notes), "", _row("step", "rows", "users", "items")]
-        lines += [_row(s["step"], f"{s['rows']:,}", f"{s['users']:,}", f"{s['items']:,}") for s in self.funnel]
+        lines += [_row(s.step, f"{s.rows:,}", f"{s.users:,}", f"{s.items:,}") for s in self.funnel]
         if self.set_aside:
             lines += ["", "set aside (quarantine.csv lists every row):"]
             for entry in self.set_aside:
@@ -92,7 +93,7 @@ def describe(log: Log, config: SplitConfig | None = None, source: str = "log") -
     return Report(
         source=source,
         notes=log.notes,
-        funnel=tuple(dict(step) for step in log.funnel),
+        funnel=log.funnel,
         set_aside=tuple(_reasons(log.quarantine)),
         users=len(log.user_ids),
         items=log.items.height,

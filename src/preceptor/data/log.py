@@ -6,13 +6,14 @@ documents or popularity (the leak rule): functions that build those accept nothi
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
+
+from preceptor.core.tables.data import FunnelStep
 
 if TYPE_CHECKING:
     from preceptor.data.config import SplitConfig
@@ -140,7 +141,7 @@ class Log:
 
     Rows are sorted by user, then time, then file order; users are numbered by their first interaction (time, then file
     order). items, user, item, time, session: as in TrainSplit. user_ids: the original ids by user index. timed: whether
-    `time` holds seconds (else positions within a user). funnel: {"step", "rows", "users", "items"} after each filter.
+    `time` holds seconds (else positions within a user). funnel: what is left after each filter.
     quarantine: one row an unusable row (file, line, reason, row). notes: what was assumed in reading, for a person.
     """
 
@@ -151,7 +152,7 @@ class Log:
     time: np.ndarray
     session: np.ndarray | None = None
     timed: bool = True
-    funnel: tuple[Mapping[str, Any], ...] = ()
+    funnel: tuple[FunnelStep, ...] = ()
     quarantine: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=QUARANTINE))
     notes: tuple[str, ...] = ()
 

@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import polars as pl
 
 from preceptor.core.errors import PreceptorError
+from preceptor.core.tables.data import FunnelStep
 from preceptor.data import files as tables
 from preceptor.data.log import QUARANTINE
 
@@ -85,9 +85,9 @@ def refuse_if_most_unusable(unusable: Mapping[str, int], rows: int, limit: float
         )
 
 
-def funnel_step(step: str, user: np.ndarray, item: np.ndarray, kept: np.ndarray) -> dict[str, Any]:
+def funnel_step(step: str, user: np.ndarray, item: np.ndarray, kept: np.ndarray) -> FunnelStep:
     """How many rows, users and items are left where `kept`. user, item: codes ≥ 0 of any numbering."""
-    return {"step": step, "rows": int(np.count_nonzero(kept)), "users": _distinct(user, kept), "items": _distinct(item, kept)}
+    return FunnelStep(step, int(np.count_nonzero(kept)), _distinct(user, kept), _distinct(item, kept))
 
 
 def _distinct(codes: np.ndarray, kept: np.ndarray) -> int:

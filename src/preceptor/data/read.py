@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import datetime as dt
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import polars as pl
 
 from preceptor.core.errors import PreceptorError
 from preceptor.core.progress import say
+from preceptor.core.tables.data import FunnelStep
 from preceptor.data import catalogue, interactions, layouts, order, sources
 from preceptor.data.check import Report, describe
 from preceptor.data.config import DataConfig
@@ -75,8 +75,7 @@ def _read(path: str | Path, config: DataConfig) -> Log:
 
     usable = code == 0
     user = physical(rows.user)
-    funnel: list[dict[str, Any]] = [{"step": "read", "rows": 0, "users": rows.n_users, "items": rows.n_items}]
-    funnel.append(funnel_step("usable", user, rows.item, usable))
+    funnel = [funnel_step("usable", user, rows.item, usable)]
     for step, mask in filters:
         usable &= mask
         funnel.append(funnel_step(step, user, rows.item, usable))
@@ -91,12 +90,12 @@ def _read(path: str | Path, config: DataConfig) -> Log:
         usable[place[repeated]] = False
         place = place[~repeated]
         funnel.append(funnel_step("without duplicates", user, rows.item, usable))
-    funnel[0]["rows"] = len(rows) - _set_aside(rows, layout, quarantine)
+    funnel.insert(0, FunnelStep("read", len(rows) - _set_aside(rows, layout, quarantine), rows.n_users, rows.n_items))
     if not len(place):
         raise PreceptorError(
             "No interactions left",
             where=folder,
-            found="; ".join(f"{s['step']}: {s['rows']:,} rows" for s in funnel),
+            found="; ".join(f"{s.step}: {s.rows:,} rows" for s in funnel),
             expected="at least one row that counts",
             remedy="loosen data.min_rating or data.events",
         )
@@ -106,7 +105,7 @@ def _read(path: str | Path, config: DataConfig) -> Log:
         *filter_notes,
         f"{np.count_nonzero(repeated):,} rows repeat an earlier user, item and time: "
         + ("set aside" if config.duplicates == "drop" else "kept"),
-        f"set aside in all: {quarantine.height:,} of {funnel[0]['rows'] + n_items_read:,} rows",
+        f"set aside in all: {quarantine.height:,} of {funnel[0].rows + n_items_read:,} rows",
     )
     numbered = number[user[place]]
     return Log(

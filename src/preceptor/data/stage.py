@@ -1,6 +1,6 @@
 """The stage `data`: a log read, checked and cut; what every later stage starts from.
 
-Files: train/ (TrainSplit), validation/ and test/ (Targets), users.parquet (user_id by index), quarantine.csv, funnel.json,
+Files: train/ (TrainSplit), validation/ and test/ (Targets), users.parquet (user_id by index), quarantine.csv, funnel.csv,
 summary.json; of a simulated market market.json (its config, from which the truth can be had again); with few test users under
 the temporal split, leave_last_out/ holds the same three parts under that split.
 """
@@ -13,6 +13,8 @@ from typing import Any
 from preceptor.core.artifact import canonical, file_digest, write_atomic
 from preceptor.core.progress import say
 from preceptor.core.stage import Cost, Counts, Inputs, Key, Stage, with_files
+from preceptor.core.tables import row
+from preceptor.core.tables.data import FunnelStep, Quarantined
 from preceptor.data import layouts, sources, split
 from preceptor.data.config import DataConfig, check
 from preceptor.data.log import Split
@@ -30,8 +32,8 @@ def build(config: DataConfig, inputs: Inputs, folder: Path) -> Counts:
     cut = log.split(config.split)
     few = cut.kind == "temporal" and cut.test.n_users < config.split.few_users
     log.user_ids.to_frame().write_parquet(folder / "users.parquet")
-    log.quarantine.write_csv(folder / "quarantine.csv")
-    write_atomic(folder / "funnel.json", canonical(log.funnel))
+    row.write(folder, Quarantined, (Quarantined(*cells) for cells in log.quarantine.iter_rows()))
+    row.write(folder, FunnelStep, log.funnel)
     _save(cut, folder)
     if made := sources.simulated(config.source):
         name, simulation = made
@@ -90,4 +92,14 @@ def _save(cut: Split, folder: Path) -> None:
     cut.test.save(folder / "test")
 
 
-STAGE = Stage(name="data", version=2, section="data", needs=(), build=build, check=check, key=key, cost=cost)
+STAGE = Stage(
+    name="data",
+    version=3,
+    section="data",
+    needs=(),
+    build=build,
+    check=check,
+    key=key,
+    cost=cost,
+    tables=(FunnelStep, Quarantined),
+)

@@ -12,6 +12,7 @@ import numpy as np
 from preceptor.core.artifact import canonical, write_atomic
 from preceptor.core.progress import say
 from preceptor.core.stage import Cost, Counts, Inputs, Stage
+from preceptor.core.tables.generator import Floor
 from preceptor.data.log import TrainSplit
 from preceptor.generator import floor, histories, made
 from preceptor.generator.config import GeneratorConfig, check
@@ -29,14 +30,14 @@ def build(config: GeneratorConfig, inputs: Inputs, folder: Path) -> Counts:
     items, from whose graphs held-out pairs are taken away.
     """
     split = TrainSplit.load(inputs["train"].path)
-    floors: dict[str, Any] = {}
+    floors: dict[str, Floor] = {}
     counts: dict[str, Any] = {"law": config.law}
     for name, tables, facts in _samplers(config, inputs, split, folder):
         histories.save(tables, folder / name)
-        floors[name] = floor.report(tables, config.seed, f"graph/floor/{name}", config.floor_walks)
+        floors[name] = Floor(**floor.report(tables, config.seed, f"graph/floor/{name}", config.floor_walks))
         counts[name] = facts
     write_atomic(folder / "floor.json", canonical(floors))
-    shown = {name: floors[name]["floor_nats_per_item"] for name in GRAPHS}
+    shown = {name: floors[name].floor_nats_per_item for name in GRAPHS}
     drawn = "the mixture" if config.law == "mixture" else f"{config.policy} walks"
     say(f"generator: floor of {drawn} {shown['seen']:.3f} nats per item on seen items")
     return {**counts, "floor_nats_per_item": shown}

@@ -13,8 +13,8 @@ import safetensors
 
 from preceptor.core.artifact import FORMAT, Artifact, file_digest
 from preceptor.core.errors import PreceptorError
+from preceptor.core.tables.lm import Rung
 from preceptor.lm.config import LMConfig
-from preceptor.lm.ladder import Rung
 
 
 def base_config(folder: str | Path) -> dict[str, Any]:

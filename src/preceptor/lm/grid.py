@@ -11,9 +11,10 @@ import safetensors
 
 from preceptor.core.checks import at_least, each, one_of, positive, require, share
 from preceptor.core.errors import PreceptorError
+from preceptor.core.tables.lm import Rung
 from preceptor.lm.base import base_depth, base_rung
 from preceptor.lm.config import LMConfig
-from preceptor.lm.ladder import Rung, rung
+from preceptor.lm.ladder import rung
 
 STATE = "state.safetensors"  # a trunk's state while it runs
 

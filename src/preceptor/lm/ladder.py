@@ -26,11 +26,10 @@ batches of 512 are better at every budget measured, and take 0.35 / width, which
 
 from __future__ import annotations
 
-import dataclasses
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from preceptor.core.errors import PreceptorError
+from preceptor.core.tables.lm import Rung
 from preceptor.lm.config import LMConfig
 
 if TYPE_CHECKING:
@@ -52,26 +51,6 @@ SOURCES = {
     "warmup_steps": "config.warmup / batch_tokens",
     "flops_per_token": "6·(params + head) + 12·depth·width·context/2, forward and backward (PaLM 2204.02311, appendix B)",
 }
-
-
-@dataclass(frozen=True)
-class Rung:
-    """One model size of the ladder and what trains it. The fields are the columns of ladder.csv; SOURCES explains each."""
-
-    depth: int
-    width: int
-    heads: int
-    head_dim: int
-    ffn: int
-    vocab: int
-    params: int
-    params_total: int
-    init: float
-    lr: float
-    weight_decay: float
-    batch_tokens: int
-    warmup_steps: int
-    flops_per_token: int
 
 
 def rung(config: LMConfig, depth: int, vocab: int, context: int) -> Rung:
@@ -126,8 +105,3 @@ def model_config(r: Rung, context: int, eos: int) -> Qwen3Config:
         eos_token_id=eos,
         pad_token_id=None,
     )
-
-
-def columns() -> list[str]:
-    """Column names of ladder.csv."""
-    return [f.name for f in dataclasses.fields(Rung)]

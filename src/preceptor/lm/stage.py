@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-import csv
 import dataclasses
 import json
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from preceptor.core.artifact import canonical, write_atomic
 from preceptor.core.errors import PreceptorError
 from preceptor.core.stage import Cost, Counts, Inputs, Key, Stage
+from preceptor.core.tables import row
+from preceptor.core.tables.lm import Point, Rung, SourceTokens, SpanLoss, Step
 from preceptor.curriculum.stream import Stream
 from preceptor.lm.base import assert_same_tokens, base_artifact
 from preceptor.lm.config import LMConfig
 from preceptor.lm.grid import budgets, check, run_name, size_of, training_tokens, trunks
-from preceptor.lm.ladder import SOURCES, columns
+from preceptor.lm.ladder import SOURCES
 from preceptor.lm.sweep import sweep
-
-POINTS = ("params", "tokens", "loss", "run", "seed", "set", "params_total", "depth", "unit", "floor", "excess", "bits_per_byte")
-SPANS = ("run", "tokens", "set", "span", "nats_per_token")
 
 
 def build(config: LMConfig, inputs: Inputs, folder: Path) -> Counts:
@@ -73,49 +70,54 @@ def _sets(inputs: Inputs) -> dict[str, Path]:
 
 
 def _write_tables(config: LMConfig, stream: Stream, folder: Path) -> int:
-    points: list[Sequence[Any]] = []
-    spans: list[Sequence[Any]] = []
-    curves: list[str] = []
+    points: list[Point] = []
+    spans: list[SpanLoss] = []
+    steps: list[Step] = []
     for depth, trunk in sorted(trunks(config)):
         name, size = run_name(depth, trunk), size_of(config, depth, stream.vocab_size, stream.context)
         at = folder / "runs" / name
         rows = json.loads((at / "trunk.json").read_text(encoding="utf-8"))["curve"]
-        curves += [json.dumps({"run": name, "branch": "trunk", **row}) for row in rows]
+        steps += [Step(run=name, branch="trunk", **one) for one in rows]
         for budget in budgets(config, stream.block_tokens):
-            point = json.loads((at / "points" / f"{budget.tokens}.json").read_text(encoding="utf-8"))
-            curves += [json.dumps({"run": name, "branch": f"D{budget.tokens}", **row}) for row in point["curve"]]
-            for s in point["sets"]:
-                facts = (size.params_total, depth, s["unit"], s["floor"], s["excess"], s["bits_per_byte"])
-                points.append((size.params, budget.tokens, s["loss"], name, trunk, s["set"], *facts))
-                spans += [(name, budget.tokens, s["set"], span, nats) for span, nats in s["spans"].items()]
-    _write_csv(folder / "points.csv", POINTS, points)
-    _write_csv(folder / "spans.csv", SPANS, spans)
-    write_atomic(folder / "metrics.jsonl", "".join(line + "\n" for line in curves))
+            found = json.loads((at / "points" / f"{budget.tokens}.json").read_text(encoding="utf-8"))
+            steps += [Step(run=name, branch=f"D{budget.tokens}", **one) for one in found["curve"]]
+            for s in found["sets"]:
+                points.append(
+                    Point(
+                        params=size.params,
+                        tokens=budget.tokens,
+                        loss=s["loss"],
+                        run=name,
+                        seed=trunk,
+                        set=s["set"],
+                        params_total=size.params_total,
+                        depth=depth,
+                        unit=s["unit"],
+                        floor=s["floor"],
+                        excess=s["excess"],
+                        bits_per_byte=s["bits_per_byte"],
+                    )
+                )
+                spans += [SpanLoss(name, budget.tokens, s["set"], span, nats) for span, nats in s["spans"].items()]
+    row.write(folder, Point, points)
+    row.write(folder, SpanLoss, spans)
+    row.write(folder, Step, steps)
     return len(points)
 
 
 def _write_ladder(config: LMConfig, stream: Stream, folder: Path) -> None:
     depths = sorted({depth for depth, _ in trunks(config)})
-    rungs = [size_of(config, depth, stream.vocab_size, stream.context) for depth in depths]
-    _write_csv(folder / "ladder.csv", columns(), [dataclasses.astuple(r) for r in rungs])
-    write_atomic(folder / "ladder.json", canonical({name: SOURCES[name] for name in columns()}))
+    row.write(folder, Rung, [size_of(config, depth, stream.vocab_size, stream.context) for depth in depths])
+    write_atomic(folder / "ladder.json", canonical({name: SOURCES[name] for name in row.columns(Rung)}))
 
 
 def _write_sources(stream: Stream, tokens: Sequence[int], folder: Path) -> None:
-    rows: list[Sequence[Any]] = []
+    rows: list[SourceTokens] = []
     for d in tokens:
         n = d // stream.block_tokens
         epochs = stream.epochs(n)
-        rows += [(d, name, count, epochs.get(name)) for name, count in stream.tokens_by_source(0, n).items()]
-    _write_csv(folder / "sources.csv", ("tokens", "source", "source_tokens", "epochs"), rows)
-
-
-def _write_csv(path: Path, header: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
-    """Numbers by repr (they read back exactly), None as an empty field."""
-    with open(path, "w", newline="", encoding="utf-8") as f:
-        writer = csv.writer(f, lineterminator="\n")
-        writer.writerow(header)
-        writer.writerows([["" if x is None else repr(x) if isinstance(x, float) else x for x in row] for row in rows])
+        rows += [SourceTokens(d, name, count, epochs.get(name)) for name, count in stream.tokens_by_source(0, n).items()]
+    row.write(folder, SourceTokens, rows)
 
 
 STAGE = Stage(
@@ -128,4 +130,5 @@ STAGE = Stage(
     key=key,
     cost=cost,
     resumable=True,
+    tables=(Point, SpanLoss, Step, Rung, SourceTokens),
 )

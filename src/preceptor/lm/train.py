@@ -24,12 +24,12 @@ import torch
 from transformers import PreTrainedModel
 
 from preceptor.core.artifact import canonical, write_atomic
+from preceptor.core.tables.lm import Rung
 from preceptor.curriculum.stream import EvalSet, Stream
 from preceptor.lm.checkpoints import extend_vocabulary, head, hidden_states, load_model, new_model, save_model
 from preceptor.lm.config import LMConfig
 from preceptor.lm.evaluate import evaluate
 from preceptor.lm.grid import STATE, Budget, budgets, size_of
-from preceptor.lm.ladder import Rung
 from preceptor.lm.loss import head_loss
 
 SAVE_SECONDS = 30.0  # between saves of the trunk's state

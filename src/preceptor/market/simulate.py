@@ -14,6 +14,7 @@ import numpy as np
 import polars as pl
 
 from preceptor.core import rng, workers
+from preceptor.core.tables.data import FunnelStep
 from preceptor.data import order
 from preceptor.data.log import Log
 from preceptor.market import choice as market_choice
@@ -124,7 +125,7 @@ class Market:
         number[user[first]] = np.arange(len(first), dtype=np.int32)
         place = order.by_user_and_time(number, user, time, every, len(first))
         c = self.config
-        step = {"step": "simulated", "rows": len(user), "users": len(first), "items": len(np.unique(rows["item"]))}
+        step = FunnelStep("simulated", len(user), len(first), len(np.unique(rows["item"])))
         shown = "everything shown alike" if purpose == "uniform" else _dials(c)
         return Log(
             items=self.items,

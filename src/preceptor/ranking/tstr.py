@@ -19,9 +19,11 @@ import polars as pl
 import torch
 
 from preceptor.core import workers
-from preceptor.core.artifact import canonical, write_atomic
+from preceptor.core.artifact import write_atomic
 from preceptor.core.errors import PreceptorError
 from preceptor.core.progress import Progress
+from preceptor.core.tables import row
+from preceptor.core.tables.ranking import Look, Trial
 from preceptor.data.log import Split, Targets
 from preceptor.generator.config import GeneratorConfig
 from preceptor.generator.mixture import Mixture
@@ -30,8 +32,6 @@ from preceptor.ranking import results as tables
 from preceptor.ranking.config import RankingConfig, check
 from preceptor.ranking.jobs import Job, Source, test_job, train_job
 from preceptor.ranking.trials import ARMS, TRAINED, Settings, settings
-
-TRIALS, CURVES = "trials.jsonl", "curves.jsonl"
 
 
 def compare(
@@ -59,7 +59,7 @@ def compare(
         drawn = dataclasses.replace(histories or GeneratorConfig(), law=law)
         source = Source(split.kind, str(data), str(data / "graph"), drawn)
         run([source], config or RankingConfig(), home, in_process=True)
-        return {name: tables.read(home / f"{name}.csv") for name in ("tstr", "paired", "slices")}
+        return tables.read(home)
 
 
 def run(sources: Sequence[Source], config: RankingConfig, folder: Path, in_process: bool = False) -> dict[str, Any]:
@@ -96,7 +96,7 @@ def freeze(folder: Path, trials: Sequence[Job]) -> dict[str, Settings]:
 
     What stands in a trials.jsonl written before is returned as it is: a frozen recipe stays frozen.
     """
-    path = folder / TRIALS
+    path = folder / Trial.FILE
     if not path.exists():
         found = [json.loads(Path(job.stem + ".json").read_text(encoding="utf-8")) for job in trials]
         rows = []
@@ -105,10 +105,9 @@ def freeze(folder: Path, trials: Sequence[Job]) -> dict[str, Settings]:
             best = max(range(len(own)), key=lambda t: (own[t]["validation"]["ndcg@10"], -t))
             for t, x in enumerate(own):
                 kept = {k: x[k] for k in ("arm", "split", "settings", "validation", "update")}
-                rows.append({**kept, "trial": t, "chosen": t == best})
-        write_atomic(path, "".join(_line(row) for row in rows))
-    rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-    return {row["arm"]: row["settings"] for row in rows if row["chosen"]}
+                rows.append(Trial(**kept, trial=t, chosen=t == best))
+        write_atomic(path, row.text(Trial, rows))
+    return {trial.arm: trial.settings for trial in row.read(folder, Trial) if trial.chosen}
 
 
 def _models(sources: Sequence[Source], frozen: Mapping[str, Settings], config: RankingConfig, folder: Path) -> list[Job]:
@@ -126,7 +125,7 @@ def _models(sources: Sequence[Source], frozen: Mapping[str, Settings], config: R
 
 def _open_test(folder: Path, pool: Executor | None, models: Sequence[Job], config: RankingConfig, progress: Progress) -> None:
     """The one place where test targets are read: after the recipes are frozen and the models trained."""
-    if not (folder / TRIALS).exists():
+    if not (folder / Trial.FILE).exists():
         raise RuntimeError("the test targets stay shut until the recipes are frozen")
     for job in models:
         Path(_ranks_file(folder, job)).parent.mkdir(parents=True, exist_ok=True)
@@ -167,16 +166,15 @@ def _all(pool: Executor | None, work: Callable[..., str], calls: Sequence[tuple[
 
 def _write_curves(folder: Path, trials: Sequence[Job], models: Sequence[Job]) -> None:
     stems = dict.fromkeys(job.stem for job in [*trials, *models] if job.arm in TRAINED)
-    lines = []
+    looks = []
     for stem in stems:
         found = json.loads(Path(stem + ".json").read_text(encoding="utf-8"))
         facts = {k: found[k] for k in ("arm", "split", "seed", "settings")}
-        lines += [_line({"run": Path(stem).name, **facts, **row}) for row in found["curve"]]
-    write_atomic(folder / CURVES, "".join(lines))
-
-
-def _line(row: Mapping[str, Any]) -> str:
-    return " ".join(canonical(row).split("\n")).strip() + "\n"
+        for look in found["curve"]:
+            seen = {k: look[k] for k in ("update", "positions", "loss")}
+            reached = {k: v for k, v in look.items() if k not in seen}
+            looks.append(Look(run=Path(stem).name, **facts, **seen, validation=reached))
+    row.write(folder, Look, looks)
 
 
 def _check(sources: Sequence[Source], config: RankingConfig) -> None:

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from preceptor.report.inputs import Inputs, Row, number
+from preceptor.core.tables.lm import Point
+from preceptor.report.inputs import Artifacts
 
 
 @dataclass(frozen=True)
@@ -32,35 +33,33 @@ class Curve:
         return self.loss - (np.nan if self.floor is None else self.floor)
 
 
-def curves(inputs: Inputs) -> dict[str, list[Curve]]:
-    """All curves by set, smallest size first. Rows without a number are left out."""
-    groups: dict[tuple[str, float], list[Row]] = {}
-    for row in inputs.rows("lm", "points.csv"):
-        params = number(row.get("params"))
-        if params is not None and number(row.get("tokens")) and number(row.get("loss")) is not None:
-            groups.setdefault((row.get("set") or "loss", params), []).append(row)
+def curves(inputs: Artifacts) -> dict[str, list[Curve]]:
+    """All curves by set, smallest size first."""
+    groups: dict[tuple[str, float], list[Point]] = {}
+    for row in inputs.rows("lm", Point):
+        groups.setdefault((row.set, row.params), []).append(row)
     found: dict[str, list[Curve]] = {}
     for name, params in sorted(groups, key=lambda key: key[1]):
         found.setdefault(name, []).append(_curve(name, params, groups[name, params]))
     return found
 
 
-def _curve(name: str, params: float, rows: list[Row]) -> Curve:
+def _curve(name: str, params: float, rows: list[Point]) -> Curve:
     by_tokens: dict[float, list[float]] = {}
     for row in rows:
-        by_tokens.setdefault(float(row["tokens"]), []).append(float(row["loss"]))
-    tokens = np.array(sorted(by_tokens))
+        by_tokens.setdefault(row.tokens, []).append(row.loss)
+    tokens = np.array(sorted(by_tokens), np.float64)
     losses = [by_tokens[t] for t in tokens]
-    floors = [f for f in (number(row.get("floor")) for row in rows) if f is not None]
+    floors = [row.floor for row in rows if row.floor is not None]
     return Curve(
         set=name,
         params=params,
-        runs=len({row.get("run", "") for row in rows}),
+        runs=len({row.run for row in rows}),
         tokens=tokens,
         loss=np.array([np.mean(x) for x in losses]),
         low=np.array([min(x) for x in losses]),
         high=np.array([max(x) for x in losses]),
-        unit=rows[0].get("unit") or "token",
+        unit=rows[0].unit,
         floor=float(np.mean(floors)) if floors else None,
     )
 

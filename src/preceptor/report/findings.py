@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from preceptor.core.tables.ranking import ArmMean, Paired
 from preceptor.report import formats as f
 from preceptor.report import sections_privacy
 from preceptor.report.curves import Curve, curves, slope
 from preceptor.report.fitted import laws
-from preceptor.report.inputs import Inputs, Row, number, where
+from preceptor.report.inputs import Artifacts
 from preceptor.report.sections_data import evaluated, splits_of
 from preceptor.report.sections_lm import FLOOR_SET, references
 from preceptor.report.sections_ranking import headline, label, verdict
@@ -16,13 +17,13 @@ FEW_USERS = 300
 FEW_SIZES, FEW_SEEDS = 5, 3
 
 
-def findings(inputs: Inputs, metric: str, k: int) -> list[str]:
+def findings(inputs: Artifacts, metric: str, k: int) -> list[str]:
     """Three to five sentences, fewer where stages are absent."""
     made = [_tstr(inputs, metric, k), _best(inputs, metric, k), _excess(inputs), _real(inputs), _forecast(inputs)]
     return [sentence for sentence in made if sentence]
 
 
-def doubts(inputs: Inputs) -> list[tuple[str, str]]:
+def doubts(inputs: Artifacts) -> list[tuple[str, str]]:
     """(short name, sentence) of every reason for doubt that the tables show, then those that always hold."""
     made = [*_doubt_users(inputs), *_doubt_seeds(inputs), *_doubt_laws(inputs), *_doubt_forecast(inputs), *_doubt_real(inputs)]
     made += sections_privacy.doubts(inputs)
@@ -46,20 +47,20 @@ def doubts(inputs: Inputs) -> list[tuple[str, str]]:
     return made
 
 
-def _paired(inputs: Inputs, metric: str, k: int, split: str) -> Row | None:
-    rows = where(inputs.rows("ranking", "paired.csv"), metric=metric, k=k, split=split)
-    return next((r for r in rows if (r.get("arm_a"), r.get("arm_b")) == ("synthetic", "real")), None)
+def _paired(inputs: Artifacts, metric: str, k: int, split: str) -> Paired | None:
+    wanted = (split, metric, k, "synthetic", "real")
+    return next((r for r in inputs.rows("ranking", Paired) if (r.split, r.metric, r.k, r.arm_a, r.arm_b) == wanted), None)
 
 
-def _tstr(inputs: Inputs, metric: str, k: int) -> str | None:
+def _tstr(inputs: Artifacts, metric: str, k: int) -> str | None:
     for split, rows in headline(inputs, metric, k).items():
-        arms = {r.get("arm"): r for r in reversed(rows)}
+        arms = {r.arm: r for r in reversed(rows)}
         if "real" not in arms or "synthetic" not in arms:
             continue
         a, b = arms["synthetic"], arms["real"]
         said = (
-            f"{f.name(a.get('model'))} trained on synthetic histories reaches {f.name(metric)}@{k} {f.fixed(a['mean'], 4)} on"
-            f" real test histories ({f.name(split)}), against {f.fixed(b['mean'], 4)} when trained on the real log"
+            f"{f.name(a.model)} trained on synthetic histories reaches {f.name(metric)}@{k} {f.fixed(a.mean, 4)} on"
+            f" real test histories ({f.name(split)}), against {f.fixed(b.mean, 4)} when trained on the real log"
         )
         pair = _paired(inputs, metric, k, split)
         if pair is None:
@@ -67,20 +68,19 @@ def _tstr(inputs: Inputs, metric: str, k: int) -> str | None:
         how = {"higher": "the synthetic arm is better", "lower": "the synthetic arm is worse"}.get(
             verdict(pair), "the two are not told apart"
         )
-        return f"{said}: a ratio of {f.fixed(pair.get('ratio'), 2)} {f.interval(pair.get('lo'), pair.get('hi'), 2)}, so {how}."
+        return f"{said}: a ratio of {f.fixed(pair.ratio, 2)} {f.interval(pair.lo, pair.hi, 2)}, so {how}."
     return None
 
 
-def _best(inputs: Inputs, metric: str, k: int) -> str | None:
+def _best(inputs: Artifacts, metric: str, k: int) -> str | None:
     for split, rows in headline(inputs, metric, k).items():
         if len(rows) < 2:
             continue
         first, second = rows[0], rows[1]
-        lo, hi = number(first.get("lo")), number(second.get("hi"))
-        apart = "" if lo is not None and hi is not None and lo > hi else "; their intervals overlap"
+        apart = "" if first.lo is not None and second.hi is not None and first.lo > second.hi else "; their intervals overlap"
         return (
-            f"The best of all arms on the {f.name(split)} is {label(first)} ({f.fixed(first['mean'], 4)}), before"
-            f" {label(second)} ({f.fixed(second['mean'], 4)}){apart}."
+            f"The best of all arms on the {f.name(split)} is {label(first)} ({f.fixed(first.mean, 4)}), before"
+            f" {label(second)} ({f.fixed(second.mean, 4)}){apart}."
         )
     return None
 
@@ -89,7 +89,7 @@ def _largest_curve(found: list[Curve]) -> Curve:
     return max(found, key=lambda c: c.params)
 
 
-def _excess(inputs: Inputs) -> str | None:
+def _excess(inputs: Artifacts) -> str | None:
     by_set = curves(inputs)
     found = [c for c in by_set.get(FLOOR_SET, []) if c.floor is not None]
     if not found:
@@ -106,7 +106,7 @@ def _excess(inputs: Inputs) -> str | None:
     )
 
 
-def _real(inputs: Inputs) -> str | None:
+def _real(inputs: Artifacts) -> str | None:
     name = "real-test"
     found = curves(inputs).get(name)
     lines = references(inputs, name)
@@ -125,24 +125,19 @@ def _real(inputs: Inputs) -> str | None:
     return f"{said}; counting models have {listed}, so {tail}."
 
 
-def _forecast(inputs: Inputs) -> str | None:
+def _forecast(inputs: Artifacts) -> str | None:
     rows = largest(inputs)
-    row = next((r for r in rows if r.get("set") == FLOOR_SET), rows[0] if rows else None)
-    if row is None:
+    row = next((r for r in rows if r.set == FLOOR_SET), rows[0] if rows else None)
+    if row is None or row.predicted is None:
         return None
-    actual = float(row["actual"])
     said = (
-        f"The held-out run of N = {f.size(row.get('params'))}, D = {f.size(row.get('tokens'))} on {f.name(row.get('set'))} was"
-        f" predicted at {f.fixed(row.get('predicted'))} and came at {f.fixed(actual)}"
+        f"The held-out run of N = {f.size(row.params)}, D = {f.size(row.tokens)} on {f.name(row.set)} was"
+        f" predicted at {f.fixed(row.predicted)} and came at {f.fixed(row.actual)}"
     )
-    share = number(row.get("excess_error"))
-    said += f" (error in the excess: {f.excess_share(row)})" if share is not None else ""
-    base = {
-        n: number(row.get(c))
-        for n, c in (("the last two points", "baseline_two_point"), ("the nearest smaller run", "baseline_nearest_smaller"))
-    }
-    error = abs(float(row["predicted"]) - actual)
-    better = [n for n, x in base.items() if x is not None and error < abs(x - actual)]
+    said += f" (error in the excess: {f.excess_share(row, row.excess_error)})" if row.excess_error is not None else ""
+    base = {"the last two points": row.baseline_two_point, "the nearest smaller run": row.baseline_nearest_smaller}
+    error = abs(row.predicted - row.actual)
+    better = [n for n, x in base.items() if x is not None and error < abs(x - row.actual)]
     known = [n for n, x in base.items() if x is not None]
     if known:
         worse = [n for n in known if n not in better]
@@ -151,8 +146,8 @@ def _forecast(inputs: Inputs) -> str | None:
     return said + "."
 
 
-def _doubt_users(inputs: Inputs) -> list[tuple[str, str]]:
-    summary = inputs.object("data", "summary.json")
+def _doubt_users(inputs: Artifacts) -> list[tuple[str, str]]:
+    summary = inputs.document("data", "summary.json")
     made = []
     for kind, parts in splits_of(summary).items():
         users = evaluated(parts)
@@ -166,11 +161,9 @@ def _doubt_users(inputs: Inputs) -> list[tuple[str, str]]:
                     ),
                 )
             )
-    if summary.get("few_users") and not made:
+    if summary is not None and summary["few_users"] and not made:
         made.append(("Few users", f"Fewer than {FEW_USERS} users are evaluated under the temporal split."))
-    if "leave-last-out" in splits_of(summary) or any(
-        r.get("split") == "leave-last-out" for r in inputs.rows("ranking", "tstr.csv")
-    ):
+    if "leave-last-out" in splits_of(summary) or any(r.split == "leave-last-out" for r in inputs.rows("ranking", ArmMean)):
         made.append(
             (
                 "Leakage",
@@ -180,14 +173,14 @@ def _doubt_users(inputs: Inputs) -> list[tuple[str, str]]:
     return made
 
 
-def _doubt_seeds(inputs: Inputs) -> list[tuple[str, str]]:
+def _doubt_seeds(inputs: Artifacts) -> list[tuple[str, str]]:
     made = []
-    seeds = [x for x in (number(r.get("seeds")) for r in inputs.rows("ranking", "tstr.csv")) if x is not None and x > 0]
+    seeds = [r.seeds for r in inputs.rows("ranking", ArmMean)]
     if seeds and max(seeds) < FEW_SEEDS:
         made.append(
             (
                 "Few ranking seeds",
-                f"Ranking models were trained with at most {max(seeds):.0f} seeds; the spread between seeds is hardly known.",
+                f"Ranking models were trained with at most {max(seeds)} seeds; the spread between seeds is hardly known.",
             )
         )
     found = [c for group in curves(inputs).values() for c in group]
@@ -217,7 +210,7 @@ def _doubt_seeds(inputs: Inputs) -> list[tuple[str, str]]:
     return made
 
 
-def _doubt_laws(inputs: Inputs) -> list[tuple[str, str]]:
+def _doubt_laws(inputs: Artifacts) -> list[tuple[str, str]]:
     found = laws(inputs)
     unsure = [law for law in found if not law.identified]
     if not unsure:
@@ -234,14 +227,13 @@ def _doubt_laws(inputs: Inputs) -> list[tuple[str, str]]:
     ]
 
 
-def _doubt_forecast(inputs: Inputs) -> list[tuple[str, str]]:
+def _doubt_forecast(inputs: Artifacts) -> list[tuple[str, str]]:
     rows = largest(inputs)
     lost = []
     for r in rows:
-        actual, error = float(r["actual"]), abs(float(r["predicted"]) - float(r["actual"]))
-        base = [number(r.get(c)) for c in ("baseline_two_point", "baseline_nearest_smaller")]
-        if any(x is not None and abs(x - actual) <= error for x in base):
-            lost.append(f.name(r.get("set")))
+        base = [x for x in (r.baseline_two_point, r.baseline_nearest_smaller) if x is not None]
+        if r.predicted is not None and any(abs(x - r.actual) <= abs(r.predicted - r.actual) for x in base):
+            lost.append(f.name(r.set))
     return (
         [("Forecasts no better than guesses", f"On {', '.join(lost)} a guess without a law came as close as the law.")]
         if lost
@@ -249,7 +241,7 @@ def _doubt_forecast(inputs: Inputs) -> list[tuple[str, str]]:
     )
 
 
-def _doubt_real(inputs: Inputs) -> list[tuple[str, str]]:
+def _doubt_real(inputs: Artifacts) -> list[tuple[str, str]]:
     found, bigram = curves(inputs).get("real-test"), references(inputs, "real-test").get("bigram")
     if found and bigram is not None and min(float(c.loss.min()) for c in found) >= bigram:
         return [("Real histories", "No language model here beats a smoothed bigram on real test histories.")]

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from preceptor.report.inputs import Inputs, number
+from preceptor.report.inputs import Artifacts, number
 
 
 @dataclass(frozen=True)
@@ -37,40 +37,42 @@ class Law:
     error: float | None
 
 
-def laws(inputs: Inputs) -> list[Law]:
+def laws(inputs: Artifacts) -> list[Law]:
     """Every law of laws.json, in its order."""
     found = []
-    for name, entry in inputs.object("scaling", "laws.json").get("sets", {}).items():
-        found += [_law(name, entry, one) for one in entry.get("laws", [])]
+    for name, entry in _sets(inputs).items():
+        found += [_law(name, entry, one) for one in entry["laws"]]
     return found
 
 
-def not_fitted(inputs: Inputs) -> list[tuple[str, str, str]]:
+def not_fitted(inputs: Artifacts) -> list[tuple[str, str, str]]:
     """(set, form, reason) of every form that could not be tried."""
-    sets = inputs.object("scaling", "laws.json").get("sets", {})
-    return [(name, form, str(why)) for name, entry in sets.items() for form, why in entry.get("not_fitted", {}).items()]
+    return [(name, form, why) for name, entry in _sets(inputs).items() for form, why in entry["not_fitted"].items()]
+
+
+def _sets(inputs: Artifacts) -> Mapping[str, Any]:
+    found = inputs.document("scaling", "laws.json")
+    return {} if found is None else found["sets"]
 
 
 def _law(name: str, entry: Mapping[str, Any], one: Mapping[str, Any]) -> Law:
-    parameters = {symbol: _parameter(p) for symbol, p in one.get("parameters", {}).items()}
-    starts = one.get("starts", {})
-    reached = f"{starts['at_best_optimum']} of {starts['starts']} starts at the optimum" if "at_best_optimum" in starts else ""
-    said = "; ".join(str(one[k]) for k in ("interval_method", "interval_reason") if one.get(k))
-    form, params = str(one.get("form")), number(one.get("params"))
+    starts, form, params = one["starts"], one["form"], number(one["params"])
+    reached = f"{starts['at_best_optimum']} of {starts['starts']} starts at the optimum"
+    said = "; ".join(one[k] for k in ("interval_method", "interval_reason") if one[k])
     return Law(
         set=name,
         form=form,
         params=params,
-        parameters=parameters,
-        identified=bool(one.get("identified", all(p.identified for p in parameters.values()))),
+        parameters={symbol: _parameter(p) for symbol, p in one["parameters"].items()},
+        identified=one["identified"],
         intervals=said or "no interval",
         starts=reached,
-        chosen=params is None and entry.get("chosen") == form,
-        error=number(entry.get("forecast_error", {}).get(form)),
+        chosen=params is None and entry["chosen"] == form,
+        error=number(entry["forecast_error"].get(form)),
     )
 
 
 def _parameter(p: Mapping[str, Any]) -> Parameter:
-    bounds = p.get("interval")
+    bounds = p["interval"]
     interval = (float(bounds[0]), float(bounds[1])) if bounds and all(number(b) is not None for b in bounds) else None
-    return Parameter(float(p["value"]), bool(p.get("identified")), str(p.get("reason", "")), interval)
+    return Parameter(p["value"], p["identified"], p["reason"], interval)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from typing import Any
 
 from preceptor.core.progress import quantity
+from preceptor.core.tables.scaling import Forecast
 from preceptor.report.inputs import number
 
 ABSENT = "–"
@@ -76,9 +76,9 @@ def percent(value: Any, digits: int = 1) -> str:
     return ABSENT if x is None else f"{100 * x:.{digits}f} %".replace("-", "−")
 
 
-def excess_share(row: Mapping[str, Any], column: str = "excess_error") -> str:
+def excess_share(row: Forecast, share: float | None) -> str:
     """A forecast's error as a share of the excess that came; in words where a fitted E leaves no excess, or next to none."""
-    share, excess = number(row.get(column)), excess_of(row)
+    excess = excess_of(row)
     if share is None:
         return ABSENT
     if excess is not None and excess <= 0:
@@ -86,10 +86,9 @@ def excess_share(row: Mapping[str, Any], column: str = "excess_error") -> str:
     return percent(share) if abs(share) <= 2 else "over ±200 %"
 
 
-def excess_of(row: Mapping[str, Any]) -> float | None:
+def excess_of(row: Forecast) -> float | None:
     """What came of a forecast, less what the excess is over."""
-    actual, reference = number(row.get("actual")), number(row.get("reference"))
-    return None if actual is None or reference is None else actual - reference
+    return None if row.reference is None else row.actual - row.reference
 
 
 def whole(value: Any) -> str:

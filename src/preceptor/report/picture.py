@@ -5,15 +5,16 @@ from __future__ import annotations
 import matplotlib as mpl
 from matplotlib.axes import Axes
 
+from preceptor.core.tables.ranking import ArmMean
 from preceptor.report import formats as f
 from preceptor.report.curves import Curve, curves
 from preceptor.report.drawing import MARKERS, colour, document, ladder, log_axis
-from preceptor.report.inputs import Inputs, Row
+from preceptor.report.inputs import Artifacts
 from preceptor.report.sections_lm import FLOOR_SET, plot_series, sizes_of
 from preceptor.report.sections_ranking import headline, plot_arms
 
 
-def picture(inputs: Inputs, metric: str = "ndcg", k: int = 10) -> str | None:
+def picture(inputs: Artifacts, metric: str = "ndcg", k: int = 10) -> str | None:
     """A standalone SVG on a white ground (README viewers don't pass on the colour scheme); None with nothing to draw."""
     found = [c for c in curves(inputs).get(FLOOR_SET, []) if c.floor is not None]
     ranked = headline(inputs, metric, k)
@@ -51,10 +52,9 @@ def _excess(axes: Axes, found: list[Curve]) -> None:
     axes.legend(handles=handles, loc="best")
 
 
-def _arms(axes: Axes, rows: list[Row], split: str, metric: str, k: int) -> None:
+def _arms(axes: Axes, rows: list[ArmMean], split: str, metric: str, k: int) -> None:
     if not rows:
         axes.set_axis_off()
         return
     plot_arms(axes, rows, metric, k)
-    users = next((r["users"] for r in rows if r.get("users")), None)
-    axes.set_title(f"Real histories, {f.name(split)}" + (f" ({f.whole(users)} users)" if users else ""))
+    axes.set_title(f"Real histories, {f.name(split)} ({f.whole(rows[0].users)} users)")

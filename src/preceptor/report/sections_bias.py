@@ -10,8 +10,9 @@ from matplotlib.axes import Axes
 
 from preceptor.report import formats as f
 from preceptor.report.drawing import MARKERS, Drawing, colour, draw, figure, legend, log_axis, titled
-from preceptor.report.html import Html, h, join, listing, missing, paragraphs, table
-from preceptor.report.inputs import Inputs, number
+from preceptor.report.html import h, join, listing, missing, paragraphs, table
+from preceptor.report.inputs import Artifacts
+from preceptor.report.section import Section
 from preceptor.report.sections_truth import truth
 
 COLUMNS = {  # name in bias.json: (printed name, colour)
@@ -35,13 +36,12 @@ _MEASURES = {
 }
 
 
-def bias(inputs: Inputs, drawings: list[Drawing]) -> Html:
+def bias(inputs: Artifacts) -> Section:
     """Popularity, coverage, exposure and position: the real log beside each walk policy."""
-    found = inputs.object("audit", "bias.json")
-    columns = {k: v for k, v in found.get("columns", {}).items() if isinstance(v, Mapping)}
-    columns = {k: columns[k] for k in sorted(columns, key=lambda name: [*COLUMNS, name].index(name))}
-    if not columns:
-        return missing("The audit stage is not among the inputs, or wrote no bias.json.")
+    found = inputs.document("audit", "bias.json")
+    if found is None:
+        return Section(missing("The audit stage is not among the inputs."))
+    columns = {k: found["columns"][k] for k in sorted(found["columns"], key=lambda name: [*COLUMNS, name].index(name))}
     shown = [COLUMNS.get(name, (f.name(name), "other"))[0] for name in columns]
     rows = [[said, *(_cell(column, key) for column in columns.values())] for key, (said, _) in _MEASURES.items()]
     parts = [
@@ -55,21 +55,20 @@ def bias(inputs: Inputs, drawings: list[Drawing]) -> Html:
         table(["Measure", *shown], rows, "Bias of the real log and of walks of each policy"),
         h("details", h("summary", "What each measure is"), listing(_MEASURES.values())),
     ]
-    made = _panels(found, columns)
-    drawings += made
-    walks = f.whole(found.get("walks"))
+    made, known = _panels(found, columns), truth(inputs)
+    walks = f.whole(found["walks"])
     caption = (
         f"{walks} walks of each policy on the whole graph; the training walks, on seen items only, are what the language models"
         " read. Percentile: an item's place among all items by training interactions, 0.5 for items drawn uniformly."
     )
     entries = [(_style(name)[1], _style(name)[2], COLUMNS.get(name, (f.name(name), ""))[0]) for name in columns]
-    return join([*parts, figure(made, caption, legend(entries)), truth(inputs, drawings)])
+    return Section(join([*parts, figure(made, caption, legend(entries)), known.html]), (*made, *known.figures))
 
 
 def _cell(column: Mapping[str, Any], key: str) -> str:
     value: Any = column
     for part in key.split("."):
-        value = value.get(part) if isinstance(value, Mapping) else None
+        value = value[part]
     return f.whole(value) if key == "steps" else f.short(value)
 
 
@@ -81,7 +80,7 @@ def _style(name: str) -> tuple[str, str, str]:
 
 def _panels(found: Mapping[str, Any], columns: Mapping[str, Mapping[str, Any]]) -> list[Drawing]:
     made = []
-    if any(c.get("rank_curve") for c in columns.values()):
+    if any(c["rank_curve"] for c in columns.values()):
         made.append(
             draw(
                 "bias-ranks",
@@ -93,17 +92,17 @@ def _panels(found: Mapping[str, Any], columns: Mapping[str, Mapping[str, Any]]) 
                 ),
             )
         )
-    groups = [g for g in GROUPS if any(number(c.get("exposure", {}).get(g)) for c in columns.values())]
+    groups = [g for g in GROUPS if any(c["exposure"][g] for c in columns.values())]
     if groups:
         made.append(
             draw(
                 "bias-exposure",
                 "Where the steps go",
                 "Share of steps on head, middle and tail items, beside their share of the catalogue.",
-                titled("Where the steps go", lambda axes: _bars(axes, columns, groups, found.get("item_share", {}))),
+                titled("Where the steps go", lambda axes: _bars(axes, columns, groups, found["item_share"])),
             )
         )
-    if any(c.get("position_curve") for c in columns.values()):
+    if any(c["position_curve"] for c in columns.values()):
         made.append(
             draw(
                 "bias-position",
@@ -120,12 +119,12 @@ def _panels(found: Mapping[str, Any], columns: Mapping[str, Mapping[str, Any]]) 
 
 
 def _said(columns: Mapping[str, Mapping[str, Any]], key: str, name: str) -> str:
-    return f"{name}: " + "; ".join(f"{_style(c)[0]} {f.short(v.get(key))}" for c, v in columns.items()) + "."
+    return f"{name}: " + "; ".join(f"{_style(c)[0]} {f.short(v[key])}" for c, v in columns.items()) + "."
 
 
 def _curves(axes: Axes, columns: Mapping[str, Mapping[str, Any]], key: str, x_label: str, y_label: str, logs: str) -> None:
     for name, column in columns.items():
-        points = np.array([row[:2] for row in column.get(key) or ()], np.float64)
+        points = np.array([row[:2] for row in column[key]], np.float64)
         if not len(points):
             continue
         _, hue, marker = _style(name)
@@ -140,13 +139,12 @@ def _curves(axes: Axes, columns: Mapping[str, Mapping[str, Any]], key: str, x_la
 def _bars(axes: Axes, columns: Mapping[str, Mapping[str, Any]], groups: list[str], items: Mapping[str, Any]) -> None:
     width = 0.8 / len(columns)
     for place, (name, column) in enumerate(columns.items()):
-        heights = [number(column.get("exposure", {}).get(g)) or 0.0 for g in groups]
+        heights = [column["exposure"][g] for g in groups]
         at = np.arange(len(groups)) + (place - (len(columns) - 1) / 2) * width
         axes.bar(at, heights, width=0.86 * width, color=colour(_style(name)[1]))
     for place, group in enumerate(groups):
-        share = number(items.get(group))
-        if share is not None:
-            axes.plot([place - 0.45, place + 0.45], [share, share], color=colour("ink"), linewidth=1.2, linestyle="--")
+        share = items[group]
+        axes.plot([place - 0.45, place + 0.45], [share, share], color=colour("ink"), linewidth=1.2, linestyle="--")
     axes.set_xticks(range(len(groups)), [GROUPS[g] for g in groups])
     axes.grid(axis="x", visible=False)
     axes.set_ylabel("Share of all steps (dashes: of the items)")

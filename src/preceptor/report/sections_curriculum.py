@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from preceptor.report import formats as f
-from preceptor.report.drawing import Drawing
 from preceptor.report.html import Html, h, join, missing, table
-from preceptor.report.inputs import Inputs
+from preceptor.report.inputs import Artifacts
+from preceptor.report.section import Section
 
 KINDS = {
     "general": ("General text", "keeps the model a model of language, and is the control"),
@@ -21,27 +21,20 @@ _CODE = re.compile(r"(<RECTOKEN>|</RECTOKEN>|REC\d{4,}(?:⟨[^⟩]*⟩)?)")
 _LONGEST = 1800  # characters shown of a document
 
 
-def examples(inputs: Inputs, drawings: list[Drawing], count: int) -> Html:
+def examples(inputs: Artifacts, count: int) -> Section:
     """A few documents of each kind, with the words that tell what each code stands for."""
-    preview = inputs.object("curriculum", "preview.json")
-    parts = [_mixture(inputs)]
-    if not preview:
-        return join([*parts, missing("The curriculum has no preview.json.")])
-    words = inputs.json("codes", "code_words.json") or {}
+    preview, stream = inputs.document("curriculum", "preview.json"), inputs.document("curriculum", "stream.json")
+    if preview is None:
+        return Section(missing("The curriculum stage is not among the inputs."))
+    words = inputs.document("codes", "code_words.json")
+    parts: list[Html | None] = [_mixture(stream)]
     for kind in sorted(preview, key=lambda k: list(KINDS).index(k) if k in KINDS else len(KINDS)):
-        documents = preview[kind]
-        title, what = KINDS.get(kind.removesuffix("-walks"), (f.name(kind), ""))
-        shown = [_text(d) for d in documents[:count]]
+        title, what = KINDS.get(kind, (f.name(kind), ""))
+        shown = preview[kind][:count]
         parts.append(h("h3", title, h("small", f" {what}") if what else None))
         parts += [h("pre", _highlight(text), cls="doc", tabindex="0") for text in shown]
-        parts.append(_glossary(shown, words))
-    return join(parts)
-
-
-def _text(document: Any) -> str:
-    if isinstance(document, Mapping):
-        return "\n".join(str(document[k]) for k in ("text", "readable") if document.get(k)) or f.any_value(dict(document))
-    return "\n".join(map(str, document)) if isinstance(document, list) else str(document)
+        parts.append(_glossary(shown, words) if words is not None else None)
+    return Section(join(parts))
 
 
 def _highlight(text: str) -> Html:
@@ -56,38 +49,23 @@ def _code(piece: str) -> Html:
     return h("mark", code, h("small", " ", words.rstrip("⟩")) if opening else None)
 
 
-def _glossary(texts: list[str], words: Any) -> Html | None:
+def _glossary(texts: list[str], words: list[list[str]]) -> Html | None:
     codes = sorted({int(m) for text in texts for m in re.findall(r"REC(\d{4,})", text)})
-
-    def meaning(code: int) -> Any:
-        if isinstance(words, list):
-            return words[code] if code < len(words) else None
-        return words.get(str(code)) if isinstance(words, dict) else None
-
-    known = [(f"REC{c:04d}", meaning(c)) for c in codes if meaning(c)]
+    known = [(f"REC{c:04d}", words[c]) for c in codes if c < len(words) and words[c]]
     if not known:
         return None
-    rows = [[name, ", ".join(map(str, m)) if isinstance(m, list) else str(m)] for name, m in known[:60]]
+    rows = [[name, ", ".join(m)] for name, m in known[:60]]
     inner = table(["Code", "Words most typical of its items"], rows, "Codes in these examples", text_columns=2)
     return h("details", h("summary", f"What these {len(rows)} codes stand for"), inner)
 
 
-def _mixture(inputs: Inputs) -> Html | None:
-    stream = inputs.object("curriculum", "stream.json")
+def _mixture(stream: Mapping[str, Any]) -> Html:
     rows = []
-    for source in stream.get("sources", []):
-        share = source.get("share")
-        sizes = [f.size(source.get("documents")), f.size(source.get("tokens"))]
-        rows.append(
-            [KINDS.get(source["name"], (source["name"],))[0], str(source.get("kind", f.ABSENT)), f.percent(share), *sizes]
-        )
-    if not rows:
-        return None
-    facts = [
-        f"{k.replace('_', ' ')} {f.any_value(stream[k])}"
-        for k in ("context", "block_tokens", "vocab_size", "order")
-        if k in stream
-    ]
+    for source in stream["sources"]:
+        finite = source["kind"] == "finite"
+        sizes = [f.size(source[k]) if finite else f.ABSENT for k in ("documents", "tokens")]
+        rows.append([KINDS.get(source["name"], (source["name"],))[0], source["kind"], f.percent(source["share"]), *sizes])
+    facts = [f"{k.replace('_', ' ')} {f.any_value(stream[k])}" for k in ("context", "block_tokens", "vocab_size", "order")]
     return join(
         [
             table(
@@ -96,7 +74,7 @@ def _mixture(inputs: Inputs) -> Html | None:
             h(
                 "p",
                 "Endless: drawn afresh for ever, nothing repeats. Finite: read again when used up. ",
-                "; ".join(facts) + "." if facts else None,
+                "; ".join(facts) + ".",
                 cls="note",
             ),
         ]

@@ -2,35 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 
+from preceptor.core.tables.codes import Quality
+from preceptor.core.tables.data import FunnelStep, Quarantined
+from preceptor.core.tables.document import facts
+from preceptor.core.tables.generator import Floor
 from preceptor.report import formats as f
 from preceptor.report.drawing import Drawing, colour, draw, figure, log_axis
 from preceptor.report.html import Html, h, join, listing, missing, paragraphs, table
-from preceptor.report.inputs import Inputs, number
+from preceptor.report.inputs import Artifacts
+from preceptor.report.section import Section
 
 PARTS = ("train", "validation", "test")
 
 
-def data(inputs: Inputs, drawings: list[Drawing]) -> Html:
+def data(inputs: Artifacts) -> Section:
     """The funnel from rows read to rows kept, what was set aside, and how the log was cut."""
-    funnel, summary = inputs.json("data", "funnel.json"), inputs.object("data", "summary.json")
-    if funnel is None and not summary:
-        return missing("The data stage is not among the inputs.")
-    parts = []
-    if funnel:
-        rows = [[step.get("step", f.ABSENT), *(f.whole(step.get(k)) for k in ("rows", "users", "items"))] for step in funnel]
-        parts.append(table(["Step", "Interactions", "Users", "Items"], rows, "From the rows read to the rows used"))
-    quarantined = inputs.rows("data", "quarantine.csv")
-    parts.append(_quarantine(quarantined))
-    parts.append(_splits(summary))
-    if summary.get("notes"):
+    summary = inputs.document("data", "summary.json")
+    if summary is None:
+        return Section(missing("The data stage is not among the inputs."))
+    rows = [[step.step, *map(f.whole, (step.rows, step.users, step.items))] for step in inputs.rows("data", FunnelStep)]
+    parts = [
+        table(["Step", "Interactions", "Users", "Items"], rows, "From the rows read to the rows used"),
+        _quarantine(inputs.rows("data", Quarantined)),
+        _splits(summary),
+    ]
+    if summary["notes"]:
         parts.append(h("ul", (h("li", note) for note in summary["notes"]), cls="note"))
-    if summary.get("few_users"):
+    if summary["few_users"]:
         parts.append(
             h(
                 "p",
@@ -40,51 +45,46 @@ def data(inputs: Inputs, drawings: list[Drawing]) -> Html:
                 cls="warn",
             )
         )
-    return join(parts)
+    return Section(join(parts))
 
 
-def _quarantine(rows: list[dict[str, str]]) -> Html:
+def _quarantine(rows: list[Quarantined]) -> Html:
     if not rows:
         return h("p", "No row was set aside as unusable.")
-    reasons: dict[str, int] = {}
-    for row in rows:
-        reasons[row.get("reason", "")] = reasons.get(row.get("reason", ""), 0) + 1
-    ordered = sorted(reasons.items(), key=lambda pair: (-pair[1], pair[0]))[:12]
+    ordered = sorted(Counter(row.reason for row in rows).items(), key=lambda pair: (-pair[1], pair[0]))[:12]
     return table(["Reason", "Rows"], [[reason, f.whole(n)] for reason, n in ordered], "Rows set aside as unusable, by reason")
 
 
-def splits_of(summary: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """{kind of split: {part: counts}} as summary.json holds them."""
-    found = {}
-    for cut in (summary, summary.get("leave_last_out")):
-        if isinstance(cut, Mapping) and isinstance(cut.get("parts"), Mapping):
-            found[str(cut.get("kind", "leave-last-out"))] = {part: cut["parts"][part] for part in PARTS if part in cut["parts"]}
-    return found
+def splits_of(summary: Mapping[str, Any] | None) -> dict[str, dict[str, Any]]:
+    """{kind of split: {part: counts}} as summary.json holds them; empty without one."""
+    if summary is None:
+        return {}
+    cuts = [summary] + ([summary["leave_last_out"]] if "leave_last_out" in summary else [])
+    return {cut["kind"]: {part: cut["parts"][part] for part in PARTS} for cut in cuts}
 
 
-def evaluated(parts: Mapping[str, Any]) -> float | None:
+def evaluated(parts: Mapping[str, Any]) -> int:
     """Users with a target in the test part."""
-    return number(parts.get("test", {}).get("target_users"))
+    users: int = parts["test"]["target_users"]
+    return users
 
 
 def _splits(summary: Mapping[str, Any]) -> Html:
     rows = [
         [
             f"{f.name(kind)}: {part}",
-            *(f.whole(counts.get(k)) for k in ("interactions", "users", "targets", "target_users")),
-            _range(counts),
+            *map(f.whole, (counts["interactions"], counts["users"])),
+            *((f.ABSENT, f.ABSENT) if part == "train" else map(f.whole, (counts["targets"], counts["target_users"]))),
+            _range(counts["time"]),
         ]
         for kind, parts in splits_of(summary).items()
         for part, counts in parts.items()
     ]
-    if not rows:
-        return join([])
     return table(["Part", "Interactions", "Users", "Targets", "Users evaluated", "Time"], rows, "How the log was cut")
 
 
-def _range(counts: Mapping[str, Any]) -> str:
-    span = counts.get("time")
-    if not isinstance(span, list | tuple) or len(span) != 2 or any(number(t) is None for t in span):
+def _range(span: Sequence[float] | None) -> str:
+    if span is None:
         return f.ABSENT
     low, high = (float(t) for t in span)
     if min(low, high) > 1e8:  # seconds since 1970, not positions
@@ -92,11 +92,12 @@ def _range(counts: Mapping[str, Any]) -> str:
     return f"{low:.0f} – {high:.0f}"
 
 
-def codes(inputs: Inputs, drawings: list[Drawing]) -> Html:
+def codes(inputs: Artifacts) -> Section:
     """Quality of the item codes, and how evenly they are used."""
-    quality = inputs.object("codes", "quality.json")
-    if not quality:
-        return missing("The codes stage is not among the inputs, or wrote no quality.json.")
+    found = inputs.document("codes", "quality.json")
+    if found is None:
+        return Section(missing("The codes stage is not among the inputs."))
+    quality = facts(Quality, found, found.where)
     parts = [
         paragraphs(
             "Each item is written as a short tuple of discrete codes. Good codes are distinct (few collisions), used evenly"
@@ -118,23 +119,22 @@ def codes(inputs: Inputs, drawings: list[Drawing]) -> Html:
         "cooccurrence_auc": "Shared codes predicting co-occurrence, AUC",
         "cooccurrence_auc_embedding": "The embeddings themselves, AUC",
         "cooccurrence_pairs": "Pairs that co-occur, compared",
+        "dims": "Dimensions of the embeddings",
+        "distinct_embeddings": "Distinct embeddings",
+        "encoder": "Encoder",
+        "held_out_items": "Items held out",
+        "latents_by_rule": "Codes the rule would give",
+        "tokeniser": "Tokeniser",
     }
-    plain = {k: v for k, v in quality.items() if not isinstance(v, dict | list)}
-    known = [k for k in labels if k in plain]
-    rows = [
-        [labels.get(k, k.replace("_", " ")), f.any_value(plain[k])] for k in (*known, *(k for k in plain if k not in labels))
+    rows = [[said, f.any_value(getattr(quality, name))] for name, said in labels.items()]
+    drawing = _usage(inputs.artifacts["codes"].array("codes"))
+    parts += [
+        table(["Measure", "Value"], rows, "Quality of the item codes"),
+        figure(
+            [drawing], "How many items carry each code, most used first. A cliff would mean that few codes do all the work."
+        ),
     ]
-    parts.append(table(["Measure", "Value"], rows, "Quality of the item codes"))
-    artifact = inputs.artifacts["codes"]
-    if artifact.file("codes.npy").is_file():
-        drawing = _usage(artifact.array("codes"))
-        drawings.append(drawing)
-        parts.append(
-            figure(
-                [drawing], "How many items carry each code, most used first. A cliff would mean that few codes do all the work."
-            )
-        )
-    return join(parts)
+    return Section(join(parts), (drawing,))
 
 
 def _usage(codes_IC: np.ndarray) -> Drawing:
@@ -154,25 +154,26 @@ def _usage(codes_IC: np.ndarray) -> Drawing:
     return draw("code-use", "Use of the item codes by rank", said, plot)
 
 
-def graph(inputs: Inputs, drawings: list[Drawing]) -> Html:
-    """Size of the two graphs and the floor that the walk sampler states."""
-    artifact = inputs.artifacts.get("graph")
+def graph(inputs: Artifacts) -> Section:
+    """Size of the two graphs, and the floor that the generator's sampler on each states."""
+    artifact, floors = inputs.artifacts.get("graph"), inputs.document("generator", "floor.json")
     if artifact is None:
-        return missing("The graph stage is not among the inputs.")
+        return Section(missing("The graph stage is not among the inputs."))
     head = ["Graph", "Items with edges", "Edges", "Out-degree, median", "Out-degree, largest"]
     rows = []
     for which, what in (
         ("all", "graph-all: the whole training log (ranking)"),
         ("seen", "graph-seen: no held-out items (language models)"),
     ):
-        if artifact.file(f"{which}/indptr.npy").is_file():
-            degree = np.diff(artifact.array(f"{which}/indptr"))
-            some = degree[degree > 0]
-            typical = [f.whole(np.median(some)), f.whole(some.max())] if len(some) else [f.ABSENT, f.ABSENT]
-            rows.append([what, f.whole(len(some)), f.whole(degree.sum()), *typical])
-    parts = [table(head, rows, "The item graphs")] if rows else []
-    floors = [(which, inputs.object("generator", "floor.json").get(which)) for which in ("seen", "all")]
-    parts += [_floor(which, floor) for which, floor in floors if floor]
+        degree = np.diff(artifact.array(f"{which}/indptr"))
+        some = degree[degree > 0]
+        typical = [f.whole(np.median(some)), f.whole(some.max())] if len(some) else [f.ABSENT, f.ABSENT]
+        rows.append([what, f.whole(len(some)), f.whole(degree.sum()), *typical])
+    parts = [table(head, rows, "The item graphs")]
+    if floors is None:
+        parts.append(missing("The generator stage is not among the inputs: no sampler, and no known floor."))
+    else:
+        parts += [_floor(which, facts(Floor, floors[which], floors.where)) for which in ("seen", "all")]
     parts.append(
         paragraphs(
             "The known floor: the sampler states the exact log-probability of every walk, start and length included. No model"
@@ -180,21 +181,21 @@ def graph(inputs: Inputs, drawings: list[Drawing]) -> Html:
             " to learn. The stationary entropy rate of the chain is another figure, and not the floor."
         )
     )
-    return join(parts)
+    return Section(join(parts))
 
 
-def _floor(which: str, floor: Mapping[str, Any]) -> Html:
+def _floor(which: str, floor: Floor) -> Html:
     labels = {
-        "length": "Walk length",
-        "floor_nats_per_item": "Known floor, nats per item, from walks",
-        "interval": "Its interval over walks",
+        "length": "Items in the longest history",
+        "floor_nats_per_item": "Known floor, nats per item, from drawn histories",
+        "interval": "Its interval over them",
         "closed_form": "The same in closed form",
         "entropy_rate": "Entropy rate of the chain, nats per step",
         "start_entropy": "Entropy of the start, nats",
-        "walks": "Walks drawn for the estimate",
-        "items_per_walk": "Items in a walk, mean",
-        "transition_nats_per_walk": "Of the steps, nats per walk",
-        "length_nats_per_walk": "Of the length, nats per walk",
+        "walks": "Histories drawn for the estimate",
+        "items_per_walk": "Items in a history, mean",
+        "transition_nats_per_walk": "Of the steps, nats per history",
+        "length_nats_per_walk": "Of the length, nats per history",
     }
-    pairs = [(labels.get(k, k.replace("_", " ")), f.any_value(v)) for k, v in floor.items() if not isinstance(v, dict)]
-    return h("div", h("h3", f"Sampler on graph-{which}"), listing(pairs))
+    pairs = [(said, f.any_value(getattr(floor, name))) for name, said in labels.items()]
+    return h("div", h("h3", f"Sampler of histories on graph-{which}"), listing(pairs))

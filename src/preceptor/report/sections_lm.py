@@ -8,36 +8,41 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 
+from preceptor.core.tables.lm import Rung, SpanLoss
+from preceptor.core.tables.row import columns
+from preceptor.core.tables.scaling import Fitted
 from preceptor.report import formats as f
 from preceptor.report.curves import Curve, curves
 from preceptor.report.drawing import MARKERS, Drawing, colour, draw, figure, ladder, legend, log_axis
 from preceptor.report.fitted import laws
 from preceptor.report.html import Html, h, join, missing, paragraphs, table
-from preceptor.report.inputs import Inputs, Row, number, where
+from preceptor.report.inputs import Artifacts, number
+from preceptor.report.section import Section
 
 ORDER = list(f.SETS)
 REFERENCES = {"uniform": ":", "unigram": "--", "bigram": "-.", "entropy": "--"}
 FLOOR_SET = "uih-in-graph"
 
 
-def loss(inputs: Inputs, drawings: list[Drawing]) -> Html:
+def loss(inputs: Artifacts) -> Section:
     """What was trained, and what the losses are, with the known floor and the reference lines drawn."""
     by_set = curves(inputs)
     if not by_set:
-        return missing("The lm stage is not among the inputs, or wrote no points.csv.")
+        return Section(missing("The lm stage is not among the inputs."))
     sizes = sizes_of(by_set)
     ordered = sorted(by_set, key=lambda s: ORDER.index(s) if s in ORDER else 99)
     floored = [s for s in ordered if any(c.floor is not None for c in by_set[s])]
     real = [s for s in ordered if s.startswith("real")]
     others = [s for s in ordered if s not in floored and s not in real]
-    parts = [
+    parts: list[Html | None] = [
         paragraphs(
             "A ladder of models trained from scratch on the curriculum (pre-training). Each point is a finished run: a trunk at"
             " constant learning rate with a decay branch of its own at every number of tokens D. N counts parameters without"
             " embeddings and head. Loss is in nats per item for histories, and per token elsewhere."
         ),
-        _ladder(inputs.rows("lm", "ladder.csv")),
+        _ladder(inputs.rows("lm", Rung)),
     ]
+    drawings: list[Drawing] = []
     if floored:
         parts.append(h("h3", "Against the known floor"))
         law = any(fitted(inputs, s) for s in floored)
@@ -83,8 +88,8 @@ def loss(inputs: Inputs, drawings: list[Drawing]) -> Html:
                 panels, "Loss against tokens, each size. Bars, where there are any, span the seeds.", size_legend(sizes, lines)
             )
         )
-    parts += [_table(by_set, ordered), _spans(inputs.rows("lm", "spans.csv"))]
-    return join(parts)
+    parts += [_table(by_set, ordered), _spans(inputs.rows("lm", SpanLoss))]
+    return Section(join(parts), tuple(drawings))
 
 
 def sizes_of(by_set: dict[str, list[Curve]]) -> list[float]:
@@ -98,14 +103,14 @@ def size_legend(sizes: list[float], lines: list[tuple[str, str, str]]) -> Html:
     return legend([*((names[i], MARKERS[i % 8], f"N = {f.size(n)}") for i, n in enumerate(sizes)), *lines])
 
 
-def references(inputs: Inputs, name: str) -> dict[str, float]:
-    """Reference lines of an evaluation set, nats per unit, from its meta.json or the curriculum's floor.json."""
-    stage, folders = ("real", (name, f"eval/{name}")) if name.startswith("real") else ("curriculum", (f"eval/{name}",))
-    for folder in folders:
-        found = inputs.object(stage, f"{folder}/meta.json").get("references")
-        if isinstance(found, dict):
-            return {k: x for k, v in found.items() if (x := number(v)) is not None}
-    return {}
+def references(inputs: Artifacts, name: str) -> dict[str, float]:
+    """Reference lines of an evaluation set, nats per unit, from its meta.json; none where the stage that made it is absent."""
+    found = inputs.document("real", f"{name}/meta.json") if name.startswith("real") else _meta(inputs, name)
+    return {} if found is None else dict(found["references"])
+
+
+def _meta(inputs: Artifacts, name: str) -> Any:
+    return inputs.document("curriculum", f"eval/{name}/meta.json")
 
 
 def plot_series(axes: Axes, found: list[Curve], sizes: list[float], excess: bool, joined: bool = True) -> None:
@@ -132,7 +137,7 @@ def _said(found: list[Curve], excess: bool = False) -> str:
     )
 
 
-def loss_panel(found: list[Curve], sizes: list[float], inputs: Inputs | None = None) -> Drawing:
+def loss_panel(found: list[Curve], sizes: list[float], inputs: Artifacts | None = None) -> Drawing:
     """Loss against tokens, with the known floor or the reference lines of the set."""
     name, unit = found[0].set, found[0].unit
     lines = references(inputs, name) if inputs else {}
@@ -161,14 +166,13 @@ def loss_panel(found: list[Curve], sizes: list[float], inputs: Inputs | None = N
     return draw(f"loss-{name}", f"Loss against tokens, {f.name(name)}", said, plot)
 
 
-def fitted(inputs: Inputs, name: str) -> dict[float, list[tuple[float, float]]]:
+def fitted(inputs: Artifacts, name: str) -> dict[float, list[tuple[float, float]]]:
     """{N: [(D, fitted loss)]} of the set's chosen joint law, from fits.csv; empty where none was fitted."""
     chosen = next((law.form for law in laws(inputs) if law.set == name and law.chosen), None)
     lines: dict[float, dict[float, float]] = {}
-    for row in where(inputs.rows("scaling", "fits.csv"), set=name, form=chosen):
-        n, d, loss = (number(row.get(k)) for k in ("params", "tokens", "fitted"))
-        if n is not None and d is not None and loss is not None:
-            lines.setdefault(n, {})[d] = loss
+    for row in inputs.rows("scaling", Fitted):
+        if (row.set, row.form) == (name, chosen) and row.fitted is not None:
+            lines.setdefault(row.params, {})[row.tokens] = row.fitted
     return {n: sorted(points.items()) for n, points in lines.items()}
 
 
@@ -204,11 +208,9 @@ def excess_panel(found: list[Curve], sizes: list[float], law: Mapping[float, lis
     )
 
 
-def _ladder(rows: list[Row]) -> Html | None:
-    if not rows:
-        return None
-    head = list(rows[0])
-    body = [[_cell(k, r.get(k)) for k in head] for r in rows]
+def _ladder(rows: list[Rung]) -> Html:
+    head = columns(Rung)
+    body = [[_cell(k, getattr(r, k)) for k in head] for r in rows]
     return table([k.replace("_", " ") for k in head], body, "The ladder: every number follows from depth", text_columns=1)
 
 
@@ -230,16 +232,16 @@ def _table(by_set: dict[str, list[Curve]], ordered: list[str]) -> Html:
     return h("details", h("summary", "The losses as a table"), inner)
 
 
-def _spans(rows: list[Row]) -> Html | None:
-    kept = [r for r in rows if r.get("set", "").startswith("cf")]
+def _spans(rows: list[SpanLoss]) -> Html | None:
+    kept = [r for r in rows if r.set.startswith("cf")]
     if not kept:
         return None
-    most = max((number(r.get("tokens")) or 0) for r in kept)
-    kept = [r for r in kept if number(r.get("tokens")) == most]
-    spans = list(dict.fromkeys(r["span"] for r in kept))
-    grid: dict[tuple[str, str], dict[str, str]] = {}
+    most = max(r.tokens for r in kept)
+    kept = [r for r in kept if r.tokens == most]
+    spans = list(dict.fromkeys(r.span for r in kept))
+    grid: dict[tuple[str, str], dict[str, float]] = {}
     for r in kept:
-        grid.setdefault((r["set"], r["run"]), {})[r["span"]] = r.get("nats_per_token", "")
+        grid.setdefault((r.set, r.run), {})[r.span] = r.nats_per_token
     body = [[f.name(s), run, *(f.fixed(v.get(span)) for span in spans)] for (s, run), v in grid.items()]
     inner = table(
         ["Set", "Run", *spans], body, f"CF by span at D = {f.size(most)}, nats per token; the permuted control has a false B", 2

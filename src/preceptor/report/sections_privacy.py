@@ -10,7 +10,8 @@ from matplotlib.axes import Axes
 from preceptor.report import formats as f
 from preceptor.report.drawing import MARKERS, Drawing, colour, draw, figure, ladder, legend, log_axis
 from preceptor.report.html import Html, h, join, missing, paragraphs, table
-from preceptor.report.inputs import Inputs, number
+from preceptor.report.inputs import Artifacts, number
+from preceptor.report.section import Section
 
 Rows = Sequence[Mapping[str, Any]]
 EVERY = "all"  # in place of a number of walks: everything the graph could ever show
@@ -24,12 +25,13 @@ _ATTACKS = {
 }
 
 
-def privacy(inputs: Inputs, drawings: list[Drawing]) -> Html:
+def privacy(inputs: Artifacts) -> Section:
     """Distinct users behind documents, memorised runs, and whether membership can be told."""
-    found = inputs.object("audit", "privacy.json")
-    if not found:
-        return missing("The audit stage is not among the inputs, or wrote no privacy.json.")
-    remembered, told = found.get("memorisation") or [], found.get("membership") or []
+    found = inputs.document("audit", "privacy.json")
+    if found is None:
+        return Section(missing("The audit stage is not among the inputs."))
+    remembered, told = found["memorisation"], found["membership"]
+    made: list[Drawing] = []
     parts = [
         paragraphs(
             "Walks are made from people's histories, and nothing makes them anonymous by itself. The users were halved at"
@@ -41,9 +43,8 @@ def privacy(inputs: Inputs, drawings: list[Drawing]) -> Html:
     if remembered and told:
         parts += [h("ul", map(_item, findings(remembered, told)), cls="findings")]
         made = panels(remembered, told)
-        drawings += made
         caption = (
-            f"{f.whole(found.get('halvings'))} random halvings of {f.whole(found.get('users'))} users. Left: dashes are the"
+            f"{f.whole(found['halvings'])} random halvings of {f.whole(found['users'])} users. Left: dashes are the"
             " half the graph never saw. Right: bars are 95 % intervals over users; dashes are the distance to the nearest walk"
             " alone."
         )
@@ -51,21 +52,21 @@ def privacy(inputs: Inputs, drawings: list[Drawing]) -> Html:
         entries = [(hue, mark, said(m)) for m, (hue, mark) in zip(minima, styles(minima), strict=True)]
         parts += [figure(made, caption, legend(entries)), _memorisation(remembered), _membership(told)]
     parts += [_left_out(found)]
-    return join(parts)
+    return Section(join(parts), tuple(made))
 
 
-def doubts(inputs: Inputs) -> list[tuple[str, str]]:
+def doubts(inputs: Artifacts) -> list[tuple[str, str]]:
     """(short name, sentence) where the study's own minimum of users lets membership be told (AUC 0.6 and more)."""
-    found = inputs.object("audit", "privacy.json")
-    minimum = number((found.get("asked") or {}).get("min_users"))
-    told = [r for r in found.get("membership") or [] if r["min_users"] == minimum]
-    if minimum is None or not told:
+    found = inputs.document("audit", "privacy.json")
+    minimum = 0 if found is None else found["asked"]["min_users"]
+    told = [] if found is None else [r for r in found["membership"] if r["min_users"] == minimum]
+    if not told:
         return []
-    strongest = _strongest(told, int(minimum))
+    strongest = _strongest(told, minimum)
     if (number(strongest["auc"]) or 0.0) < _TELLING:
         return []
     text = (
-        f"Not fit to be shared: with edges of {said(int(minimum))}, as here, it can be told who was among the users (AUC"
+        f"Not fit to be shared: with edges of {said(minimum)}, as here, it can be told who was among the users (AUC"
         f" {f.fixed(strongest['auc'], 2)} {_interval(strongest['interval'], 2)}, {strongest['attack']})."
     )
     return [("Privacy", text)]
@@ -134,7 +135,7 @@ def plot_membership(axes: Axes, told: Rows) -> None:
             x = [len(steps) if r["walks"] == EVERY else steps.index(int(r["walks"])) for r in rows]
             axes.plot(x, [float(r["auc"]) for r in rows], dashes, color=colour(hue), marker=mark)
             for at, row in zip(x, rows, strict=True):
-                if row.get("interval") and attack == STRONGEST:
+                if row["interval"] and attack == STRONGEST:
                     axes.plot([at, at], row["interval"], color=colour(hue), linewidth=1.2)
     axes.axhline(0.5, color=colour("soft"), linewidth=1)
     axes.set_ylim(0.45, 1.01)
@@ -154,28 +155,22 @@ def said(minimum: int) -> str:
 
 
 def _behind(found: Mapping[str, Any]) -> Html:
-    asked, behind = found.get("asked") or {}, found.get("behind") or {}
+    asked, behind = found["asked"], found["behind"]
     rows = []
     for key, name, limit in (
         ("all", "Edges of the whole graph", "min_users"),
         ("seen", "Edges of the seen graph (the language models' walks)", "min_users"),
         ("pairs", "CF pairs", "pair_min_users"),
     ):
-        one = behind.get(key)
-        if one:
-            total, text = one.get("edges", one.get("pairs")), one.get("by_text")
-            cells = [f.whole(asked.get(limit)), f.whole(one.get("fewest")), f.whole(one.get("counted")), f.whole(total)]
-            rows.append([name, *cells, f.whole(text) if text is not None else f.ABSENT])
-    if not rows:
-        return h("p", "The distinct users behind edges and pairs were not counted.", cls="note")
+        one = behind[key]
+        total, text = (one["pairs"], None) if key == "pairs" else (one["edges"], one["by_text"])
+        rows.append([name, *map(f.whole, (asked[limit], one["fewest"], one["counted"], total, text))])
     head = ["", "Users asked for", "Fewest found", "Counted", "In all", "By text alone"]
     parts: list[Any] = [table(head, rows, "Distinct users behind each edge and pair, counted anew from the log")]
-    least = min(
-        (n for n in (number(asked.get("min_users")), number(asked.get("pair_min_users"))) if n is not None), default=None
-    )
-    if least is not None and least < FLOOR:
+    least = min(asked["min_users"], asked["pair_min_users"])
+    if least < FLOOR:
         text = (
-            f" Edges or pairs of {said(int(least))} are allowed here. Two users are not a privacy floor: each knows the other's"
+            f" Edges or pairs of {said(least)} are allowed here. Two users are not a privacy floor: each knows the other's"
             f" part. An export asks for {FLOOR}; docs/privacy.md says what that does and doesn't do."
         )
         parts.append(h("p", h("strong", "For research only."), text, cls="warn"))
@@ -208,7 +203,7 @@ def _difference(row: Mapping[str, Any]) -> str:
     """Own half − other half in points of a percent, with its interval; words where neither has any."""
     if not row["members"] and not row["others"]:
         return "none found"
-    ends = [100 * x for x in row["interval"]] if row.get("interval") else None
+    ends = [100 * x for x in row["interval"]] if row["interval"] else None
     return f"{f.signed(100 * row['difference'])} {_interval(ends, 3)}"
 
 
@@ -224,7 +219,7 @@ def _membership(told: Rows) -> Html:
 
 
 def _left_out(found: Mapping[str, Any]) -> Html:
-    return paragraphs(*(f"Not measured for {said(r['min_users'])}: {r['why']}." for r in found.get("left_out") or []))
+    return paragraphs(*(f"Not measured for {said(r['min_users'])}: {r['why']}." for r in found["left_out"]))
 
 
 def _strongest(told: Rows, minimum: int) -> Mapping[str, Any]:

@@ -12,39 +12,48 @@ from preceptor.report.config import ReportConfig
 from preceptor.report.curves import curves
 from preceptor.report.findings import doubts, findings
 from preceptor.report.html import Html, h, join, listing, missing, table
-from preceptor.report.inputs import STAGES, Inputs
+from preceptor.report.inputs import STAGES, Artifacts
+from preceptor.report.section import Section
 from preceptor.report.sections_data import evaluated, splits_of
 from preceptor.report.sections_lm import FLOOR_SET
 from preceptor.report.sections_ranking import headline
 
 
-def found(inputs: Inputs, config: ReportConfig) -> Html:
+def found(inputs: Artifacts, config: ReportConfig) -> Section:
     """The findings, three to five sentences, with the key numbers above them."""
     sentences = findings(inputs, config.metric, config.k)
     if not sentences:
-        return missing("No table to draw a finding from is among the inputs.")
+        return Section(missing("No table to draw a finding from is among the inputs."))
     doubted = doubts(inputs)
-    return join(
-        [
-            _tiles(inputs, config),
-            h("ul", (h("li", s) for s in sentences), cls="findings"),
-            h("p", f"There are {len(doubted)} reasons for doubt: ", h("a", "what to doubt", href="#doubt"), ".", cls="note"),
-        ]
+    return Section(
+        join(
+            [
+                _tiles(inputs, config),
+                h("ul", (h("li", s) for s in sentences), cls="findings"),
+                h(
+                    "p",
+                    f"There are {len(doubted)} reasons for doubt: ",
+                    h("a", "what to doubt", href="#doubt"),
+                    ".",
+                    cls="note",
+                ),
+            ]
+        )
     )
 
 
-def _tiles(inputs: Inputs, config: ReportConfig) -> Html | None:
+def _tiles(inputs: Artifacts, config: ReportConfig) -> Html | None:
     tiles: list[tuple[str, str, str]] = []
     for split, rows in headline(inputs, config.metric, config.k).items():
-        by_arm = {r.get("arm"): r for r in reversed(rows)}
+        by_arm = {r.arm: r for r in reversed(rows)}
         for arm in ("synthetic", "real"):
             if arm in by_arm:
                 row = by_arm[arm]
                 tiles.append(
                     (
-                        f.fixed(row["mean"], 4),
+                        f.fixed(row.mean, 4),
                         f"{f.name(config.metric)}@{config.k}, trained on {f.name(arm)}",
-                        f"{f.name(split)}, {f.interval(row.get('lo'), row.get('hi'), 4)}",
+                        f"{f.name(split)}, {f.interval(row.lo, row.hi, 4)}",
                     )
                 )
         break
@@ -58,7 +67,7 @@ def _tiles(inputs: Inputs, config: ReportConfig) -> Html | None:
                 f"N = {f.size(c.params)}, D = {f.size(c.tokens[-1])}",
             )
         )
-    users = [x for x in map(evaluated, splits_of(inputs.object("data", "summary.json")).values()) if x is not None]
+    users = [*map(evaluated, splits_of(inputs.document("data", "summary.json")).values())]
     if users:
         beside = f"; leave-last-out {f.whole(users[1])}" if len(users) > 1 else ""
         tiles.append((f.whole(users[0]), "users evaluated", f"test part{beside}"))
@@ -67,10 +76,10 @@ def _tiles(inputs: Inputs, config: ReportConfig) -> Html | None:
     return h("div", (h("div", h("b", big), h("span", what), h("small", where)) for big, what, where in tiles), cls="tiles")
 
 
-def what_was_run(inputs: Inputs, config: ReportConfig) -> Html:
+def what_was_run(inputs: Artifacts, config: ReportConfig) -> Section:
     """The study, the stages with version and digest, what each stage counted."""
     settings = inputs.config("data") or {}
-    source = settings.get("source") or ", ".join(settings.get("files", {}))
+    source = settings["source"] if "source" in settings else ", ".join(settings.get("files", {}))  # a log of files, or named
     facts = [("Study", config.study or "not stated"), ("Data", source or "not stated"), ("Seed", str(config.seed))]
     rows = []
     for stage in STAGES:
@@ -81,17 +90,13 @@ def what_was_run(inputs: Inputs, config: ReportConfig) -> Html:
             rows.append(
                 [
                     stage,
-                    f.any_value(artifact.manifest.get("version")),
+                    f.any_value(artifact.manifest["version"]),
                     h("div", _counts(artifact.counts) or f.ABSENT, cls="w"),
                     artifact.digest[:12],
                 ]
             )
-    return join(
-        [
-            listing(facts),
-            table(["Stage", "Version", "Counts", "Digest"], rows, "The artifacts this report is made of", text_columns=3),
-        ]
-    )
+    made = table(["Stage", "Version", "Counts", "Digest"], rows, "The artifacts this report is made of", text_columns=3)
+    return Section(join([listing(facts), made]))
 
 
 def _counts(counts: Mapping[str, Any]) -> str:
@@ -107,12 +112,12 @@ def _nested(v: Any) -> bool:
     return isinstance(v, list | dict)
 
 
-def doubt(inputs: Inputs) -> Html:
+def doubt(inputs: Artifacts) -> Section:
     """Reasons for doubt, those computed from this run first."""
-    return h("ul", (h("li", h("strong", name + ". "), said) for name, said in doubts(inputs)))
+    return Section(h("ul", (h("li", h("strong", name + ". "), said) for name, said in doubts(inputs))))
 
 
-def reproduce(inputs: Inputs, config: ReportConfig) -> Html:
+def reproduce(inputs: Artifacts, config: ReportConfig) -> Section:
     """Command, seed, configuration and digests."""
     study = config.study or "STUDY"
     command = f"preceptor run {study} --data DATA --out DIR"
@@ -123,15 +128,14 @@ def reproduce(inputs: Inputs, config: ReportConfig) -> Html:
         " and library versions gives the same bytes; the graph's walks and the curriculum agree on any machine."
     )
     where = f"Seed {config.seed}. DATA is a folder with interactions.* and items.*, or the name of a built-in set."
-    return join(
-        [
-            h("p", same),
-            h("pre", command, tabindex="0"),
-            h("p", where),
-            _folded("Configuration of every stage (JSON, which is YAML too)", canonical(settings)),
-            _folded("Digests of the artifacts (SHA-256 of each manifest)", json.dumps(digests, indent=1)),
-        ]
-    )
+    parts = [
+        h("p", same),
+        h("pre", command, tabindex="0"),
+        h("p", where),
+        _folded("Configuration of every stage (JSON, which is YAML too)", canonical(settings)),
+        _folded("Digests of the artifacts (SHA-256 of each manifest)", json.dumps(digests, indent=1)),
+    ]
+    return Section(join(parts))
 
 
 def _folded(title: str, text: str) -> Html:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from matplotlib.axes import Axes
 
+from preceptor.core.tables.scaling import Forecast
 from preceptor.report import formats as f
 from preceptor.report.drawing import Drawing, colour, draw, figure, legend
 from preceptor.report.fitted import Law, Parameter, laws, not_fitted
 from preceptor.report.html import Html, h, join, missing, paragraphs, table
-from preceptor.report.inputs import Inputs, Row, number
+from preceptor.report.inputs import Artifacts
+from preceptor.report.section import Section
 
 FORMS = {
     "data": "L∞ + A·D⁻ᵅ",
@@ -20,11 +22,11 @@ PREFERRED = ("joint-excess", "joint", "excess", "data")  # whose forecast is sho
 SYMBOLS = {"L_inf": "L∞", "E": "E", "A": "A", "alpha": "α", "B": "B", "beta": "β"}
 
 
-def fitted(inputs: Inputs, drawings: list[Drawing]) -> Html:
+def fitted(inputs: Artifacts) -> Section:
     """The laws with intervals, or "not identified" and "no interval" with the reason."""
     found = laws(inputs)
     if not found:
-        return missing("The scaling stage is not among the inputs, or fitted nothing (no laws in laws.json).")
+        return Section(missing("The scaling stage is not among the inputs, or fitted nothing (no laws in laws.json)."))
     unsure = sum(not law.identified for law in found)
     parts: list[Html | None] = [
         paragraphs(
@@ -42,7 +44,7 @@ def fitted(inputs: Inputs, drawings: list[Drawing]) -> Html:
         title = f"Laws in D, one for each set and size ({len(single)})"
         parts.append(h("details", h("summary", title), _table(single, "Laws in D, one for each size")))
     parts.append(_not_fitted(not_fitted(inputs)))
-    return join(parts)
+    return Section(join(parts))
 
 
 def _not_fitted(rows: list[tuple[str, str, str]]) -> Html | None:
@@ -80,11 +82,11 @@ def _value(p: Parameter | None) -> Html:
     return h("div", f.short(p.value), h("small", " ", f.short_interval(p.interval)), cls="v")
 
 
-def forecast(inputs: Inputs, drawings: list[Drawing]) -> Html:
+def forecast(inputs: Artifacts) -> Section:
     """The held-out corner: what the law said, what two simpler guesses said, what came."""
-    rows = inputs.rows("scaling", "forecast.csv")
+    rows = inputs.rows("scaling", Forecast)
     if not rows:
-        return missing("The scaling stage is not among the inputs, or held nothing out (no forecast.csv).")
+        return Section(missing("The scaling stage is not among the inputs, or held nothing out."))
     parts = [
         paragraphs(
             "The largest runs were kept from the fit and predicted. A prediction that is close in loss can still be poor: most"
@@ -95,7 +97,6 @@ def forecast(inputs: Inputs, drawings: list[Drawing]) -> Html:
     shown = largest(inputs)
     drawing = _errors(shown)
     if drawing:
-        drawings.append(drawing)
         key = legend([("synthetic", "o", "the law"), ("other", "^", "last two points"), ("third", "v", "nearest smaller run")])
         said = "Errors of the largest held-out run of each set. On the line: predicted as it came."
         parts.append(figure([drawing], said, key))
@@ -103,68 +104,67 @@ def forecast(inputs: Inputs, drawings: list[Drawing]) -> Html:
         parts.append(_forecasts(shown, "The largest held-out run of each set, by the form that is best over the corner"))
     title = f"All {len(rows)} forecasts: every form, every held-out point"
     parts.append(h("details", h("summary", title), _forecasts(rows, "Forecasts of what was held out")))
-    return join(parts)
+    return Section(join(parts), (drawing,) if drawing else ())
 
 
-def _forecasts(rows: list[Row], caption: str) -> Html:
+def _forecasts(rows: list[Forecast], caption: str) -> Html:
     head = ["Set", "Form", "N", "D", "Came true", "Predicted", "95 %", "Error in excess"]
     head += ["Last two points", "Nearest smaller", "Excess over", "Held out", "Remarks"]
     body = [
         [
-            f.name(r.get("set")),
-            equation(r.get("form", "")),
-            f.size(r.get("params")),
-            f.size(r.get("tokens")),
-            f.fixed(r.get("actual")),
-            f.fixed(r.get("predicted")),
-            f.interval(r.get("lo"), r.get("hi")),
-            f.excess_share(r),
-            _guess(r, "baseline_two_point", "two_point_error"),
-            _guess(r, "baseline_nearest_smaller", "nearest_smaller_error"),
-            r.get("reference_kind") or f.ABSENT,
-            r.get("held") or f.ABSENT,
-            r.get("note") or f.ABSENT,
+            f.name(r.set),
+            equation(r.form),
+            f.size(r.params),
+            f.size(r.tokens),
+            f.fixed(r.actual),
+            f.fixed(r.predicted),
+            f.interval(r.lo, r.hi),
+            f.excess_share(r, r.excess_error),
+            _guess(r, r.baseline_two_point, r.two_point_error),
+            _guess(r, r.baseline_nearest_smaller, r.nearest_smaller_error),
+            r.reference_kind,
+            r.held,
+            r.note or f.ABSENT,
         ]
         for r in rows
     ]
     return table(head, body, caption, text_columns=2)
 
 
-def _guess(row: Row, value: str, error: str) -> Html:
-    said = h("small", f" {f.excess_share(row, error)}") if number(row.get(error)) is not None else None
-    return join([f.fixed(row.get(value)), said])
+def _guess(row: Forecast, value: float | None, error: float | None) -> Html:
+    said = h("small", f" {f.excess_share(row, error)}") if error is not None else None
+    return join([f.fixed(value), said])
 
 
-def largest(inputs: Inputs) -> list[Row]:
+def largest(inputs: Artifacts) -> list[Forecast]:
     """For every set the costliest run held out at the corner, as the form predicts it that is best over the whole corner."""
-    rows = inputs.rows("scaling", "forecast.csv")
-    chosen = {
-        r["set"]: form for form in reversed(PREFERRED) for r in rows if r.get("form") == form and number(r.get("predicted"))
-    }
+    rows = [r for r in inputs.rows("scaling", Forecast) if r.predicted is not None]
+    chosen = {r.set: form for form in reversed(PREFERRED) for r in rows if r.form == form}
     chosen |= {law.set: law.form for law in laws(inputs) if law.chosen}
-    best: dict[str, Row] = {}
+    best: dict[str, Forecast] = {}
     for row in rows:
-        if number(row.get("actual")) is None or number(row.get("predicted")) is None or row.get("held", "corner") != "corner":
+        if row.held != "corner" or row.form != chosen.get(row.set):
             continue
-        name = row.get("set", "")
-        if row.get("form") != chosen.get(name, row.get("form")):
-            continue
-        if name not in best or _extent(row) > _extent(best[name]):
-            best[name] = row
+        if row.set not in best or _extent(row) > _extent(best[row.set]):
+            best[row.set] = row
     return list(best.values())
 
 
-def _extent(row: Row) -> float:
-    return (number(row.get("params")) or 0.0) * (number(row.get("tokens")) or 0.0)
+def _extent(row: Forecast) -> float:
+    return row.params * row.tokens
 
 
-def _errors(shown: list[Row]) -> Drawing | None:
-    marks = (
-        ("two_point_error", "other", "^", -0.14),
-        ("nearest_smaller_error", "third", "v", 0.14),
-        ("excess_error", "synthetic", "o", 0.0),
-    )
-    rows = [r for r in reversed(shown) if any(number(r.get(column)) is not None for column, *_ in marks)]
+def _errors(shown: list[Forecast]) -> Drawing | None:
+    def marks(r: Forecast) -> list[tuple[float, str, str, float]]:
+        """(error, colour, marker, shift) of each error there is."""
+        every = (
+            (r.two_point_error, "other", "^", -0.14),
+            (r.nearest_smaller_error, "third", "v", 0.14),
+            (r.excess_error, "synthetic", "o", 0.0),
+        )
+        return [(x, name, marker, up) for x, name, marker, up in every if x is not None]
+
+    rows = [r for r in reversed(shown) if marks(r)]
     rows = [r for r in rows if (f.excess_of(r) or 1.0) > 0]  # an E above what came leaves nothing to be a share of
     if not rows:
         return None
@@ -172,19 +172,17 @@ def _errors(shown: list[Row]) -> Drawing | None:
     def plot(axes: Axes) -> None:
         axes.axvline(0, color=colour("ink"), linewidth=1.2)
         for y, row in enumerate(rows):
-            for column, name, marker, up in marks:
-                x = number(row.get(column))
-                if x is not None:
-                    axes.plot([100 * x], [y + up], marker, color=colour(name), markersize=6)
-        axes.set_yticks(range(len(rows)), [f.name(r.get("set")) for r in rows])
+            for x, name, marker, up in marks(row):
+                axes.plot([100 * x], [y + up], marker, color=colour(name), markersize=6)
+        axes.set_yticks(range(len(rows)), [f.name(r.set) for r in rows])
         axes.set_ylim(-0.6, len(rows) - 0.4)
         axes.grid(False, axis="y")
         axes.set_xscale("symlog", linthresh=100)
         axes.set_xlabel("Error, % of the excess that came")
 
     said = "; ".join(
-        f"{f.name(r.get('set'))}: law {f.excess_share(r)}, last two points"
-        f" {f.excess_share(r, 'two_point_error')}, nearest smaller run {f.excess_share(r, 'nearest_smaller_error')}"
+        f"{f.name(r.set)}: law {f.excess_share(r, r.excess_error)}, last two points"
+        f" {f.excess_share(r, r.two_point_error)}, nearest smaller run {f.excess_share(r, r.nearest_smaller_error)}"
         for r in rows
     )
     return draw("forecast", "Errors of the forecasts of the largest held-out runs", said, plot, height=1.0 + 0.36 * len(rows))

@@ -9,9 +9,10 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from preceptor.report import formats as f
-from preceptor.report.drawing import Drawing, colour, draw, figure, legend, log_axis, titled
-from preceptor.report.html import Html, h, join, listing, paragraphs, table
-from preceptor.report.inputs import Inputs, number
+from preceptor.report.drawing import colour, draw, figure, legend, log_axis, titled
+from preceptor.report.html import h, join, listing, paragraphs, table
+from preceptor.report.inputs import Artifacts
+from preceptor.report.section import Section
 
 _MEASURES = {
     "tv": ("Total variation", "share of next items that would have to change; 0: the truth, 1: nothing in common"),
@@ -31,18 +32,18 @@ _LAWS = {"popularity": "By popularity in the log", "true shares": "By true share
 _WALKS = {"log": "Real log", "first-order": "First-order walks", "node2vec": "node2vec walks", "history": "History walks"}
 
 
-def truth(inputs: Inputs, drawings: list[Drawing]) -> Html:
+def truth(inputs: Artifacts) -> Section:
     """Nothing where the log isn't the simulated market's."""
-    found = inputs.object("audit", "truth.json")
-    if not found.get("graph") or not found.get("uniform"):
-        return join([])
-    ladder, infinite = found["uniform"], found.get("infinite", {})
+    if not inputs.has("audit", "truth.json"):
+        return Section(join([]))
+    found = inputs.document("audit", "truth.json")
+    ladder = found["uniform"]
     rows = [_row("This study's graph", found["graph"]), _row("Equally large log, all shown alike", ladder[0])]
     rows += [_row(f"The same, {step['multiple']} times as large", step) for step in ladder[1:]]
-    rows.append(_row("The same, infinite (extrapolated)", infinite))
-    rows += [_row(_LAWS.get(name, name), law) for name, law in found.get("references", {}).items()]
+    rows.append(_row("The same, infinite (extrapolated)", dict.fromkeys(_MEASURES) | dict(found["infinite"])))
+    rows += [_row(_LAWS.get(name, name), law) for name, law in found["references"].items()]
     head = ["From item to item", *(said for said, _ in _MEASURES.values())]
-    made = [
+    made = (
         draw(
             "truth-ladder",
             "Distance to the truth by size of the log",
@@ -53,10 +54,9 @@ def truth(inputs: Inputs, drawings: list[Drawing]) -> Html:
             "truth-drifts",
             "Who is met too often",
             "Drift of log and walks from the true shares. " + _drifts_said(found),
-            titled("Who is met too often", lambda axes: _drifts(axes, found.get("shares", {}))),
+            titled("Who is met too often", lambda axes: _drifts(axes, found["shares"])),
         ),
-    ]
-    drawings += made
+    )
     entries = [
         ("real", "o", "all shown alike"),
         ("synthetic", "s", "this study"),
@@ -65,13 +65,13 @@ def truth(inputs: Inputs, drawings: list[Drawing]) -> Html:
     met = [
         [
             _WALKS.get(name, f.name(name)),
-            f.short(law.get("tv")),
-            *(f.signed(law.get(d)) for d in _DRIFTS),
-            f.short(law.get("transitions", {}).get("tv")),
+            f.short(law["tv"]),
+            *(f.signed(law[d]) for d in _DRIFTS),
+            f.short(law["transitions"]["tv"] if "transitions" in law else None),  # of walks in small catalogues alone
         ]
-        for name, law in _ordered(found.get("shares", {})).items()
+        for name, law in _ordered(found["shares"]).items()
     ]
-    return join(
+    parts = join(
         [
             h("h3", "Distance to the market's truth"),
             paragraphs(
@@ -80,7 +80,7 @@ def truth(inputs: Inputs, drawings: list[Drawing]) -> Html:
                 " uneven, since things differ in quality, and a flat graph has a drift below 0.",
                 _said(found),
             ),
-            table(head, rows, f"Mean distance to the truth over {f.whole(found.get('sources'))} items, each alike"),
+            table(head, rows, f"Mean distance to the truth over {f.whole(found['sources'])} items, each alike"),
             h("details", h("summary", "What each measure is"), listing(_MEASURES.values())),
             table(
                 ["Items met", "Total variation", *(f"Drift to {d}" for d in _DRIFTS.values()), "Steps, total variation"],
@@ -88,23 +88,24 @@ def truth(inputs: Inputs, drawings: list[Drawing]) -> Html:
                 "Items met in the log and in walks, against the true shares",
             ),
             figure(
-                made,
+                list(made),
                 "The infinite log is one of ever more people like these, not of longer histories; its distance is the limit of"
                 " the last three sizes, and stands empty where they don't converge.",
                 legend(entries),
             ),
         ]
     )
+    return Section(parts, made)
 
 
 def _row(name: str, law: Mapping[str, Any]) -> list[str]:
-    return [name, *((f.signed if key in _DRIFTS else f.short)(law.get(key)) for key in _MEASURES)]
+    return [name, *((f.signed if key in _DRIFTS else f.short)(law[key]) for key in _MEASURES)]
 
 
 def _said(found: Mapping[str, Any]) -> str:
     """The distance in its three parts."""
     graph, equal, last = found["graph"]["tv"], found["uniform"][0]["tv"], found["uniform"][-1]
-    limit = number(found.get("infinite", {}).get("tv"))
+    limit = found["infinite"]["tv"]
     far, what = (last["tv"], f"one {last['multiple']} times as large") if limit is None else (limit, "an infinite one")
     return (
         f"The graph's total variation from the truth is {f.fixed(graph)}; that of the same settings on an equally large log in"
@@ -116,8 +117,8 @@ def _said(found: Mapping[str, Any]) -> str:
 
 def _drifts_said(found: Mapping[str, Any]) -> str:
     return "; ".join(
-        f"{_WALKS.get(name, name)}: " + ", ".join(f"{said} {f.signed(law.get(key))}" for key, said in _DRIFTS.items())
-        for name, law in _ordered(found.get("shares", {})).items()
+        f"{_WALKS.get(name, name)}: " + ", ".join(f"{said} {f.signed(law[key])}" for key, said in _DRIFTS.items())
+        for name, law in _ordered(found["shares"]).items()
     )
 
 
@@ -131,8 +132,8 @@ def _ladder(axes: Axes, found: Mapping[str, Any]) -> None:
     axes.plot([s["rows"] for s in steps], [s["tv"] for s in steps], color=colour("real"), marker="o")
     axes.plot([steps[0]["rows"]], [found["graph"]["tv"]], color=colour("synthetic"), marker="s", markersize=7, linestyle="none")
     lines = {
-        "infinite log": number(found.get("infinite", {}).get("tv")),
-        "true shares alone": number(found.get("references", {}).get("true shares", {}).get("tv")),
+        "infinite log": found["infinite"]["tv"],
+        "true shares alone": found["references"]["true shares"]["tv"],
     }
     for name, level in lines.items():
         if level is not None:
@@ -150,7 +151,7 @@ def _drifts(axes: Axes, shares: Mapping[str, Any]) -> None:
     styles = (("synthetic", "s"), ("third", "D"), ("s4", "^"))
     for at, (key, (hue, mark)) in enumerate(zip(_DRIFTS, styles, strict=True)):
         places = np.arange(len(names)) + 0.18 * (at - 1)
-        values = [number(shares[name].get(key)) or 0.0 for name in names]
+        values = [shares[name][key] for name in names]
         axes.plot(values, places, color=colour(hue), marker=mark, linestyle="none", label=_DRIFTS[key])
     axes.axvline(0, color=colour("ink"), linewidth=0.8)
     axes.set_yticks(range(len(names)), [_WALKS.get(name, name) for name in names])

@@ -7,7 +7,7 @@ from pathlib import Path
 from preceptor.core.artifact import write_atomic
 from preceptor.core.stage import Cost, Counts, Inputs, Stage
 from preceptor.report.config import ReportConfig, check
-from preceptor.report.inputs import Inputs as Artifacts
+from preceptor.report.inputs import Artifacts
 from preceptor.report.page import page
 from preceptor.report.picture import picture
 
@@ -35,7 +35,7 @@ def cost(config: ReportConfig, inputs: Inputs) -> Cost:
 
 STAGE = Stage(
     name="report",
-    version=8,
+    version=9,
     section="report",
     needs=("data", "codes", "graph", "generator", "curriculum", "real", "audit", "ranking", "lm", "scaling"),
     build=build,

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from preceptor.core.tables.ranking import ArmMean, Paired
 from preceptor.report import formats as f
 from preceptor.report.curves import curves
 from preceptor.report.findings import doubts
-from preceptor.report.inputs import Inputs, where
+from preceptor.report.inputs import Artifacts
 from preceptor.report.sections_lm import ORDER
 from preceptor.report.sections_ranking import headline, label, verdict
 from preceptor.report.sections_scaling import FORMS, largest
@@ -16,7 +17,7 @@ from preceptor.report.sections_scaling import FORMS, largest
 
 def main_table(out: Path, metric: str = "ndcg", k: int = 10) -> str:
     """Ranking arms, loss and excess by size and set, and the forecast, from the finished artifacts in `out`."""
-    inputs = Inputs.of(Path(out))
+    inputs = Artifacts.of(Path(out))
     blocks = [_ranking(inputs, metric, k), _losses(inputs), _forecast(inputs), _doubts(inputs)]
     return "\n\n".join(block for block in blocks if block) or "Nothing to show: no ranking, lm or scaling artifact here."
 
@@ -32,35 +33,35 @@ def columns(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "\n".join([lines[0], "  ".join("─" * w for w in widths), *lines[1:]])
 
 
-def _ranking(inputs: Inputs, metric: str, k: int) -> str:
+def _ranking(inputs: Artifacts, metric: str, k: int) -> str:
     blocks = []
     for split, rows in headline(inputs, metric, k).items():
-        recall = {label(r): r for r in where(inputs.rows("ranking", "tstr.csv"), split=split, metric="recall", k=100)}
+        every = [r for r in inputs.rows("ranking", ArmMean) if r.split == split]
+        recall = {label(r): r for r in every if (r.metric, r.k) == ("recall", 100)}
         body = []
         for r in rows:
-            other = recall.get(label(r), {})
+            other = recall[label(r)]
             body.append(
                 [
                     label(r),
-                    f.fixed(r["mean"], 4),
-                    f.interval(r.get("lo"), r.get("hi"), 4),
-                    f.fixed(other.get("mean"), 4),
-                    f.interval(other.get("lo"), other.get("hi"), 4),
+                    f.fixed(r.mean, 4),
+                    f.interval(r.lo, r.hi, 4),
+                    f.fixed(other.mean, 4),
+                    f.interval(other.lo, other.hi, 4),
                 ]
             )
-        users = f"{f.whole(rows[0].get('users'))} users, {f.whole(rows[0].get('targets'))} targets"
+        users = f"{f.whole(rows[0].users)} users, {f.whole(rows[0].targets)} targets"
         text = f"Tested on real histories, {f.name(split)} ({users})\n"
         text += columns(["arm", f"{f.name(metric)}@{k}", "95 %", "Recall@100", "95 %"], body)
-        for r in where(inputs.rows("ranking", "paired.csv"), split=split, metric=metric, k=k):
-            text += (
-                f"\n{f.name(r.get('arm_a'))} over {f.name(r.get('arm_b'))}: ratio {f.fixed(r.get('ratio'), 2)} "
-                f"{f.interval(r.get('lo'), r.get('hi'), 2)}, {verdict(r)}"
-            )
+        for p in inputs.rows("ranking", Paired):
+            if (p.split, p.metric, p.k) == (split, metric, k):
+                ratio = f"{f.fixed(p.ratio, 2)} {f.interval(p.lo, p.hi, 2)}"
+                text += f"\n{f.name(p.arm_a)} over {f.name(p.arm_b)}: ratio {ratio}, {verdict(p)}"
         blocks.append(text)
     return "\n\n".join(blocks)
 
 
-def _losses(inputs: Inputs) -> str:
+def _losses(inputs: Artifacts) -> str:
     by_set = curves(inputs)
     if not by_set:
         return ""
@@ -82,27 +83,27 @@ def _losses(inputs: Inputs) -> str:
     )
 
 
-def _forecast(inputs: Inputs) -> str:
+def _forecast(inputs: Artifacts) -> str:
     rows = largest(inputs)
     if not rows:
         return ""
     body = [
         [
-            f.name(r.get("set")),
-            FORMS.get(r.get("form", ""), r.get("form", "")),
-            f.fixed(r.get("predicted")),
-            f.fixed(r.get("actual")),
-            f.excess_share(r),
-            f.fixed(r.get("baseline_two_point")),
-            f.fixed(r.get("baseline_nearest_smaller")),
+            f.name(r.set),
+            FORMS.get(r.form, r.form),
+            f.fixed(r.predicted),
+            f.fixed(r.actual),
+            f.excess_share(r, r.excess_error),
+            f.fixed(r.baseline_two_point),
+            f.fixed(r.baseline_nearest_smaller),
         ]
         for r in rows
     ]
     first = rows[0]
-    title = f"Forecast of what was held out (largest: N = {f.size(first.get('params'))}, D = {f.size(first.get('tokens'))})\n"
+    title = f"Forecast of what was held out (largest: N = {f.size(first.params)}, D = {f.size(first.tokens)})\n"
     return title + columns(["set", "law", "predicted", "came", "error in excess", "last two points", "nearest smaller"], body)
 
 
-def _doubts(inputs: Inputs) -> str:
+def _doubts(inputs: Artifacts) -> str:
     names = [name for name, _ in doubts(inputs)][:-3]  # the last three hold always
     return "To doubt: " + "; ".join(names).lower() + " (see the report)." if names else ""

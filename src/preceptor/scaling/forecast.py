@@ -6,51 +6,19 @@ two predictions that need no law: the log-log line through the last two points, 
 
 from __future__ import annotations
 
-import csv
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields
-from pathlib import Path
 
 import numpy as np
 
 from preceptor.core.errors import PreceptorError
+from preceptor.core.tables.scaling import Forecast
 from preceptor.scaling import intervals as iv
 from preceptor.scaling.config import ScalingConfig
 from preceptor.scaling.fit import Fit, fit_form
 from preceptor.scaling.forms import FORMS
 from preceptor.scaling.noise import Noise, around, of_set
 from preceptor.scaling.points import Points
-
-
-@dataclass(frozen=True)
-class Forecast:
-    """One held-out point predicted by one form. excess_error and the two *_error columns are shares of the actual excess.
-
-    held: 'corner' (largest sizes at largest budgets) or 'size' (the largest sizes wholly). reference: what the excess is
-    over, reference_kind: 'known floor', or 'fitted E' of the joint law of the points that weren't held out. lo, hi: 95 %
-    prediction interval; NaN where there is none, as for whatever couldn't be computed (then `note` says why).
-    """
-
-    set: str
-    form: str
-    params: float
-    tokens: float
-    actual: float
-    predicted: float
-    error: float
-    excess_error: float
-    baseline_two_point: float
-    baseline_nearest_smaller: float
-    lo: float
-    hi: float
-    held: str
-    run: str
-    two_point_error: float
-    nearest_smaller_error: float
-    reference: float
-    reference_kind: str
-    note: str = ""
 
 
 def corner(points: Points) -> np.ndarray:
@@ -115,25 +83,25 @@ def forecast(name: str, points: Points, config: ScalingConfig) -> list[Forecast]
                 excess = actual - reference
                 found.append(
                     Forecast(
-                        name,
-                        form.name,
-                        n,
-                        d,
-                        actual,
-                        value,
-                        value - actual,
-                        (value - actual) / excess,
-                        base_line,
-                        base_near,
-                        lo,
-                        hi,
-                        held,
-                        str(test.run[i]),
-                        (base_line - actual) / excess,
-                        (base_near - actual) / excess,
-                        reference,
-                        kind,
-                        note,
+                        set=name,
+                        form=form.name,
+                        params=n,
+                        tokens=d,
+                        actual=actual,
+                        predicted=_known(value),
+                        error=_known(value - actual),
+                        excess_error=_known((value - actual) / excess),
+                        baseline_two_point=_known(base_line),
+                        baseline_nearest_smaller=_known(base_near),
+                        lo=_known(lo),
+                        hi=_known(hi),
+                        held=held,
+                        run=str(test.run[i]),
+                        two_point_error=_known((base_line - actual) / excess),
+                        nearest_smaller_error=_known((base_near - actual) / excess),
+                        reference=_known(reference),
+                        reference_kind=kind,
+                        note=note,
                     )
                 )
     return found
@@ -141,20 +109,9 @@ def forecast(name: str, points: Points, config: ScalingConfig) -> list[Forecast]
 
 def error_of(rows: Sequence[Forecast], form: str, held: str = "corner") -> float:
     """Mean |excess error| of a form over the held-out points; NaN where it has none."""
-    errors = [abs(r.excess_error) for r in rows if r.form == form and r.held == held]
+    found = [r.excess_error for r in rows if r.form == form and r.held == held]
+    errors = [math.nan if error is None else abs(error) for error in found]
     return float(np.mean(errors)) if errors else math.nan
-
-
-def write(rows: Sequence[Forecast], path: Path) -> None:
-    """Write forecast.csv; empty cells where there is no value."""
-    with open(path, "w", encoding="utf-8", newline="") as f:
-        out = csv.writer(f, lineterminator="\n")
-        out.writerow([field.name for field in fields(Forecast)])
-        for row in rows:
-            cells = asdict(row).values()
-            out.writerow(
-                ["" if isinstance(c, float) and math.isnan(c) else repr(c) if isinstance(c, float) else c for c in cells]
-            )
 
 
 def two_point(train: Points, params: float, tokens: float) -> float:
@@ -179,6 +136,10 @@ def nearest_smaller(train: Points, params: float, tokens: float) -> float:
     if not len(rows):
         return math.nan
     return float(np.mean(rows.loss[rows.flops >= rows.flops.max() * (1 - 1e-12)]))
+
+
+def _known(value: float) -> float | None:
+    return value if math.isfinite(value) else None
 
 
 def _top(values: np.ndarray) -> np.ndarray:

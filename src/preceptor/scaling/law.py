@@ -13,9 +13,10 @@ import numpy as np
 from preceptor.core.artifact import canonical, write_atomic
 from preceptor.core.errors import PreceptorError
 from preceptor.core.progress import track
+from preceptor.core.tables.scaling import Forecast
 from preceptor.scaling.config import ScalingConfig
 from preceptor.scaling.fit import fit_form, predict
-from preceptor.scaling.forecast import Forecast, error_of, forecast
+from preceptor.scaling.forecast import error_of, forecast
 from preceptor.scaling.forms import FORMS, Form
 from preceptor.scaling.identify import coefficients, spanning, verdicts
 from preceptor.scaling.intervals import resample

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import math
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +9,9 @@ import numpy as np
 
 from preceptor.core.artifact import canonical, write_atomic
 from preceptor.core.stage import Cost, Counts, Inputs, Stage
-from preceptor.scaling import forecast
+from preceptor.core.tables import row
+from preceptor.core.tables.lm import Point
+from preceptor.core.tables.scaling import Fitted, Forecast
 from preceptor.scaling.config import ScalingConfig, check
 from preceptor.scaling.law import Law, SetLaws, fit
 from preceptor.scaling.points import Points
@@ -19,11 +19,11 @@ from preceptor.scaling.points import Points
 
 def build(config: ScalingConfig, inputs: Inputs, folder: Path) -> Counts:
     """Fit the points of stage `lm`; write laws.json, forecast.csv, fits.csv and summary.json."""
-    points = Points.read(inputs["lm"].file("points.csv"))
+    points = Points.of(row.table(Point, row.read(inputs["lm"].path, Point)), inputs["lm"].file(Point.FILE))
     law = fit(points, config)
     law.save(folder / "laws.json")
-    forecast.write(law.forecasts, folder / "forecast.csv")
-    write_fits(law, points, folder / "fits.csv")
+    row.write(folder, Forecast, law.forecasts)
+    row.write(folder, Fitted, fitted(law, points))
     write_atomic(folder / "summary.json", canonical(summarise(law, points)))
     return {
         "points": len(points),
@@ -40,20 +40,17 @@ def cost(config: ScalingConfig, inputs: Inputs) -> Cost:
     return Cost(None if sets is None else sets * starts, "starts")
 
 
-def write_fits(law: Law, points: Points, path: Path) -> None:
-    """fits.csv: every point with the loss each of its set's laws gives there; residual is log fitted − log actual."""
-    with open(path, "w", encoding="utf-8", newline="") as f:
-        out = csv.writer(f, lineterminator="\n")
-        out.writerow(("set", "form", "params", "tokens", "run", "loss", "fitted", "residual"))
-        for name, entry in law.sets.items():
-            part = points.of_set(name)
-            for one in entry.laws:
-                rows = part if one.params is None else part.where(part.params == one.params)
-                fitted = one.predict(rows.params, rows.tokens)
-                residual = np.log(fitted / rows.loss)
-                columns = (rows.params, rows.tokens, rows.run, rows.loss, fitted, residual)
-                for row in zip(*(c.tolist() for c in columns), strict=True):
-                    out.writerow((name, one.form, *row))
+def fitted(law: Law, points: Points) -> list[Fitted]:
+    """Every point with the loss that each of its set's laws gives there."""
+    found = []
+    for name, entry in law.sets.items():
+        part = points.of_set(name)
+        for one in entry.laws:
+            rows = part if one.params is None else part.where(part.params == one.params)
+            losses = one.predict(rows.params, rows.tokens)
+            columns = (rows.params, rows.tokens, rows.run, rows.loss, losses, np.log(losses / rows.loss))
+            found += [Fitted(name, one.form, *cells) for cells in zip(*(c.tolist() for c in columns), strict=True)]
+    return found
 
 
 def summarise(law: Law, points: Points) -> dict[str, Any]:
@@ -72,8 +69,8 @@ def _set_summary(law: Law, entry: SetLaws) -> dict[str, Any]:
     chosen = entry.law(entry.chosen) if entry.chosen else None
     rows = [r for r in law.forecasts if r.set == entry.name and r.held == "corner"]
 
-    def mean_error(values: list[float]) -> float | None:
-        known = [abs(v) for v in values if not math.isnan(v)]
+    def mean_error(values: list[float | None]) -> float | None:
+        known = [abs(v) for v in values if v is not None]
         return float(np.mean(known)) if known else None
 
     of_points = list({(r.params, r.tokens, r.run): r for r in rows}.values())
@@ -92,4 +89,13 @@ def _set_summary(law: Law, entry: SetLaws) -> dict[str, Any]:
     }
 
 
-STAGE = Stage(name="scaling", version=1, section="scaling", needs=("lm",), build=build, check=check, cost=cost)
+STAGE = Stage(
+    name="scaling",
+    version=1,
+    section="scaling",
+    needs=("lm",),
+    build=build,
+    check=check,
+    cost=cost,
+    tables=(Forecast, Fitted),
+)

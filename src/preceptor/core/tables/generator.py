@@ -1,4 +1,4 @@
-"""Tables of a fitted generator: what each law is worth on real next items, and the weights of the mixture."""
+"""Tables of the stage `generator`: what each law is worth on real next items, the weights of the mixture, floors."""
 
 from __future__ import annotations
 
@@ -49,3 +49,23 @@ class CutRow(Row):
     events: int
     group: str
     weight: float
+
+
+@dataclass(frozen=True)
+class Floor:
+    """floor.json holds one for each graph: the known floor of the sampler there, in nats.
+
+    floor_nats_per_item, interval: over `walks` drawn histories. closed_form, transition_nats_per_walk, length_nats_per_walk
+    and entropy_rate: None but for first-order walks with repeats.
+    """
+
+    length: int
+    floor_nats_per_item: float
+    interval: list[float]
+    walks: int
+    closed_form: float | None
+    start_entropy: float
+    transition_nats_per_walk: float | None
+    length_nats_per_walk: float | None
+    items_per_walk: float
+    entropy_rate: float | None

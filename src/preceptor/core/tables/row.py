@@ -14,7 +14,7 @@ import json
 import math
 import types
 import typing
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
@@ -23,7 +23,10 @@ from preceptor.core.errors import PreceptorError
 
 @dataclasses.dataclass(frozen=True)
 class Row:
-    """A row of the table FILE. Fields: str, int, float, bool, each possibly None; in JSON lines also lists and mappings."""
+    """A row of the table FILE. Fields: str, int, float, bool, each possibly None; in JSON lines also lists and mappings.
+
+    In CSV a text that may be None reads back as None where it was empty.
+    """
 
     FILE: ClassVar[str] = ""
 
@@ -36,27 +39,28 @@ def columns(cls: type[Row]) -> list[str]:
     return [f.name for f in dataclasses.fields(cls)]
 
 
+def table(cls: type[R], rows: Iterable[R]) -> dict[str, list[Any]]:
+    """The table by columns."""
+    rows = list(rows)
+    return {name: [getattr(row, name) for row in rows] for name in columns(cls)}
+
+
 def text(cls: type[R], rows: Iterable[R]) -> str:
-    """The table as it is written to its file."""
-    if cls.FILE.endswith(".jsonl"):
-        return "".join(json.dumps(_plain(row), ensure_ascii=False, allow_nan=False) + "\n" for row in rows)
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(columns(cls))
-    writer.writerows([_cell(getattr(row, name)) for name in columns(cls)] for row in rows)
-    return out.getvalue()
+    """The table as it is written to its file. Raises ValueError where a column that can't be empty would be."""
+    return "".join(_lines(cls, rows))
 
 
 def write(folder: Path, cls: type[R], rows: Iterable[R]) -> None:
     """Write FOLDER/<FILE>; the header alone where there is no row."""
-    (Path(folder) / cls.FILE).write_text(text(cls, rows), encoding="utf-8")
+    with open(Path(folder) / cls.FILE, "w", encoding="utf-8", newline="") as f:
+        f.writelines(_lines(cls, rows))
 
 
 def read(folder: Path, cls: type[R]) -> list[R]:
     """Read FOLDER/<FILE>. PreceptorError names the file, the line and the column that is missing, unknown or unreadable."""
     path = Path(folder) / cls.FILE
     try:
-        content = path.read_text(encoding="utf-8")
+        content = path.read_bytes().decode("utf-8")
     except (FileNotFoundError, UnicodeDecodeError) as e:
         raise PreceptorError("No such table", where=path, found=type(e).__name__, remedy="make its stage again") from None
     return parse(cls, content, path)
@@ -65,35 +69,58 @@ def read(folder: Path, cls: type[R]) -> list[R]:
 def parse(cls: type[R], content: str, where: object) -> list[R]:
     """The rows of a table's text; `where` names it in errors."""
     if cls.FILE.endswith(".jsonl"):
-        return [cls(**_object(cls, line, where, n)) for n, line in enumerate(content.splitlines(), 1) if line.strip()]
-    reader = csv.reader(io.StringIO(content))
-    header = next(reader, [])
-    if header != columns(cls):
-        raise PreceptorError(
-            "A table has other columns", where=where, found=", ".join(header), expected=", ".join(columns(cls))
-        )
-    kinds = _kinds(cls)  # type: ignore[arg-type]
-    rows = []
-    for n, cells in enumerate(reader, 2):
-        if len(cells) != len(header):
-            raise PreceptorError("A row of a table is cut", where=f"{where}, line {n}", found=f"{len(cells)} cells")
-        rows.append(
-            cls(*(_value(cell, *kinds[name], f"{where}, line {n}, {name}") for name, cell in zip(header, cells, strict=True)))
-        )
+        return [_object(cls, line, f"{where}, line {n}") for n, line in enumerate(content.split("\n"), 1) if line.strip()]
+    reader = csv.reader(io.StringIO(content, newline=""), strict=True)
+    rows: list[R] = []
+    try:
+        header = next(reader, [])
+        if header != columns(cls):
+            raise PreceptorError(
+                "A table has other columns", where=f"{where}, line 1", found=", ".join(header), expected=", ".join(columns(cls))
+            )
+        for cells in reader:
+            rows.append(_row(cls, cells, f"{where}, line {reader.line_num}"))
+    except csv.Error as e:
+        raise PreceptorError("A row of a table is cut", where=f"{where}, line {reader.line_num}", found=e) from None
     return rows
 
 
-def _object(cls: type[Row], line: str, where: object, n: int) -> dict[str, Any]:
+def _lines(cls: type[R], rows: Iterable[R]) -> Iterator[str]:
+    if cls.FILE.endswith(".jsonl"):
+        for row in rows:
+            yield json.dumps(_plain(row), ensure_ascii=False, allow_nan=False) + "\n"
+        return
+    kinds = _kinds(cls)  # type: ignore[arg-type]
+    yield _line(list(kinds))
+    for row in rows:
+        cells = {name: _cell(getattr(row, name)) for name in kinds}
+        lacks = [name for name, (kind, empty) in kinds.items() if cells[name] == "" and not (empty or kind is str)]
+        if lacks:
+            raise ValueError(f"{cls.FILE} must have a value of {', '.join(lacks)}: {row}")
+        yield _line(list(cells.values()))
+
+
+def _row(cls: type[R], cells: Sequence[str], where: str) -> R:
+    kinds = _kinds(cls)  # type: ignore[arg-type]
+    if len(cells) != len(kinds):
+        raise PreceptorError("A row of a table is cut", where=where, found=f"{len(cells)} cells", expected=f"{len(kinds)}")
+    return cls(*(_value(cell, *kind, f"{where}, {name}") for (name, kind), cell in zip(kinds.items(), cells, strict=True)))
+
+
+def _object(cls: type[R], line: str, where: str) -> R:
     try:
         found = json.loads(line)
     except json.JSONDecodeError as e:
-        raise PreceptorError("A table's line is not JSON", where=f"{where}, line {n}", found=e) from None
+        raise PreceptorError("A table's line is not JSON", where=where, found=e) from None
     if not isinstance(found, dict) or set(found) != set(columns(cls)):
         names = ", ".join(found) if isinstance(found, dict) else type(found).__name__
-        raise PreceptorError(
-            "A table has other fields", where=f"{where}, line {n}", found=names, expected=", ".join(columns(cls))
-        )
-    return found
+        raise PreceptorError("A table has other fields", where=where, found=names, expected=", ".join(columns(cls)))
+    for name, (kind, empty) in _kinds(cls).items():  # type: ignore[arg-type]
+        value = found[name]
+        number = kind is float and type(value) is int
+        if not (type(value) is kind or number or (value is None and empty)):
+            raise _bad(f"{where}, {name}", value, kind, empty)
+    return cls(**found)
 
 
 @functools.cache
@@ -103,7 +130,8 @@ def _kinds(cls: type[Row]) -> dict[str, tuple[type, bool]]:
     hints = typing.get_type_hints(cls)
     for name in columns(cls):
         options = typing.get_args(hints[name]) if isinstance(hints[name], types.UnionType) else (hints[name],)
-        found[name] = (next(t for t in options if t is not types.NoneType), types.NoneType in options)
+        kind = next(t for t in options if t is not types.NoneType)
+        found[name] = (typing.get_origin(kind) or kind, types.NoneType in options)
     return found
 
 
@@ -113,15 +141,29 @@ def _value(cell: str, kind: type, empty: bool, where: str) -> Any:
     try:
         if kind is bool:
             return {"True": True, "False": False}[cell]
-        return kind(cell)
+        value = kind(cell)
+        if kind is float and not math.isfinite(value):
+            raise ValueError
     except (ValueError, KeyError):
-        raise PreceptorError("A table has a bad value", where=where, found=repr(cell), expected=kind.__name__) from None
+        raise _bad(where, cell, kind, empty) from None
+    return value
 
 
-def _cell(value: Any) -> Any:
+def _bad(where: str, found: object, kind: type, empty: bool) -> PreceptorError:
+    expected = kind.__name__ + (" or nothing" if empty else "")
+    return PreceptorError("A table has a bad value", where=where, found=repr(found), expected=expected)
+
+
+def _cell(value: Any) -> str:
     if value is None or (isinstance(value, float) and not math.isfinite(value)):
         return ""
-    return repr(float(value)) if isinstance(value, float) else value
+    return repr(float(value)) if isinstance(value, float) else str(value)
+
+
+def _line(cells: Sequence[str]) -> str:
+    """A line as the csv module writes it, but that a carriage return is quoted too: unquoted it would not read back."""
+    quoted = ['"' + c.replace('"', '""') + '"' if any(x in c for x in ',"\r\n') else c for c in cells]
+    return (",".join(quoted) if quoted != [""] else '""') + "\n"
 
 
 def _plain(row: Row) -> dict[str, Any]:

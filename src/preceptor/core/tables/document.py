@@ -1,0 +1,43 @@
+"""JSON documents of artifacts, read so that a key that isn't there is an error which names the file, and never a default."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+from preceptor.core.errors import PreceptorError
+
+D = TypeVar("D")
+
+
+class Document(dict[str, Any]):
+    """A JSON object of the file `where`, at any depth; indexing with a key that it lacks raises PreceptorError."""
+
+    def __init__(self, content: Mapping[str, Any], where: object) -> None:
+        super().__init__(content)
+        self.where = where
+
+    def __missing__(self, key: str) -> Any:
+        raise PreceptorError(
+            "A key is missing", where=self.where, found=", ".join(self), expected=key, remedy="make its stage again"
+        )
+
+
+def read(path: Path) -> Any:
+    """A JSON file's value, its objects as Documents. PreceptorError names a file that is absent or no JSON."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"), object_hook=lambda found: Document(found, path))
+    except (FileNotFoundError, UnicodeDecodeError, json.JSONDecodeError) as e:
+        raise PreceptorError("No such document", where=path, found=type(e).__name__, remedy="make its stage again") from None
+
+
+def facts(cls: type[D], found: Mapping[str, Any], where: object) -> D:
+    """A flat document as its dataclass. PreceptorError names the keys that are missing or unknown."""
+    names = {f.name for f in dataclasses.fields(cls)}  # type: ignore[arg-type]
+    if set(found) != names:
+        differ = ", ".join(sorted(set(found) ^ names))
+        raise PreceptorError("A document has other keys", where=where, found=differ, remedy="make its stage again")
+    return cls(**found)
