@@ -22,6 +22,7 @@ import numpy as np
 import torch
 from transformers import PreTrainedModel
 
+from preceptor.core.statistics import percentile_interval
 from preceptor.lm.checkpoints import head, hidden_states, new_model
 from preceptor.lm.config import LMConfig
 from preceptor.lm.ladder import rung
@@ -61,12 +62,12 @@ def main() -> None:
                 assert abs(losses[0] - losses[1]) < 1e-4 * losses[0], f"losses differ: {losses}"
         log_ratio = np.log(seconds[3:, 1] / seconds[3:, 0])
         draws = np.random.Generator(np.random.Philox(1)).integers(0, pairs, (2000, pairs))
-        lo, hi = np.exp(np.percentile(log_ratio[draws].mean(1), [2.5, 97.5]))
+        found = percentile_interval(log_ratio.mean(), log_ratio[draws].mean(1))
         rate = ROWS * CONTEXT / np.median(seconds[3:], 0)
         print(
             f"{size.params_total / 1e6:.2f}M parameters, width {size.width}, vocabulary {vocab}: "
             f"ours {rate[0]:,.0f} tokens/s, transformers {rate[1]:,.0f}; "
-            f"ratio {np.exp(log_ratio.mean()):.2f} [{lo:.2f}, {hi:.2f}]",
+            f"ratio {np.exp(found.value):.2f} [{np.exp(found.lo):.2f}, {np.exp(found.hi):.2f}]",
             flush=True,
         )
 

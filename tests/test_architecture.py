@@ -24,6 +24,7 @@ MAY_IMPORT = {
     "report": {"core", "report"},
 }
 LIGHT_ROOTS = {"numpy", "numba", "llvmlite", "torch", "transformers", "safetensors"}
+LATE = {"preceptor.core.statistics": {"scipy"}}  # within functions that the light part doesn't call
 LM_MAY_IMPORT = ("preceptor.core", "preceptor.lm", "preceptor.curriculum.stream")
 
 
@@ -77,7 +78,7 @@ def test_imports_point_left(path: Path) -> None:
 @pytest.mark.parametrize("path", sorted(light_modules()), ids=dotted)
 def test_light_part_needs_little(path: Path) -> None:
     outside = {m.split(".")[0] for m in imports(path)} - {"preceptor"} - set(sys.stdlib_module_names)
-    assert outside <= LIGHT_ROOTS, f"{dotted(path)} imports {outside - LIGHT_ROOTS}"
+    assert outside <= LIGHT_ROOTS | LATE.get(dotted(path), set()), f"{dotted(path)} imports {outside - LIGHT_ROOTS}"
 
 
 @pytest.mark.parametrize("path", modules(), ids=dotted)
