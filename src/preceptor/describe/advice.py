@@ -13,7 +13,6 @@ from typing import Any
 
 from preceptor.core.errors import PreceptorError
 from preceptor.core.statistics import Interval
-from preceptor.data import split
 from preceptor.data.config import DataConfig, SplitConfig
 from preceptor.data.log import Log
 from preceptor.describe import edges, sequential, shape
@@ -58,12 +57,12 @@ def advise(log: Log, config: SplitConfig | None = None, source: str = "log", see
         cut = log.split(config)
     except PreceptorError as error:
         problem = error.problem
-        cut = split.leave_last_out(log, config)
+        cut = log.split(dataclasses.replace(config, kind="leave-last-out"))
     found = shape.shape(cut.train, log.timed, seed)
     order, ways = sequential.order(cut.train, seed), edges.edges(cut.train, seed)
     power = powers.power(cut.kind, cut.train, cut.validation, cut.test.n_users, seed)
     if cut.kind == "temporal" and cut.test.n_users < config.few_users:
-        other = split.leave_last_out(log, config)
+        other = log.split(dataclasses.replace(config, kind="leave-last-out"))
         power += powers.power(other.kind, other.train, other.validation, other.test.n_users, seed)
     sentences = [f"The log can't be cut as asked ({problem}): it is cut leave-last-out here."] if problem else []
     sentences += [
