@@ -13,7 +13,8 @@ from preceptor.core.artifact import canonical, write_atomic
 from preceptor.core.stage import Cost, Counts, Inputs, Stage
 from preceptor.scaling import forecast
 from preceptor.scaling.config import ScalingConfig, check
-from preceptor.scaling.law import Law, SetLaws, fit
+from preceptor.scaling.fitted import SetLaws
+from preceptor.scaling.law import Law, fit
 from preceptor.scaling.points import Points
 
 
