@@ -1,10 +1,14 @@
 import dataclasses
+import os
 from pathlib import Path
 
 import pytest
+import yaml
 
 from preceptor import study, study_file
+from preceptor.core import rates
 from preceptor.core.errors import PreceptorError
+from preceptor.core.stage import ancestors
 
 
 @pytest.mark.parametrize("name", sorted(study_file.packaged()))
@@ -134,3 +138,82 @@ def test_plan_of_an_empty_folder_makes_nothing(tmp_path: Path) -> None:
     assert rows[0].state == "missing"
     assert {row.state for row in rows[1:]} == {"waits"}
     assert not (tmp_path / "out").exists()
+
+
+def test_every_stage_states_its_work(tmp_path: Path) -> None:
+    rows = study.dry_run(study.load_config("miniature"), tmp_path / "out")
+    assert all(row.work for row in rows)
+    known = {row.stage: row.work for row in rows}
+    assert known["codes"] == "307k examples"
+    assert known["lm"] == "37.9k tokens"
+    assert known["graph"] == "interactions: known once data is made"
+
+
+def test_time_is_said_once_a_rate_was_measured_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cache = os.environ.get("PRECEPTOR_CACHE") or str(Path.home() / ".cache" / "preceptor")
+    assert study.dry_run(study.load_config("miniature"), tmp_path / "out")  # ml-100k is in the cache now
+    monkeypatch.setattr(rates, "cache_folder", lambda: tmp_path)
+    config = study.load_config("miniature")
+    assert {row.seconds for row in study.dry_run(config, tmp_path / "out")} == {None}, cache
+    rates.record("codes", "examples", 1000.0, 2.0)
+    rates.record("codes", "rows", 1000.0, 50.0)
+    found = {row.stage: row.seconds for row in study.dry_run(config, tmp_path / "out")}
+    assert found["codes"] == pytest.approx(config.codes.steps * config.codes.batch / 500)
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [
+        "data.max_unusable=2",
+        "codes.collisions=foo",
+        "codes.steps=0",
+        "graph.min_users=0",
+        "generator.length=0",
+        "curriculum.eval_documents=0",
+        "audit.walks=0",
+        "ranking.max_updates=0",
+        "lm.lr=0",
+        "scaling.starts=0",
+        "report.k=7",
+    ],
+)
+def test_settings_out_of_range_are_refused_before_the_first_stage(setting: str, tmp_path: Path) -> None:
+    """One of every stage; the error names section, key, what was found and what was expected."""
+    key, _, value = setting.partition("=")
+    with pytest.raises(PreceptorError) as caught:
+        study.run(study.load_config("miniature", overrides=[setting]), tmp_path / "out")
+    assert caught.value.where == key
+    assert caught.value.found == yaml.safe_load(value)
+    assert caught.value.expected
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(("old", "new"), sorted(study.MOVED.items()))
+def test_a_key_of_an_earlier_version_is_refused_with_its_new_name(old: str, new: str, tmp_path: Path) -> None:
+    section, key = old.split(".")
+    path = tmp_path / "old.yaml"
+    path.write_text(f"{section}: {{{key}: 1}}")
+    with pytest.raises(PreceptorError, match=f"(?s)has moved.*{old}.*{new}"):
+        study.load_config(str(path))
+    section, key = new.split(".")
+    assert key in {f.name for f in dataclasses.fields(getattr(study.StudyConfig(), section))}
+
+
+def names(wanted: str) -> list[str]:
+    return [stage.name for stage in ancestors(study.stages(), wanted)]
+
+
+def test_a_command_makes_what_it_wants_and_its_ancestors_alone() -> None:
+    assert names("lm") == ["data", "codes", "graph", "generator", "curriculum", "real", "lm"]
+    assert names("ranking") == ["data", "codes", "graph", "generator", "ranking"]
+    assert names("curriculum") == ["data", "codes", "graph", "generator", "curriculum"]
+    assert names("report") == [stage.name for stage in study.stages()]
+
+
+def test_stages_need_earlier_ones_and_the_mixture_is_no_business_of_the_audit() -> None:
+    seen: set[str] = set()
+    for stage in study.stages():
+        assert set(stage.parents()) <= seen
+        assert hasattr(study.StudyConfig(), stage.section)
+        seen.add(stage.name)
+    assert "curriculum" not in names("audit")

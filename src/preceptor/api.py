@@ -75,15 +75,17 @@ def _save(train: TrainSplit, out: Path) -> artifact.Artifact:
 
 
 def tstr(split: Split, curriculum: Curriculum, study: str | StudyConfig = "quick") -> dict[str, pl.DataFrame]:
-    """Train on synthetic, test on real: ranking models trained on walks of `curriculum`'s graph beside those trained on the
-    real histories of `split`, both tested on its real targets. Tables: tstr (each arm, with intervals), paired (differences and
+    """Train on synthetic, test on real: ranking models trained on histories of `curriculum`'s generator beside those trained on
+    the real histories of `split`, both tested on its real targets. Tables: tstr (each arm, with intervals), paired (differences and
     ratios over the same users) and slices."""
+    from preceptor.generator.mixture import Mixture
     from preceptor.graph.graph import Graph
     from preceptor.ranking.tstr import compare
 
-    config = _study(study)
-    graph = Graph.load(curriculum.folder.parent / "graph" / "all")
-    return compare(split, graph, config.ranking, histories=config.generator)
+    config, built = _study(study), curriculum.folder.parent
+    law = built / "generator" / "all" / "law"
+    drawn_from = Mixture.load(law) if law.is_dir() else Graph.load(built / "graph" / "all")
+    return compare(split, drawn_from, config.ranking, histories=config.generator)
 
 
 def pretrain(

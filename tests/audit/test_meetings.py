@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from curriculum.support import CONFIG as CURRICULUM
-from curriculum.support import inputs_for
+from curriculum.support import curriculum_inputs, inputs_for
 from curriculum.test_stage import items_of, source_documents
 from fixtures import tiny_split
 from preceptor.audit.meetings import behind_edges, behind_pairs, distinct_users
@@ -17,11 +17,14 @@ from preceptor.curriculum import stage as curriculum
 from preceptor.curriculum.stream import EvalSet, Stream
 from preceptor.data.log import TrainSplit
 from preceptor.generator import policies
+from preceptor.generator import stage as generator
+from preceptor.generator.config import GeneratorConfig
+from preceptor.generator.sampler import build_tables
 from preceptor.generator.walk_tables import with_policy
 from preceptor.generator.walks import sample
 from preceptor.graph import stage as graph
 from preceptor.graph.config import GraphConfig
-from preceptor.graph.item_graph import build_graph, build_tables
+from preceptor.graph.item_graph import build_graph
 from preceptor.graph.pairs import find_pairs
 
 TRAIN = tiny_split(n_users=80).train
@@ -93,7 +96,9 @@ def test_every_edge_has_its_users(knobs: dict, minimum: int) -> None:
 @pytest.mark.parametrize("policy", [policies.first_order(), policies.node2vec(4, 0.25), policies.history(0.8, 8)])
 def test_every_step_of_a_walk_comes_from_a_pair_of_enough_users(policy: np.ndarray) -> None:
     config = GraphConfig(min_users=3, window=3)
-    walks, lengths = sample(with_policy(build_tables(build_graph(TRAIN, config), TRAIN, config), policy), 0, "t", 0, 300)
+    walks, lengths = sample(
+        with_policy(build_tables(build_graph(TRAIN, config), TRAIN, GeneratorConfig()), policy), 0, "t", 0, 300
+    )
     for walk, length in zip(walks.tolist(), lengths.tolist(), strict=True):
         for t in range(1, length):
             back = range(t) if policy[0] == policies.HISTORY else [t - 1]
@@ -122,9 +127,11 @@ def test_no_document_comes_from_a_pair_of_fewer_users(tmp_path: Path) -> None:
     """The documents themselves: CF pairs and neighbours in walks, read back from their tokens."""
     split = tiny_split(n_users=80)
     inputs = inputs_for(split, tmp_path / "stand-ins")
-    config = GraphConfig(min_users=3, pair_min_users=4, window=3, floor_walks=200)
-    inputs["graph"] = graph.run(config, {name: inputs[name] for name in ("train", "codes")}, tmp_path)
-    made = curriculum.run(CURRICULUM, {name: inputs[name] for name in ("train", "codes", "graph")}, tmp_path)
+    config = GraphConfig(min_users=3, pair_min_users=4, window=3)
+    inputs["graph"] = graph.STAGE.make(config, {name: inputs[name] for name in ("train", "codes")}, tmp_path)
+    drawn = {name: inputs[name] for name in ("train", "graph")}
+    inputs["generator"] = generator.STAGE.make(GeneratorConfig(floor_walks=200), drawn, tmp_path)
+    made = curriculum.STAGE.make(CURRICULUM, curriculum_inputs(inputs), tmp_path)
     stream, codes = Stream.open(made.path), np.asarray(inputs["codes"].array("codes"))
 
     pairs = [items_of(d, stream, codes) for d in source_documents(made, "cf")]

@@ -10,9 +10,11 @@ from fixtures import tiny_split
 from preceptor.audit.config import PrivacyConfig
 from preceptor.audit.privacy import EVERY, RUNS, half, halvings, memorised, report
 from preceptor.data.log import TrainSplit
+from preceptor.generator.config import GeneratorConfig
+from preceptor.generator.sampler import build_tables
 from preceptor.generator.walks import sample
 from preceptor.graph.config import GraphConfig
-from preceptor.graph.item_graph import build_graph, build_tables
+from preceptor.graph.item_graph import build_graph
 
 SMALL = PrivacyConfig(halvings=4, walks=2000, released=(100, 2000), bootstraps=50)
 
@@ -32,11 +34,11 @@ def test_one_users_own_sequence_is_found_in_walks_and_gone_at_two_users() -> Non
     config = GraphConfig(window=1, directed=True, min_users=1, top_k=0)
     for minimum, expected in ((1, True), (2, False)):
         settings = dataclasses.replace(config, min_users=minimum)
-        walks, lengths = sample(build_tables(build_graph(train, settings), train, settings), 0, "t", 0, 5000)
+        walks, lengths = sample(build_tables(build_graph(train, settings), train, GeneratorConfig()), 0, "t", 0, 5000)
         found = memorised(walks, lengths, joined([secret]), joined(crowd))
         assert (found["members"] > 0).tolist() == [expected] * len(RUNS)
         np.testing.assert_array_equal(found["members"], found["members_alone"])
-    walks, lengths = sample(build_tables(build_graph(train, config), train, config), 0, "t", 0, 5000)
+    walks, lengths = sample(build_tables(build_graph(train, config), train, GeneratorConfig()), 0, "t", 0, 5000)
     whole = memorised(walks, lengths, joined([*crowd, secret]), joined(crowd))
     assert whole["members_alone"][-1] > 0  # a run of eight items that one person alone has
     assert whole["others"][-1] < whole["members"][-1]
@@ -71,7 +73,9 @@ def test_half_of_a_log_holds_the_histories_of_that_half() -> None:
 def test_private_sequences_show_in_the_whole_report_and_fade_with_the_minimum() -> None:
     """Each user has ten items of their own: at one user an edge everything is remembered, at two nothing can be walked."""
     train = split_of([list(range(10 * u, 10 * u + 10)) for u in range(30)], 300)
-    found = report(train, GraphConfig(window=1, directed=True), dataclasses.replace(SMALL, min_users=(1, 2)), 0)
+    found = report(
+        train, GraphConfig(window=1, directed=True), GeneratorConfig(), dataclasses.replace(SMALL, min_users=(1, 2)), 0
+    )
     rows = {row["run"]: row for row in found["memorisation"]}
     assert rows[3]["members_alone"] > 0.5
     assert rows[3]["others"] == 0
@@ -86,7 +90,7 @@ def test_private_sequences_show_in_the_whole_report_and_fade_with_the_minimum() 
 def test_users_without_habits_of_their_own_give_little_away_at_five_users() -> None:
     """All users draw from one distribution over 15 items: each pair is common, so who was in matters little."""
     train = split_of([np.random.default_rng(u).permutation(15)[:6].tolist() for u in range(200)], 15)
-    found = report(train, GraphConfig(), dataclasses.replace(SMALL, min_users=(5,)), 0)
+    found = report(train, GraphConfig(), GeneratorConfig(), dataclasses.replace(SMALL, min_users=(5,)), 0)
     for row in found["membership"]:
         assert abs(row["auc"] - 0.5) < 0.12, row
         assert row["interval"][0] <= row["auc"] <= row["interval"][1]
@@ -99,14 +103,18 @@ def test_users_without_habits_of_their_own_give_little_away_at_five_users() -> N
 def test_equal_seeds_equal_figures_and_few_people_are_left_out() -> None:
     train = tiny_split().train
     config = dataclasses.replace(SMALL, min_users=(1,), halvings=2, walks=200, released=(100,), users=20)
-    assert report(train, GraphConfig(), config, 3) == report(train, GraphConfig(), config, 3)
-    assert report(train, GraphConfig(), config, 3) != report(train, GraphConfig(), config, 4)
-    alone = report(split_of([[0, 1], [1, 0]], 2), GraphConfig(), config, 0)
+    assert report(train, GraphConfig(), GeneratorConfig(), config, 3) == report(
+        train, GraphConfig(), GeneratorConfig(), config, 3
+    )
+    assert report(train, GraphConfig(), GeneratorConfig(), config, 3) != report(
+        train, GraphConfig(), GeneratorConfig(), config, 4
+    )
+    alone = report(split_of([[0, 1], [1, 0]], 2), GraphConfig(), GeneratorConfig(), config, 0)
     assert alone["left_out"] == [{"min_users": 1, "why": "fewer than four users"}]
 
 
 def test_of_many_users_some_are_halved() -> None:
     train = tiny_split(n_users=80).train
     config = dataclasses.replace(SMALL, min_users=(1,), halvings=2, walks=200, released=(100,), graph_users=30)
-    assert report(train, GraphConfig(), config, 0)["users"] == 30
-    assert report(train, GraphConfig(), dataclasses.replace(config, graph_users=80), 0)["users"] > 30
+    assert report(train, GraphConfig(), GeneratorConfig(), config, 0)["users"] == 30
+    assert report(train, GraphConfig(), GeneratorConfig(), dataclasses.replace(config, graph_users=80), 0)["users"] > 30

@@ -11,6 +11,8 @@ from preceptor.audit.config import AuditConfig
 from preceptor.core import artifact
 from preceptor.core.artifact import Artifact
 from preceptor.core.errors import PreceptorError
+from preceptor.generator import stage as generator
+from preceptor.generator.config import GeneratorConfig
 from preceptor.graph import stage as graph
 from preceptor.graph.config import GraphConfig
 
@@ -31,10 +33,11 @@ def inputs_for(out: Path) -> dict[str, Artifact]:
 
     made = {"data": artifact.make("data", 1, {}, {}, out, data), "codes": artifact.make("codes", 1, {}, {}, out, codes)}
     made["train"] = made["data"].part("train")
-    settings = GraphConfig(min_users=1, pair_min_users=2, floor_walks=200)
-    made["graph"] = graph.run(settings, {name: made[name] for name in ("train", "codes")}, out)
-    made["curriculum"] = artifact.make("curriculum", 1, {}, {}, out, lambda folder: {})
-    return {name: made[name] for name in ("data", "graph", "curriculum")}
+    settings = GraphConfig(min_users=1, pair_min_users=2)
+    made["graph"] = graph.STAGE.make(settings, {name: made[name] for name in ("train", "codes")}, out)
+    walks = {name: made[name] for name in ("train", "graph")}
+    made["generator"] = generator.STAGE.make(GeneratorConfig(floor_walks=200), walks, out)
+    return {name: made[name] for name in ("data", "graph", "generator")}
 
 
 def test_bias_of_log_and_every_policy(tmp_path: Path) -> None:

@@ -5,8 +5,10 @@ import pytest
 
 from preceptor.audit import truth
 from preceptor.audit.config import AuditConfig
+from preceptor.generator.config import GeneratorConfig
+from preceptor.generator.sampler import build_tables
 from preceptor.graph.config import GraphConfig
-from preceptor.graph.item_graph import build_graph, build_tables
+from preceptor.graph.item_graph import build_graph
 from preceptor.market.config import MarketConfig
 from preceptor.market.simulate import market
 
@@ -39,8 +41,8 @@ def test_no_limit_where_the_ladder_does_not_converge(ladder: list[float | None])
 def test_a_biased_log_is_farther_from_the_truth_than_its_ceilings() -> None:
     planted = market(MarketConfig(**SMALL, popularity=0.0, position=0.0, exposure=1.0))
     train = truth.as_train(planted.log())
-    every = build_tables(build_graph(train, SETTINGS), train, SETTINGS)
-    found = truth.report(train, every, SETTINGS, planted, AuditConfig(walks=500, truth_multiples=(1, 2, 4)))
+    every = build_tables(build_graph(train, SETTINGS), train, GeneratorConfig())
+    found = truth.report(train, every, SETTINGS, GeneratorConfig(), planted, AuditConfig(walks=500, truth_multiples=(1, 2, 4)))
     assert found["sources"] == 60
     assert found["graph"]["tv"] > found["uniform"][0]["tv"] + 0.05
     assert found["uniform"][0]["tv"] > found["uniform"][-1]["tv"], "more data of the same kind come nearer"

@@ -14,8 +14,7 @@ import pytest
 
 from preceptor.codes.build import build
 from preceptor.codes.config import CodesConfig, latents_for
-from preceptor.codes.stage import STAGE, key
-from preceptor.core import artifact
+from preceptor.codes.stage import STAGE
 from preceptor.core.artifact import Artifact, file_digest
 from preceptor.core.errors import PreceptorError
 from preceptor.data.log import TrainSplit
@@ -113,17 +112,11 @@ def test_a_pretrained_folder_counts_by_its_content_not_its_path(train: TrainSpli
     shutil.copytree(first.path, tmp_path / "copy")
     (tmp_path / "copy/manifest.json").unlink()
     copied = replace(CONFIG, pretrained=str(tmp_path / "copy"))
-    assert (
-        artifact.status(tmp_path / "b/codes", artifact.key_of("codes", STAGE.version, key(copied, {}).config, inputs))[0]
-        == "fresh"
-    )
+    assert STAGE.status(copied, inputs, tmp_path / "b")[0] == "fresh"
     assert str(tmp_path) not in (made.path / "manifest.json").read_text()
     weights = tmp_path / "copy/tokeniser/sae.safetensors"
     weights.write_bytes(weights.read_bytes() + b"?")
-    assert (
-        artifact.status(tmp_path / "b/codes", artifact.key_of("codes", STAGE.version, key(copied, {}).config, inputs))[0]
-        == "stale"
-    )
+    assert STAGE.status(copied, inputs, tmp_path / "b")[0] == "stale"
 
 
 def test_an_index_file_goes_round(train: TrainSplit, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from preceptor.core.artifact import Artifact, canonical
 from preceptor.curriculum.config import CurriculumConfig, GeneralConfig, Mixture
 from preceptor.data.log import Split
 from preceptor.generator.walk_tables import save_tables, walk_tables
-from preceptor.graph.graph import from_edges
+from preceptor.graph.graph import Graph, from_edges
 from preceptor.graph.pairs import Pairs
 
 N_LATENTS, LENGTH = 8, 4
@@ -44,7 +44,7 @@ class Built:
 
 
 def inputs_for(split: Split, out: Path) -> dict[str, Artifact]:
-    """Artifacts data, codes and graph of a split, by plain stand-ins for their stages."""
+    """Artifacts data, codes, graph and generator of a split, by plain stand-ins for their stages."""
 
     def data(folder: Path) -> dict:
         split.train.save(folder / "train")
@@ -57,7 +57,7 @@ def inputs_for(split: Split, out: Path) -> dict[str, Artifact]:
         np.save(folder / "codes.npy", tuples[np.random.default_rng(0).permutation(len(tuples))[: split.train.n_items]])
         np.save(folder / "held_out.npy", np.arange(split.train.n_items) % 5 == 2)
         (folder / "code_words.json").write_text(canonical([[f"word{k}", "tea"] for k in range(N_LATENTS)]))
-        return {"n_latents": N_LATENTS}
+        return {"n_latents": N_LATENTS, "items": split.train.n_items}
 
     def graph(folder: Path) -> dict:
         train = split.train
@@ -76,17 +76,24 @@ def inputs_for(split: Split, out: Path) -> dict[str, Artifact]:
         seen = every.induced(~held_out, pairs[pair_split == 1])
         for name, one in (("all", every), ("seen", seen)):
             one.save(folder / name)
-            save_tables(walk_tables(one, np.ones(train.n_items), LENGTH), folder / name)
         met = np.bincount(np.unique(np.stack([train.user, train.item]), axis=1)[1], minlength=train.n_items)
         Pairs(pairs, users, met, pair_split, users, met, len(np.unique(train.user))).save(folder)
+        return {"pairs": len(pairs)}
+
+    def generator(folder: Path) -> dict:
+        for name in ("all", "seen"):
+            one = Graph.load(made["graph"].path / name)
+            save_tables(walk_tables(one, np.ones(split.train.n_items), LENGTH), folder / name)
+        (folder / "floor.json").write_text(canonical({}))
         return {}
 
     made = {"data": artifact.make("data", 1, {}, {}, out, data)}
     made["train"] = made["data"].part("train")
     made["codes"] = artifact.make("codes", 1, {}, {"train": made["train"]}, out, codes)
     made["graph"] = artifact.make("graph", 1, {}, {"train": made["train"], "codes": made["codes"]}, out, graph)
+    made["generator"] = artifact.make("generator", 1, {}, {"graph": made["graph"]}, out, generator)
     return made
 
 
 def curriculum_inputs(inputs: dict[str, Artifact]) -> dict[str, Artifact]:
-    return {name: inputs[name] for name in ("train", "codes", "graph")}
+    return {name: inputs[name] for name in ("train", "codes", "graph", "generator")}

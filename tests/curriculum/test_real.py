@@ -15,7 +15,7 @@ from preceptor.data.log import Targets
 @pytest.fixture(scope="module")
 def sets(built: Built, tmp_path_factory: pytest.TempPathFactory) -> dict[str, EvalSet]:
     inputs = {"data": built.inputs["data"], "codes": built.inputs["codes"], "curriculum": built.artifact}
-    return EvalSet.load_all(real.run(CONFIG, inputs, tmp_path_factory.mktemp("real")).path)
+    return EvalSet.load_all(real.STAGE.make(CONFIG, inputs, tmp_path_factory.mktemp("real")).path)
 
 
 def test_both_parts_are_there(sets: dict[str, EvalSet], built: Built) -> None:

@@ -12,6 +12,8 @@ from transformers import AutoTokenizer
 from curriculum.support import CONFIG, inputs_for
 from fixtures import DAY, tiny_split
 from preceptor.curriculum import stage
+from preceptor.generator import stage as generator_stage
+from preceptor.generator.config import GeneratorConfig
 from preceptor.graph import stage as graph_stage
 from preceptor.graph.config import GraphConfig
 
@@ -25,9 +27,11 @@ def test_pairs_of_sessions_have_their_confidence_and_lift(tmp_path: Path) -> Non
     split = replace(split, train=replace(train, session=session))
     made = inputs_for(split, tmp_path)
     inputs = {name: made[name] for name in ("train", "codes")}
-    config = GraphConfig(pair_basket="session", pair_min_users=2, top_k=20, length=4, min_users=1)
+    config = GraphConfig(pair_basket="session", pair_min_users=2, top_k=20, min_users=1)
     graph = graph_stage.STAGE.make(config, inputs, tmp_path / "real")
-    cur = stage.STAGE.make(CONFIG, {**inputs, "graph": graph}, tmp_path / "real")
+    walks = GeneratorConfig(length=4, floor_walks=100)
+    drawn = generator_stage.STAGE.make(walks, {"train": made["train"], "graph": graph}, tmp_path / "real")
+    cur = stage.STAGE.make(CONFIG, {**inputs, "graph": graph, "generator": drawn}, tmp_path / "real")
 
     baskets = [sorted(set(train.item[session == s].tolist())) for s in range(session.max() + 1)]
     alone, together = Counter(i for b in baskets for i in b), Counter(p for b in baskets for p in combinations(b, 2))

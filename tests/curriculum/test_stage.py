@@ -120,7 +120,7 @@ def test_the_floor_is_the_samplers_own(built: Built) -> None:
     made = cur.eval_sets["uih-in-graph"]
     rows = [items_of(made.document(d), cur.stream, built.codes) for d in range(len(made))]
     assert [len(r) for r in rows] == made.units.tolist() == [LENGTH] * CONFIG.eval_documents
-    tables = load_tables(built.inputs["graph"].path / "seen")
+    tables = load_tables(built.inputs["generator"].path / "seen")
     nats = -log_probability(tables, np.array(rows, np.int32), np.full(len(rows), LENGTH))
     assert np.array_equal(nats, made.doc_reference)
     assert cur.floor == pytest.approx(nats.sum() / (LENGTH * len(rows)), rel=1e-12)
@@ -304,7 +304,7 @@ def test_previews_make_codes_readable(built: Built) -> None:
 
 def test_blocks_hold_the_walks_of_their_numbers(built: Built) -> None:
     stream = Stream.open(built.artifact.path)
-    tables = load_tables(built.inputs["graph"].path / "seen")
+    tables = load_tables(built.inputs["generator"].path / "seen")
     turn = 0
     for b in range(60):
         if stream.sources[stream.source(b)] == "uih":

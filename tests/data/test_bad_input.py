@@ -177,19 +177,19 @@ def test_is_set_aside_with_its_reason(case: SetAside, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("build", "word"),
+    ("settings", "word"),
     [
-        (lambda: SplitConfig(kind="tempral"), "data.split.kind"),  # type: ignore[arg-type]
-        (lambda: SplitConfig(validation_from=0.9, test_from=0.8), "validation_from < test_from"),
-        (lambda: DataConfig(time_unit="days"), "data.time_unit"),  # type: ignore[arg-type]
-        (lambda: DataConfig(duplicates="no"), "data.duplicates"),  # type: ignore[arg-type]
-        (lambda: DataConfig(separator="::"), "one character"),
-        (lambda: DataConfig(encoding="utf-9"), "utf-8, latin-1"),
+        (DataConfig(split=SplitConfig(kind="tempral")), "data.split.kind"),  # type: ignore[arg-type]
+        (DataConfig(split=SplitConfig(validation_from=0.9, test_from=0.8)), "validation_from < test_from"),
+        (DataConfig(time_unit="days"), "data.time_unit"),  # type: ignore[arg-type]
+        (DataConfig(duplicates="no"), "data.duplicates"),  # type: ignore[arg-type]
+        (DataConfig(separator="::"), "one character"),
+        (DataConfig(encoding="utf-9"), "utf-8, latin-1"),
     ],
 )
-def test_settings_that_mean_nothing_are_refused(build: Callable[[], Any], word: str) -> None:
+def test_settings_that_mean_nothing_are_refused(settings: DataConfig, word: str, tmp_path: Path) -> None:
     with pytest.raises(PreceptorError, match=word):
-        build()
+        read(tmp_path, settings)
 
 
 def test_no_such_folder_names_the_built_in_sources(tmp_path: Path) -> None:

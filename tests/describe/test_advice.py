@@ -2,9 +2,9 @@ import json
 
 import numpy as np
 import polars as pl
-from data.test_edges import ring
-from data.test_sequential import chains
 
+from describe.test_edges import ring
+from describe.test_sequential import chains
 from fixtures import tiny_log
 from preceptor.data.config import SplitConfig
 from preceptor.data.log import CATALOGUE, Log

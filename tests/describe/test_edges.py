@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
-from data.test_sequential import chains
-from data.test_shape import split_of
 
+from describe.test_sequential import chains
+from describe.test_shape import split_of
 from preceptor.data.log import TrainSplit
 from preceptor.describe import edges as module
 from preceptor.describe.edges import WAYS, edges

@@ -1,6 +1,6 @@
 import numpy as np
-from data.test_shape import split_of
 
+from describe.test_shape import split_of
 from preceptor.describe.sequential import order
 
 

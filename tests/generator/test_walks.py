@@ -6,7 +6,7 @@ import pytest
 from numba import njit, uint64
 from scipy.stats import chi2
 
-from graph.golden import values
+from generator.golden import values
 from graph.graphs import all_policies, all_walks, random_graph, small_graphs
 from preceptor.core.rng import purpose_key
 from preceptor.generator import reference

@@ -9,14 +9,18 @@ from graph.graphs import split_of
 from preceptor.core import artifact
 from preceptor.core.errors import PreceptorError
 from preceptor.data.log import Split
+from preceptor.generator import stage as generator
+from preceptor.generator.config import GeneratorConfig
 from preceptor.generator.probability import log_probability
 from preceptor.generator.walk_tables import load_tables
 from preceptor.generator.walks import sample
 from preceptor.graph import stage
-from preceptor.graph.config import GraphConfig
+from preceptor.graph.config import NULLS, GraphConfig
+from preceptor.graph.graph import Graph
 from preceptor.graph.item_graph import build_graph
 
-CONFIG = GraphConfig(min_users=1, pair_min_users=2, pair_held_out=0.2, floor_walks=2000, top_k=5)
+CONFIG = GraphConfig(min_users=1, pair_min_users=2, pair_held_out=0.2, top_k=5)
+HISTORIES = GeneratorConfig(floor_walks=2000)
 
 
 def built(split: Split, folder: Path, config: GraphConfig = CONFIG) -> artifact.Artifact:
@@ -35,9 +39,18 @@ def built(split: Split, folder: Path, config: GraphConfig = CONFIG) -> artifact.
     return stage.STAGE.make(config, inputs, folder)
 
 
+def drawn(
+    split: Split, folder: Path, config: GraphConfig = CONFIG, histories: GeneratorConfig = HISTORIES
+) -> artifact.Artifact:
+    """The generator's artifact on the graph of a split."""
+    graph = built(split, folder, config)
+    inputs = {"train": artifact.load(folder / "data").part("train"), "graph": graph}
+    return generator.STAGE.make(histories, inputs, folder)
+
+
 def test_seen_graph_knows_no_held_out_item_or_pair(tmp_path: Path) -> None:
-    made = built(tiny_split(), tmp_path)
-    tables, every = load_tables(made.path / "seen"), load_tables(made.path / "all")
+    tables, every = (load_tables(drawn(tiny_split(), tmp_path).path / part) for part in ("seen", "all"))
+    made = artifact.load(tmp_path / "graph")
     unseen = np.arange(40) % 5 == 2
     edges = set(zip(tables.graph.source.tolist(), tables.indices.tolist(), strict=True))
     whole = set(zip(every.graph.source.tolist(), every.indices.tolist(), strict=True))
@@ -56,13 +69,14 @@ def test_seen_graph_knows_no_held_out_item_or_pair(tmp_path: Path) -> None:
 
 
 def test_counts_and_floor_describe_the_graphs(tmp_path: Path) -> None:
-    made = built(tiny_split(), tmp_path)
+    floors = drawn(tiny_split(), tmp_path).json("floor")
+    made = artifact.load(tmp_path / "graph")
     for name in ("all", "seen"):
-        graph = load_tables(made.path / name).graph
+        graph = Graph.load(made.path / name)
         members = np.ones(40, bool) if name == "all" else np.arange(40) % 5 != 2
         assert made.counts[name]["edges"] == graph.n_edges
         assert made.counts[name]["isolated"] == (members & (graph.degree == 0)).sum()
-        floor = made.json("floor")[name]
+        floor = floors[name]
         assert floor["length"] == 8
         half = (floor["interval"][1] - floor["interval"][0]) / 2
         assert abs(floor["floor_nats_per_item"] - floor["closed_form"]) < 2.5 * half
@@ -71,8 +85,8 @@ def test_counts_and_floor_describe_the_graphs(tmp_path: Path) -> None:
 
 def test_validation_and_test_parts_leave_no_trace(tmp_path: Path) -> None:
     split = tiny_split()
-    one = built(split, tmp_path / "one")
-    two = built(scramble_targets(split, 3), tmp_path / "two")
+    one = drawn(split, tmp_path / "one")
+    two = drawn(scramble_targets(split, 3), tmp_path / "two")
     assert one.manifest == two.manifest
 
 
@@ -92,23 +106,37 @@ def test_other_codes_are_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "knobs",
+    ("knobs", "drawing"),
     [
-        {"policy": "node2vec", "p": 0.5, "q": 2.0, "directed": True},
-        {"policy": "history", "repeats": False, "lengths": "histories", "weight": "rp3beta"},
-        {"weight": "lift", "shrinkage": 5.0, "decay": 0.7, "gamma": 2.0, "start": "popularity", "start_gamma": 0.5},
+        ({"directed": True}, {"policy": "node2vec", "p": 0.5, "q": 2.0}),
+        ({"weight": "rp3beta"}, {"policy": "history", "repeats": False, "lengths": "histories"}),
+        ({"weight": "lift", "shrinkage": 5.0, "decay": 0.7, "gamma": 2.0}, {"start": "popularity", "start_gamma": 0.5}),
+        ({"null": "rewired"}, {}),
+        ({"null": "relabelled"}, {}),
     ],
-    ids=["second-order", "history", "lift"],
+    ids=["second-order", "history", "lift", "rewired", "relabelled"],
 )
-def test_every_knob_ends_in_walks_with_a_floor(knobs: dict, tmp_path: Path) -> None:
-    made = built(tiny_split(), tmp_path, dataclasses.replace(CONFIG, **knobs))
+def test_every_knob_ends_in_walks_with_a_floor(knobs: dict, drawing: dict, tmp_path: Path) -> None:
+    histories = dataclasses.replace(HISTORIES, **drawing)
+    made = drawn(tiny_split(), tmp_path, dataclasses.replace(CONFIG, **knobs), histories)
     tables = load_tables(made.path / "seen")
     items, lengths = sample(tables, 9, "t", 0, 2000)
     mean = -log_probability(tables, items, lengths).sum() / lengths.sum()
     low, high = made.json("floor")["seen"]["interval"]
     assert low - (high - low) < mean < high + (high - low)
-    if knobs.get("lengths") == "histories":
+    if drawing.get("lengths") == "histories":
         assert set(lengths.tolist()) > {7, 8}
+
+
+def test_nulls_keep_what_they_promise_and_nothing_else(tmp_path: Path) -> None:
+    train = tiny_split().train
+    plain, rewired, relabelled = (build_graph(train, dataclasses.replace(CONFIG, null=n)) for n in NULLS)
+    assert rewired.row_entropy() == pytest.approx(plain.row_entropy())
+    assert np.bincount(rewired.indices).tolist() == np.bincount(plain.indices).tolist()
+    assert sorted(relabelled.degree) == sorted(plain.degree)
+    edges = [set(zip(g.source.tolist(), g.indices.tolist(), strict=True)) for g in (plain, rewired, relabelled)]
+    assert len(edges[0] & edges[1]) < 0.7 * len(edges[0])
+    assert edges[0] != edges[2]
 
 
 def test_text_edges_reach_untouched_items(tmp_path: Path) -> None:
@@ -122,7 +150,13 @@ def test_text_edges_reach_untouched_items(tmp_path: Path) -> None:
     assert not graph.connected[5]  # nothing is like it
 
 
-@pytest.mark.parametrize("setting", [{"window": -1}, {"gamma": 0.0}, {"length": 0}, {"policy": "second"}, {"start": "top"}])
+@pytest.mark.parametrize("setting", [{"window": -1}, {"gamma": 0.0}, {"null": "random"}, {"min_users": 0}])
 def test_bad_settings_are_named(setting: dict, tmp_path: Path) -> None:
     with pytest.raises(PreceptorError, match=f"graph.{next(iter(setting))}"):
         stage.STAGE.make(GraphConfig(**setting), {}, tmp_path)
+
+
+@pytest.mark.parametrize("setting", [{"length": 0}, {"policy": "second"}, {"start": "top"}, {"p": 0.0}, {"floor_walks": 1}])
+def test_bad_settings_of_histories_are_named(setting: dict, tmp_path: Path) -> None:
+    with pytest.raises(PreceptorError, match=f"generator.{next(iter(setting))}"):
+        generator.STAGE.make(GeneratorConfig(**setting), {}, tmp_path)

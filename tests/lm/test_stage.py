@@ -109,8 +109,9 @@ def test_checkpoint_of_other_tokens_is_refused(made: tuple[Artifact, Artifact], 
 
 def test_failing_worker_is_reported(made: tuple[Artifact, Artifact], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PRECEPTOR_WORKERS", "1")
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
     with pytest.raises(PreceptorError, match="Training failed"):
-        stage.STAGE.make(dataclasses.replace(CONFIG, threads=-1), {"curriculum": made[0]}, tmp_path)
+        stage.STAGE.make(dataclasses.replace(CONFIG, device="cuda"), {"curriculum": made[0]}, tmp_path)
 
 
 def test_killed_module_run_resumes_to_the_same_bytes_with_little_imported(

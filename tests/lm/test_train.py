@@ -129,7 +129,7 @@ def test_interrupted_run_ends_in_the_same_bytes(
 
 
 def test_overfits_a_tiny_set(stream: Stream, tmp_path: Path) -> None:
-    one = learner(stream, depth=2, lr=0.02, weight_decay=0.0)
+    one = learner(stream, depth=2, lr=0.005, weight_decay=0.0)  # at a higher rate single steps spike
     inputs, targets = batch(stream, 0, 128)
 
     class Same(Recorded):

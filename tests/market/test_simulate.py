@@ -9,13 +9,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from data.golden import values
+from market.golden import values
 from preceptor.core.errors import PreceptorError
-from preceptor.data.config import DataConfig
+from preceptor.data.config import DataConfig, check
 from preceptor.data.log import CATALOGUE, Log
 from preceptor.data.read import read
 from preceptor.data.stage import STAGE, key
 from preceptor.market import config as market_config
+from preceptor.market import source as _market  # noqa: F401  makes the market known
 from preceptor.market import truth as market_truth
 from preceptor.market.config import MarketConfig
 from preceptor.market.simulate import market
@@ -264,7 +265,7 @@ def test_a_market_is_named_on_the_command_line() -> None:
 )
 def test_bad_settings_are_refused(text: str, said: str) -> None:
     with pytest.raises(PreceptorError) as caught:
-        DataConfig(source=text)
+        check(DataConfig(source=text))
     assert said in str(caught.value)
 
 

@@ -14,13 +14,13 @@ LIGHT = ScalingConfig(starts=30, bootstraps=20, bootstrap_starts=2)
 
 
 def lm(out: Path) -> artifact.Artifact:
-    def build(folder: Path) -> dict[str, int]:
+    def build(folder: Path) -> dict[str, list[str]]:
         points = sweep(4, 4, noise=0.005, floor=2.0)
         other = {k: v * 2 for k, v in points.columns().items()}
         other["set"] = ["uih"] * 16 + ["general"] * 16
         other["floor"] = ["2.0"] * 16 + [""] * 16
         Points.of(other | {"depth": ["2"] * 32}).write(folder / "points.csv")
-        return {}
+        return {"sets": ["general", "uih"]}
 
     return artifact.make("lm", 1, {}, {}, out, build)
 

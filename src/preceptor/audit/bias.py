@@ -16,15 +16,15 @@ from preceptor.core.statistics import gini, ranks, spearman
 from preceptor.data.log import TrainSplit
 from preceptor.generator import policies
 from preceptor.generator.config import GeneratorConfig
+from preceptor.generator.histories import Sampler, sample
 from preceptor.generator.walk_tables import WalkTables, with_policy
-from preceptor.generator.walks import sample
 
 PLACES = 64  # of a history or walk that the position curve shows
 _RANKS = 40  # points of the rank curve
 
 
 def report(
-    train: TrainSplit, every: WalkTables, seen: WalkTables | None, histories: GeneratorConfig, config: AuditConfig
+    train: TrainSplit, every: WalkTables, seen: Sampler | None, histories: GeneratorConfig, config: AuditConfig
 ) -> dict[str, Any]:
     """Bias of the training log, of walks of every policy on the whole graph, and of the training histories.
 
@@ -36,7 +36,7 @@ def report(
     popularity = train.popularity
     start = np.repeat(train.user_indptr[:-1], np.diff(train.user_indptr))
     columns = {"log": of_histories(np.asarray(train.item), np.arange(len(train.item)) - start, popularity)}
-    samplers = {name: with_policy(every, policy) for name, policy in policies_of(every, histories).items()}
+    samplers: dict[str, Sampler] = {name: with_policy(every, policy) for name, policy in policies_of(every, histories).items()}
     if seen is not None:
         samplers["training"] = seen
     for name, tables in samplers.items():
@@ -56,7 +56,7 @@ def policies_of(tables: WalkTables, config: GeneratorConfig) -> dict[str, np.nda
     }
 
 
-def steps_of(tables: WalkTables, walks: int, seed: int, purpose: str) -> tuple[np.ndarray, np.ndarray]:
+def steps_of(tables: Sampler, walks: int, seed: int, purpose: str) -> tuple[np.ndarray, np.ndarray]:
     """Items of fresh walks and their places in the walk, from 0; two int arrays of one length."""
     walked, lengths = sample(tables, seed, purpose, 0, walks)
     places = np.broadcast_to(np.arange(walked.shape[1]), walked.shape)

@@ -6,6 +6,7 @@ Nothing here feeds any stage but the report (the leak rule).
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,11 @@ from preceptor.core.artifact import canonical, write_atomic
 from preceptor.core.progress import say
 from preceptor.core.stage import Cost, Counts, Inputs, Stage
 from preceptor.data.log import TrainSplit
+from preceptor.generator import histories as samplers
 from preceptor.generator.config import GeneratorConfig
-from preceptor.generator.walk_tables import load_tables
+from preceptor.generator.sampler import build_tables
 from preceptor.graph.config import GraphConfig
+from preceptor.graph.graph import Graph
 from preceptor.market import config as market_config
 from preceptor.market.simulate import market
 
@@ -28,7 +31,9 @@ def build(config: AuditConfig, inputs: Inputs, folder: Path) -> Counts:
     train = TrainSplit.load(inputs["data"].path / "train")
     settings = GraphConfig(**inputs["graph"].manifest["config"])
     histories = GeneratorConfig(**inputs["generator"].manifest["config"])
-    every, seen = (load_tables(inputs["generator"].path / part) for part in ("all", "seen"))
+    walks = dataclasses.replace(histories, law="paper", policy="first-order")
+    every = build_tables(Graph.load(inputs["graph"].path / "all"), train, walks)
+    seen = samplers.load(inputs["generator"].path / "seen")
     found = bias.report(train, every, seen, histories, config)
     write_atomic(folder / "bias.json", canonical(found))
     given_away = privacy.audit(train, inputs["graph"], histories, config.privacy, config.seed)

@@ -15,8 +15,8 @@ from llvmlite import ir
 from numba import int64, njit, types, uint64
 from numba.extending import intrinsic
 
+from preceptor.generator.histories import draw
 from preceptor.generator.interleave import prefetch
-from preceptor.generator.walks import walks
 
 TOGETHER = 64  # walks drawn before their documents are written
 AHEAD = 4  # documents whose item rows are on their way
@@ -103,7 +103,7 @@ def write_walks(tables: Any, key: Any, first: Any, table: Any, layout: Any, size
     at, end, index = uint64(0), uint64(size), first
     while at < end:
         n = min(TOGETHER, int64(end - at) // whole + 1)
-        walks(tables, key, index, rows[:n], lengths[:n])
+        draw(tables, key, index, rows[:n], lengths[:n])
         index += uint64(n)
         for k in range(-AHEAD, n):
             if k + AHEAD < n:

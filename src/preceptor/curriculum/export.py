@@ -29,9 +29,7 @@ from preceptor.curriculum.config import Templates
 from preceptor.curriculum.documents import uih_template
 from preceptor.curriculum.packed import INDEX
 from preceptor.curriculum.stream import Stream
-from preceptor.generator.probability import log_probability
-from preceptor.generator.walk_tables import load_tables
-from preceptor.generator.walks import sample
+from preceptor.generator import histories as samplers
 
 _REQUEST = "export.json"
 _PURPOSE = "export/uih"
@@ -75,9 +73,9 @@ class Study:
 
     def histories(self, first: int, count: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Synthetic histories first … first + count − 1: items int32 [count, longest], lengths, −log p in nats."""
-        tables = load_tables(self.generator.path / "seen")
-        items, lengths = sample(tables, self.seed, _PURPOSE, first, count)
-        return items, lengths, -log_probability(tables, items, lengths)
+        tables = samplers.load(self.generator.path / "seen")
+        items, lengths = samplers.sample(tables, self.seed, _PURPOSE, first, count)
+        return items, lengths, -samplers.log_probability(tables, items, lengths)
 
 
 def text(

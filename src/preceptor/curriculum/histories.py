@@ -12,7 +12,7 @@ import numpy as np
 from preceptor.core.errors import PreceptorError
 from preceptor.core.rng import purpose_key
 from preceptor.curriculum.assemble import VECTOR, longest, token_table, write_walks
-from preceptor.generator.walk_tables import WalkTables, load_tables, save_tables
+from preceptor.generator import histories
 
 WALKS_A_BLOCK = 1 << 24  # a document has a token at least, so a block of as many tokens never holds more
 _PARTS = ("item_tokens", "prefix", "separator", "suffix")
@@ -25,7 +25,7 @@ class HistorySource:
     item, between two, and after the last (EOS included).
     """
 
-    def __init__(self, seed: int, tables: WalkTables, parts: dict[str, np.ndarray], block_tokens: int) -> None:
+    def __init__(self, seed: int, tables: histories.Sampler, parts: dict[str, np.ndarray], block_tokens: int) -> None:
         if block_tokens > WALKS_A_BLOCK:
             raise PreceptorError("Blocks are too long", found=f"{block_tokens} tokens", expected=f"at most {WALKS_A_BLOCK}")
         self.tables, self.block_tokens = tables, block_tokens
@@ -35,9 +35,9 @@ class HistorySource:
 
     @classmethod
     def open(cls, folder: Path, seed: int, block_tokens: int) -> HistorySource:
-        """Open what `save_histories` wrote; the walk tables are memory-mapped."""
+        """Open what `save_histories` wrote; the sampler's tables are memory-mapped."""
         parts = {name: np.load(folder / f"uih_{name}.npy", allow_pickle=False) for name in _PARTS}
-        return cls(seed, load_tables(folder, "uih_"), parts, block_tokens)
+        return cls(seed, histories.load(folder, "uih_"), parts, block_tokens)
 
     def block(self, j: int) -> np.ndarray:
         """Block number j of this source, int32 [T]."""
@@ -47,8 +47,8 @@ class HistorySource:
         return out[: self.block_tokens]
 
 
-def save_histories(folder: Path, tables: WalkTables, parts: dict[str, np.ndarray]) -> None:
-    """Write the source's files: FOLDER/uih_<part>.npy and the walk tables."""
-    save_tables(tables, folder, "uih_")
+def save_histories(folder: Path, tables: histories.Sampler, parts: dict[str, np.ndarray]) -> None:
+    """Write the source's files: FOLDER/uih_<part>.npy and the sampler's tables."""
+    histories.save(tables, folder, "uih_")
     for name in _PARTS:
         np.save(folder / f"uih_{name}.npy", np.asarray(parts[name], np.int32))

@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 from numba import njit
 
+from preceptor.generator import mixture_histories, mixture_probability
+from preceptor.generator.mixture_tables import MixtureTables
 from preceptor.generator.policies import FIRST_ORDER
 from preceptor.generator.probability import log_probability
 from preceptor.generator.walk_tables import WalkTables
@@ -22,17 +24,49 @@ _PLAIN = 500  # transitions after which a chain counts as slow
 _DEGREE = 64  # of the first polynomial
 
 
-def monte_carlo(tables: WalkTables, seed: int, purpose: str, count: int) -> dict[str, float]:
-    """Mean of −log p per item over `count` fresh walks with a 95 % interval (ratio estimator, delta method)."""
-    sums = np.zeros(5)  # Σy, Σn, Σy², Σn², Σyn: y = −log p of a walk, n = its items
-    for first in range(0, count, _BLOCK):
-        items, lengths = sample(tables, seed, purpose, first, min(_BLOCK, count - first))
-        y, n = -log_probability(tables, items, lengths), lengths.astype(np.float64)
+def monte_carlo(tables: WalkTables | MixtureTables, seed: int, purpose: str, count: int) -> dict[str, float]:
+    """Mean of −log p per item over `count` fresh histories with a 95 % interval (ratio estimator, delta method)."""
+    return _estimate(_sums(tables, seed, purpose, 0, count), count)
+
+
+def to_precision(
+    tables: WalkTables | MixtureTables, seed: int, purpose: str, error: float = 0.01, most: int = 1_000_000
+) -> dict[str, float]:
+    """As `monte_carlo`, over as many histories as bring the standard error to `error` nats per item, at most `most`.
+
+    `histories` says how many. The number comes from a tenth more than the variance of the first 2,000 asks for.
+    """
+    count = min(2000, most)
+    sums = _sums(tables, seed, purpose, 0, count)
+    while (found := _estimate(sums, count))["error"] > error and count < most:
+        more = min(most, max(count + 1000, int(1.1 * count * (found["error"] / error) ** 2)))
+        sums += _sums(tables, seed, purpose, count, more - count)
+        count = more
+    return {**found, "histories": count}
+
+
+def _sums(tables: WalkTables | MixtureTables, seed: int, purpose: str, first: int, count: int) -> np.ndarray:
+    """Σy, Σn, Σy², Σn², Σyn over fresh histories: y = −log p of one, n = its items."""
+    sums = np.zeros(5)
+    for begin in range(first, first + count, _BLOCK):
+        several = min(_BLOCK, first + count - begin)
+        if isinstance(tables, MixtureTables):
+            items, lengths = mixture_histories.sample(tables, seed, purpose, begin, several)
+            y = -mixture_probability.log_probability(tables, items, lengths)
+        else:
+            items, lengths = sample(tables, seed, purpose, begin, several)
+            y = -log_probability(tables, items, lengths)
+        n = lengths.astype(np.float64)
         sums += [y.sum(), n.sum(), y @ y, n @ n, y @ n]
+    return sums
+
+
+def _estimate(sums: np.ndarray, count: int) -> dict[str, float]:
     mean, per_walk = sums[0] / sums[1], sums[1] / count
     variance = max(0.0, sums[2] - 2 * mean * sums[4] + mean * mean * sums[3]) / max(1, count - 1)
-    half = 1.959964 * np.sqrt(variance / count) / per_walk
-    return {"mean": float(mean), "low": float(mean - half), "high": float(mean + half), "items": float(per_walk)}
+    error = np.sqrt(variance / count) / per_walk
+    low, high = mean - 1.959964 * error, mean + 1.959964 * error
+    return {"mean": float(mean), "low": float(low), "high": float(high), "error": float(error), "items": float(per_walk)}
 
 
 def closed_form(tables: WalkTables) -> dict[str, float]:
@@ -97,11 +131,12 @@ def entropy(p: np.ndarray) -> float:
     return float(-(p * np.log(p)).sum())
 
 
-def report(tables: WalkTables, seed: int, purpose: str, count: int) -> dict[str, Any]:
+def report(tables: WalkTables | MixtureTables, seed: int, purpose: str, count: int) -> dict[str, Any]:
     """What floor.json says of one graph's sampler; only first-order walks with repeats have a closed form."""
     drawn = monte_carlo(tables, seed, purpose, count)
-    plain = bool(tables.policy[0] == FIRST_ORDER and tables.policy[1])
-    exact = closed_form(tables) if plain else {}
+    first_order = isinstance(tables, WalkTables) and tables.policy[0] == FIRST_ORDER and tables.policy[1]
+    plain = tables if first_order and isinstance(tables, WalkTables) else None
+    exact = closed_form(plain) if plain else {}
     return {
         "length": tables.longest,
         "floor_nats_per_item": drawn["mean"],
@@ -112,7 +147,7 @@ def report(tables: WalkTables, seed: int, purpose: str, count: int) -> dict[str,
         "transition_nats_per_walk": exact.get("transitions"),
         "length_nats_per_walk": exact.get("length"),
         "items_per_walk": drawn["items"],
-        "entropy_rate": entropy_rate(tables) if plain else None,
+        "entropy_rate": entropy_rate(plain) if plain else None,
     }
 
 

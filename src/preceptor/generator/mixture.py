@@ -13,10 +13,13 @@ This module holds the plain description; what samples from it and what scores wi
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
+from preceptor.core.artifact import canonical, write_atomic
 from preceptor.graph.graph import Graph
 
 
@@ -63,3 +66,33 @@ class Mixture:
     popularity: np.ndarray
     members: np.ndarray
     repeats: bool
+
+    @property
+    def prior_share(self) -> float:
+        """λ of all priors together."""
+        return sum(prior.weight for prior in self.priors)
+
+    def save(self, folder: Path) -> None:
+        """Write FOLDER/mixture.json (names, parts, priors), popularity.npy, members.npy and a folder for each graph."""
+        folder.mkdir(parents=True, exist_ok=True)
+        for k, graph in enumerate(self.graphs):
+            graph.save(folder / f"graph-{k:02d}")
+        np.save(folder / "popularity.npy", self.popularity)
+        np.save(folder / "members.npy", self.members)
+        facts = {"names": self.names, "parts": self.parts, "priors": self.priors, "repeats": self.repeats}
+        write_atomic(folder / "mixture.json", canonical(facts))
+
+    @classmethod
+    def load(cls, folder: Path) -> Mixture:
+        """Open a saved law; its graphs are memory-mapped."""
+        folder = Path(folder)
+        facts = json.loads((folder / "mixture.json").read_text(encoding="utf-8"))
+        return cls(
+            tuple(Graph.load(folder / f"graph-{k:02d}") for k in range(len(facts["names"]))),
+            tuple(facts["names"]),
+            tuple(Part(p["graph"], Memory(**p["memory"]), p["weight"]) for p in facts["parts"]),
+            tuple(Prior(**p) for p in facts["priors"]),
+            np.load(folder / "popularity.npy", allow_pickle=False),
+            np.load(folder / "members.npy", allow_pickle=False),
+            facts["repeats"],
+        )

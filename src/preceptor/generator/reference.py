@@ -6,12 +6,13 @@ that the kernels make.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
 
 import numpy as np
 
 from preceptor.core import rng
+from preceptor.generator.mixture_tables import MixtureTables
 from preceptor.generator.policies import HISTORY, NODE2VEC
 from preceptor.generator.step import TRIES
 from preceptor.generator.walk_tables import WalkTables
@@ -63,10 +64,10 @@ def probability(tables: WalkTables, walk: Sequence[int]) -> Fraction:
 
 def walk(tables: WalkTables, seed: int, purpose: str, index: int) -> list[int]:
     """Walk number `index` of (seed, purpose)."""
-    draws = _draws(rng.purpose_key(seed, purpose), index)
+    draws = draws_of(rng.purpose_key(seed, purpose), index)
     n = len(tables.rows) - 2
-    length = _pick(tables, n + 1, next(draws) >> 33)
-    items = [_pick(tables, n, next(draws) >> 33)]
+    length = outcome(tables, n + 1, next(draws) >> 33)
+    items = [outcome(tables, n, next(draws) >> 33)]
     while len(items) < length:
         item = _next_item(tables, items, draws)
         if item is None:
@@ -75,14 +76,15 @@ def walk(tables: WalkTables, seed: int, purpose: str, index: int) -> list[int]:
     return items
 
 
-def _draws(key: np.uint64, index: int):  # type: ignore[no-untyped-def]
+def draws_of(key: np.uint64, index: int) -> Iterator[int]:
+    """The 64-bit draws of stream `index`, from the first on."""
     step = 0
     while True:
         yield int(rng.bits(key, np.array([index]), step)[0])
         step += 1
 
 
-def _pick(tables: WalkTables, row: int, number: int) -> int:
+def outcome(tables: WalkTables | MixtureTables, row: int, number: int) -> int:
     """The outcome that a number below 2^31 selects in a row's cells."""
     first, log2_cells = divmod(int(tables.rows[row]), 64)
     cell, place = divmod(number, TOTAL >> log2_cells)
@@ -97,11 +99,11 @@ def _next_item(tables: WalkTables, walk: list[int], draws) -> int | None:  # typ
         sources = [(walk[-1 - j], numbers[j]) for j in range(len(walk)) if alive[-1 - j]]
         total = sum(fade for _, fade in sources)
         for _ in range(TRIES if total else 0):
-            rest, bits = _below(next(draws), total), next(draws)
+            rest, bits = below(next(draws), total), next(draws)
             if rest is None:
                 continue
             j = next(j for j in range(len(sources)) if rest < sum(fade for _, fade in sources[: j + 1]))
-            x = _pick(tables, sources[j][0], bits >> 33)
+            x = outcome(tables, sources[j][0], bits >> 33)
             if multiplier(tables, walk, x):
                 return x
     elif alive[-1]:
@@ -113,26 +115,26 @@ def _next_item(tables: WalkTables, walk: list[int], draws) -> int | None:  # typ
         room = beyond * max(row.values())
         room = room if room <= 2 ** (28 + k) else back
         if code != NODE2VEC and repeats:
-            return _pick(tables, walk[-1], next(draws) >> 33)
+            return outcome(tables, walk[-1], next(draws) >> 33)
         for _ in range(TRIES):
-            number = _below(next(draws), 2 ** (31 + k) + room)
+            number = below(next(draws), 2 ** (31 + k) + room)
             if number is None or number >= 2 ** (31 + k) + back:
                 continue
             if number >= 2 ** (31 + k):
                 return walk[-2]
-            x = _pick(tables, walk[-1], number >> k)
+            x = outcome(tables, walk[-1], number >> k)
             if number % 2**k < multiplier(tables, walk, x):
                 return x
     choices = candidates(tables, walk)
     total = sum(m for _, m in choices)
     if total == 0:
         return None
-    while (place := _below(next(draws), total)) is None:
+    while (place := below(next(draws), total)) is None:
         pass
     return next(x for i, (x, _) in enumerate(choices) if sum(m for _, m in choices[: i + 1]) > place)
 
 
-def _below(bits: int, total: int) -> int | None:
+def below(bits: int, total: int) -> int | None:
     """The number in range(total) that 64 bits give; None for the 2^64 mod total words that would favour some."""
     place, left = divmod(bits * total, 2**64)
     return None if left < 2**64 % total else place

@@ -17,14 +17,35 @@ def build_tables(graph: Graph, split: TrainSplit, config: GeneratorConfig) -> Wa
 
 
 def start_weights(split: TrainSplit, config: GeneratorConfig) -> np.ndarray:
-    """Weights of the first item of a walk, float64 [I]: 1, or popularity ** start_gamma."""
+    """Weights of the first item of a history, float64 [I]: fitted, 1, or popularity ** start_gamma."""
     if config.start == "uniform":
         return np.ones(split.n_items)
+    if config.start == "fitted":
+        return fitted_start(split)
     return np.maximum(split.popularity, 1).astype(np.float64) ** config.start_gamma
 
 
+def fitted_start(split: TrainSplit) -> np.ndarray:
+    """Weights of the first item as training histories begin, float64 [I]: their counts, and κ counts spread by popularity.
+
+    κ is the power of two that makes each first item likeliest by the others (leave-one-out), so every item that was met can
+    begin a history, and few histories lean on popularity.
+    """
+    begins = split.user_indptr[:-1][np.diff(split.user_indptr) > 0]
+    first = np.bincount(np.asarray(split.item)[begins], minlength=split.n_items).astype(np.float64)
+    share = split.popularity / max(1, split.popularity.sum())
+    met = np.flatnonzero(first)
+    candidates = 2.0 ** np.arange(21)
+
+    def nats(strength: float) -> float:
+        others = (first[met] - 1 + strength * share[met]) / (first.sum() - 1 + strength)
+        return float(-(first[met] * np.log(others)).sum())
+
+    return first + min(candidates, key=nats) * share
+
+
 def length_weights(split: TrainSplit, config: GeneratorConfig) -> np.ndarray:
-    """Weights of walk lengths 0 … length, float64: all on `length`, or histories of each length, longer ones cut."""
+    """Weights of history lengths 0 … length, float64: all on `length`, or histories of each length, longer ones cut."""
     if config.lengths == "fixed":
         return np.eye(config.length + 1)[config.length]
     lengths = np.minimum(np.diff(split.user_indptr), config.length)

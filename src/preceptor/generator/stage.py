@@ -1,42 +1,94 @@
-"""The stage `generator`: the samplers of synthetic histories on both graphs, and their known floors."""
+"""The stage `generator`: the law of synthetic histories, chosen inside the training part, its samplers and known floors."""
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from preceptor.core.artifact import canonical, write_atomic
 from preceptor.core.progress import say
 from preceptor.core.stage import Cost, Counts, Inputs, Stage
 from preceptor.data.log import TrainSplit
-from preceptor.generator import floor
+from preceptor.generator import floor, histories, made
 from preceptor.generator.config import GeneratorConfig, check
 from preceptor.generator.sampler import build_tables
-from preceptor.generator.walk_tables import save_tables
 from preceptor.graph.graph import Graph
+from preceptor.graph.pairs import BOTH_SEEN
 
 GRAPHS = ("all", "seen")
 
 
 def build(config: GeneratorConfig, inputs: Inputs, folder: Path) -> Counts:
-    """Write OUT/generator: all/ and seen/ (the sampler on each graph), floor.json (a report for each)."""
+    """Write OUT/generator: all/ and seen/ (a sampler each), floor.json (a report for each).
+
+    The mixture's law is in all/law and seen/law: fitted to the whole training part, and anew to the part without held-out
+    items, from whose graphs held-out pairs are taken away.
+    """
     split = TrainSplit.load(inputs["train"].path)
     floors: dict[str, Any] = {}
-    for name in GRAPHS:
-        tables = build_tables(Graph.load(inputs["graph"].path / name), split, config)
-        save_tables(tables, folder / name)
+    counts: dict[str, Any] = {"law": config.law}
+    for name, tables, facts in _samplers(config, inputs, split, folder):
+        histories.save(tables, folder / name)
         floors[name] = floor.report(tables, config.seed, f"graph/floor/{name}", config.floor_walks)
+        counts[name] = facts
     write_atomic(folder / "floor.json", canonical(floors))
     shown = {name: floors[name]["floor_nats_per_item"] for name in GRAPHS}
-    say(f"generator: {config.policy} walks, floor {shown['seen']:.3f} nats per item on seen items")
-    return {"floor_nats_per_item": shown}
+    drawn = "the mixture" if config.law == "mixture" else f"{config.policy} walks"
+    say(f"generator: floor of {drawn} {shown['seen']:.3f} nats per item on seen items")
+    return {**counts, "floor_nats_per_item": shown}
+
+
+def _samplers(
+    config: GeneratorConfig, inputs: Inputs, split: TrainSplit, folder: Path
+) -> Iterator[tuple[str, histories.Sampler, dict[str, Any]]]:
+    """(name, sampler, counts) of graph-all and graph-seen."""
+    if config.law == "paper":
+        for name in GRAPHS:
+            yield name, build_tables(Graph.load(inputs["graph"].path / name), split, config), {}
+        return
+    min_users = int(inputs["graph"].manifest["config"]["min_users"])
+    unseen = inputs["codes"].array("held_out", mmap=False).astype(bool)
+    pairs = inputs["graph"].array("pairs")
+    held_out = np.asarray(pairs[np.asarray(inputs["graph"].array("pair_split")) == BOTH_SEEN])
+    for name in GRAPHS:
+        part = split if name == "all" else made.seen_part(split, unseen)
+        fitted = made.fit_law(part, config, min_users)
+        if name == "seen":
+            fitted = dataclasses.replace(fitted, mixture=made.without_pairs(fitted.mixture, unseen, held_out))
+        for note in fitted.notes:
+            say(f"  {name}: {note}")
+        made.save_law(fitted, part, config, folder / name / "law", min_users)
+        facts = {
+            "nats_per_next_item": fitted.nats,
+            "coverage": fitted.coverage,
+            "prior_share": fitted.mixture.prior_share,
+            "effective_edges": fitted.effective_edges,
+        }
+        say(
+            f"  {name}: {fitted.nats:.3f} nats per next item [{fitted.lo:.3f}, {fitted.hi:.3f}] inside the training part, "
+            f"{fitted.mixture.prior_share:.0%} prior, {fitted.coverage:.0%} of next items have an edge"
+        )
+        yield name, made.sampler_of(fitted.mixture, part, config), facts
 
 
 def cost(config: GeneratorConfig, inputs: Inputs) -> Cost:
-    """Items of the histories from which the floors are computed."""
+    """Next items on which laws are fitted, at most; of walks, items of the histories from which the floors are computed."""
+    if config.law == "mixture":
+        known = len(inputs["train"].array("item")) if "train" in inputs else None
+        return Cost(None if known is None else len(GRAPHS) * min(known, config.max_events), "next items")
     return Cost(len(GRAPHS) * config.floor_walks * config.length, "items")
 
 
 STAGE = Stage(
-    name="generator", version=1, section="generator", needs=("data.train", "graph"), build=build, check=check, cost=cost
+    name="generator",
+    version=2,
+    section="generator",
+    needs=("data.train", "codes", "graph"),
+    build=build,
+    check=check,
+    cost=cost,
 )

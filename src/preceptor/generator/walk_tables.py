@@ -86,17 +86,11 @@ def walk_tables(graph: Graph, start: np.ndarray, length: int | np.ndarray, polic
             found=f"{graph.n_items} items, {graph.n_edges} edges",
             remedy="lower min_users or widen the window",
         )
-    n = graph.n_items
     supports = [np.flatnonzero(p).astype(np.int32) for p in (p_start, p_length)]
     indptr = np.concatenate([graph.indptr, graph.indptr[-1] + np.cumsum([len(s) for s in supports])])
     outcomes = np.concatenate([graph.indices, *supports])
     weight = np.concatenate([graph.weight, p_start[supports[0]], p_length[supports[1]]])
-    size = np.zeros(n + 2, np.int64)
-    _log2_cells(indptr, size)
-    first = np.concatenate([[0], np.cumsum(np.where(size >= 0, np.int64(1) << np.maximum(size, 0), 0))])
-    rows = np.where(size >= 0, first[:-1] * 64 + size, _EMPTY)
-    cells = np.empty((int(first[-1]), 3), np.uint32)
-    _fill_cells(indptr, outcomes, weight, rows, cells)
+    rows, cells = alias_rows(indptr, outcomes, weight)
     empty = (np.full(1, -1, np.int32), np.zeros(1, np.uint32))
     first_order = policies.first_order()
     tables = WalkTables(rows, cells, graph.indptr, graph.indices, graph.weight, p_start, p_length, first_order, *empty)
@@ -112,7 +106,21 @@ def with_policy(tables: WalkTables, policy: np.ndarray) -> WalkTables:
         links, peak = np.full(2 * int(cells), -1, np.int32), np.zeros(n, np.uint32)
         _fill_links(tables.indptr, tables.indices, tables.weight, tables.rows, links, peak)
     made = tables._replace(policy=np.asarray(policy, np.int64), links=links, peak=peak)
-    return WalkTables(*(_frozen(a) for a in made))
+    return WalkTables(*(frozen(a) for a in made))
+
+
+def alias_rows(indptr: np.ndarray, outcomes: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Alias cells of many rows, each of which sums to 2^31 or is empty: (rows int64 [R], cells uint32 [C, 3]) as in WalkTables.
+
+    indptr: int64 [R + 1]; outcomes: int32 [E]; weight: uint32 [E].
+    """
+    size = np.zeros(len(indptr) - 1, np.int64)
+    _log2_cells(indptr, size)
+    first = np.concatenate([[0], np.cumsum(np.where(size >= 0, np.int64(1) << np.maximum(size, 0), 0))])
+    rows = np.where(size >= 0, first[:-1] * 64 + size, _EMPTY)
+    cells = np.empty((int(first[-1]), 3), np.uint32)
+    _fill_cells(indptr, outcomes, weight, rows, cells)
+    return rows, cells
 
 
 def exact_weights(weight: np.ndarray) -> np.ndarray:
@@ -135,13 +143,14 @@ def load_tables(folder: Path, prefix: str = "") -> WalkTables:
     """Open saved tables, memory-mapped: processes that walk side by side share them."""
     return WalkTables(
         *(
-            _frozen(np.load(Path(folder) / f"{prefix}{name}.npy", mmap_mode="r", allow_pickle=False))
+            frozen(np.load(Path(folder) / f"{prefix}{name}.npy", mmap_mode="r", allow_pickle=False))
             for name in WalkTables._fields
         )
     )
 
 
-def _frozen(array: np.ndarray) -> np.ndarray:
+def frozen(array: np.ndarray) -> np.ndarray:
+    """A read-only view: built and memory-mapped tables are then of one numba type."""
     view = np.asarray(array).view()
     view.flags.writeable = False
     return view

@@ -20,7 +20,6 @@ from preceptor.core.artifact import canonical, write_atomic
 from preceptor.core.rng import purpose_key
 from preceptor.data.log import Targets, TrainSplit
 from preceptor.generator.config import GeneratorConfig
-from preceptor.graph.graph import Graph
 from preceptor.ranking.baselines import ItemKNN, Popularity
 from preceptor.ranking.config import RankingConfig
 from preceptor.ranking.evaluate import Scorer, never_repeats, rank_targets, subsample
@@ -33,8 +32,8 @@ from preceptor.ranking.trials import TRAINED, Settings, recipe
 
 @dataclass(frozen=True)
 class Source:
-    """One split on disk. data: folder with train/, validation/ and test/; graph: folder of the item graph of its train/;
-    histories: how synthetic histories are drawn from it."""
+    """One split on disk. data: folder with train/, validation/ and test/; graph: folder of the item graph of its train/, or of
+    its law where histories are drawn from a mixture; histories: how they are drawn."""
 
     name: str
     data: str
@@ -112,7 +111,7 @@ def _histories(job: Job, config: RankingConfig, seed: int) -> Histories:
     train, chosen = _train(job.source.data), recipe(job.settings, config)
     if job.arm == "real":
         return RealHistories(train, chosen.length, config.positions, seed)
-    tables = tables_for(Graph.load(Path(job.source.graph)), train, job.source.histories, chosen.length, chosen.start)
+    tables = tables_for(Path(job.source.graph), train, job.source.histories, chosen.length, chosen.start)
     return WalkHistories(tables, config.positions, seed)
 
 

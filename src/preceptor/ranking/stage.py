@@ -8,6 +8,7 @@ from preceptor.core.progress import say
 from preceptor.core.stage import Cost, Counts, Inputs, Stage
 from preceptor.data.log import TrainSplit
 from preceptor.generator.config import GeneratorConfig
+from preceptor.generator.made import moved
 from preceptor.graph.config import GraphConfig
 from preceptor.graph.item_graph import build_graph
 from preceptor.ranking.config import RankingConfig, check
@@ -22,15 +23,21 @@ def build(config: RankingConfig, inputs: Inputs, folder: Path) -> Counts:
     """Write OUT/ranking.
 
     Where the data stage left a leave-last-out split beside the temporal one, the recipes frozen on the temporal split are
-    trained and tested on it too, with histories drawn from a graph of its own training part (graph-leave-last-out/).
+    trained and tested on it too, with histories drawn from a graph, or graphs, of its own training part
+    (graph-leave-last-out/).
     """
     data, graph = inputs["data"], inputs["graph"]
     histories = GeneratorConfig(**inputs["generator"].manifest["config"])
-    sources = [Source(data.json("summary")["kind"], str(data.path), str(graph.path / "all"), histories)]
+    law = inputs["generator"].path / "all" / "law"
+    drawn_from = law if histories.law == "mixture" else graph.path / "all"
+    sources = [Source(data.json("summary")["kind"], str(data.path), str(drawn_from), histories)]
     if (data.path / _SECOND).is_dir():
         home = folder / "graph-leave-last-out"
         train = TrainSplit.load(data.path / _SECOND / "train")
-        build_graph(train, GraphConfig(**graph.manifest["config"])).save(home)
+        if histories.law == "mixture":
+            moved(law, train).save(home)
+        else:
+            build_graph(train, GraphConfig(**graph.manifest["config"])).save(home)
         sources.append(Source("leave-last-out", str(data.path / _SECOND), str(home), histories))
     counts = run_comparison(sources, config, folder)
     for name, found in counts.items():
@@ -47,7 +54,7 @@ def cost(config: RankingConfig, inputs: Inputs) -> Cost:
 
 STAGE = Stage(
     name="ranking",
-    version=3,
+    version=4,
     section="ranking",
     needs=("data", "graph", "generator"),
     build=build,

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 
 import numpy as np
 
 from preceptor.data.log import TrainSplit
 from preceptor.generator.config import GeneratorConfig
+from preceptor.generator.histories import Sampler, sample
+from preceptor.generator.made import sampler_of
+from preceptor.generator.mixture import Mixture
 from preceptor.generator.sampler import build_tables
-from preceptor.generator.walk_tables import WalkTables
-from preceptor.generator.walks import sample
 from preceptor.graph.graph import Graph
 from preceptor.ranking.histories import Batch
 
@@ -19,7 +21,7 @@ class WalkHistories:
     """Update u takes the next walks of (seed, purpose) after those of update u − 1. Walks of one item teach nothing and are
     left out of the batch."""
 
-    def __init__(self, tables: WalkTables, positions: int, seed: int, purpose: str = "ranking") -> None:
+    def __init__(self, tables: Sampler, positions: int, seed: int, purpose: str = "ranking") -> None:
         self._tables, self._seed, self._purpose = tables, seed, purpose
         self._rows = max(1, positions // max(tables.longest - 1, 1))
 
@@ -30,9 +32,13 @@ class WalkHistories:
         return np.maximum(items[whole, :width], 0), lengths[whole]
 
 
-def tables_for(graph: Graph, train: TrainSplit, histories: GeneratorConfig, length: int, start: str) -> WalkTables:
+def tables_for(folder: Path, train: TrainSplit, histories: GeneratorConfig, length: int, start: str) -> Sampler:
     """The sampler of a study's histories as a model of `length` positions wants them: length + 1 items, begun at `start`.
 
-    Policy, p, q, decay and repeats are those of `histories`.
+    folder: of the law (mixture) or of the item graph (paper). Policy, p, q, decay, repeats and the share of priors are those
+    of `histories`.
     """
-    return build_tables(graph, train, dataclasses.replace(histories, length=length + 1, lengths="fixed", start=start))  # type: ignore[arg-type]
+    wanted = dataclasses.replace(histories, length=length + 1, lengths="fixed", start=start)  # type: ignore[arg-type]
+    if histories.law == "mixture":
+        return sampler_of(Mixture.load(folder), train, wanted)
+    return build_tables(Graph.load(folder), train, wanted)

@@ -6,13 +6,14 @@ recipes are trained with further seeds; then, once, the test targets are opened 
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, as_completed
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import polars as pl
 import torch
@@ -23,6 +24,7 @@ from preceptor.core.errors import PreceptorError
 from preceptor.core.progress import Progress
 from preceptor.data.log import Split, Targets
 from preceptor.generator.config import GeneratorConfig
+from preceptor.generator.mixture import Mixture
 from preceptor.graph.graph import Graph
 from preceptor.ranking import results as tables
 from preceptor.ranking.config import RankingConfig, check
@@ -34,14 +36,14 @@ TRIALS, CURVES = "trials.jsonl", "curves.jsonl"
 
 def compare(
     split: Split,
-    graph: Graph,
+    drawn_from: Graph | Mixture,
     config: RankingConfig | None = None,
     folder: Path | None = None,
     histories: GeneratorConfig | None = None,
 ) -> dict[str, pl.DataFrame]:
-    """Compare the arms on one split; `graph` must have been built from split.train. Runs in this process.
+    """Compare the arms on one split. Runs in this process.
 
-    histories: how synthetic histories are drawn from the graph.
+    drawn_from: the item graph of the walks, or the fitted law; made from split.train. histories: how they are drawn.
 
     Returns the tables tstr, paired and slices. Files go to `folder` (default: a temporary one); an interrupted comparison
     is taken up there.
@@ -52,8 +54,10 @@ def compare(
         split.train.save(data / "train")
         split.validation.save(data / "validation")
         split.test.save(data / "test")
-        graph.save(data / "graph")
-        source = Source(split.kind, str(data), str(data / "graph"), histories or GeneratorConfig())
+        drawn_from.save(data / "graph")
+        law: Literal["mixture", "paper"] = "mixture" if isinstance(drawn_from, Mixture) else "paper"
+        drawn = dataclasses.replace(histories or GeneratorConfig(), law=law)
+        source = Source(split.kind, str(data), str(data / "graph"), drawn)
         run([source], config or RankingConfig(), home, in_process=True)
         return {name: tables.read(home / f"{name}.csv") for name in ("tstr", "paired", "slices")}
 

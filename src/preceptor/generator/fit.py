@@ -1,0 +1,342 @@
+"""The choice of the generator: a mixture of item graphs and priors, fitted by exact likelihood inside a TrainSplit.
+
+Graphs of a part of the log, likelihood on next items that are not in it (`events`), weights by `em`, small components left
+out; then the graphs that remain are built anew from all of the TrainSplit, under the same weights. Nothing but the TrainSplit
+is read, so the leak rule holds to the byte.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from preceptor.core.errors import PreceptorError
+from preceptor.core.tables.generator import CutRow, LawRow, WeightRow
+from preceptor.data.log import Targets, TrainSplit
+from preceptor.generator import bank, component_graphs, em, events, exposure, likelihood, measure
+from preceptor.generator.choice import DROP, choose, shrinkage
+from preceptor.generator.components import MEMORIES, GraphSpec, check_bank
+from preceptor.generator.mixture import Memory, Mixture, Part, Prior
+from preceptor.generator.policies import LONGEST_HISTORY
+from preceptor.graph.graph import Graph
+
+FEW = 200  # events: fewer are spoken of
+
+
+@dataclass(frozen=True)
+class FitConfig:
+    """How a generator is chosen.
+
+    graphs: the candidates; empty: the default bank. decays, alphas: the memories each is read through, the priors.
+    min_users: fewest distinct users an edge of the default bank needs.
+    objective: likelihood, or unbiased (events and meetings count 1/e, e the exposure; `exposure`).
+    beta: unbiased without given propensities: e = popularity ** beta, an assumption that the log can't check. clip: the
+        largest weight of an event, in means.
+    balance: every event counts the same (target), or every user (user).
+    share: timed logs: the share of the training rows that comes before the events. timed: None: find out.
+    repeats: whether items may come again; None: if at least 1 in 1,000 training interactions is a repeat.
+    longest: the most history items that are read; the longest training history where that is shorter.
+    max_events: events beyond are a keyed sample. drop: components of less weight are left out.
+    resamples: of the users, for intervals. seed: of samples, folds and resamples.
+    """
+
+    graphs: tuple[GraphSpec, ...] = ()
+    decays: tuple[float, ...] = MEMORIES
+    alphas: tuple[float, ...] = bank.ALPHAS
+    min_users: int = 1
+    objective: Literal["likelihood", "unbiased"] = "likelihood"
+    beta: float | None = None
+    clip: float = 10.0
+    balance: Literal["target", "user"] = "target"
+    share: float = 0.9
+    timed: bool | None = None
+    repeats: bool | None = None
+    longest: int = LONGEST_HISTORY
+    max_events: int = 30_000
+    drop: float = DROP
+    resamples: int = 100
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A law with what was measured in choosing it. All of it comes from the TrainSplit.
+
+    specs: the graphs that stayed, in the order of `mixture.graphs`. events: on which λ was fitted; found: that there were;
+    users: of the events; timed, cut: how they were made. outside: events outside X(h), by reason (repeat, new), counted apart.
+    nats, lo, hi: cross-fitted mean of −log p per event, with its 95 % interval over users; user_nats: mean over users of
+    their means; in_sample: with the weights as they are. gap: nats that other weights could gain at most.
+    coverage: share of the events whose item has an edge from what a part reads. effective_edges: exp(entropy of the
+    (source, target) pair that a draw after a real history uses). effective_events: (Σ w)²/Σ w² of their weights.
+    laws, weights: tables. notes: what a person should know.
+    """
+
+    mixture: Mixture
+    specs: tuple[GraphSpec, ...]
+    events: int
+    found: int
+    users: int
+    timed: bool
+    cut: int | None
+    outside: dict[str, int]
+    nats: float
+    lo: float
+    hi: float
+    user_nats: float
+    in_sample: float
+    gap: float
+    coverage: float
+    effective_edges: float
+    effective_events: float
+    laws: tuple[LawRow, ...]
+    weights: tuple[WeightRow, ...]
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What the components give the events. table: of candidates × memories; references: of measure.REFERENCES, their memory.
+
+    user, event_weight: [E]. outside: as in Fitted.
+    """
+
+    table: em.Table
+    references: em.Table
+    user: np.ndarray
+    event_weight: np.ndarray
+    outside: dict[str, int]
+
+
+def fit(
+    split: TrainSplit,
+    config: FitConfig | None = None,
+    embeddings: np.ndarray | None = None,
+    propensities: np.ndarray | None = None,
+) -> Fitted:
+    """Choose the law of the next item.
+
+    embeddings: float [I, d], gives untouched items text rows. propensities: float [n], of each training interaction, for the
+    objective `unbiased`. Raises PreceptorError for a log without any event, and for too few effective ones (unbiased).
+    """
+    config = config or FitConfig()
+    specs = config.graphs or bank.default_bank(config.min_users, text=embeddings is not None)
+    check_bank(specs, config.decays, config.alphas)
+    if config.objective not in ("likelihood", "unbiased"):
+        raise PreceptorError("Unknown objective", where="objective", found=config.objective, expected="likelihood or unbiased")
+    repeats, noted = _repeats(split, config)
+    longest = longest_of(split, config)
+    inverse = exposure.inverse(split, config.beta, config.clip, propensities) if config.objective == "unbiased" else None
+    found = events.events(split, config.share, config.max_events, config.seed, config.timed)
+    evidence = gather(found, specs, config, repeats, longest, inverse, split, embeddings)
+    table, user, weight = evidence.table, evidence.user, evidence.event_weight
+    n_users, effective = len(np.unique(user)), float(weight.sum() ** 2 / (weight**2).sum())
+    if config.objective == "unbiased":
+        exposure.refuse_few(effective)
+    pseudo = shrinkage(len(user), n_users)
+    chosen = choose(table, weight, pseudo, config.drop)
+    used, columns = np.unique(chosen.kept // len(config.decays)), chosen.kept
+    kept_specs = tuple(specs[g] for g in used)
+    graphs = rebuilt(split, kept_specs, inverse, embeddings)
+    parts = [(int(np.searchsorted(used, c // len(config.decays))), config.decays[c % len(config.decays)]) for c in columns]
+    mixture = assembled(split, graphs, kept_specs, parts, config.alphas, chosen.weights, longest, repeats, embeddings)
+    context = measure.Context(config.seed, config.resamples, config.drop, pseudo)
+    figures = measure.figures(evidence, chosen, specs, config.decays, config.alphas, context)
+    every = np.concatenate([fold.events.end for fold in found.folds])
+    histories = Targets(np.asarray(split.user)[every], np.asarray(split.item), split.user_indptr[split.user[every]], every)
+    return Fitted(
+        mixture=mixture,
+        specs=kept_specs,
+        events=len(user),
+        found=found.found,
+        users=n_users,
+        timed=found.timed,
+        cut=found.cut,
+        outside=evidence.outside,
+        in_sample=chosen.weights.nats,
+        gap=chosen.weights.gap,
+        effective_edges=measure.effective_edges(mixture, histories),
+        effective_events=effective,
+        notes=(*noted, *_notes(found, evidence, n_users, pseudo, specs, chosen.weights, config)),
+        **figures,
+    )
+
+
+def cuts(split: TrainSplit, fitted: Fitted, config: FitConfig, shares: tuple[float, ...] = (0.7, 0.8, 0.9)) -> list[CutRow]:
+    """How the weights of groups move with the cut in time, the components of a fitted law as they are.
+
+    Order-only logs have no cut: share 1, as fitted.
+    """
+    rows = []
+    longest = fitted.mixture.parts[0].memory.longest if fitted.mixture.parts else 1
+    places = [(part.graph, config.decays.index(part.memory.decay)) for part in fitted.mixture.parts]
+    columns = np.array([g * len(config.decays) + m for g, m in places], np.int64)
+    kinds = [fitted.specs[g].kind for g, _ in places]
+    for share in shares if fitted.timed else (1.0,):
+        found = events.events(split, share, config.max_events, config.seed, fitted.timed)
+        evidence = gather(found, fitted.specs, config, fitted.mixture.repeats, longest, None, split, None, references=False)
+        pseudo = shrinkage(len(evidence.user), len(np.unique(evidence.user)))
+        weights = em.fit_weights(evidence.table.columns(columns), evidence.event_weight, pseudo, tolerance=1e-5)
+        for kind in sorted(set(kinds)):
+            at = np.array([k == kind for k in kinds])
+            rows.append(CutRow(share, len(evidence.user), kind, float(weights.signal[at].sum())))
+        rows.append(CutRow(share, len(evidence.user), "prior", float(weights.prior.sum())))
+    return rows
+
+
+def gather(
+    found: events.EventSet,
+    specs: tuple[GraphSpec, ...],
+    config: FitConfig,
+    repeats: bool,
+    longest: int,
+    inverse: np.ndarray | None,
+    split: TrainSplit,
+    embeddings: np.ndarray | None,
+    references: bool = True,
+) -> Evidence:
+    """The table of likelihoods, fold by fold, a graph at a time."""
+    other = tuple(measure.REFERENCES.values()) if references else ()
+    n_memories = len(config.decays)
+    signal, alive, prior, user, weight, reference = [], [], [], [], [], []
+    outside = {"repeat": 0, "new": 0}
+    for fold in found.folds:
+        popularity = fold.inner.popularity
+        members = members_of(fold.inner, embeddings)
+        good = events.inside(fold.events, members, repeats)
+        outside["new"] += int((~members[fold.events.item]).sum())
+        outside["repeat"] += int((~good & members[fold.events.item]).sum())
+        chosen = events.select(fold.events, np.flatnonzero(good))
+        s, a = np.zeros((len(chosen), len(specs) * n_memories)), np.zeros((len(chosen), len(specs) * n_memories), bool)
+        r, ra = np.zeros((len(chosen), len(other))), np.zeros((len(chosen), len(other)), bool)
+        item_inverse = None if inverse is None else exposure.of_items(fold.inner, inverse[_rows(split, found, fold)])
+        for place, graph in component_graphs.graphs(fold.inner, (*specs, *other), embeddings):
+            at = place - len(specs)
+            if at >= 0:
+                r[:, [at]], ra[:, [at]] = likelihood.densities(graph, (0.0,), longest, chosen, members, repeats)
+                continue
+            own = slice(place * n_memories, (place + 1) * n_memories)
+            weighed = graph if item_inverse is None else exposure.reweighed(graph, item_inverse)
+            s[:, own], a[:, own] = likelihood.densities(weighed, config.decays, longest, chosen, members, repeats)
+        signal.append(s)
+        alive.append(a)
+        reference.append((r, ra))
+        prior.append(likelihood.prior_densities(popularity, config.alphas, chosen, members, repeats))
+        user.append(chosen.user)
+        weight.append(np.ones(len(chosen)) if inverse is None else inverse[chosen.end])
+    users = np.concatenate(user)
+    if not len(users):
+        raise PreceptorError(
+            "No next item of the training part is a candidate of its generator",
+            found=", ".join(f"{count} {reason}" for reason, count in outside.items()),
+            expected="items that other training interactions have met before",
+        )
+    w = np.concatenate(weight)
+    if config.balance == "user":
+        _, number = np.unique(users, return_inverse=True)
+        w = w / np.bincount(number, weights=w)[number]
+    priors = np.concatenate(prior)
+    ref = em.Table(np.concatenate([r for r, _ in reference]), np.concatenate([a for _, a in reference]), priors)
+    return Evidence(em.Table(np.concatenate(signal), np.concatenate(alive), priors), ref, users, w / w.mean(), outside)
+
+
+def longest_of(split: TrainSplit, config: FitConfig) -> int:
+    """History items that are read: the longest training history, at most config.longest."""
+    return max(1, min(config.longest, LONGEST_HISTORY, int(np.diff(split.user_indptr).max(initial=1))))
+
+
+def members_of(split: TrainSplit, embeddings: np.ndarray | None) -> np.ndarray:
+    """The items that a law of this log can give: those with an interaction, and untouched ones that have text rows."""
+    touched = split.popularity > 0
+    return touched if embeddings is None else touched | (np.abs(embeddings).sum(axis=1) > 0)
+
+
+def assembled(
+    split: TrainSplit,
+    graphs: tuple[Graph, ...],
+    specs: tuple[GraphSpec, ...],
+    parts: list[tuple[int, float]],
+    alphas: tuple[float, ...],
+    weights: em.Weights,
+    longest: int,
+    repeats: bool,
+    embeddings: np.ndarray | None = None,
+) -> Mixture:
+    """The law of these graphs and weights. parts: (number of the graph, decay) of each signal weight.
+
+    Priors under a thousandth of all priors go to uniform, which stays: items without popularity need it.
+    """
+    prior = np.where(weights.prior < 1e-3 * weights.prior.sum(), 0.0, weights.prior)
+    prior[alphas.index(0.0)] += max(weights.prior.sum() - prior.sum(), 1e-9)
+    total = float(weights.signal.sum() + prior.sum())
+    return Mixture(
+        graphs=graphs,
+        names=tuple(spec.name for spec in specs),
+        parts=tuple(
+            Part(g, Memory(decay, longest), float(w) / total) for (g, decay), w in zip(parts, weights.signal, strict=True)
+        ),
+        priors=tuple(Prior(alpha, float(w) / total) for alpha, w in zip(alphas, prior, strict=True) if w > 0),
+        popularity=split.popularity,
+        members=members_of(split, embeddings),
+        repeats=repeats,
+    )
+
+
+def rebuilt(
+    split: TrainSplit, specs: tuple[GraphSpec, ...], inverse: np.ndarray | None = None, embeddings: np.ndarray | None = None
+) -> tuple[Graph, ...]:
+    """The graphs of a whole training part; inverse: as `exposure.inverse` gives it, for the objective `unbiased`."""
+    made = dict(component_graphs.graphs(split, specs, embeddings))
+    if inverse is not None:
+        own = exposure.of_items(split, inverse)
+        made = {k: exposure.reweighed(graph, own) for k, graph in made.items()}
+    return tuple(made[k] for k in range(len(specs)))
+
+
+def _rows(split: TrainSplit, found: events.EventSet, fold: events.Fold) -> np.ndarray:
+    """Rows of the split that a fold's inner part keeps, bool [n]."""
+    if found.timed:
+        return np.asarray(split.time) < found.cut
+    out = np.ones(split.n_users, bool)
+    out[fold.events.user] = False
+    return out[split.user]
+
+
+def _repeats(split: TrainSplit, config: FitConfig) -> tuple[bool, list[str]]:
+    never = events.never_repeats(split)
+    if config.repeats and never:
+        return True, [
+            "Repeats were asked for, but fewer than 1 in 1,000 training interactions is one: the law gives them room."
+        ]
+    return (not never) if config.repeats is None else config.repeats, []
+
+
+def _notes(
+    found: events.EventSet,
+    evidence: Evidence,
+    n_users: int,
+    pseudo: float,
+    specs: tuple[GraphSpec, ...],
+    weights: em.Weights,
+    config: FitConfig,
+) -> list[str]:
+    n, notes = len(evidence.user), []
+    if n < FEW:
+        notes.append(f"Only {n} next items to fit on; under {FEW} the weights say little.")
+    if pseudo:
+        notes.append(
+            f"{n:,} next items of {n_users:,} users: a Dirichlet prior worth {pseudo:g} of them draws the weights "
+            "towards half signal, half prior."
+        )
+    if len(evidence.user) + sum(evidence.outside.values()) < found.found:
+        notes.append(f"A sample of {len(found):,} of {found.found:,} next items.")
+    width = len(config.decays)
+    dead = [s.name for k, s in enumerate(specs) if not evidence.table.alive[:, k * width : (k + 1) * width].any()]
+    if dead:
+        notes.append(f"Without an edge from any history: {', '.join(dead)}.")
+    if weights.signal.sum() < 0.01:
+        notes.append("The weights ran to the priors: histories hardly tell what comes next.")
+    if weights.prior.sum() < 1e-3:
+        notes.append("The priors' weight ran to its lower bound; they stay, so that no candidate is impossible.")
+    return notes

@@ -1,0 +1,230 @@
+"""The density that each component gives to real next items, renormalised over X(h), by exact sums of the graphs' integers.
+
+K_c(x | h) = Σ_j D_j·w(h_j, x) / Σ_j D_j·(m(h_j) − r(h_j)), h_0 the last item, D_j = decay^j in units of 2^−22, w the graph's
+integer weights, m(i) the weight of row i on members and r(i) that on members in the history (0 where items repeat). So only
+the weights among the items of one timeline are read: for an event with m items before it 2m look-ups in rows, as the weights
+towards an item that was a target are those that it takes off the candidates when it has become history.
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+from numba import int64, njit
+
+from preceptor.core import workers
+from preceptor.core.errors import PreceptorError
+from preceptor.data.log import Targets
+from preceptor.generator.mass import edge_weight
+from preceptor.generator.policies import LONGEST_HISTORY, history
+from preceptor.graph.graph import Graph
+
+_CHUNKS = 16  # of the events, for threads
+
+
+def fades(decays: tuple[float, ...], longest: int) -> np.ndarray:
+    """D_j of each memory, int64 [M, longest]: decay^j in units of 2^−22, as history walks have them (policies.py)."""
+    if not 1 <= longest <= LONGEST_HISTORY:
+        raise PreceptorError("Bad length of a memory", found=longest, expected=f"1 to {LONGEST_HISTORY} items")
+    return np.stack([history(decay, longest)[2 : 2 + longest] for decay in decays])
+
+
+def densities(
+    graph: Graph, decays: tuple[float, ...], longest: int, events: Targets, members: np.ndarray, repeats: bool
+) -> tuple[np.ndarray, np.ndarray]:
+    """K_c of each event's item under one graph and each memory, and whether the component has mass on X(h) at all.
+
+    float64 [events, M] (0 without mass), bool [events, M]. members: bool [I]. The last `longest` items are read; the whole
+    history is taken off the candidates. Every event's item is to be in X(h). Linear in events × memory.
+    """
+    fade = fades(decays, longest)
+    order = np.lexsort((events.end, events.start))
+    start, end = events.start[order], events.end[order]
+    value, alive = np.zeros((len(order), len(decays))), np.zeros((len(order), len(decays)), np.bool_)
+    in_row = _row_totals(graph.indptr, graph.indices, graph.weight, members)
+    # a timeline stays in one chunk
+    cuts = np.unique(np.concatenate([[0], np.searchsorted(start, start[:: max(1, len(start) // _CHUNKS)]), [len(start)]]))
+
+    def chunk(k: int) -> None:
+        part = slice(cuts[k], cuts[k + 1])
+        _densities(
+            graph.indptr, graph.indices, graph.weight, in_row, members, events.sequence, start[part], end[part], fade, repeats,
+            value[part], alive[part],
+        )  # fmt: skip
+
+    with ThreadPoolExecutor(workers.count()) as pool:
+        list(pool.map(chunk, range(len(cuts) - 1)))
+    back = np.empty(len(order), np.int64)
+    back[order] = np.arange(len(order))
+    return value[back], alive[back]
+
+
+def prior_densities(
+    popularity: np.ndarray, alphas: tuple[float, ...], events: Targets, members: np.ndarray, repeats: bool
+) -> np.ndarray:
+    """popularity^alpha of each event's item over its sum on X(h), float64 [events, alphas].
+
+    Where no candidate has any popularity the prior is uniform over X(h).
+    """
+    worth = np.stack([prior_weights(popularity, alpha, members) for alpha in alphas], axis=1)
+    taken = np.zeros((len(events), len(alphas)))
+    if not repeats:
+        order = np.lexsort((events.end, events.start))
+        part = np.zeros_like(taken)
+        _taken(worth, events.sequence, events.start[order], events.end[order], part)
+        taken[order] = part
+    rest = worth.sum(axis=0) - taken
+    value = worth[events.item]
+    uniform = list(alphas).index(0.0)
+    gone = rest <= 1e-9 * np.maximum(worth.sum(axis=0), 1e-300)
+    return np.where(gone, (value / np.maximum(rest, 1.0))[:, [uniform]], value / np.where(gone, 1.0, rest))
+
+
+def prior_weights(popularity: np.ndarray, alpha: float, members: np.ndarray) -> np.ndarray:
+    """popularity^alpha on members, else 0, float64 [I]; scaled to a largest of 1. Without popularity: 0 unless alpha is 0."""
+    worth = np.where(members, np.asarray(popularity, np.float64) ** alpha, 0.0)
+    return worth / max(worth.max(initial=0.0), 1e-300)
+
+
+def source_use(
+    graph: Graph, decay: float, longest: int, events: Targets, members: np.ndarray, repeats: bool, share: np.ndarray
+) -> np.ndarray:
+    """How much of the draws after the events' histories leave from each item's row, float64 [I]; event e counts share[e]."""
+    use = np.zeros(graph.n_items)
+    in_row = _row_totals(graph.indptr, graph.indices, graph.weight, members)
+    order = np.lexsort((events.end, events.start))
+    _source_use(
+        graph.indptr, graph.indices, graph.weight, in_row, members, events.sequence, events.start[order], events.end[order],
+        fades((decay,), longest), repeats, np.asarray(share, np.float64)[order], use,
+    )  # fmt: skip
+    return use
+
+
+@njit(nogil=True, cache=True)
+def _row_totals(indptr, indices, weight, members):  # type: ignore[no-untyped-def]
+    out = np.zeros(len(indptr) - 1, np.int64)
+    for row in range(len(out)):
+        for e in range(indptr[row], indptr[row + 1]):
+            if members[indices[e]]:
+                out[row] += weight[e]
+    return out
+
+
+@njit(nogil=True, cache=True)
+def _advance(indptr, indices, weight, members, sequence, begin, first, done, end, longest, repeats, marked, gone):  # type: ignore[no-untyped-def]
+    """Bring `gone` (weight of each place's row on the items before `end`) from `done` to `end`, for the last `longest` places.
+
+    gone[p − begin] belongs to place p. What lies further back than `first` is not read and not kept.
+    """
+    if repeats:
+        return
+    fresh = done == begin or end - done > 32
+    for q in range(done, end):
+        y = sequence[q]
+        new = not marked[y]
+        marked[y] = True
+        if not fresh:
+            if new and members[y]:
+                for p in range(max(first, begin), q):
+                    gone[p - begin] += edge_weight(indptr, indices, weight, sequence[p], y)
+            gone[q - begin] = _on_marked(indptr, indices, weight, members, marked, y)
+    if fresh:
+        for p in range(first, end):
+            gone[p - begin] = _on_marked(indptr, indices, weight, members, marked, sequence[p])
+
+
+@njit(nogil=True, cache=True)
+def _on_marked(indptr, indices, weight, members, marked, row):  # type: ignore[no-untyped-def]
+    total = int64(0)
+    for e in range(indptr[row], indptr[row + 1]):
+        if marked[indices[e]] and members[indices[e]]:
+            total += int64(weight[e])
+    return total
+
+
+@njit(nogil=True, cache=True)
+def _densities(  # type: ignore[no-untyped-def]
+    indptr, indices, weight, in_row, members, sequence, start, end, fade, repeats, value, alive
+):
+    n_memories, longest = fade.shape
+    marked = np.zeros(len(indptr) - 1, np.bool_)
+    gone = np.zeros(1, np.int64)
+    hit, rest = np.zeros(n_memories, np.int64), np.zeros(n_memories, np.int64)
+    begin = done = int64(0)
+    for e in range(len(start)):
+        if e == 0 or start[e] != begin:
+            for p in range(begin, done):
+                marked[sequence[p]] = False
+            begin = done = start[e]
+            last = e
+            while last + 1 < len(start) and start[last + 1] == begin:
+                last += 1
+            gone = np.zeros(end[last] - begin + 1, np.int64)
+        first = max(begin, end[e] - longest)
+        _advance(indptr, indices, weight, members, sequence, begin, first, done, end[e], longest, repeats, marked, gone)
+        done = end[e]
+        x = sequence[end[e]]
+        hit[:], rest[:] = 0, 0
+        for p in range(first, end[e]):
+            h = sequence[p]
+            if in_row[h] == 0:
+                continue
+            w = edge_weight(indptr, indices, weight, h, x)
+            left = in_row[h] - gone[p - begin]
+            for m in range(n_memories):
+                d = fade[m, end[e] - 1 - p]
+                hit[m] += d * w
+                rest[m] += d * left
+        for m in range(n_memories):
+            alive[e, m] = rest[m] > 0
+            value[e, m] = hit[m] / rest[m] if rest[m] > 0 else 0.0
+
+
+@njit(nogil=True, cache=True)
+def _source_use(  # type: ignore[no-untyped-def]
+    indptr, indices, weight, in_row, members, sequence, start, end, fade, repeats, share, use
+):
+    longest = fade.shape[1]
+    marked = np.zeros(len(indptr) - 1, np.bool_)
+    gone = np.zeros(1, np.int64)
+    begin = done = int64(0)
+    for e in range(len(start)):
+        if e == 0 or start[e] != begin:
+            for p in range(begin, done):
+                marked[sequence[p]] = False
+            begin = done = start[e]
+            last = e
+            while last + 1 < len(start) and start[last + 1] == begin:
+                last += 1
+            gone = np.zeros(end[last] - begin + 1, np.int64)
+        first = max(begin, end[e] - longest)
+        _advance(indptr, indices, weight, members, sequence, begin, first, done, end[e], longest, repeats, marked, gone)
+        done = end[e]
+        rest = 0.0
+        for p in range(first, end[e]):
+            rest += float(fade[0, end[e] - 1 - p]) * float(in_row[sequence[p]] - gone[p - begin])
+        if rest > 0:
+            for p in range(first, end[e]):
+                h = sequence[p]
+                use[h] += share[e] * float(fade[0, end[e] - 1 - p]) * float(in_row[h] - gone[p - begin]) / rest
+
+
+@njit(nogil=True, cache=True)
+def _taken(worth, sequence, start, end, out):  # type: ignore[no-untyped-def]
+    """Sum of `worth` over the distinct items of each history."""
+    marked = np.zeros(len(worth), np.bool_)
+    begin = done = int64(0)
+    total = np.zeros(worth.shape[1])
+    for e in range(len(start)):
+        if e == 0 or start[e] != begin:
+            for p in range(begin, done):
+                marked[sequence[p]] = False
+            begin = done = start[e]
+            total[:] = 0
+        for p in range(done, end[e]):
+            if not marked[sequence[p]]:
+                marked[sequence[p]] = True
+                total += worth[sequence[p]]
+        done = end[e]
+        out[e] = total

@@ -1,0 +1,82 @@
+"""The law of a study: fitted to a training split, kept in a folder, moved to another split, turned into a sampler."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+
+import numpy as np
+
+from preceptor.core.artifact import canonical, write_atomic
+from preceptor.core.tables import row
+from preceptor.core.tables.generator import CutRow, LawRow, WeightRow
+from preceptor.data.log import TrainSplit
+from preceptor.generator.components import GraphSpec
+from preceptor.generator.config import GeneratorConfig
+from preceptor.generator.fit import FitConfig, Fitted, cuts, fit, members_of, rebuilt
+from preceptor.generator.mixture import Mixture
+from preceptor.generator.mixture_tables import MixtureTables, mixture_tables
+from preceptor.generator.sampler import length_weights, start_weights
+
+_FIGURES = (
+    "events", "found", "users", "timed", "cut", "outside", "nats", "lo", "hi", "user_nats", "in_sample", "gap", "coverage",
+    "effective_edges", "effective_events", "notes",
+)  # fmt: skip
+
+
+def settings_of(config: GeneratorConfig, min_users: int) -> FitConfig:
+    """How a study's law is chosen. min_users: fewest distinct users behind an edge of any graph of the bank."""
+    return FitConfig(
+        min_users=min_users,
+        objective=config.objective,
+        beta=config.beta,
+        max_events=config.max_events,
+        resamples=config.resamples,
+        seed=config.seed,
+    )
+
+
+def fit_law(split: TrainSplit, config: GeneratorConfig, min_users: int) -> Fitted:
+    """Choose the law of the next item inside a training split."""
+    return fit(split, settings_of(config, min_users))
+
+
+def seen_part(split: TrainSplit, unseen: np.ndarray) -> TrainSplit:
+    """The training split as a language model may know it: without the interactions of held-out items (bool [I])."""
+    rows = ~unseen[np.asarray(split.item)]
+    session = None if split.session is None else np.asarray(split.session)[rows]
+    kept = {name: np.asarray(getattr(split, name))[rows] for name in ("user", "item", "time")}
+    return dataclasses.replace(split, **kept, session=session)
+
+
+def without_pairs(mixture: Mixture, unseen: np.ndarray, pairs: np.ndarray) -> Mixture:
+    """The law without edges of held-out items and of held-out unordered pairs (int [P, 2]), under the same weights."""
+    graphs = tuple(graph.induced(~unseen, pairs) for graph in mixture.graphs)
+    return dataclasses.replace(mixture, graphs=graphs, members=mixture.members & ~unseen)
+
+
+def save_law(fitted: Fitted, split: TrainSplit, config: GeneratorConfig, folder: Path, min_users: int) -> None:
+    """Write the law (`Mixture.save`), its graphs' descriptions (specs.json), its figures (fit.json) and tables (*.csv)."""
+    fitted.mixture.save(folder)
+    write_atomic(folder / "specs.json", canonical(list(fitted.specs)))
+    write_atomic(folder / "fit.json", canonical({name: getattr(fitted, name) for name in _FIGURES}))
+    row.write(folder, LawRow, fitted.laws)
+    row.write(folder, WeightRow, fitted.weights)
+    row.write(folder, CutRow, cuts(split, fitted, settings_of(config, min_users)))
+
+
+def moved(folder: Path, split: TrainSplit) -> Mixture:
+    """The law kept in a folder, its graphs built anew from another training split, under the same weights."""
+    found = json.loads((folder / "specs.json").read_text(encoding="utf-8"))
+    specs = tuple(GraphSpec(**spec) for spec in found)
+    mixture = Mixture.load(folder)
+    return dataclasses.replace(
+        mixture, graphs=rebuilt(split, specs), popularity=split.popularity, members=members_of(split, None)
+    )
+
+
+def sampler_of(mixture: Mixture, split: TrainSplit, config: GeneratorConfig) -> MixtureTables:
+    """The sampler that a config describes: start, lengths and the share of the priors."""
+    share = config.prior * mixture.prior_share
+    return mixture_tables(mixture, start_weights(split, config), length_weights(split, config), share)

@@ -1,0 +1,175 @@
+"""What is measured beside the weights of a law: nats of its components, of groups and of references, intervals, coverage."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from scipy import sparse
+
+from preceptor.core.tables.generator import LawRow, WeightRow
+from preceptor.data.log import Targets
+from preceptor.generator import likelihood
+from preceptor.generator.choice import Chosen, cross_fitted, interval_of_mean, resampled
+from preceptor.generator.components import GraphSpec, memory_name
+from preceptor.generator.em import Table, fit_weights
+from preceptor.generator.mixture import Mixture
+
+if TYPE_CHECKING:
+    from preceptor.generator.fit import Evidence
+
+# laws of the last item that every mixture stands beside, each with its best share of the priors
+REFERENCES = {
+    "smoothed bigram": GraphSpec("count", window=1, directed=True, top_k=0),
+    "first order (cosine, window 10, top 50)": GraphSpec("cosine", window=10, min_users=2, top_k=50),
+}
+_ROWS = 4096  # of the edges that are merged at a time
+
+
+@dataclass(frozen=True)
+class Context:
+    """seed, resamples, drop: as in FitConfig; pseudo: events of the Dirichlet prior."""
+
+    seed: int
+    resamples: int
+    drop: float
+    pseudo: float
+
+
+def figures(
+    evidence: Evidence,
+    chosen: Chosen,
+    specs: tuple[GraphSpec, ...],
+    decays: tuple[float, ...],
+    alphas: tuple[float, ...],
+    context: Context,
+) -> dict[str, Any]:
+    """nats, lo, hi, user_nats, coverage, laws and weights of `Fitted`."""
+    table, user, w = evidence.table, evidence.user, evidence.event_weight
+    loss = cross_fitted(table, user, w, context.pseudo, context.drop, seed=context.seed)
+    nats, lo, hi = interval_of_mean(loss, user, w)
+    _, number = np.unique(user, return_inverse=True)
+    by_user = float(np.mean(np.bincount(number, weights=loss) / np.bincount(number)))
+    kept = table.columns(chosen.kept)
+    covered = float(w @ (kept.signal > 0).any(axis=1) / w.sum())
+    laws = [LawRow("mixture", "mixture", nats, lo, hi, float(chosen.weights.signal.sum()), covered)]
+    laws += _laws(evidence, specs, decays, alphas, context)
+    weights = _weights(evidence, kept, chosen, specs, decays, alphas, context)
+    return {
+        "nats": nats,
+        "lo": lo,
+        "hi": hi,
+        "user_nats": by_user,
+        "coverage": covered,
+        "laws": tuple(laws),
+        "weights": tuple(weights),
+    }
+
+
+def effective_edges(mixture: Mixture, events: Targets) -> float:
+    """exp(entropy of the (source, target) pair that a draw of the signal uses after the events' histories).
+
+    Equal edges of components count once. That a draw leaves out the history is minded in the sources, not within a row.
+    """
+    use = [np.zeros(graph.n_items) for graph in mixture.graphs]
+    each = np.full(len(events), 1.0 / max(len(events), 1))
+    for part in mixture.parts:
+        use[part.graph] += part.weight * likelihood.source_use(
+            mixture.graphs[part.graph], part.memory.decay, part.memory.longest, events, mixture.members, mixture.repeats, each
+        )
+    total = sum(float(u.sum()) for u in use)
+    if total == 0:
+        return 0.0
+    entropy, n = 0.0, len(mixture.members)
+    for first in range(0, n, _ROWS):
+        last = min(n, first + _ROWS)
+        merged = sparse.csr_matrix((last - first, n))
+        for graph, u in zip(mixture.graphs, use, strict=True):
+            edges = slice(graph.indptr[first], graph.indptr[last])
+            share = np.repeat(u[first:last] / total, np.diff(graph.indptr[first : last + 1]))
+            data = share * (graph.weight[edges] / 2.0**31)
+            indptr = graph.indptr[first : last + 1] - graph.indptr[first]
+            merged = merged + sparse.csr_matrix((data, graph.indices[edges], indptr), shape=(last - first, n))
+        p = merged.data[merged.data > 0]
+        entropy -= float(p @ np.log(p))
+    return float(np.exp(entropy))
+
+
+def _laws(
+    evidence: Evidence,
+    specs: tuple[GraphSpec, ...],
+    decays: tuple[float, ...],
+    alphas: tuple[float, ...],
+    context: Context,
+) -> list[LawRow]:
+    """Single components, groups and references, each with its best share of the priors; cross-fitted."""
+    width = len(decays)
+    names = [(spec, decay) for spec in specs for decay in decays]
+    groups: dict[str, list[int]] = {}
+    for c, (spec, decay) in enumerate(names):
+        groups.setdefault(f"all {spec.kind}", []).append(c)
+        groups.setdefault(f"all {memory_name(decay)}", []).append(c)
+    plain = np.array([alpha in (0.0, 1.0) for alpha in alphas])
+    rows = [_law("unigram", "reference", _only(evidence.table, [], plain), evidence, context)]
+    rows.append(_law("priors", "reference", _only(evidence.table, []), evidence, context))
+    for c, name in enumerate(REFERENCES):
+        rows.append(_law(name, "reference", _only(evidence.references, [c]), evidence, context))
+    for name, members in groups.items():
+        rows.append(_law(name, "group", _only(evidence.table, members), evidence, context))
+    rows += [
+        _law(f"{spec.name}, {memory_name(decay)}", "component", _only(evidence.table, [c]), evidence, context)
+        for c, (spec, decay) in enumerate(names)
+    ]
+    assert len(names) == len(specs) * width
+    return rows
+
+
+def _only(table: Table, columns: list[int], priors: np.ndarray | None = None) -> Table:
+    found = table.columns(np.array(columns, np.int64))
+    return found if priors is None or not priors.any() else Table(found.signal, found.alive, found.prior[:, priors])
+
+
+def _law(name: str, kind: str, table: Table, evidence: Evidence, context: Context) -> LawRow:
+    loss = cross_fitted(table, evidence.user, evidence.event_weight, context.pseudo, select=False, seed=context.seed)
+    share = 0.0
+    covered = 0.0
+    if table.signal.shape[1]:
+        share = float(fit_weights(table, evidence.event_weight, context.pseudo, tolerance=1e-5).signal.sum())
+        covered = float(evidence.event_weight @ (table.signal > 0).any(axis=1) / evidence.event_weight.sum())
+    return LawRow(name, kind, *interval_of_mean(loss, evidence.user, evidence.event_weight), share, covered)
+
+
+def _weights(
+    evidence: Evidence,
+    kept: Table,
+    chosen: Chosen,
+    specs: tuple[GraphSpec, ...],
+    decays: tuple[float, ...],
+    alphas: tuple[float, ...],
+    context: Context,
+) -> list[WeightRow]:
+    drawn = resampled(
+        kept, evidence.user, chosen.weights, context.resamples, evidence.event_weight, context.pseudo, context.seed
+    )
+    rows = []
+
+    def add(level: str, name: str, value: float, samples: np.ndarray) -> None:
+        lo, hi = np.quantile(samples, [0.025, 0.975]) if len(samples) else (np.nan, np.nan)
+        rows.append(WeightRow(level, name, float(value), float(lo), float(hi)))
+
+    graph, memory = chosen.kept // len(decays), chosen.kept % len(decays)
+    signal = chosen.weights.signal
+    of_drawn = drawn.signal.reshape(-1, len(signal))
+    of_prior = drawn.prior.reshape(-1, len(alphas))
+    for c in range(len(signal)):
+        add("component", f"{specs[graph[c]].name}, {memory_name(decays[memory[c]])}", signal[c], of_drawn[:, c])
+    kinds = np.array([specs[g].kind for g in graph])
+    for kind in sorted(set(kinds.tolist())):
+        add("group", kind, signal[kinds == kind].sum(), of_drawn[:, kinds == kind].sum(axis=1))
+    for m in sorted(set(memory.tolist())):
+        add("memory", memory_name(decays[m]), signal[memory == m].sum(), of_drawn[:, memory == m].sum(axis=1))
+    for q, alpha in enumerate(alphas):
+        add("prior", f"popularity^{alpha:g}" if alpha else "uniform", chosen.weights.prior[q], of_prior[:, q])
+    add("prior", "all priors", chosen.weights.prior.sum(), of_prior.sum(axis=1))
+    return rows

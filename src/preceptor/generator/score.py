@@ -1,0 +1,199 @@
+"""A fitted law on real targets: dense rows p(x | h), nats per target, ranks, and the regret of its weights.
+
+Rows are sums of the graphs' integers as in `likelihood`, without repeats the whole history is taken off the candidates.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numba import njit
+
+from preceptor.core import metrics
+from preceptor.data.log import Targets
+from preceptor.generator import em, events, likelihood
+from preceptor.generator.mixture import Mixture
+
+_CELLS = 1 << 23  # of dense rows held at a time
+
+
+@dataclass(frozen=True)
+class Scored:
+    """nats: −log p of each target, NaN outside X(h). rank: int32, 1 = best, the last rank outside X(h). inside: bool.
+
+    All [targets].
+    """
+
+    nats: np.ndarray
+    rank: np.ndarray
+    inside: np.ndarray
+
+    def recall(self, k: int) -> np.ndarray:
+        """Recall@k of each target, those outside X(h) among them (0)."""
+        return metrics.recall(self.rank, k)
+
+    def ndcg(self, k: int) -> np.ndarray:
+        """NDCG@k of each target, those outside X(h) among them (0)."""
+        return metrics.ndcg(self.rank, k)
+
+
+def score(mixture: Mixture, targets: Targets) -> Scored:
+    """Nats and ranks of all targets among the whole catalogue; history items aren't offered where items don't repeat."""
+    inside = events.inside(targets, mixture.members, mixture.repeats)
+    nats, rank = np.full(len(targets), np.nan), np.empty(len(targets), np.int32)
+    for rows, p in law_rows(mixture, targets):
+        wanted = targets.item[rows]
+        p_wanted = p[np.arange(len(rows)), wanted]
+        nats[rows] = np.where(inside[rows], -np.log(np.maximum(p_wanted, 1e-300)), np.nan)
+        p[~candidates(mixture, targets, rows)] = -np.inf
+        rank[rows] = metrics.ranks(p, wanted)
+    return Scored(nats, rank, inside)
+
+
+class LawScorer:
+    """The law as a ranking model (`ranking.evaluate.Scorer`): float32 [rows, items], 0 outside X(h)."""
+
+    def __init__(self, mixture: Mixture) -> None:
+        self._mixture = mixture
+
+    def scores(self, targets: Targets, rows: np.ndarray) -> np.ndarray:
+        out = np.empty((len(rows), len(self._mixture.members)), np.float32)
+        done = 0
+        for block, p in law_rows(self._mixture, events.select(targets, rows)):
+            out[block] = p
+            done += len(block)
+        return out
+
+
+def law_rows(mixture: Mixture, targets: Targets) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Yield (numbers of targets, p(x | h) float64 [them, items]) until all targets are done; each row sums to 1."""
+    n = len(mixture.members)
+    step = max(1, _CELLS // max(n, 1))
+    share = np.array([prior.weight for prior in mixture.priors])
+    worth = np.stack([likelihood.prior_weights(mixture.popularity, p.alpha, mixture.members) for p in mixture.priors])
+    for first in range(0, len(targets), step):
+        rows = np.arange(first, min(len(targets), first + step))
+        out, passed = _signal(mixture, targets, rows)
+        open_ = candidates(mixture, targets, rows)
+        rest = open_ @ worth.T
+        gone = rest <= 1e-9 * worth.sum(axis=1)
+        factor = np.where(gone, 0.0, share / share.sum() / np.where(gone, 1.0, rest))
+        prior = factor @ worth + (gone @ (share / share.sum()) / np.maximum(open_.sum(axis=1), 1))[:, None]
+        out += np.where(open_, prior * (share.sum() + passed)[:, None], 0.0)
+        yield rows, out
+
+
+def candidates(mixture: Mixture, targets: Targets, rows: np.ndarray) -> np.ndarray:
+    """X(h) of some targets, bool [rows, items]."""
+    out = np.repeat(mixture.members[None], len(rows), axis=0)
+    if not mixture.repeats:
+        for place, t in enumerate(rows):
+            out[place, targets.history(t)] = False
+    return out
+
+
+def table(mixture: Mixture, targets: Targets) -> em.Table:
+    """What each part and prior of the law gives the targets, which are all to be in X(h)."""
+    longest = max((part.memory.longest for part in mixture.parts), default=1)
+    signal, alive = np.zeros((len(targets), len(mixture.parts))), np.zeros((len(targets), len(mixture.parts)), bool)
+    for graph in range(len(mixture.graphs)):
+        own = [c for c, part in enumerate(mixture.parts) if part.graph == graph]
+        decays = tuple(mixture.parts[c].memory.decay for c in own)
+        signal[:, own], alive[:, own] = likelihood.densities(
+            mixture.graphs[graph], decays, longest, targets, mixture.members, mixture.repeats
+        )
+    alphas = tuple(prior.alpha for prior in mixture.priors)
+    extra = alphas if 0.0 in alphas else (*alphas, 0.0)
+    prior = likelihood.prior_densities(mixture.popularity, extra, targets, mixture.members, mixture.repeats)
+    return em.Table(signal, alive, prior[:, : len(alphas)])
+
+
+def weights_of(mixture: Mixture) -> em.Weights:
+    """The law's weights as `em` has them."""
+    return em.Weights(
+        np.array([part.weight for part in mixture.parts]), np.array([p.weight for p in mixture.priors]), np.nan, np.nan
+    )
+
+
+def reweighted(mixture: Mixture, weights: em.Weights) -> Mixture:
+    """The same components under other weights."""
+    parts = tuple(replace(part, weight=float(w)) for part, w in zip(mixture.parts, weights.signal, strict=True))
+    priors = tuple(replace(prior, weight=float(w)) for prior, w in zip(mixture.priors, weights.prior, strict=True))
+    return replace(mixture, parts=parts, priors=priors)
+
+
+def regret(mixture: Mixture, targets: Targets) -> float:
+    """Nats per target that the same components under weights fitted on these very targets would gain."""
+    inside = np.flatnonzero(events.inside(targets, mixture.members, mixture.repeats))
+    found = table(mixture, events.select(targets, inside))
+    own = -np.log(np.maximum(em.probability(found, weights_of(mixture)), 1e-300)).mean()
+    return float(own - em.fit_weights(found, start=weights_of(mixture)).nats)
+
+
+def _signal(mixture: Mixture, targets: Targets, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Σ_c λ_c·K_c over parts with mass [rows, items], and the weight of those without [rows]."""
+    out, passed = np.zeros((len(rows), len(mixture.members))), np.zeros(len(rows))
+    for number, graph in enumerate(mixture.graphs):
+        own = [part for part in mixture.parts if part.graph == number]
+        if not own:
+            continue
+        longest = max(part.memory.longest for part in own)
+        fade = np.zeros((len(own), longest), np.int64)
+        for m, part in enumerate(own):
+            fade[m, : part.memory.longest] = likelihood.fades((part.memory.decay,), part.memory.longest)[0]
+        weight = np.array([part.weight for part in own])
+        _add(
+            graph.indptr, graph.indices, graph.weight, mixture.members, targets.sequence, targets.start[rows],
+            targets.end[rows], fade, weight, mixture.repeats, out, passed,
+        )  # fmt: skip
+    return out, passed
+
+
+@njit(nogil=True, cache=True)
+def _add(  # type: ignore[no-untyped-def]
+    indptr, indices, weight, members, sequence, start, end, fade, share, repeats, out, passed
+):
+    n_memories, longest = fade.shape
+    n = len(members)
+    closed = np.zeros(n, np.bool_)
+    mass, seen = np.zeros((n, n_memories), np.int64), np.zeros(n, np.bool_)
+    touched = np.empty(n, np.int64)
+    for b in range(len(start)):
+        if not repeats:
+            for p in range(start[b], end[b]):
+                closed[sequence[p]] = True
+        total = np.zeros(n_memories, np.int64)
+        m_touched = 0
+        for p in range(max(start[b], end[b] - longest), end[b]):
+            h, j = sequence[p], end[b] - 1 - p
+            if fade[:, j].max() == 0:
+                continue
+            for e in range(indptr[h], indptr[h + 1]):
+                x = indices[e]
+                if closed[x] or not members[x]:
+                    continue
+                if not seen[x]:
+                    seen[x] = True
+                    touched[m_touched] = x
+                    m_touched += 1
+                for m in range(n_memories):
+                    worth = fade[m, j] * np.int64(weight[e])
+                    mass[x, m] += worth
+                    total[m] += worth
+        factor = np.zeros(n_memories)
+        for m in range(n_memories):
+            if total[m] > 0:
+                factor[m] = share[m] / total[m]
+            else:
+                passed[b] += share[m]
+        for k in range(m_touched):
+            x = touched[k]
+            for m in range(n_memories):
+                out[b, x] += factor[m] * mass[x, m]
+                mass[x, m] = 0
+            seen[x] = False
+        if not repeats:
+            for p in range(start[b], end[b]):
+                closed[sequence[p]] = False
