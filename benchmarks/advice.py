@@ -13,10 +13,10 @@ from pathlib import Path
 
 import numpy as np
 
+from preceptor.core.statistics import deviation_over_users
 from preceptor.data.log import Targets, TrainSplit
 from preceptor.data.read import read
 from preceptor.describe.edges import edges
-from preceptor.describe.power import deviation
 from preceptor.graph.config import GraphConfig
 from preceptor.graph.item_graph import build_graph
 
@@ -29,12 +29,12 @@ def main() -> None:
     for source in sys.argv[1:] or ["ml-100k"]:
         cut = read(source).split()
         told = edges(cut.train)
-        cells = [points(d.mean, d.hi - d.mean) for d in told.against_baskets.values()] if told else ["–"] * 3
+        cells = [points(d.value, d.hi - d.value) for d in told.against_baskets.values()] if told else ["–"] * 3
         rows = targets(cut.validation)
         user, baskets = np.asarray(cut.validation.user)[rows], hits(cut.train, cut.validation, rows, 0, False)
         for window, directed in WAYS.values():
             less = hits(cut.train, cut.validation, rows, window, directed) - baskets
-            cells.append(points(less.mean(), 1.96 * deviation(less, user) / np.sqrt(len(np.unique(user)))))
+            cells.append(points(less.mean(), 1.96 * deviation_over_users(less, user) / np.sqrt(len(np.unique(user)))))
         print("| " + " | ".join([Path(source).name, *cells]) + " |")
 
 

@@ -20,10 +20,10 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
-from scipy.stats import rankdata
 
 from preceptor.audit.distance import law_of_graph
 from preceptor.core import rng
+from preceptor.core.statistics import Interval, auc, percentile_interval
 from preceptor.data.log import CATALOGUE, TrainSplit
 from preceptor.graph.config import GraphConfig
 from preceptor.graph.item_graph import build_graph
@@ -57,18 +57,9 @@ def scores_of(train: TrainSplit) -> dict[str, np.ndarray]:
     return found
 
 
-def auc(score: np.ndarray, liked: np.ndarray) -> float | None:
-    """Chance that a liked item scores above one that isn't, ties half; None with one class only."""
-    n, m = int(liked.sum()), int((~liked).sum())
-    if not n or not m:
-        return None
-    return float((rankdata(score)[liked].sum() - n * (n + 1) / 2) / (n * m))
-
-
-def interval(values: np.ndarray, draws: np.ndarray) -> tuple[float, float]:
+def interval(values: np.ndarray, draws: np.ndarray) -> Interval:
     """95 % percentile bootstrap of the mean; the draws are shared, so that differences are paired."""
-    low, high = np.percentile(values[draws].mean(axis=1), (2.5, 97.5))
-    return float(low), float(high)
+    return percentile_interval(values.mean(), values[draws].mean(axis=1))
 
 
 def main() -> None:
@@ -86,20 +77,19 @@ def main() -> None:
         measured: dict[str, np.ndarray] = {}
         for arm, scores in scores_of(train).items():
             by_user = [
-                auc(scores[int(u), items["item_id"].to_numpy()], items["rating"].to_numpy() >= LIKED)
+                auc(scores[int(u), items["item_id"].to_numpy()], items["rating"].to_numpy() >= LIKED)[0]
                 for (u,), items in test.group_by("user_id", maintain_order=True)
             ]
-            measured[arm] = np.array([np.nan if a is None else a for a in by_user])
+            measured[arm] = np.array(by_user)
         known = ~np.isnan(measured["popularity"])
         empty = n_users - len(np.unique(train.user))
         draws = rng.generator(0, "benchmark/coat").integers(0, known.sum(), (RESAMPLES, int(known.sum())))
         for arm, values in measured.items():
-            low, high = interval(values[known], draws)
-            line = {"basket": basket, "arm": arm, "auc": values[known].mean(), "lo": low, "hi": high}
+            found = interval(values[known], draws)
+            line = {"basket": basket, "arm": arm, "auc": found.value, "lo": found.lo, "hi": found.hi}
             for other in ("popularity", "item-knn"):
-                apart = values[known] - measured[other][known]
-                low, high = interval(apart, draws)
-                line |= {f"over_{other}": apart.mean(), f"over_{other}_lo": low, f"over_{other}_hi": high}
+                apart = interval(values[known] - measured[other][known], draws)
+                line |= {f"over_{other}": apart.value, f"over_{other}_lo": apart.lo, f"over_{other}_hi": apart.hi}
             line |= {"users": int(known.sum()), "one_class": int((~known).sum()), "empty_baskets": empty, "rows": len(part)}
             lines.append({k: round(v, 4) if isinstance(v, float) else v for k, v in line.items()})
             print(f"{basket:6} {arm:16} AUC {line['auc']:.3f} [{line['lo']:.3f}, {line['hi']:.3f}]")

@@ -13,10 +13,10 @@ import argparse
 import time
 
 import numpy as np
-from scipy import stats
 from scipy.optimize import minimize
 
 from preceptor.core import rng
+from preceptor.core.statistics import mean_interval
 from preceptor.scaling import optimise
 from preceptor.scaling.fit import Problem, pose, starting_points
 from preceptor.scaling.forms import FORMS
@@ -81,9 +81,8 @@ def main() -> None:
         theirs_s += t2 - t1
         worst = max(worst, ours.min() / theirs.min() - 1)
         print(f"  best objective {ours.min():.9f}, SciPy's {theirs.min():.9f}; {ratio[-1]:.1f}×", flush=True)
-    log = np.log(ratio)
-    half = stats.t.ppf(0.975, len(log) - 1) * log.std(ddof=1) / np.sqrt(len(log))
-    lo, mid, hi = np.exp([log.mean() - half, log.mean(), log.mean() + half])
+    log = mean_interval(np.log(ratio))
+    lo, mid, hi = np.exp([log.lo, log.value, log.hi])
     whole = 500 * 201 / (args.rounds * args.starts)
     print(f"{mid:.1f}× SciPy's CPU time, 95 % interval {lo:.1f}–{hi:.1f} over {args.rounds} rounds of {args.starts} starts")
     print(f"best objective at most {worst:.1e} (relative) above SciPy's")

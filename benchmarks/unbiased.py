@@ -26,12 +26,13 @@ from typing import Any
 import numpy as np
 import unbiased_tables
 
-from preceptor.audit import bias, truth
+from preceptor.audit import truth
 from preceptor.audit.distance import Law, distances, law_of_graph, law_of_matrix
 from preceptor.audit.transitions import first_order_shares, mean_transitions
 from preceptor.core import workers
 from preceptor.core.artifact import canonical, write_atomic
 from preceptor.core.progress import say
+from preceptor.core.statistics import gini
 from preceptor.generator.walk_tables import walk_tables
 from preceptor.generator.walks import sample
 from preceptor.graph.config import GraphConfig
@@ -125,7 +126,7 @@ class World:
             matrix, steps = mean_transitions(tables, *sample(tables, self.market.config.seed, "unbiased", 0, WALKS, 1))
             found, met = self.distances(law_of_matrix(matrix)), WALKS * tables.start / TOTAL + steps @ matrix
         shares = truth.shares(met, self.share, self.percentiles)
-        return {**found, **{f"walks_{k}": v for k, v in shares.items()}, "walks_gini": bias.gini(met)}
+        return {**found, **{f"walks_{k}": v for k, v in shares.items()}, "walks_gini": gini(met)}
 
 
 def choose(world: World, criterion: str) -> dict[str, Any]:
@@ -159,7 +160,7 @@ def judges(
     arms |= {f"chosen for the mixture, by {c}": common[c] for c in CRITERIA}
     where = {"family": family, "bias": name, "level": level, "seed": seed}
     log = truth.shares(world.train.popularity, world.share, world.percentiles)
-    facts = {"log_gini": bias.gini(world.train.popularity.astype(np.float64)), "true_gini": bias.gini(world.share)}
+    facts = {"log_gini": gini(world.train.popularity.astype(np.float64)), "true_gini": gini(world.share)}
     facts |= {f"log_{k}": v for k, v in log.items()}
     return [{**where, "arm": arm, **world.judge(settings), **facts} for arm, settings in arms.items()]
 

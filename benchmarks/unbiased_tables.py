@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from scipy import stats
 
 from preceptor.core.artifact import write_atomic
+from preceptor.core.statistics import mean_interval
 from preceptor.report.drawing import colour, document
 
 MEASURES = ("tv", "js", "overlap", "undefined", "exposure_tv", "popularity_drift", "promotion_drift", "shelf_drift")
@@ -54,17 +54,11 @@ def summary(points: Sequence[Row]) -> list[dict[str, Any]]:
             plain = [r[measure] - by[r["family"], r["bias"], r["level"], r["seed"], "plain"][measure] for r in rows]
             free = [r[measure] - by[r["family"], "none", 0.0, r["seed"], r["arm"]][measure] for r in rows]
             for name, apart in (("over_plain", plain), ("over_unbiased", free)):
-                middle, low, high = interval(apart)
-                line |= {f"{measure}_{name}": middle, f"{measure}_{name}_lo": low, f"{measure}_{name}_hi": high}
+                mean = mean_interval(apart)
+                line |= {f"{measure}_{name}": mean.value}
+                line |= {f"{measure}_{name}_lo": mean.lo, f"{measure}_{name}_hi": mean.hi}
         found.append(line)
     return found
-
-
-def interval(values: Sequence[float]) -> tuple[float, float, float]:
-    """Mean with the 95 % t interval."""
-    x = np.asarray(values)
-    half = stats.t.ppf(0.975, len(x) - 1) * x.std(ddof=1) / np.sqrt(len(x)) if len(x) > 1 else np.nan
-    return float(x.mean()), float(x.mean() - half), float(x.mean() + half)
 
 
 def _groups(rows: Sequence[Row], keys: Sequence[str]) -> list[tuple[dict[str, Any], list[Row]]]:
@@ -152,10 +146,10 @@ def against_dial(points: Sequence[Row]) -> str:
                         for r in points
                         if (r["family"], r["bias"], r["level"], r["arm"]) == (family, name, level, arm)
                     ]
-                    middle, low, _ = interval(values)
+                    mean = mean_interval(values)
                     levels.append(level)
-                    middles.append(middle)
-                    halves.append(middle - low)
+                    middles.append(mean.value)
+                    halves.append(mean.value - mean.lo)
                 axes.errorbar(levels, middles, halves, color=colour(hue), marker=mark, label=said, capsize=2)
             axes.set_title(f"{family} family")
             axes.set_xlabel("dial of all three biases")

@@ -26,6 +26,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "src"))
 import numpy as np
 from scipy.stats import chi2
 
+from preceptor.core.statistics import percentile_interval
 from preceptor.generator import policies
 from preceptor.generator.walk_tables import WalkTables, walk_tables
 from preceptor.generator.walks import sample
@@ -149,8 +150,8 @@ def compare(subjects: dict[str, Callable[[int], int]], rounds: int = ROUNDS) -> 
     ours, peer = (np.log(v) for v in rates.values())
     random = np.random.default_rng(0)
     drawn = [(ours - peer)[random.integers(0, rounds, rounds)].mean() for _ in range(2000)]
-    low, high = np.exp(np.quantile(drawn, [0.025, 0.975]))
-    print(f"  ratio {np.exp((ours - peer).mean()):.1f} [{low:.1f}, {high:.1f}]")
+    found = percentile_interval((ours - peer).mean(), np.array(drawn))
+    print(f"  ratio {np.exp(found.value):.1f} [{np.exp(found.lo):.1f}, {np.exp(found.hi):.1f}]")
 
 
 class Pecan:

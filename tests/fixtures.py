@@ -15,7 +15,6 @@ import polars as pl
 
 from preceptor.data.config import SplitConfig
 from preceptor.data.log import CATALOGUE, Log, Split, Targets
-from preceptor.data.split import split
 
 GENRES = {
     "kitchen": ("pan", "kettle", "knife", "whisk", "ladle", "grater"),
@@ -68,7 +67,7 @@ def tiny_log(n_users: int = 60, n_items: int = 40, seed: int = 0, mean_length: i
 
 def tiny_split(n_users: int = 60, n_items: int = 40, seed: int = 0, kind: str = "temporal", mean_length: int = 15) -> Split:
     """The log of `tiny_log`, cut in time (or kind="leave-last-out")."""
-    return split(tiny_log(n_users, n_items, seed, mean_length), SplitConfig(kind=kind))  # type: ignore[arg-type]
+    return tiny_log(n_users, n_items, seed, mean_length).split(SplitConfig(kind=kind))  # type: ignore[arg-type]
 
 
 def scramble_targets(given: Split, seed: int) -> Split:

@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 
 from audit.test_runs import joined
-from preceptor.audit.membership import ATTACKS, People, auc, pairs_among, scores
+from preceptor.audit.membership import ATTACKS, People, pairs_among, scores
+from preceptor.core.statistics import auc
 
 
 def people_of(histories: list[list[int]], n_items: int, window: int = 1) -> People:
@@ -20,17 +21,6 @@ def walks_of(histories: list[list[int]]) -> tuple[np.ndarray, np.ndarray]:
 
 def drawn(count: int, n_items: int, seed: int) -> list[list[int]]:
     return [h.tolist() for h in np.random.default_rng(seed).integers(0, n_items, (count, 8))]
-
-
-def test_auc_counts_pairs_ties_half_and_weights() -> None:
-    rng = np.random.default_rng(0)
-    score, member = rng.integers(0, 6, 40).astype(float), rng.random(40) < 0.5
-    weights = rng.integers(0, 4, (3, 40)).astype(float)
-    for row, found in zip(weights, auc(score, member, weights), strict=True):
-        won = (score[member][:, None] > score[~member]) + 0.5 * (score[member][:, None] == score[~member])
-        worth = row[member][:, None] * row[~member]
-        assert found == pytest.approx((won * worth).sum() / worth.sum())
-    assert np.isnan(auc(score, np.ones(40, bool))[0])
 
 
 def test_scores_by_hand() -> None:

@@ -77,7 +77,7 @@ def test_cf_equals_encoding_the_text(
         first, second = ("{item_b}", "{item_a}") if wording[3] else ("{item_a}", "{item_b}")
         templates = Templates(cf=f"{{percent}}{wording[0]}{first}{wording[1]}{second}{wording[2]}{{lift}}{{confidence}}")
     template = documents.cf_template(templates)
-    pairs = cf.Pairs(*(np.array([x]) for x in (a, b, confidence, lift)))
+    pairs = cf.DirectedPairs(*(np.array([x]) for x in (a, b, confidence, lift)))
     made = cf.documents(w, template, pairs)
     order = [b, a] if template.items == ("item_b", "item_a") else [a, b]
     assert made.tokens[0].tolist() == whole(w, cf.render(template, pairs)[0], order)

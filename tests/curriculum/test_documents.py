@@ -16,7 +16,7 @@ from preceptor.curriculum.documents import CODES_A, CODES_B, NUMBERS, TEXT
 
 def test_cf_spans_mark_what_they_name() -> None:
     w, template = writer(), documents.cf_template(Templates())
-    pairs = cf.Pairs(np.array([3]), np.array([7]), np.array([0.049]), np.array([652.45]))
+    pairs = cf.DirectedPairs(np.array([3]), np.array([7]), np.array([0.049]), np.array([652.45]))
     made = cf.documents(w, template, pairs)
     text = w.text(cf.render(template, pairs)[0], [3, 7])
     assert "a 4.9% probability" in text
@@ -30,7 +30,7 @@ def test_cf_spans_mark_what_they_name() -> None:
 
 def test_cf_spans_follow_the_items_when_a_template_names_b_first() -> None:
     template = documents.cf_template(Templates(cf="{item_b} after {item_a}: {percent}%"))
-    made = cf.documents(writer(), template, cf.Pairs(*(np.array([x]) for x in (3, 7, 0.5, 2.0))))
+    made = cf.documents(writer(), template, cf.DirectedPairs(*(np.array([x]) for x in (3, 7, 0.5, 2.0))))
     assert np.array_equal(made.tokens[0][made.span == CODES_A], writer().item_tokens[3])
     assert made.span[0] == CODES_B
 
@@ -109,7 +109,7 @@ def test_choice_of_pairs_is_bounded_and_keyed() -> None:
 @given(st.lists(st.tuples(st.integers(0, 9), st.integers(10, 19)), min_size=8, max_size=40, unique=True), st.integers(0, 99))
 def test_the_control_keeps_everything_but_the_match(rows: list[tuple[int, int]], seed: int) -> None:
     table = np.array(rows)
-    pairs = cf.Pairs(table[:, 0], table[:, 1], np.arange(len(rows)) / 100, np.ones(len(rows)))
+    pairs = cf.DirectedPairs(table[:, 0], table[:, 1], np.arange(len(rows)) / 100, np.ones(len(rows)))
     control = cf.permuted_b(pairs, seed)
     assert sorted(control.b) == sorted(pairs.b)
     assert np.array_equal(control.a, pairs.a)

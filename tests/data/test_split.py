@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from fixtures import scramble_targets, tiny_log, tiny_split
 from preceptor.core.errors import PreceptorError
 from preceptor.data.config import SplitConfig
-from preceptor.data.log import CATALOGUE, Log, Targets, TrainSplit
-from preceptor.data.split import leave_last_out, split, summary, temporal, thresholds
+from preceptor.data.log import CATALOGUE, Log, Targets, TrainSplit, count_parts
+from preceptor.data.split import thresholds
 
 Row = tuple[int, int, int]  # user, item, time; the place in the list is the file order
 
@@ -51,7 +51,7 @@ def saved(part: TrainSplit, folder: Path) -> dict[str, bytes]:
 @given(timed_rows, st.floats(0.1, 0.8), st.floats(0.05, 0.15))
 def test_temporal_split_is_what_its_definition_says(rows: list[Row], first: float, width: float) -> None:
     log = log_of(rows)
-    cut = temporal(log, SplitConfig(validation_from=first, test_from=first + width))
+    cut = log.split(SplitConfig(validation_from=first, test_from=first + width))
     assert cut.cuts is not None
     a, b = cut.cuts
     assert a < b
@@ -84,7 +84,7 @@ def test_thresholds_lie_on_changes_of_time_near_the_shares(rows: list[Row], shar
 @given(some_rows)
 def test_leave_last_out_is_what_its_definition_says(rows: list[Row]) -> None:
     log = log_of(rows, timed=False)
-    cut = leave_last_out(log)
+    cut = log.split(SplitConfig(kind="leave-last-out"))
     validation, test, train = set(), set(), []
     for user, line in enumerate(timelines(log)):
         items = [i for i, _ in line]
@@ -106,13 +106,13 @@ def test_nothing_of_the_training_part_depends_on_later_rows(
     cut = thresholds(log_of(rows).time, 0.6, 0.8)[0]
     rng = np.random.default_rng(seed)
     other = [r if r[2] < cut else (int(rng.integers(0, 20)), int(rng.integers(0, 8)), r[2]) for r in rows]
-    before, after = (saved(temporal(log_of(r), config).train, tmp_path_factory.mktemp("part")) for r in (rows, other))
+    before, after = (saved(log_of(r).split(config).train, tmp_path_factory.mktemp("part")) for r in (rows, other))
     assert before == after
 
 
 def test_equal_times_keep_file_order() -> None:
     rows = [(0, 3, 5), (0, 1, 5), (0, 2, 5), (1, 0, 1), (1, 1, 2), (0, 4, 6), (0, 6, 6)]
-    cut = temporal(log_of(rows), SplitConfig(validation_from=0.6, test_from=0.8))
+    cut = log_of(rows).split(SplitConfig(validation_from=0.6, test_from=0.8))
     assert cut.test.sequence.tolist() == [3, 1, 2, 4, 6]
     assert cut.test.history(1).tolist() == [3, 1, 2, 4]
 
@@ -126,7 +126,7 @@ def test_users_without_training_rows_come_after_those_with() -> None:
 
 def test_rare_items_and_users_leave_the_training_part_only() -> None:
     log = tiny_log(200, 60, seed=3)
-    loose, strict = (temporal(log, SplitConfig(min_item_interactions=n, min_user_interactions=n)) for n in (1, 8))
+    loose, strict = (log.split(SplitConfig(min_item_interactions=n, min_user_interactions=n)) for n in (1, 8))
     users = np.bincount(strict.train.user)
     assert len(strict.train.user) < len(loose.train.user)
     assert users[users > 0].min() >= 8
@@ -143,7 +143,7 @@ def test_rare_items_and_users_leave_the_training_part_only() -> None:
 )
 def test_logs_that_cannot_be_cut_so_are_refused(rows: list[Row], timed: bool, config: SplitConfig, word: str) -> None:
     with pytest.raises(PreceptorError, match=word):
-        split(log_of(rows, timed), config)
+        log_of(rows, timed).split(config)
 
 
 def test_auto_chooses_by_what_the_log_has() -> None:
@@ -155,7 +155,7 @@ def test_auto_chooses_by_what_the_log_has() -> None:
 
 def test_summary_counts_add_up() -> None:
     log = tiny_log(300, 60, seed=1)
-    parts = summary(log, temporal(log))["parts"]
+    parts = count_parts(log, log.split())["parts"]
     assert sum(parts[p]["interactions"] for p in parts) == len(log)
     assert parts["train"]["time"][1] < parts["validation"]["time"][0]
     assert parts["validation"]["time"][1] < parts["test"]["time"][0]

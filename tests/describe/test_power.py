@@ -2,28 +2,12 @@ import numpy as np
 import pytest
 
 from fixtures import tiny_log
-from preceptor.describe.power import deviation, minimum_effect, power, users_needed
+from preceptor.describe.power import minimum_effect, power, users_needed
 
 
 def test_formulas_agree_with_each_other_and_with_the_textbook() -> None:
     assert users_needed(1.0, 0.5) == 32  # (2.8016 / 0.5)² = 31.4
     assert minimum_effect(1.0, 32) < 0.5 < minimum_effect(1.0, 31)
-
-
-def test_deviation_of_one_target_a_user_is_the_standard_deviation() -> None:
-    values = np.random.default_rng(0).normal(size=50)
-    assert deviation(values, np.arange(50)) == pytest.approx(values.std(ddof=1))
-
-
-def test_deviation_gives_the_standard_error_of_resampled_users() -> None:
-    """Users with unequal numbers of targets: σ/√n against the spread of 4,000 bootstrap means (± 5 %, seed fixed)."""
-    rng = np.random.default_rng(1)
-    user = np.repeat(np.arange(200), rng.integers(1, 30, 200))
-    values = rng.normal(size=200)[user] + rng.normal(size=len(user)) + 0.3
-    sums, counts = np.bincount(user, weights=values), np.bincount(user)
-    picks = rng.integers(0, 200, (4000, 200))
-    spread = (sums[picks].sum(1) / counts[picks].sum(1)).std()
-    assert deviation(values, user) / np.sqrt(200) == pytest.approx(spread, rel=0.05)
 
 
 def test_an_effect_of_the_stated_size_is_found_four_times_in_five() -> None:

@@ -12,6 +12,7 @@ import numpy as np
 
 from preceptor.audit.config import AuditConfig
 from preceptor.core.metrics import GROUPS, popularity_groups
+from preceptor.core.statistics import gini, ranks, spearman
 from preceptor.data.log import TrainSplit
 from preceptor.generator import policies
 from preceptor.generator.config import GeneratorConfig
@@ -113,7 +114,7 @@ def position_curve(items: np.ndarray, position: np.ndarray, popularity: np.ndarr
 
 def percentiles(popularity: np.ndarray) -> np.ndarray:
     """Place of each item among all by popularity, ties at their mean: float64 [I] in (0, 1), the mean is 0.5."""
-    return _ranks(popularity) / max(1, len(popularity))
+    return ranks(popularity) / max(1, len(popularity))
 
 
 def zipf_exponent(counts: np.ndarray) -> float | None:
@@ -125,26 +126,3 @@ def zipf_exponent(counts: np.ndarray) -> float | None:
     w = ordered / ordered.sum()
     dx, dy = x - w @ x, y - w @ y
     return float(-(w @ (dx * dy)) / (w @ (dx * dx)))
-
-
-def gini(counts: np.ndarray) -> float | None:
-    """Gini coefficient of non-negative counts: 0 all equal, towards 1 all in one place. None where all are 0."""
-    ordered = np.sort(counts)
-    total = ordered.sum()
-    n = len(ordered)
-    if not total:
-        return None
-    return float((2 * np.arange(1, n + 1) - n - 1) @ ordered / (n * total))
-
-
-def spearman(a: np.ndarray, b: np.ndarray) -> float | None:
-    """Rank correlation with mean ranks for ties; None where either is constant."""
-    ranks = [r - r.mean() if len(r) else r for r in (_ranks(a), _ranks(b))]
-    scale = np.sqrt((ranks[0] ** 2).sum() * (ranks[1] ** 2).sum())
-    return float(ranks[0] @ ranks[1] / scale) if scale > 0 else None
-
-
-def _ranks(x: np.ndarray) -> np.ndarray:
-    """Ranks from 0.5, ties at their mean."""
-    _, where, count = np.unique(x, return_inverse=True, return_counts=True)
-    return (np.cumsum(count) - count / 2)[where]

@@ -78,19 +78,6 @@ def pairs_among(people: People, known: np.ndarray) -> np.ndarray:
     return people.share(np.isin(people.keys, known))
 
 
-def auc(score: np.ndarray, member: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray:
-    """Area under the ROC curve for each row of weights (float [B, users]; None: one row of ones). NaN without both kinds."""
-    weights = np.ones((1, len(score))) if weights is None else weights
-    order = np.argsort(score, kind="stable")
-    starts = np.flatnonzero(np.concatenate([[True], np.diff(score[order]) != 0]))
-    inside = np.where(member[order], weights[:, order], 0.0)
-    positive = np.add.reduceat(inside, starts, axis=1)
-    negative = np.add.reduceat(weights[:, order] - inside, starts, axis=1)
-    below = np.cumsum(negative, axis=1) - negative / 2
-    with np.errstate(invalid="ignore"):
-        return np.asarray((positive * below).sum(1) / (positive.sum(1) * negative.sum(1)))
-
-
 def _nearest(people: People, walks: np.ndarray, lengths: np.ndarray, limits: np.ndarray) -> np.ndarray:
     """By an inverted index: the walks of each item, each once."""
     n = people.n_items

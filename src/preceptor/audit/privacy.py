@@ -15,7 +15,6 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
-from scipy.stats import t as student
 
 from preceptor.audit import meetings, membership
 from preceptor.audit.config import PrivacyConfig
@@ -24,6 +23,7 @@ from preceptor.audit.runs import Runs, flat
 from preceptor.core import rng
 from preceptor.core.artifact import Artifact
 from preceptor.core.errors import PreceptorError
+from preceptor.core.statistics import auc, percentile_interval, resampled_users, student
 from preceptor.data.log import TrainSplit
 from preceptor.generator.config import GeneratorConfig
 from preceptor.generator.sampler import build_tables
@@ -160,7 +160,7 @@ def _intervals(shares: list[dict[str, np.ndarray]]) -> list[dict[str, Any]]:
             drawn, mean = mine - other, float((mine - other).mean())
             row[f"difference{suffix}"], row[f"interval{suffix}"] = mean, None
             if len(drawn) > 1 and (mine.any() or other.any()):  # where no walk has a run, the spread is no measure
-                reach = float(student.ppf(0.975, len(drawn) - 1) * drawn.std(ddof=1))
+                reach = float(student(len(drawn) - 1) * drawn.std(ddof=1))
                 row[f"interval{suffix}"] = [mean - reach, mean + reach]
         rows.append(row)
     return rows
@@ -172,17 +172,16 @@ def _membership(
     """AUC of each attack and number of walks, mean over halvings, with the 2.5 and 97.5 % quantiles over resampled users."""
     users = len(attacked[0][0])
     generator = rng.generator(seed, "privacy/bootstrap")
-    drawn = generator.multinomial(users, np.full(users, 1 / users), size=config.bootstraps).astype(np.float64)
-    weights = np.concatenate([np.ones((1, users)), drawn])
+    weights = np.concatenate([np.ones((1, users)), resampled_users(generator, users, config.bootstraps)])
     rows = []
     for attack in membership.ATTACKS:
         for column, walks in enumerate([*config.released, *([EVERY] if attack == "rare pairs" else [])]):
             each = [
-                membership.auc(every if walks == EVERY else scores[attack][column], member, weights)
-                for member, scores, every in attacked
+                auc(every if walks == EVERY else scores[attack][column], member, weights) for member, scores, every in attacked
             ]
             mean = np.mean(each, axis=0)
-            ends = np.quantile(mean[1:], [0.025, 0.975]).tolist() if np.isfinite(mean[1:]).all() and len(mean) > 1 else None
-            value = float(mean[0]) if np.isfinite(mean[0]) else None
+            found = percentile_interval(mean[0], mean[1:])
+            value = None if np.isnan(found.value) else found.value
+            ends = None if np.isnan(found.lo) else [found.lo, found.hi]
             rows.append({"attack": attack, "walks": walks, "auc": value, "interval": ends})
     return rows

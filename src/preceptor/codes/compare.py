@@ -30,6 +30,7 @@ from preceptor.core import artifact
 from preceptor.core.artifact import canonical, write_atomic
 from preceptor.core.errors import PreceptorError
 from preceptor.core.progress import say
+from preceptor.core.statistics import percentile_interval
 from preceptor.data.log import Split
 
 TOKENISERS = ("sae", "rq-kmeans", "rq-vae")
@@ -120,12 +121,12 @@ class _Judge:
         found = [auc(*s) for s in scores]
         drawn = np.mean([self.resamples.aucs(*s) for s in scores], axis=0)
         self.values[str(arm)] = float(np.mean(found)), drawn
-        lo, hi = np.quantile(drawn, [0.025, 0.975])
+        over = percentile_interval(float(np.mean(found)), drawn)
         spread = round(float(np.std(found, ddof=1)), 6) if len(found) > 1 else None
         measured = {
-            "auc": round(float(np.mean(found)), 6),
-            "auc_lo": round(lo, 6),
-            "auc_hi": round(hi, 6),
+            "auc": round(over.value, 6),
+            "auc_lo": round(over.lo, 6),
+            "auc_hi": round(over.hi, 6),
             "auc_seed_sd": spread,
         }
         return {**_named(arm), "seeds": len(found), **measured, "pairs": len(self.pairs.a)}
@@ -136,8 +137,8 @@ class _Judge:
         for i, first in enumerate(names):
             for second in names[i + 1 :]:
                 (value, drawn), (other, others) = self.values[first], self.values[second]
-                lo, hi = np.quantile(drawn - others, [0.025, 0.975])
-                facts = {"difference": round(value - other, 6), "lo": round(lo, 6), "hi": round(hi, 6)}
+                apart = percentile_interval(value - other, drawn - others)
+                facts = {"difference": round(apart.value, 6), "lo": round(apart.lo, 6), "hi": round(apart.hi, 6)}
                 found.append({"arm_a": first, "arm_b": second, **facts})
         return found
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from preceptor.codes.held_out import only_train
+from preceptor.core import statistics
 from preceptor.core.rng import bits, generator, purpose_key
 from preceptor.data.log import Targets, TrainSplit
 
@@ -78,9 +79,7 @@ def cosines(embeddings: np.ndarray, a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 def auc(positive: np.ndarray, negative: np.ndarray) -> float:
     """P(score of a real pair > score of a matched random one) + half of the ties, over all combinations."""
-    negative = np.sort(negative)
-    below, up_to = np.searchsorted(negative, positive, "left"), np.searchsorted(negative, positive, "right")
-    return round(float((below + up_to).mean() / 2 / len(negative)), 6)
+    return round(float(statistics.auc(*_labelled(positive, negative))[0]), 6)
 
 
 class UserResamples:
@@ -88,22 +87,19 @@ class UserResamples:
 
     def __init__(self, user: np.ndarray, seed: int = 0) -> None:
         names, self._user = np.unique(user, return_inverse=True)
-        n = len(names)
-        draws = generator(seed, "codes/compare/users")
-        self._weights = draws.multinomial(n, np.full(n, 1 / n), RESAMPLES).astype(np.float64)
+        self._weights = statistics.resampled_users(generator(seed, "codes/compare/users"), len(names), RESAMPLES)
 
     def aucs(self, positive: np.ndarray, negative: np.ndarray) -> np.ndarray:
         """AUC in each resample, float64 [RESAMPLES]. Scores are put into at most a thousand bins."""
-        both = np.concatenate([positive, negative])
-        edges = np.unique(both)
+        score, real = _labelled(positive, negative)
+        edges = np.unique(score)
         if len(edges) > 1000:
-            edges = np.unique(np.quantile(both, np.linspace(0, 1, 1000)))
-        shape = (self._weights.shape[1], len(edges))
-        counts = []
-        for scores in (positive, negative):
-            table = np.zeros(shape)
-            np.add.at(table, (self._user, np.searchsorted(edges, scores, "right") - 1), 1)
-            counts.append(self._weights @ table)
-        above, under = counts
-        lower = np.cumsum(under, 1) - under / 2
-        return (above * lower).sum(1) / np.maximum(above.sum(1) * under.sum(1), 1)
+            edges = np.unique(np.quantile(score, np.linspace(0, 1, 1000)))
+        place = np.searchsorted(edges, score, "right") - 1
+        return statistics.auc(place, real, self._weights, np.tile(self._user, 2))
+
+
+def _labelled(positive: np.ndarray, negative: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """All scores, and which of them are those of real pairs."""
+    score = np.concatenate([positive, negative])
+    return score, np.arange(len(score)) < len(positive)

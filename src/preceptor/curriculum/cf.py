@@ -19,7 +19,7 @@ SPAN_NAMES = {"1": "template", "2": "codes of A", "3": "codes of B", "4": "numbe
 
 
 @dataclass(frozen=True)
-class Pairs:
+class DirectedPairs:
     """Directed pairs: a, b int64 [n] items; confidence, lift float64 [n]."""
 
     a: np.ndarray
@@ -30,16 +30,16 @@ class Pairs:
     def __len__(self) -> int:
         return len(self.a)
 
-    def take(self, rows: np.ndarray) -> Pairs:
-        return Pairs(self.a[rows], self.b[rows], self.confidence[rows], self.lift[rows])
+    def take(self, rows: np.ndarray) -> DirectedPairs:
+        return DirectedPairs(self.a[rows], self.b[rows], self.confidence[rows], self.lift[rows])
 
 
-def directed(pairs: np.ndarray, baskets: np.ndarray, item_baskets: np.ndarray, n_baskets: int) -> Pairs:
+def directed(pairs: np.ndarray, baskets: np.ndarray, item_baskets: np.ndarray, n_baskets: int) -> DirectedPairs:
     """Both directions of unordered pairs (int [P, 2]): pair p gives rows p and P + p."""
     a = np.concatenate([pairs[:, 0], pairs[:, 1]]).astype(np.int64)
     b = np.concatenate([pairs[:, 1], pairs[:, 0]]).astype(np.int64)
     confidence = np.concatenate([baskets, baskets]) / item_baskets[a]
-    return Pairs(a, b, confidence, confidence / (item_baskets[b] / n_baskets))
+    return DirectedPairs(a, b, confidence, confidence / (item_baskets[b] / n_baskets))
 
 
 def lift(pairs: np.ndarray, baskets: np.ndarray, item_baskets: np.ndarray, n_baskets: int) -> np.ndarray:
@@ -62,7 +62,7 @@ def choose(
     return np.sort(rows[order[:limit]])
 
 
-def documents(writer: Writer, template: Template, pairs: Pairs) -> Documents:
+def documents(writer: Writer, template: Template, pairs: DirectedPairs) -> Documents:
     """One document a directed pair; spans: 1 template, 2 codes of A, 3 codes of B, 4 numbers (tokens that hold a digit).
 
     Written in turns, because the texts take ten times the memory of their tokens.
@@ -79,7 +79,7 @@ def documents(writer: Writer, template: Template, pairs: Pairs) -> Documents:
     return whole
 
 
-def render(template: Template, pairs: Pairs) -> list[tuple[str, ...]]:
+def render(template: Template, pairs: DirectedPairs) -> list[tuple[str, ...]]:
     """The text around the two items of each pair: percentages with one decimal, confidence with three, lift with two."""
     rendered = []
     for confidence, lift in zip(pairs.confidence.tolist(), pairs.lift.tolist(), strict=True):
@@ -91,7 +91,7 @@ def render(template: Template, pairs: Pairs) -> list[tuple[str, ...]]:
     return rendered
 
 
-def permuted_b(pairs: Pairs, seed: int) -> Pairs:
+def permuted_b(pairs: DirectedPairs, seed: int) -> DirectedPairs:
     """The control: each pair's B is exchanged for that of another pair, its A and its numbers stay.
 
     B's are passed on in a keyed order from pair to pair, past those of the same B or equal to A where there are others.
@@ -107,4 +107,4 @@ def permuted_b(pairs: Pairs, seed: int) -> Pairs:
                 break
     out = np.empty_like(pairs.b)
     out[order] = shifted
-    return Pairs(pairs.a, out, pairs.confidence, pairs.lift)
+    return DirectedPairs(pairs.a, out, pairs.confidence, pairs.lift)

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from preceptor.core.rng import permutation
-from preceptor.curriculum import cf, uih
+from preceptor.curriculum import uih
 from preceptor.curriculum.documents import Documents
 from preceptor.curriculum.stream import EvalSet
 from preceptor.generator.policies import FIRST_ORDER
@@ -42,11 +42,6 @@ def item_text(documents: Documents, limit: int, seed: int) -> EvalSet:
     """Descriptions of held-out items."""
     chosen = documents.take(sample_of(len(documents), limit, seed, "eval/item-text"))
     return of_documents("item-text", chosen, {"1": "text", "2": "codes"})
-
-
-def cf_pairs(pairs: cf.Pairs, limit: int, seed: int, name: str) -> cf.Pairs:
-    """At most `limit` directed pairs of a set."""
-    return pairs.take(sample_of(len(pairs), limit, seed, f"eval/{name}"))
 
 
 def walks(

@@ -43,6 +43,13 @@ def readable(
     return "\n".join(lines)
 
 
+def names_of(codes: np.ndarray, titles: Sequence[str]) -> dict[tuple[int, ...], str]:
+    """The title that stands for each row of codes; where items share codes, the first one's and how many more there are."""
+    distinct, first, count = np.unique(codes, axis=0, return_index=True, return_counts=True)
+    more = ["" if n == 1 else f" and {n - 1:,} more" for n in count.tolist()]
+    return {tuple(row): titles[i] + m for row, i, m in zip(distinct.tolist(), first.tolist(), more, strict=True)}
+
+
 def page(examples: Mapping[str, Sequence[str]], sources: Sequence[Mapping[str, Any]], width: int) -> str:
     """All examples for a terminal of `width` columns, kind by kind. sources: those of stream.json, for shares and numbers."""
     found = {s["name"]: s for s in sources}

@@ -5,9 +5,11 @@ Accepts the training split alone, so that nothing of validation and test can sha
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from preceptor.core import artifact
 from preceptor.core.artifact import canonical, write_atomic
@@ -15,27 +17,48 @@ from preceptor.core.checks import at_least, each, one_of, require, share
 from preceptor.core.errors import PreceptorError
 from preceptor.core.progress import say
 from preceptor.core.stage import Cost, Counts, Inputs, Key, Stage, with_files
-from preceptor.curriculum import documents, evalsets, general
+from preceptor.curriculum import documents, evalsets, general, layers, preview
 from preceptor.curriculum.config import CurriculumConfig
-from preceptor.curriculum.layers import Material
+from preceptor.curriculum.documents import Documents, Writer
+from preceptor.curriculum.histories import save_histories
+from preceptor.curriculum.layers import Endless, Layer
 from preceptor.curriculum.stream import Stream
+from preceptor.curriculum.wording import writer_for
 from preceptor.data.log import TrainSplit
+from preceptor.generator.walk_tables import load_tables
+from preceptor.graph.pairs import Pairs
 
 
 def build(config: CurriculumConfig, inputs: Inputs, folder: Path) -> Counts:
     """Write OUT/curriculum: the tokenizer, the sources of the stream, the evaluation sets, floors and examples."""
+    train, coded, generator = TrainSplit.load(inputs["train"].path), inputs["codes"], inputs["generator"]
+    codes, held_out = np.asarray(coded.array("codes")), np.asarray(coded.array("held_out"), bool)
+    n_latents = int(coded.counts.get("n_latents", codes.max() + 1))
+    every, seen = (load_tables(generator.path / part) for part in ("all", "seen"))
     text = general.read(config.general, config.seed) if config.mixture.general > 0 else None
-    material = Material(config, TrainSplit.load(inputs["train"].path), inputs["codes"], inputs["graph"], inputs["generator"])
-    material.make_tokenizer(text.train if text else [], folder / "tokenizer")
-    if text:
-        material.add_general(text)
-    material.add_item_text()
-    material.add_cf()
-    material.add_histories()
-    sources = material.save_sources(folder / "sources")
-    for name, made in material.sets.items():
-        made.save(folder / "eval" / name)
-    stream = material.vocabulary() | {
+    fields = documents.item_fields(train.items, config)
+    known = [fields[i] for i in np.flatnonzero(~held_out)]
+    writer = writer_for(config, text.train if text else [], known, codes, n_latents, folder / "tokenizer")
+    made = [
+        *([layers.general(writer, text, config)] if text else []),
+        layers.item_text(writer, fields, held_out, config),
+        layers.pairs(writer, Pairs.load(inputs["graph"].path), held_out, config),
+        layers.histories(writer, seen, every, held_out, generator.json("floor"), config),
+    ]
+    sets = [tested for layer in made for tested in layer.sets]
+    left_out = {name: why for layer in made for name, why in layer.left_out.items()}
+    for tested in sets:
+        tested.save(folder / "eval" / tested.name)
+    vocabulary = {
+        "vocab_size": writer.tokenizer.get_vocab_size(with_added_tokens=True),
+        "eos": writer.eos,
+        "first_code": writer.ids.first_code,
+        "n_latents": n_latents,
+        "n_codes": int(codes.shape[1]),
+        "history_items": seen.longest,
+    }
+    sources = save_sources(made, config, vocabulary["vocab_size"], folder / "sources")
+    stream = vocabulary | {
         "seed": config.seed,
         "context": config.context,
         "block_tokens": config.block_tokens,
@@ -44,23 +67,62 @@ def build(config: CurriculumConfig, inputs: Inputs, folder: Path) -> Counts:
         "sources": sources,
     }
     for name, content in (
-        ("floor", material.floors),
-        ("preview", material.examples),
+        ("floor", {name: floor for layer in made for name, floor in layer.floors.items()}),
+        ("preview", _previews(made, writer, coded, train)),
         ("stream", stream),
     ):
         write_atomic(folder / f"{name}.json", canonical(content))
     opened = Stream.open(folder)
     for b in range(8):  # it must open and flow
         opened.block(b)
-    for name, why in material.left_out.items():
+    for name, why in left_out.items():
         say(f"  left out: {name} ({why})")
     return {
         "sources": {s["name"]: {k: s[k] for k in ("share", "documents", "tokens") if k in s} for s in sources},
-        "eval": {name: evalsets.summary(s) for name, s in material.sets.items()},
+        "eval": {tested.name: evalsets.summary(tested) for tested in sets},
         "general": text.record if text else None,
-        "vocab_size": stream["vocab_size"],
-        "left_out": material.left_out,
+        "vocab_size": vocabulary["vocab_size"],
+        "left_out": left_out,
     }
+
+
+def save_sources(made: Sequence[Layer], config: CurriculumConfig, vocab_size: int, folder: Path) -> list[dict[str, Any]]:
+    """Write the sources of the layers that have a share and training documents; return their entries for stream.json."""
+    folder.mkdir(parents=True)
+    training = {layer.name: layer.training for layer in made if layer.training is not None}
+    shares = {name: share for name, share in config.mixture.shares().items() if share > 0 and name in training}
+    if not shares:
+        left_out = {name: why for layer in made for name, why in layer.left_out.items()}
+        raise PreceptorError("The curriculum has no documents", found=left_out, remedy="give another source a share")
+    dtype = np.uint16 if vocab_size <= 1 << 16 else np.uint32
+    entries: list[dict[str, Any]] = []
+    for name, part in shares.items():
+        source = training[name]
+        entry: dict[str, Any] = {"name": name, "kind": "finite", "share": part / sum(shares.values())}
+        if isinstance(source, Endless):
+            entry["kind"] = "endless"
+            save_histories(folder, source.tables, source.parts)
+        else:
+            tokens = source.tokens
+            np.save(folder / f"{name}_tokens.npy", tokens.flat.astype(dtype))
+            np.save(folder / f"{name}_offsets.npy", tokens.offsets)
+            entry |= {"documents": len(tokens), "tokens": int(tokens.offsets[-1])}
+        entries.append(entry)
+    return entries
+
+
+def _previews(made: Sequence[Layer], writer: Writer, codes: artifact.Artifact, train: TrainSplit) -> dict[str, list[str]]:
+    """Readable examples of each layer."""
+    words = codes.json("code_words") if codes.file("code_words.json").exists() else []
+    if isinstance(words, dict):
+        words = [words.get(str(k), ()) for k in range(writer.ids.n_latents)]
+    names = preview.names_of(writer.codes, train.items["title"].to_list())
+
+    def readable(examples: Documents) -> list[str]:
+        rows = (examples.tokens[d] for d in range(len(examples)))
+        return [preview.readable(writer.tokenizer, writer.ids, row, words, names, writer.eos) for row in rows]
+
+    return {layer.name: readable(layer.examples) for layer in made if layer.examples is not None}
 
 
 def key(config: CurriculumConfig, inputs: Inputs) -> Key:

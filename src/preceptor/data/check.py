@@ -11,9 +11,8 @@ import polars as pl
 
 from preceptor.core.errors import PreceptorError
 from preceptor.core.tables.data import FunnelStep
-from preceptor.data import split
 from preceptor.data.config import SplitConfig
-from preceptor.data.log import TEXT_FIELDS, Log
+from preceptor.data.log import TEXT_FIELDS, Log, count_parts
 
 _QUANTILES = (0, 25, 50, 75, 90, 100)
 
@@ -24,7 +23,7 @@ class Report:
 
     set_aside: for each reason its rows and the first of them. text: items that have each text field, and titles that more
     than one item has. per_user, per_item: interactions at the quantiles 0, 25, 50, 75, 90 and 100 %, of users and items that
-    have any. head_share: the interactions of the tenth of the catalogue that is met most. split: split.summary, or why
+    have any. head_share: the interactions of the tenth of the catalogue that is met most. split: log.count_parts, or why
     the log can't be cut.
     """
 
@@ -80,7 +79,7 @@ def describe(log: Log, config: SplitConfig | None = None, source: str = "log") -
     warnings = []
     try:
         cut = log.split(config)
-        parts = split.summary(log, cut)
+        parts = count_parts(log, cut)
         if cut.kind == "temporal" and cut.test.n_users < config.few_users:
             warnings.append(f"only {_n(cut.test.n_users, 'test user')}: leave-last-out will be kept beside the temporal split")
         if not len(cut.test) or not len(cut.validation):

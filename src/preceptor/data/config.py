@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from preceptor.core.checks import at_least, one_of, require, share
-from preceptor.data import sources
 
 
 @dataclass(frozen=True)
@@ -68,7 +67,6 @@ class DataConfig:
 
 def check(config: DataConfig) -> None:
     """Refuse settings that can't be meant; PreceptorError names the field."""
-    cut = config.split
     require(
         "data",
         config,
@@ -78,19 +76,28 @@ def check(config: DataConfig) -> None:
             "separator": (config.separator is None or len(config.separator) == 1, "one character"),
             "encoding": (_known_encoding(config.encoding), "one Python knows, such as utf-8, latin-1"),
             "max_unusable": share(config.max_unusable),
-            "split.kind": one_of(cut.kind, "auto", "temporal", "leave-last-out"),
-            "split.validation_from": share(cut.validation_from, whole=False),
-            "split.test_from": (
-                0 < cut.validation_from < cut.test_from < 1,
-                f"0 < validation_from < test_from < 1 (validation_from is {cut.validation_from})",
-            ),
-            "split.min_item_interactions": at_least(cut.min_item_interactions, 1),
-            "split.min_user_interactions": at_least(cut.min_user_interactions, 1),
-            "split.few_users": at_least(cut.few_users, 0),
         },
     )
-    if made := sources.simulated(config.source):
-        made[1].settings(config.source, config.seed)
+    check_split(config.split)
+
+
+def check_split(config: SplitConfig) -> None:
+    """Refuse a cut that can't be meant; PreceptorError names the field."""
+    require(
+        "data.split",
+        config,
+        {
+            "kind": one_of(config.kind, "auto", "temporal", "leave-last-out"),
+            "validation_from": share(config.validation_from, whole=False),
+            "test_from": (
+                0 < config.validation_from < config.test_from < 1,
+                f"0 < validation_from < test_from < 1 (validation_from is {config.validation_from})",
+            ),
+            "min_item_interactions": at_least(config.min_item_interactions, 1),
+            "min_user_interactions": at_least(config.min_user_interactions, 1),
+            "few_users": at_least(config.few_users, 0),
+        },
+    )
 
 
 def _known_encoding(name: str) -> bool:

@@ -8,15 +8,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 import polars as pl
 
 from preceptor.core.tables.data import FunnelStep
-
-if TYPE_CHECKING:
-    from preceptor.data.config import SplitConfig
+from preceptor.data import split
+from preceptor.data.config import SplitConfig, check_split
 
 TEXT_FIELDS = ("title", "brand", "categories", "description")
 CATALOGUE = {
@@ -160,7 +159,69 @@ class Log:
         return len(self.user)
 
     def split(self, config: SplitConfig | None = None) -> Split:
-        """Cut in train, validation and test (see `data.split`); by default in time, for logs without times leave-last-out."""
-        from preceptor.data import split
+        """Cut in train, validation and test (see `data.split`); by default in time, for logs without times leave-last-out.
 
-        return split.split(self, config)
+        Raises PreceptorError where the log can't be cut so.
+        """
+        config = config or SplitConfig()
+        check_split(config)
+        rows = split.rows(self.user, self.time, self.timed, config)
+        return Split(
+            rows.kind,
+            _train(self, rows.train, config),
+            _targets(self, rows.validation, rows.before_test),
+            _targets(self, rows.test, np.ones(len(self), bool)),
+            rows.cuts,
+        )
+
+
+def count_parts(log: Log, cut: Split) -> dict[str, Any]:
+    """Counts of each part: interactions, users, targets (those with a history) and their users, and the time range."""
+
+    def times(time: np.ndarray) -> list[int] | None:
+        return [int(time.min()), int(time.max())] if log.timed and len(time) else None
+
+    trained = cut.train
+    parts: dict[str, Any] = {
+        "train": {
+            "interactions": len(trained.user),
+            "users": int(np.count_nonzero(np.bincount(trained.user, minlength=1))),
+            "items": int(np.count_nonzero(trained.popularity)),
+            "time": times(trained.time),
+        }
+    }
+    for name, targets in (("validation", cut.validation), ("test", cut.test)):
+        part: dict[str, Any] = {"targets": len(targets), "target_users": targets.n_users}
+        if cut.cuts is None:
+            part |= {"interactions": len(targets), "users": targets.n_users, "time": None}
+        else:
+            mask = log.time >= cut.cuts[0 if name == "validation" else 1]
+            if name == "validation":
+                mask &= log.time < cut.cuts[1]
+            users = len(np.unique(log.user[mask]))
+            part |= {"interactions": int(mask.sum()), "users": users, "time": times(log.time[mask])}
+        parts[name] = part
+    return {"kind": cut.kind, "cuts": cut.cuts, "parts": parts}
+
+
+def _train(log: Log, mask: np.ndarray, config: SplitConfig) -> TrainSplit:
+    n_users = int(log.user[mask].max(initial=-1)) + 1
+    if config.min_item_interactions > 1:
+        mask = mask & (np.bincount(log.item[mask], minlength=log.items.height) >= config.min_item_interactions)[log.item]
+    if config.min_user_interactions > 1:
+        mask = mask & (np.bincount(log.user[mask], minlength=len(log.user_ids)) >= config.min_user_interactions)[log.user]
+    session = None if log.session is None else log.session[mask]
+    return TrainSplit(log.items, n_users, log.user[mask], log.item[mask], log.time[mask], session)
+
+
+def _targets(log: Log, wanted: np.ndarray, known: np.ndarray) -> Targets:
+    """Rows `wanted` that have an earlier row of their user; `known` rows (a prefix of each user's) make the sequences."""
+    counts = np.bincount(log.user, minlength=len(log.user_ids))
+    first = (np.cumsum(counts) - counts)[log.user]
+    wanted = wanted & (np.arange(len(log)) > first)
+    chosen = np.zeros(len(log.user_ids), bool)
+    chosen[log.user[wanted]] = True
+    kept = known & chosen[log.user]
+    place = np.cumsum(kept) - 1  # of each kept row in `sequence`
+    # A user's rows are contiguous and `known` is a prefix of them, so a chosen user's first row is kept.
+    return Targets(log.user[wanted], log.item[kept], place[first[wanted]].astype(np.int64), place[wanted].astype(np.int64))

@@ -7,22 +7,60 @@ shape the training part, which flatters every model.
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 
 from preceptor.core.errors import PreceptorError
-from preceptor.data.config import DataConfig, SplitConfig, check
-from preceptor.data.log import Log, Split, Targets, TrainSplit
+from preceptor.data.config import SplitConfig
 
 
-def split(log: Log, config: SplitConfig | None = None) -> Split:
-    """Cut as `config` says (default SplitConfig()). Raises PreceptorError where the log can't be cut so."""
-    config = config or SplitConfig()
-    check(DataConfig(split=config))
-    if config.kind == "temporal" or (config.kind == "auto" and log.timed):
-        return temporal(log, config)
-    return leave_last_out(log, config)
+@dataclass(frozen=True)
+class Rows:
+    """Which rows of a log are what, bool [n] each: those to learn from, those to predict at validation and at test, and those
+    known before test. kind, cuts: as in `data.log.Split`."""
+
+    kind: str
+    train: np.ndarray
+    validation: np.ndarray
+    test: np.ndarray
+    before_test: np.ndarray
+    cuts: tuple[int, int] | None = None
+
+
+def rows(user: np.ndarray, time: np.ndarray, timed: bool, config: SplitConfig) -> Rows:
+    """Cut as `config` says. user, time: int [n], sorted by user, then time; timed: whether `time` holds seconds.
+
+    Raises PreceptorError where the log can't be cut so.
+    """
+    if config.kind == "leave-last-out" or (config.kind == "auto" and not timed):
+        return leave_last_out(user)
+    if not timed:
+        raise PreceptorError(
+            "The log can't be cut in time",
+            where="split.kind",
+            found="positions within users, no timestamps",
+            expected="a column timestamp",
+            remedy="set data.split.kind to leave-last-out",
+        )
+    return temporal(time, config)
+
+
+def temporal(time: np.ndarray, config: SplitConfig) -> Rows:
+    """One cut in time for all users: train < validation < test."""
+    validation, test = thresholds(time, config.validation_from, config.test_from)
+    train, before_test = time < validation, time < test
+    return Rows("temporal", train, before_test & ~train, ~before_test, before_test, (validation, test))
+
+
+def leave_last_out(user: np.ndarray) -> Rows:
+    """Each user's last interaction is a test target and the one before it a validation target; users with fewer than three
+    interactions are training users only."""
+    counts = np.bincount(user)
+    from_end = np.repeat(np.cumsum(counts), counts) - np.arange(len(user))  # 1 for a user's last row
+    enough = counts[user] >= 3
+    test, validation = enough & (from_end == 1), enough & (from_end == 2)
+    return Rows("leave-last-out", ~(test | validation), validation, test, ~test)
 
 
 def thresholds(time: np.ndarray, validation_from: float, test_from: float) -> tuple[int, int]:
@@ -46,93 +84,3 @@ def thresholds(time: np.ndarray, validation_from: float, test_from: float) -> tu
     validation = min(max(int(at[0]), int(inner.min())), int(inner.max()))
     test = int(at[1]) if at[1] > validation else int(time[time > validation].min())
     return validation, test
-
-
-def temporal(log: Log, config: SplitConfig | None = None) -> Split:
-    """One cut in time for all users: train < validation < test."""
-    config = config or SplitConfig()
-    if not log.timed:
-        raise PreceptorError(
-            "The log can't be cut in time",
-            where="split.kind",
-            found="positions within users, no timestamps",
-            expected="a column timestamp",
-            remedy="set data.split.kind to leave-last-out",
-        )
-    validation, test = thresholds(log.time, config.validation_from, config.test_from)
-    in_train, before_test = log.time < validation, log.time < test
-    return Split(
-        "temporal",
-        _train(log, in_train, config),
-        _targets(log, before_test & ~in_train, before_test),
-        _targets(log, ~before_test, np.ones(len(log), bool)),
-        (validation, test),
-    )
-
-
-def leave_last_out(log: Log, config: SplitConfig | None = None) -> Split:
-    """Each user's last interaction is a test target and the one before it a validation target; users with fewer than three
-    interactions are training users only."""
-    config = config or SplitConfig()
-    counts = np.bincount(log.user, minlength=len(log.user_ids))
-    from_end = np.repeat(np.cumsum(counts), counts) - np.arange(len(log))  # 1 for a user's last row
-    enough = counts[log.user] >= 3
-    is_test, is_validation = enough & (from_end == 1), enough & (from_end == 2)
-    return Split(
-        "leave-last-out",
-        _train(log, ~(is_test | is_validation), config),
-        _targets(log, is_validation, ~is_test),
-        _targets(log, is_test, np.ones(len(log), bool)),
-    )
-
-
-def summary(log: Log, cut: Split) -> dict[str, Any]:
-    """Counts of each part: interactions, users, targets (those with a history) and their users, and the time range."""
-
-    def times(time: np.ndarray) -> list[int] | None:
-        return [int(time.min()), int(time.max())] if log.timed and len(time) else None
-
-    trained = cut.train
-    parts: dict[str, Any] = {
-        "train": {
-            "interactions": len(trained.user),
-            "users": int(np.count_nonzero(np.bincount(trained.user, minlength=1))),
-            "items": int(np.count_nonzero(trained.popularity)),
-            "time": times(trained.time),
-        }
-    }
-    for name, targets in (("validation", cut.validation), ("test", cut.test)):
-        part: dict[str, Any] = {"targets": len(targets), "target_users": targets.n_users}
-        if cut.cuts is None:
-            part |= {"interactions": len(targets), "users": targets.n_users, "time": None}
-        else:
-            mask = log.time >= cut.cuts[0 if name == "validation" else 1]
-            if name == "validation":
-                mask &= log.time < cut.cuts[1]
-            users = len(np.unique(log.user[mask]))
-            part |= {"interactions": int(mask.sum()), "users": users, "time": times(log.time[mask])}
-        parts[name] = part
-    return {"kind": cut.kind, "cuts": cut.cuts, "parts": parts}
-
-
-def _train(log: Log, mask: np.ndarray, config: SplitConfig) -> TrainSplit:
-    n_users = int(log.user[mask].max(initial=-1)) + 1
-    if config.min_item_interactions > 1:
-        mask = mask & (np.bincount(log.item[mask], minlength=log.items.height) >= config.min_item_interactions)[log.item]
-    if config.min_user_interactions > 1:
-        mask = mask & (np.bincount(log.user[mask], minlength=len(log.user_ids)) >= config.min_user_interactions)[log.user]
-    session = None if log.session is None else log.session[mask]
-    return TrainSplit(log.items, n_users, log.user[mask], log.item[mask], log.time[mask], session)
-
-
-def _targets(log: Log, wanted: np.ndarray, known: np.ndarray) -> Targets:
-    """Rows `wanted` that have an earlier row of their user; `known` rows (a prefix of each user's) make the sequences."""
-    counts = np.bincount(log.user, minlength=len(log.user_ids))
-    first = (np.cumsum(counts) - counts)[log.user]
-    wanted = wanted & (np.arange(len(log)) > first)
-    chosen = np.zeros(len(log.user_ids), bool)
-    chosen[log.user[wanted]] = True
-    kept = known & chosen[log.user]
-    place = np.cumsum(kept) - 1  # of each kept row in `sequence`
-    # A user's rows are contiguous and `known` is a prefix of them, so a chosen user's first row is kept.
-    return Targets(log.user[wanted], log.item[kept], place[first[wanted]].astype(np.int64), place[wanted].astype(np.int64))

@@ -7,6 +7,7 @@ the temporal split, leave_last_out/ holds the same three parts under that split.
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,10 @@ from preceptor.core.progress import say
 from preceptor.core.stage import Cost, Counts, Inputs, Key, Stage, with_files
 from preceptor.core.tables import row
 from preceptor.core.tables.data import FunnelStep, Quarantined
-from preceptor.data import layouts, sources, split
-from preceptor.data.config import DataConfig, check
-from preceptor.data.log import Split
+from preceptor.data import config as settings
+from preceptor.data import layouts, sources
+from preceptor.data.config import DataConfig
+from preceptor.data.log import Split, count_parts
 from preceptor.data.read import read
 
 LEAKAGE = (
@@ -46,12 +48,12 @@ def build(config: DataConfig, inputs: Inputs, folder: Path) -> Counts:
         "timed": log.timed,
         "few_users": few,
         "notes": log.notes,
-        **split.summary(log, cut),
+        **count_parts(log, cut),
     }
     if few:
-        beside = split.leave_last_out(log, config.split)
+        beside = log.split(dataclasses.replace(config.split, kind="leave-last-out"))
         _save(beside, folder / "leave_last_out")
-        summary["leave_last_out"] = {"warning": LEAKAGE, **split.summary(log, beside)}
+        summary["leave_last_out"] = {"warning": LEAKAGE, **count_parts(log, beside)}
     elif cut.kind == "leave-last-out":
         summary["warning"] = LEAKAGE
     write_atomic(folder / "summary.json", canonical(summary))
@@ -61,6 +63,13 @@ def build(config: DataConfig, inputs: Inputs, folder: Path) -> Counts:
         say(f"  fewer than {config.split.few_users} test users: leave-last-out is kept beside it")
     counts = {"users": summary["n_users"], "items": summary["n_items"], "interactions": summary["n_interactions"]}
     return {**counts, "quarantined": summary["quarantined"], "kind": cut.kind, "few_users": few}
+
+
+def check(config: DataConfig) -> None:
+    """Refuse settings that can't be meant, those of a simulated log too; PreceptorError names the field."""
+    settings.check(config)
+    if made := sources.simulated(config.source):
+        made[1].settings(config.source, config.seed)
 
 
 def key(config: DataConfig, inputs: Inputs) -> Key:

@@ -12,14 +12,14 @@ from pathlib import Path
 from typing import Any
 
 from preceptor.core.errors import PreceptorError
-from preceptor.data import split
+from preceptor.core.statistics import Interval
 from preceptor.data.config import DataConfig, SplitConfig
 from preceptor.data.log import Log
 from preceptor.describe import edges, sequential, shape
 from preceptor.describe import power as powers
 from preceptor.describe.edges import Edges
 from preceptor.describe.power import Power
-from preceptor.describe.sequential import Difference, Order
+from preceptor.describe.sequential import Order
 from preceptor.describe.shape import WINDOW, Shape
 
 
@@ -57,12 +57,12 @@ def advise(log: Log, config: SplitConfig | None = None, source: str = "log", see
         cut = log.split(config)
     except PreceptorError as error:
         problem = error.problem
-        cut = split.leave_last_out(log, config)
+        cut = log.split(dataclasses.replace(config, kind="leave-last-out"))
     found = shape.shape(cut.train, log.timed, seed)
     order, ways = sequential.order(cut.train, seed), edges.edges(cut.train, seed)
     power = powers.power(cut.kind, cut.train, cut.validation, cut.test.n_users, seed)
     if cut.kind == "temporal" and cut.test.n_users < config.few_users:
-        other = split.leave_last_out(log, config)
+        other = log.split(dataclasses.replace(config, kind="leave-last-out"))
         power += powers.power(other.kind, other.train, other.validation, other.test.n_users, seed)
     sentences = [f"The log can't be cut as asked ({problem}): it is cut leave-last-out here."] if problem else []
     sentences += [
@@ -97,7 +97,7 @@ def _on_order(found: Shape, order: Order | None) -> list[str]:
             f"Your log shows no use of order that its {order.users:,} users could prove: {caught}. Expect no gain of models"
             " that read order over those that don't."
         ]
-    some = "a little order" if lost.mean < 0.25 * real else "order: neighbours in a history belong together"
+    some = "a little order" if lost.value < 0.25 * real else "order: neighbours in a history belong together"
     made = [f"Your log shows {some}; {caught}. Models that read order have something to learn."]
     direction, backwards = order.hits_direction, percent(order.hits["backwards"])
     if _one_way(order):
@@ -250,9 +250,9 @@ def percent(share: float) -> str:
     return f"{share:.1%}"
 
 
-def points(d: Difference) -> str:
+def points(d: Interval) -> str:
     """A difference of shares in points of a percent, with its interval."""
-    return f"{100 * d.mean:+.1f} points [{100 * d.lo:+.1f}, {100 * d.hi:+.1f}]".replace("-", "−")
+    return f"{100 * d.value:+.1f} points [{100 * d.lo:+.1f}, {100 * d.hi:+.1f}]".replace("-", "−")
 
 
 def long(seconds: float) -> str:

@@ -68,7 +68,7 @@ def _order_rows(order: Order) -> list[tuple[str, ...]]:
         ("lost by shuffling", order.hits_lost, order.nats_lost),
         ("lost by reading backwards", order.hits_direction, order.nats_direction),
     ):
-        rows.append((name, points(hits), f"{_signed(nats.mean)} [{_signed(nats.lo)}, {_signed(nats.hi)}]"))
+        rows.append((name, points(hits), f"{_signed(nats.value)} [{_signed(nats.lo)}, {_signed(nats.hi)}]"))
     return rows
 
 

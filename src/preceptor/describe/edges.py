@@ -15,8 +15,9 @@ import numpy as np
 from numba import njit
 
 from preceptor.core import rng
+from preceptor.core.statistics import Interval, mean_interval
 from preceptor.data.log import TrainSplit
-from preceptor.describe.sequential import Difference, difference, timely
+from preceptor.describe.sequential import timely
 
 TOP = 10
 WAYS = {  # name: (positions apart, 0 anywhere; only later items)
@@ -41,8 +42,8 @@ class Edges:
     users: int
     steps: int
     hits: dict[str, float]
-    against_baskets: dict[str, Difference]
-    directed: Difference
+    against_baskets: dict[str, Interval]
+    directed: Interval
 
 
 def edges(train: TrainSplit, seed: int = 0) -> Edges | None:
@@ -70,8 +71,8 @@ def edges(train: TrainSplit, seed: int = 0) -> Edges | None:
         users=int(owner.max()) + 1,
         steps=len(steps),
         hits={name: float(values.mean()) for name, values in mean.items()},
-        against_baskets={name: difference(mean[name] - mean["baskets"], _Z) for name in list(WAYS)[1:]},
-        directed=difference(mean["window of 10, directed"] - mean["window of 10"], _Z),
+        against_baskets={name: mean_interval(mean[name] - mean["baskets"], _Z) for name in list(WAYS)[1:]},
+        directed=mean_interval(mean["window of 10, directed"] - mean["window of 10"], _Z),
     )
 
 

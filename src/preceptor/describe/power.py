@@ -19,6 +19,7 @@ import numpy as np
 from scipy import sparse
 
 from preceptor.core import metrics, rng
+from preceptor.core.statistics import deviation_over_users
 from preceptor.data.log import Targets, TrainSplit
 
 FACTOR = 1.959964 + 0.841621  # z_0.975 + z_0.80
@@ -66,7 +67,7 @@ def power(split: str, train: TrainSplit, validation: Targets, test_users: int, s
     found = []
     for metric, k in METRICS:
         by_popularity, by_knn = (metrics.value(metric, r, k) for r in ranks)
-        sigma = deviation(by_knn - by_popularity, user)
+        sigma = deviation_over_users(by_knn - by_popularity, user)
         mde, best = minimum_effect(sigma, test_users), float(max(by_knn.mean(), by_popularity.mean()))
         found.append(
             Power(
@@ -85,14 +86,6 @@ def power(split: str, train: TrainSplit, validation: Targets, test_users: int, s
             )
         )
     return found
-
-
-def deviation(difference: np.ndarray, user: np.ndarray) -> float:
-    """σ: the standard deviation over users of z_u (see above). difference: float [targets]; user: int [targets]."""
-    _, index = np.unique(user, return_inverse=True)
-    count = np.bincount(index)
-    z = (np.bincount(index, weights=difference) - difference.mean() * count) / count.mean()
-    return float(np.sqrt((z**2).sum() / (len(z) - 1)))
 
 
 def minimum_effect(sigma: float, users: int) -> float:

@@ -15,19 +15,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from preceptor.core import rng
+from preceptor.core.statistics import Interval, mean_interval
 from preceptor.data.log import TrainSplit
 
 TOP = 10
+Z = 1.96  # normal intervals of paired differences, one a user
 ARMS = ("as it was", "shuffled", "backwards")
-
-
-@dataclass(frozen=True)
-class Difference:
-    """Mean over users of a paired difference, with its interval (normal, over users; 95 % unless said)."""
-
-    mean: float
-    lo: float
-    hi: float
 
 
 @dataclass(frozen=True)
@@ -45,10 +38,10 @@ class Order:
     transitions: int
     hits: dict[str, float]
     nats: dict[str, float]
-    hits_lost: Difference
-    nats_lost: Difference
-    hits_direction: Difference
-    nats_direction: Difference
+    hits_lost: Interval
+    nats_lost: Interval
+    hits_direction: Interval
+    nats_direction: Interval
 
 
 def order(train: TrainSplit, seed: int = 0) -> Order | None:
@@ -73,10 +66,10 @@ def order(train: TrainSplit, seed: int = 0) -> Order | None:
         transitions=len(users),
         hits={arm: float(v.mean()) for arm, v in hits.items()},
         nats={arm: float(v.mean()) for arm, v in nats.items()},
-        hits_lost=difference(hits["as it was"] - hits["shuffled"]),
-        nats_lost=difference(nats["as it was"] - nats["shuffled"]),
-        hits_direction=difference(hits["as it was"] - hits["backwards"]),
-        nats_direction=difference(nats["as it was"] - nats["backwards"]),
+        hits_lost=mean_interval(hits["as it was"] - hits["shuffled"], Z),
+        nats_lost=mean_interval(nats["as it was"] - nats["shuffled"], Z),
+        hits_direction=mean_interval(hits["as it was"] - hits["backwards"], Z),
+        nats_direction=mean_interval(nats["as it was"] - nats["backwards"], Z),
     )
 
 
@@ -84,13 +77,6 @@ def timely(train: TrainSplit, seed: int) -> np.ndarray:
     """The items of all histories, rows of one user and one time in random order."""
     chance = rng.bits(rng.purpose_key(seed, "describe/ties"), np.arange(len(train.user)))
     return np.asarray(train.item)[np.lexsort((chance, np.asarray(train.time), np.asarray(train.user)))]
-
-
-def difference(values: np.ndarray, z: float = 1.96) -> Difference:
-    """Mean of paired differences, one a user (float64 [users ≥ 2]), ± z standard errors."""
-    mean = float(values.mean())
-    half = z * float(values.std(ddof=1)) / float(np.sqrt(len(values)))
-    return Difference(mean, mean - half, mean + half)
 
 
 def _neighbours(user: np.ndarray, item: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -19,8 +19,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
 
+from preceptor.core.statistics import student
 from preceptor.scaling.fit import Fit
 from preceptor.scaling.noise import Scatter
 from preceptor.scaling.points import Points
@@ -105,7 +105,7 @@ def _verdict(fit: Fit, scatter: Scatter, j: int, symbol: str, n: int) -> Verdict
         return Verdict(False, fit.at_bound[symbol])
     by_runs = scatter.runs > 0 and j <= 2
     dof = max(scatter.runs - 2, 1) if by_runs else n - fit.form.n_free
-    limit = float(stats.t.ppf(0.975, dof) ** 2) * (scatter.of_runs if by_runs else 1.0)
+    limit = student(dof) ** 2 * (scatter.of_runs if by_runs else 1.0)
     lo, hi = profile(fit, scatter, j, limit)
     floor, exponent = j == 0, j > 0 and j % 2 == 0
     values = [None if v is None else float(np.exp(v)) if floor else v for v in (lo, hi)]

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from preceptor.core.errors import PreceptorError
 from preceptor.core.progress import quantity, say
+from preceptor.scaling.fitted import FittedLaw, SetLaws, Tried
 from preceptor.scaling.forms import FORMS, natural
 from preceptor.scaling.intervals import prediction_draws
-
-if TYPE_CHECKING:
-    from preceptor.scaling.law import FittedLaw, Law
 
 REACH = 10.0  # times the largest fitted run: farther is extrapolation
 
@@ -77,13 +74,18 @@ def optimum(law: FittedLaw, flops: float, theta: np.ndarray | None = None) -> tu
 
 
 def make_plan(
-    law: Law, flops: float, target: str | None, extrapolate: bool, sources: Mapping[str, tuple[float, float]]
+    sets: Mapping[str, SetLaws],
+    tried: Tried,
+    flops: float,
+    target: str | None,
+    extrapolate: bool,
+    sources: Mapping[str, tuple[float, float]],
 ) -> Plan:
     """See Law.plan."""
     if not (np.isfinite(flops) and flops > 0):
         raise PreceptorError("Bad budget", where="flops", found=flops, expected="a positive number of FLOP")
-    name, chosen = _target(law, target)
-    largest = 6.0 * law.largest[0] * law.largest[1]
+    name, chosen = _target(sets, target)
+    largest = 6.0 * tried.largest[0] * tried.largest[1]
     beyond, warnings = flops / largest, []
     if beyond > REACH:
         said = f"the budget is {beyond:.3g}× the largest fitted run ({largest:.3g} FLOP)"
@@ -97,7 +99,7 @@ def make_plan(
             )
         warnings.append(f"Extrapolated: {said}; intervals know nothing of a law that bends.")
     n, d = (float(v) for v in optimum(chosen, flops))
-    for what, value, (lo, hi) in (("parameters", n, law.params_range), ("tokens", d, law.tokens_range)):
+    for what, value, (lo, hi) in (("parameters", n, tried.params_range), ("tokens", d, tried.tokens_range)):
         if not lo / REACH <= value <= hi * REACH:
             warnings.append(
                 f"{quantity(value)} {what} are more than {REACH:g}× outside the fitted {quantity(lo)} – {quantity(hi)}."
@@ -108,7 +110,7 @@ def make_plan(
         both = both[:, np.isfinite(both).all(axis=0) & (both > 0).all(axis=0)]
         spans = [(float(lo), float(hi)) for lo, hi in np.quantile(both, [0.025, 0.975], axis=1).T]
     losses = {}
-    for other, entry in law.sets.items():
+    for other, entry in sets.items():
         joint = entry.law(entry.chosen) if entry.chosen else None
         if joint is not None:
             losses[other] = _expected(joint, n, d)
@@ -118,13 +120,13 @@ def make_plan(
     return Plan(flops, name, n, d, spans[0], spans[1], losses, epochs, beyond, tuple(warnings))
 
 
-def _target(law: Law, target: str | None) -> tuple[str, FittedLaw]:
-    if target is not None and target not in law.sets:
-        raise PreceptorError("No such set", where="target", found=target, expected=", ".join(law.sets))
-    names = [target] if target else sorted(law.sets, key=lambda s: law.sets[s].floor is None)
+def _target(sets: Mapping[str, SetLaws], target: str | None) -> tuple[str, FittedLaw]:
+    if target is not None and target not in sets:
+        raise PreceptorError("No such set", where="target", found=target, expected=", ".join(sets))
+    names = [target] if target else sorted(sets, key=lambda s: sets[s].floor is None)
     reasons = []
     for name in names:
-        entry = law.sets[name]
+        entry = sets[name]
         joint = entry.law(entry.chosen) if entry.chosen else None
         if joint is None:
             reasons.append(f"{name}: {entry.not_fitted.get('joint', 'no joint law')}")

@@ -13,9 +13,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
 from scipy.optimize import minimize
 
+from preceptor.core.statistics import student
 from preceptor.scaling.fit import Fit
 from preceptor.scaling.points import Points
 
@@ -114,7 +114,7 @@ def _range(best: np.ndarray, j: int, fit: Fit, points: Points) -> tuple[tuple[fl
     unit = max(squares(best)[0], 1e-18)
     grid = np.linspace(LO, HI, 141)
     values = np.array([at(v) for v in grid])
-    limit = values.min() * (1 + stats.t.ppf(0.975, dof) ** 2 / dof)
+    limit = values.min() * (1 + student(dof) ** 2 / dof)
     inside = np.flatnonzero(values <= limit)
     lo = None if inside[0] == 0 else float(np.exp(grid[inside[0] - 1]))
     hi = None if inside[-1] == len(grid) - 1 else float(np.exp(grid[inside[-1] + 1]))

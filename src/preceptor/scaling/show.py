@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
 
 from preceptor.core.progress import quantity
+from preceptor.scaling.fitted import FittedLaw, Parameter, SetLaws, Tried
 from preceptor.scaling.forms import FORMS
 
-if TYPE_CHECKING:
-    from preceptor.scaling.law import FittedLaw, Law, Parameter, SetLaws
 
-
-def law_table(law: Law) -> str:
+def law_table(sets: Mapping[str, SetLaws], tried: Tried) -> str:
     """A block a set: each law with its parameters, intervals, what isn't identified, and the held-out error of each form."""
     head = (
-        f"{quantity(law.params_range[0])} – {quantity(law.params_range[1])} parameters, "
-        f"{quantity(law.tokens_range[0])} – {quantity(law.tokens_range[1])} tokens"
+        f"{quantity(tried.params_range[0])} – {quantity(tried.params_range[1])} parameters, "
+        f"{quantity(tried.tokens_range[0])} – {quantity(tried.tokens_range[1])} tokens"
     )
-    return "\n".join([head, *("\n" + _block(entry) for entry in law.sets.values())])
+    return "\n".join([head, *("\n" + _block(entry) for entry in sets.values())])
 
 
 def _block(entry: SetLaws) -> str:

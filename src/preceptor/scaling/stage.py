@@ -13,7 +13,8 @@ from preceptor.core.tables import row
 from preceptor.core.tables.lm import Point
 from preceptor.core.tables.scaling import Fitted, Forecast
 from preceptor.scaling.config import ScalingConfig, check
-from preceptor.scaling.law import Law, SetLaws, fit
+from preceptor.scaling.fitted import SetLaws
+from preceptor.scaling.law import Law, fit
 from preceptor.scaling.points import Points
 
 
