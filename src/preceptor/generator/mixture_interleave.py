@@ -10,8 +10,8 @@ from __future__ import annotations
 import numpy as np
 from numba import int64, njit, uint8, uint64
 
+from preceptor.core.prefetch import prefetch
 from preceptor.core.rng import draw, stream_state
-from preceptor.generator.interleave import prefetch
 from preceptor.generator.mixture_step import LOWER, asleep, instead, scanned
 from preceptor.generator.step import TRIES, pick
 
