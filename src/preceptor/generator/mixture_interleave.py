@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numba import int64, njit, uint8, uint64
 
-from preceptor.core.rng import draw, stream_state
+from preceptor.core.rng import GOLDEN, draw, mix64, stream_state
 from preceptor.generator.interleave import prefetch
 from preceptor.generator.mixture_step import LOWER, asleep, instead, scanned
 from preceptor.generator.step import TRIES, pick
@@ -18,7 +18,10 @@ from preceptor.generator.step import TRIES, pick
 WIDTH = 32
 _SCATTER = 0x9E3779B97F4A7C15  # 2^64 over the golden ratio (Knuth, multiplicative hashing)
 _BITS_PER_ITEM = 16  # of the filter
-_NONE = (1 << 64) - 1  # no cell: the try named a row without edges
+# What is remembered of each history: its stream after the last draw, the try's row, cell and place, the draw that named its
+# component, its number, its age in items, its component, its tries, its length.
+STATE, ROW, CELL, PLACE, NAMED, WALKER, AGE, COMPONENT, TRIED, END = range(10)
+_COLUMNS = 16  # two cache lines
 
 
 @njit(nogil=True, cache=True)
@@ -28,109 +31,99 @@ def interleaved(tables, key, first, items, lengths, component):  # type: ignore[
     Unsigned throughout: numba checks signed indices for being below 0.
     """
     rows, cells, parts = tables.rows, tables.cells, tables.components
-    n, base = uint64(tables.settings[0]), tables.settings[0] * tables.settings[1]
+    n, base = uint64(tables.settings[0]), uint64(tables.settings[0] * tables.settings[1])
+    nothing = uint64(tables.settings[5]) >> uint64(6)
     once, record = tables.settings[3] == 0, component.shape[1] > 0
     shift = uint64(64 - 6)
     while (uint64(1) << (uint64(64) - shift)) < uint64(_BITS_PER_ITEM * items.shape[1]):
         shift -= uint64(1)
     words = (uint64(1) << (uint64(64) - shift)) >> uint64(6)
     seen = np.zeros((WIDTH, int64(words)), np.uint64)
-    state, number, row, cell, place, named = (
-        np.empty(WIDTH, np.uint64), np.empty(WIDTH, np.uint64), np.empty(WIDTH, np.uint64),
-        np.empty(WIDTH, np.uint64), np.empty(WIDTH, np.uint64), np.empty(WIDTH, np.uint64),
-    )  # fmt: skip
-    walker, t, c, tries, end = (
-        np.empty(WIDTH, np.uint64), np.empty(WIDTH, np.uint64), np.empty(WIDTH, np.uint64),
-        np.empty(WIDTH, np.uint64), np.empty(WIDTH, np.uint64),
-    )  # fmt: skip
+    of = np.zeros((WIDTH, _COLUMNS), np.uint64)
     count = uint64(len(items))
     alive = uint64(min(WIDTH, int64(count)))
     begun = uint64(0)
     for i in range(alive):
-        walker[i], begun = begun, begun + uint64(1)
-        state[i] = stream_state(key, first + walker[i])
-        end[i] = pick(rows, cells, base + 1, draw(state[i], uint64(0)))
-        row[i], place[i] = base, draw(state[i], uint64(1)) >> uint64(33)
-        t[i], tries[i], number[i], c[i] = 0, 0, uint64(2), 0
+        s = stream_state(key, first + begun)
+        of[i, WALKER], begun = begun, begun + uint64(1)
+        of[i, END] = pick(rows, cells, base + uint64(1), draw(s, uint64(0)))
+        of[i, ROW], of[i, PLACE] = base, draw(s, uint64(1)) >> uint64(33)
+        of[i, STATE] = s + uint64(2) * uint64(GOLDEN)
     while alive > 0:
         for i in range(alive):  # the cell that the try names
-            entry = rows[row[i]]
-            if entry < 0:
-                cell[i] = uint64(_NONE)
-                continue
-            bits = uint64(31) - (uint64(entry) & uint64(63))
-            at = (uint64(entry) >> uint64(6)) + (place[i] >> bits)
-            place[i] &= (uint64(1) << bits) - uint64(1)
-            cell[i] = at
+            entry = uint64(rows[of[i, ROW]])
+            bits = uint64(31) - (entry & uint64(63))
+            at = (entry >> uint64(6)) + (of[i, PLACE] >> bits)
+            of[i, PLACE] &= (uint64(1) << bits) - uint64(1)
+            of[i, CELL] = at
             prefetch(cells, int64(at * uint64(3)))
         i = uint64(0)
         while i < alive:  # the item in the cell, if it is one to take, and the next try
-            w, age, x, ended = walker[i], t[i], int64(-1), False
-            at = cell[i]
-            if at != uint64(_NONE):
-                found = uint64(cells[at, uint64(1) + uint64(place[i] >= uint64(cells[at, uint64(0)]))])
-                taken = found < n
-                if once and taken:
-                    mark = found * uint64(_SCATTER) >> shift
-                    if (seen[i, mark >> uint64(6)] >> (mark & uint64(63))) & uint64(1):
-                        for k in range(age):
-                            if uint64(items[w, k]) == found:
-                                taken = False
-                if taken:
-                    x = int64(found)
-            if x < 0:
-                tries[i] += uint64(1)
-                lost = False
-                if at == uint64(_NONE):
-                    lost = asleep(tables, items[w], age, int64(c[i]))
-                if not lost and tries[i] == uint64(TRIES):
-                    x, number[i] = scanned(tables, items[w], age, int64(c[i]), state[i], number[i])
-                    lost = x < 0
+            w, age, at = of[i, WALKER], of[i, AGE], of[i, CELL]
+            x = uint64(cells[at, uint64(1) + uint64(of[i, PLACE] >= uint64(cells[at, uint64(0)]))])
+            mark = x * uint64(_SCATTER) >> shift
+            taken = x < n
+            if once and (seen[i, mark >> uint64(6)] >> (mark & uint64(63))) & uint64(1):
+                for k in range(age):
+                    if uint64(items[w, k]) == x:
+                        taken = False
+            ended = False
+            if not taken:
+                of[i, TRIED] += uint64(1)
+                c, state, number = int64(of[i, COMPONENT]), of[i, STATE], uint64(0)
+                lost, found = at == nothing and asleep(tables, items[w], age, c), int64(-1)
+                if not lost and of[i, TRIED] == uint64(TRIES):
+                    found, number = scanned(tables, items[w], age, c, state, number)
+                    lost = found < 0
                 if lost:
-                    spare = int64(named[i] & uint64(LOWER))
-                    x, now, number[i] = instead(tables, items[w], age, int64(c[i]), spare, state[i], number[i])
-                    c[i] = now
-                    ended = x < 0
-            if x >= 0:
+                    spare = int64(of[i, NAMED] & uint64(LOWER))
+                    found, now, number = instead(tables, items[w], age, c, spare, state, number)
+                    of[i, COMPONENT] = now
+                    ended = found < 0
+                of[i, STATE] = state + number * uint64(GOLDEN)
+                if found >= 0:
+                    x, taken = uint64(found), True
+                    mark = x * uint64(_SCATTER) >> shift
+            if taken:
                 items[w, age] = x
                 if record and age > 0:
-                    component[w, age] = uint8(c[i])
+                    component[w, age] = uint8(of[i, COMPONENT])
                 if once:
-                    mark = uint64(x) * uint64(_SCATTER) >> shift
                     seen[i, mark >> uint64(6)] |= uint64(1) << (mark & uint64(63))
                 age += uint64(1)
-                t[i] = age
-                tries[i] = uint64(0)
-                ended = age == end[i]
+                of[i, AGE] = age
+                of[i, TRIED] = uint64(0)
+                ended = age == of[i, END]
             if ended:
                 lengths[w] = age
                 if begun == count:  # no more to begin: the last one comes here
                     alive -= uint64(1)
                     if i < alive:
-                        state[i], number[i], row[i], cell[i] = state[alive], number[alive], row[alive], cell[alive]
-                        place[i], named[i], walker[i], t[i] = place[alive], named[alive], walker[alive], t[alive]
-                        c[i], tries[i], end[i] = c[alive], tries[alive], end[alive]
+                        of[i] = of[alive]
                         seen[i] = seen[alive]
                     continue
-                walker[i], begun = begun, begun + uint64(1)
                 seen[i] = 0
-                state[i] = stream_state(key, first + walker[i])
-                end[i] = pick(rows, cells, base + 1, draw(state[i], uint64(0)))
-                row[i], place[i] = base, draw(state[i], uint64(1)) >> uint64(33)
-                t[i], tries[i], number[i] = 0, 0, uint64(2)
+                s = stream_state(key, first + begun)
+                of[i, WALKER], begun = begun, begun + uint64(1)
+                of[i, END] = pick(rows, cells, base + uint64(1), draw(s, uint64(0)))
+                of[i, ROW], of[i, PLACE] = base, draw(s, uint64(1)) >> uint64(33)
+                of[i, STATE] = s + uint64(2) * uint64(GOLDEN)
+                of[i, AGE], of[i, TRIED] = 0, 0
                 i += uint64(1)
                 continue
-            if tries[i] == 0:
-                word = draw(state[i], number[i])
-                number[i] += uint64(1)
-                named[i] = word
-                c[i] = pick(rows, cells, base + 2, word)
-            word = draw(state[i], number[i])
-            number[i] += uint64(1)
-            o = c[i]
+            s = of[i, STATE]
+            if of[i, TRIED] == 0:
+                s += uint64(GOLDEN)
+                word = mix64(s)
+                of[i, NAMED] = word
+                of[i, COMPONENT] = pick(rows, cells, base + uint64(2), word)
+            s += uint64(GOLDEN)
+            word = mix64(s)
+            of[i, STATE] = s
+            o = of[i, COMPONENT]
             reach = min(age, uint64(parts[o, uint64(2)]))
             j = uint64(pick(rows, cells, uint64(parts[o, uint64(3)]) + reach - uint64(1), word))
             r = uint64(items[w, age - uint64(1) - j]) * uint64(parts[o, uint64(0)]) + uint64(parts[o, uint64(1)])
-            row[i], place[i] = r, word & uint64(LOWER)
+            of[i, ROW], of[i, PLACE] = r, word & uint64(LOWER)
             prefetch(rows, int64(r))
             i += uint64(1)

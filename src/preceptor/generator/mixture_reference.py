@@ -22,7 +22,7 @@ Law = dict[int, Fraction]
 
 def candidates(tables: MixtureTables, history: Sequence[int], c: int) -> list[tuple[int, int]]:
     """(x, mass) for each way in which component c leads to a candidate, in the order of rows; an x may occur several times."""
-    n, _, n_parts, repeats, _ = tables.settings.tolist()
+    n, _, n_parts, repeats, *_ = tables.settings.tolist()
     if c >= n_parts:
         found = list(enumerate(tables.prior[c - n_parts].tolist()))
     else:
@@ -92,7 +92,7 @@ def history(tables: MixtureTables, seed: int, purpose: str, index: int) -> tuple
 
 
 def _next_item(tables: MixtureTables, history: list[int], draws: Iterator[int]) -> tuple[int, int] | None:
-    n, n_graphs, n_parts, _, passed = tables.settings.tolist()
+    n, n_graphs, n_parts, _, passed, _ = tables.settings.tolist()
     word = next(draws)
     c = outcome(tables, n * n_graphs + 2, word >> 33)
     x = _attempt(tables, history, c, draws)
@@ -115,14 +115,15 @@ def _next_item(tables: MixtureTables, history: list[int], draws: Iterator[int]) 
 
 
 def _attempt(tables: MixtureTables, history: list[int], c: int, draws: Iterator[int]) -> int | None:
-    n, _, _, repeats, _ = tables.settings.tolist()
+    n, _, n_parts, repeats, *_ = tables.settings.tolist()
     stride, offset, reach, memory, _ = tables.components[c].tolist()
     read = min(len(history), reach)
+    degree = np.diff(tables.indptr)
     for _ in range(TRIES):
         word = next(draws)
         row = history[-1 - outcome(tables, memory + read - 1, word >> 33)] * stride + offset
-        if tables.rows[row] < 0:
-            if all(tables.rows[h * stride + offset] < 0 for h in history[-read:]):
+        if c < n_parts and not degree[row]:
+            if not any(degree[h * stride + offset] for h in history[-read:]):
                 return None
             continue
         x = outcome(tables, row, word % 2**31)

@@ -44,13 +44,11 @@ def attempt(tables, out, t, c, state, number):  # type: ignore[no-untyped-def]
         number += uint64(1)
         j = pick(rows, cells, memory + min(int64(t), reach) - 1, word)
         row = int64(out[t - 1 - j]) * stride + offset
-        if rows[row] < 0:
-            if asleep(tables, out, t, c):
-                return int64(-1), number
-            continue
         x = pick(rows, cells, row, word << uint64(33))
         if allowed(tables, out, t, x):
             return x, number
+        if rows[row] == tables.settings[5] and asleep(tables, out, t, c):
+            return int64(-1), number
     return scanned(tables, out, t, c, state, number)
 
 
@@ -59,7 +57,7 @@ def asleep(tables, out, t, c):  # type: ignore[no-untyped-def]
     """Whether no item that part c reads has an edge."""
     stride, offset, reach, _, _ = tables.components[c]
     for j in range(min(int64(t), reach)):  # noqa: SIM110
-        if tables.rows[int64(out[t - 1 - j]) * stride + offset] >= 0:
+        if tables.rows[int64(out[t - 1 - j]) * stride + offset] != tables.settings[5]:
             return False
     return True
 

@@ -34,9 +34,9 @@ LONGEST_MEMORY = 512
 class MixtureTables(NamedTuple):
     """The sampler of a mixture with C components (parts first, then priors), G graphs, I items. All arrays are read-only.
 
-    rows: int64: 64 · (first cell) + log2(number of cells) of each alias row, −1 for an empty one. Row i·G + g draws a
-        neighbour of item i in graph g; from I·G on: first item, length, component, each prior, one that always gives 0, and
-        the memories.
+    rows: int64: 64 · (first cell) + log2(number of cells) of each alias row. Row i·G + g draws a neighbour of item i in graph
+        g, or always gives I where there is none; from I·G on: first item, length, component, each prior, one that always
+        gives 0, one that always gives I, and the memories.
     cells: uint32 [cells, 3]: threshold, outcome below it, outcome at or above it (walk_tables.py).
     indptr: int64 [I·G + 1]; indices: int32 [E], ascending in a row; weight: uint32 [E]: the graphs, items' rows side by
         side. An edge to I stands for all edges to items that aren't members: it is never taken.
@@ -48,7 +48,7 @@ class MixtureTables(NamedTuple):
         place and don't use it: reach 1, the row that gives 0, number −1.
     memory: uint32 [memories, items read, D]: D_j · 2^31, for each number of items read less 1.
     prior: uint32 [priors, I], each sums to 2^31.
-    settings: int64 [5]: I, G, number of parts, whether items repeat, `passed`.
+    settings: int64 [6]: I, G, number of parts, whether items repeat, `passed`, the entry in `rows` of items without neighbours.
     """
 
     rows: np.ndarray
@@ -126,8 +126,8 @@ def mixture_tables(
     memories, read = _memories([p.memory for p in parts], max(1, len(lengths) - 2))
     memory = _fades(memories)
     reach = [r for _, r in memories]
-    length_units, always = exact_weights(lengths), exact_weights(np.ones(1))
-    fixed = [start_units, length_units, share, *prior, always, *(memory[k, t] for k, r in enumerate(reach) for t in range(r))]
+    length_units, zero, nobody = exact_weights(lengths), exact_weights(np.eye(1)[0]), exact_weights(np.eye(n + 1)[n])
+    fixed = [start_units, length_units, share, *prior, zero, nobody, *(memory[k, t] for k, r in enumerate(reach) for t in range(r))]
     supports = [np.flatnonzero(units).astype(np.int32) for units in fixed]
     rows, cells = alias_rows(
         np.concatenate([indptr, indptr[-1] + np.cumsum([len(s) for s in supports])]),
@@ -136,10 +136,11 @@ def mixture_tables(
     )
     g = len(used)
     first_prior = n * g + 3
-    always_at = first_prior + len(priors)
-    first_memory = always_at + 1 + np.cumsum([0, *reach])
+    zero_at = first_prior + len(priors)
+    rows[: n * g][rows[: n * g] < 0] = rows[zero_at + 1]
+    first_memory = zero_at + 2 + np.cumsum([0, *reach])
     components = [[g, used.index(p.graph), reach[k], first_memory[k], k] for p, k in zip(parts, read, strict=True)]
-    components += [[0, first_prior + k, 1, always_at, -1] for k in range(len(priors))]
+    components += [[0, first_prior + k, 1, zero_at, -1] for k in range(len(priors))]
     made = MixtureTables(
         rows=rows,
         cells=cells,
@@ -152,7 +153,7 @@ def mixture_tables(
         components=np.array(components, np.int64),
         memory=memory,
         prior=np.array(prior, np.uint32).reshape(len(prior), n),
-        settings=np.array([n, g, len(parts), mixture.repeats, passed], np.int64),
+        settings=np.array([n, g, len(parts), mixture.repeats, passed, rows[zero_at + 1]], np.int64),
     )
     return MixtureTables(*(frozen(a) for a in made))
 
