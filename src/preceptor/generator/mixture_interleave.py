@@ -13,7 +13,8 @@ from numba import int64, njit, uint8, uint64
 from preceptor.core.rng import GOLDEN, draw, mix64, stream_state
 from preceptor.generator.interleave import prefetch
 from preceptor.generator.mixture_step import LOWER, asleep, instead, scanned
-from preceptor.generator.step import TRIES, pick
+from preceptor.generator.packed_cells import cell_of, outcome_at, packed_pick
+from preceptor.generator.step import TRIES
 
 WIDTH = 32
 _SCATTER = 0x9E3779B97F4A7C15  # 2^64 over the golden ratio (Knuth, multiplicative hashing)
@@ -33,6 +34,7 @@ def interleaved(tables, key, first, items, lengths, component):  # type: ignore[
     rows, cells, parts = tables.rows, tables.cells, tables.components
     n, base = uint64(tables.settings[0]), uint64(tables.settings[0] * tables.settings[1])
     nothing = uint64(tables.settings[5]) >> uint64(6)
+    bits = uint64(tables.settings[6])
     once, record = tables.settings[3] == 0, component.shape[1] > 0
     shift = uint64(64 - 6)
     while (uint64(1) << (uint64(64) - shift)) < uint64(_BITS_PER_ITEM * items.shape[1]):
@@ -46,21 +48,17 @@ def interleaved(tables, key, first, items, lengths, component):  # type: ignore[
     for i in range(alive):
         s = stream_state(key, first + begun)
         of[i, WALKER], begun = begun, begun + uint64(1)
-        of[i, END] = pick(rows, cells, base + uint64(1), draw(s, uint64(0)))
+        of[i, END] = packed_pick(tables, base + uint64(1), draw(s, uint64(0)) >> uint64(33))
         of[i, ROW], of[i, PLACE] = base, draw(s, uint64(1)) >> uint64(33)
         of[i, STATE] = s + uint64(2) * uint64(GOLDEN)
     while alive > 0:
         for i in range(alive):  # the cell that the try names
-            entry = uint64(rows[of[i, ROW]])
-            bits = uint64(31) - (entry & uint64(63))
-            at = (entry >> uint64(6)) + (of[i, PLACE] >> bits)
-            of[i, PLACE] &= (uint64(1) << bits) - uint64(1)
-            of[i, CELL] = at
-            prefetch(cells, int64(at * uint64(3)))
+            of[i, CELL], of[i, PLACE] = cell_of(uint64(rows[of[i, ROW]]), of[i, PLACE])
+            prefetch(cells, int64(of[i, CELL]))
         i = uint64(0)
         while i < alive:  # the item in the cell, if it is one to take, and the next try
             w, age, at = of[i, WALKER], of[i, AGE], of[i, CELL]
-            x = uint64(cells[at, uint64(1) + uint64(of[i, PLACE] >= uint64(cells[at, uint64(0)]))])
+            x = outcome_at(cells[at], of[i, PLACE], bits)
             mark = x * uint64(_SCATTER) >> shift
             taken = x < n
             if once and (seen[i, mark >> uint64(6)] >> (mark & uint64(63))) & uint64(1):
@@ -105,7 +103,7 @@ def interleaved(tables, key, first, items, lengths, component):  # type: ignore[
                 seen[i] = 0
                 s = stream_state(key, first + begun)
                 of[i, WALKER], begun = begun, begun + uint64(1)
-                of[i, END] = pick(rows, cells, base + uint64(1), draw(s, uint64(0)))
+                of[i, END] = packed_pick(tables, base + uint64(1), draw(s, uint64(0)) >> uint64(33))
                 of[i, ROW], of[i, PLACE] = base, draw(s, uint64(1)) >> uint64(33)
                 of[i, STATE] = s + uint64(2) * uint64(GOLDEN)
                 of[i, AGE], of[i, TRIED] = 0, 0
@@ -116,13 +114,13 @@ def interleaved(tables, key, first, items, lengths, component):  # type: ignore[
                 s += uint64(GOLDEN)
                 word = mix64(s)
                 of[i, NAMED] = word
-                of[i, COMPONENT] = pick(rows, cells, base + uint64(2), word)
+                of[i, COMPONENT] = packed_pick(tables, base + uint64(2), word >> uint64(33))
             s += uint64(GOLDEN)
             word = mix64(s)
             of[i, STATE] = s
             o = of[i, COMPONENT]
             reach = min(age, uint64(parts[o, uint64(2)]))
-            j = uint64(pick(rows, cells, uint64(parts[o, uint64(3)]) + reach - uint64(1), word))
+            j = packed_pick(tables, uint64(parts[o, uint64(3)]) + reach - uint64(1), word >> uint64(33))
             r = uint64(items[w, age - uint64(1) - j]) * uint64(parts[o, uint64(0)]) + uint64(parts[o, uint64(1)])
             of[i, ROW], of[i, PLACE] = r, word & uint64(LOWER)
             prefetch(rows, int64(r))

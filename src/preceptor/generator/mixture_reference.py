@@ -13,7 +13,7 @@ import numpy as np
 
 from preceptor.core import rng
 from preceptor.generator.mixture_tables import MixtureTables
-from preceptor.generator.reference import below, draws_of, outcome
+from preceptor.generator.reference import below, draws_of
 from preceptor.generator.step import TRIES
 from preceptor.graph.graph import TOTAL
 
@@ -91,8 +91,17 @@ def history(tables: MixtureTables, seed: int, purpose: str, index: int) -> tuple
     return items, parts
 
 
+def outcome(tables: MixtureTables, row: int, number: int) -> int:
+    """The outcome that a number below 2^31 selects in an alias row."""
+    first, log2_cells = divmod(int(tables.rows[row]), 64)
+    at, place = divmod(number, TOTAL >> log2_cells)
+    cell, size = int(tables.cells[first + at]), 2 ** int(tables.settings[6])
+    threshold, above, below_it = cell // size // size, cell // size % size, cell % size
+    return below_it if place < threshold else above
+
+
 def _next_item(tables: MixtureTables, history: list[int], draws: Iterator[int]) -> tuple[int, int] | None:
-    n, n_graphs, n_parts, _, passed, _ = tables.settings.tolist()
+    n, n_graphs, n_parts, _, passed, *_ = tables.settings.tolist()
     word = next(draws)
     c = outcome(tables, n * n_graphs + 2, word >> 33)
     x = _attempt(tables, history, c, draws)

@@ -24,7 +24,8 @@ from numba import njit
 
 from preceptor.core.errors import PreceptorError
 from preceptor.generator.mixture import Memory, Mixture
-from preceptor.generator.walk_tables import alias_rows, exact_weights, frozen
+from preceptor.generator.packed_cells import packed_rows
+from preceptor.generator.walk_tables import exact_weights, frozen
 from preceptor.graph.graph import TOTAL, Graph
 
 MOST_COMPONENTS = 63
@@ -37,7 +38,7 @@ class MixtureTables(NamedTuple):
     rows: int64: 64 · (first cell) + log2(number of cells) of each alias row. Row i·G + g draws a neighbour of item i in graph
         g, or always gives I where there is none; from I·G on: first item, length, component, each prior, one that always
         gives 0, one that always gives I, and the memories.
-    cells: uint32 [cells, 3]: threshold, outcome below it, outcome at or above it (walk_tables.py).
+    cells: uint64: threshold, outcome at or above it, outcome below it, side by side (packed_cells.py).
     indptr: int64 [I·G + 1]; indices: int32 [E], ascending in a row; weight: uint32 [E]: the graphs, items' rows side by
         side. An edge to I stands for all edges to items that aren't members: it is never taken.
     start: uint32 [I], sums to 2^31: P(first item) · 2^31.
@@ -48,7 +49,8 @@ class MixtureTables(NamedTuple):
         place and don't use it: reach 1, the row that gives 0, number −1.
     memory: uint32 [memories, items read, D]: D_j · 2^31, for each number of items read less 1.
     prior: uint32 [priors, I], each sums to 2^31.
-    settings: int64 [6]: I, G, number of parts, whether items repeat, `passed`, the entry in `rows` of items without neighbours.
+    settings: int64 [7]: I, G, number of parts, whether items repeat, `passed`, the entry in `rows` of items without neighbours,
+        bits of an outcome in a cell.
     """
 
     rows: np.ndarray
@@ -127,9 +129,17 @@ def mixture_tables(
     memory = _fades(memories)
     reach = [r for _, r in memories]
     length_units, zero, nobody = exact_weights(lengths), exact_weights(np.eye(1)[0]), exact_weights(np.eye(n + 1)[n])
-    fixed = [start_units, length_units, share, *prior, zero, nobody, *(memory[k, t] for k, r in enumerate(reach) for t in range(r))]
+    fixed = [
+        start_units,
+        length_units,
+        share,
+        *prior,
+        zero,
+        nobody,
+        *(memory[k, t] for k, r in enumerate(reach) for t in range(r)),
+    ]
     supports = [np.flatnonzero(units).astype(np.int32) for units in fixed]
-    rows, cells = alias_rows(
+    rows, cells, bits = packed_rows(
         np.concatenate([indptr, indptr[-1] + np.cumsum([len(s) for s in supports])]),
         np.concatenate([indices, *supports]),
         np.concatenate([weight, *(units[s] for units, s in zip(fixed, supports, strict=True))]),
@@ -153,7 +163,7 @@ def mixture_tables(
         components=np.array(components, np.int64),
         memory=memory,
         prior=np.array(prior, np.uint32).reshape(len(prior), n),
-        settings=np.array([n, g, len(parts), mixture.repeats, passed, rows[zero_at + 1]], np.int64),
+        settings=np.array([n, g, len(parts), mixture.repeats, passed, rows[zero_at + 1], bits], np.int64),
     )
     return MixtureTables(*(frozen(a) for a in made))
 
