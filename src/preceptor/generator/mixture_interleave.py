@@ -1,11 +1,14 @@
 """Histories of a mixture, many at a time: the same as `mixture_histories.one_history`, several times as fast.
 
 As in interleave.py, WIDTH histories take turns, and each asks for the memory that its next turn reads. A try has two
-turns: the row of the item and graph that it names, then the cell in that row. Whether an item is in the history already is
-seen from a filter of one bit per hash; where its bit is set, the history's items are compared.
+turns: the row of the item and graph that it names, then the cell in that row. The first turns run half a round ahead of the
+second ones, so that memory is asked for evenly. Whether an item is in the history already is seen from a filter of one
+bit per hash; where its bit is set, the history's items are compared.
 """
 
 from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 from numba import int64, njit, uint8, uint64
@@ -34,29 +37,32 @@ def interleaved(tables, key, first, items, lengths, component):  # type: ignore[
     rows, cells, parts = tables.rows, tables.cells, tables.components
     n, base = uint64(tables.settings[0]), uint64(tables.settings[0] * tables.settings[1])
     nothing = uint64(tables.settings[5]) >> uint64(6)
-    bits = uint64(tables.settings[6])
+    bits, any_component = uint64(tables.settings[6]), uint64(rows[base + uint64(2)])
     once, record = tables.settings[3] == 0, component.shape[1] > 0
-    shift = uint64(64 - 6)
+    shift: Any = uint64(64 - 6)
     while (uint64(1) << (uint64(64) - shift)) < uint64(_BITS_PER_ITEM * items.shape[1]):
         shift -= uint64(1)
     words = (uint64(1) << (uint64(64) - shift)) >> uint64(6)
     seen = np.zeros((WIDTH, int64(words)), np.uint64)
     of = np.zeros((WIDTH, _COLUMNS), np.uint64)
     count = uint64(len(items))
-    alive = uint64(min(WIDTH, int64(count)))
-    begun = uint64(0)
-    for i in range(alive):
-        s = stream_state(key, first + begun)
-        of[i, WALKER], begun = begun, begun + uint64(1)
-        of[i, END] = packed_pick(tables, base + uint64(1), draw(s, uint64(0)) >> uint64(33))
-        of[i, ROW], of[i, PLACE] = base, draw(s, uint64(1)) >> uint64(33)
-        of[i, STATE] = s + uint64(2) * uint64(GOLDEN)
+    alive: Any = uint64(min(WIDTH, len(items)))
+    begun: Any = alive
+    for k in range(alive):
+        _begin(tables, of, k, key, first, uint64(k))
+    ready: Any = uint64(min(WIDTH // 2, int64(alive)))  # so many have had their first turn of this round,
+    again: Any = uint64(0)  # and so many that of the next one
+    for k in range(ready):
+        _name_cell(of, k, rows, cells)
     while alive > 0:
-        for i in range(alive):  # the cell that the try names
-            of[i, CELL], of[i, PLACE] = cell_of(uint64(rows[of[i, ROW]]), of[i, PLACE])
-            prefetch(cells, int64(of[i, CELL]))
-        i = uint64(0)
-        while i < alive:  # the item in the cell, if it is one to take, and the next try
+        i: Any = uint64(0)
+        while i < alive:
+            if ready < alive:
+                _name_cell(of, ready, rows, cells)
+                ready += uint64(1)
+            elif again < i:
+                _name_cell(of, again, rows, cells)
+                again += uint64(1)
             w, age, at = of[i, WALKER], of[i, AGE], of[i, CELL]
             x = outcome_at(cells[at], of[i, PLACE], bits)
             mark = x * uint64(_SCATTER) >> shift
@@ -99,14 +105,13 @@ def interleaved(tables, key, first, items, lengths, component):  # type: ignore[
                     if i < alive:
                         of[i] = of[alive]
                         seen[i] = seen[alive]
+                        if alive >= ready:
+                            _name_cell(of, i, rows, cells)
+                    ready = min(ready, alive)
                     continue
                 seen[i] = 0
-                s = stream_state(key, first + begun)
-                of[i, WALKER], begun = begun, begun + uint64(1)
-                of[i, END] = packed_pick(tables, base + uint64(1), draw(s, uint64(0)) >> uint64(33))
-                of[i, ROW], of[i, PLACE] = base, draw(s, uint64(1)) >> uint64(33)
-                of[i, STATE] = s + uint64(2) * uint64(GOLDEN)
-                of[i, AGE], of[i, TRIED] = 0, 0
+                _begin(tables, of, i, key, first, begun)
+                begun += uint64(1)
                 i += uint64(1)
                 continue
             s = of[i, STATE]
@@ -114,14 +119,35 @@ def interleaved(tables, key, first, items, lengths, component):  # type: ignore[
                 s += uint64(GOLDEN)
                 word = mix64(s)
                 of[i, NAMED] = word
-                of[i, COMPONENT] = packed_pick(tables, base + uint64(2), word >> uint64(33))
+                at, place = cell_of(any_component, word >> uint64(33))
+                of[i, COMPONENT] = outcome_at(cells[at], place, bits)
             s += uint64(GOLDEN)
             word = mix64(s)
             of[i, STATE] = s
             o = of[i, COMPONENT]
             reach = min(age, uint64(parts[o, uint64(2)]))
-            j = packed_pick(tables, uint64(parts[o, uint64(3)]) + reach - uint64(1), word >> uint64(33))
+            at, place = cell_of(uint64(rows[uint64(parts[o, uint64(3)]) + reach - uint64(1)]), word >> uint64(33))
+            j = outcome_at(cells[at], place, bits)
             r = uint64(items[w, age - uint64(1) - j]) * uint64(parts[o, uint64(0)]) + uint64(parts[o, uint64(1)])
             of[i, ROW], of[i, PLACE] = r, word & uint64(LOWER)
             prefetch(rows, int64(r))
             i += uint64(1)
+        ready, again = again, uint64(0)
+
+
+@njit(inline="always")
+def _begin(tables, of, i, key, first, walker):  # type: ignore[no-untyped-def]
+    """History number first + walker in place i: its length, and the try that gives its first item."""
+    base = uint64(tables.settings[0] * tables.settings[1])
+    state = stream_state(key, first + walker)
+    of[i, WALKER], of[i, AGE], of[i, TRIED], of[i, COMPONENT] = walker, 0, 0, 0
+    of[i, END] = packed_pick(tables, base + uint64(1), draw(state, uint64(0)) >> uint64(33))
+    of[i, ROW], of[i, PLACE] = base, draw(state, uint64(1)) >> uint64(33)
+    of[i, STATE] = state + uint64(2) * uint64(GOLDEN)
+
+
+@njit(inline="always")
+def _name_cell(of, i, rows, cells):  # type: ignore[no-untyped-def]
+    """First turn of a try: the cell that it names in its row, and the place inside it."""
+    of[i, CELL], of[i, PLACE] = cell_of(uint64(rows[of[i, ROW]]), of[i, PLACE])
+    prefetch(cells, int64(of[i, CELL]))

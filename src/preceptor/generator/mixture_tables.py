@@ -49,8 +49,8 @@ class MixtureTables(NamedTuple):
         place and don't use it: reach 1, the row that gives 0, number −1.
     memory: uint32 [memories, items read, D]: D_j · 2^31, for each number of items read less 1.
     prior: uint32 [priors, I], each sums to 2^31.
-    settings: int64 [7]: I, G, number of parts, whether items repeat, `passed`, the entry in `rows` of items without neighbours,
-        bits of an outcome in a cell.
+    settings: int64 [7]: I, G, number of parts, whether items repeat, `passed`, the entry in `rows` of items without
+        neighbours, bits of an outcome in a cell.
     """
 
     rows: np.ndarray

@@ -21,8 +21,8 @@ _ROWS_AT_ONCE = 1 << 18
 def packed_rows(indptr: np.ndarray, outcomes: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray, int]:
     """Alias cells of rows that each sum to 2^31 or are empty.
 
-    indptr: int64 [R + 1]; outcomes: int32 [E], non-negative; weight: uint32 [E]. Returns rows (int64 [R]: 64 · first cell + m, −1
-    for an empty one), cells (uint64), and b.
+    indptr: int64 [R + 1]; outcomes: int32 [E], non-negative; weight: uint32 [E]. Returns rows (int64 [R]: 64 · first cell + m,
+    −1 for an empty one), cells (uint64), and b.
     """
     bits = max(1, int(outcomes.max(initial=0)).bit_length())
     if bits > _MOST_BITS:
