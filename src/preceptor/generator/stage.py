@@ -28,7 +28,8 @@ def build(config: GeneratorConfig, inputs: Inputs, folder: Path) -> Counts:
     """Write OUT/generator: all/, seen/ and unseen/ (a sampler each), floor.json (a report for the first two).
 
     unseen/ is among held-out items alone, and missing where no edge joins two. The mixture's law is in all/law and seen/law:
-    fitted to the whole training part, and anew to the part without held-out items, from whose graphs held-out pairs are taken away.
+    fitted to the whole training part, and anew to the part without held-out items, from whose graphs held-out pairs are
+    taken away.
     """
     split = TrainSplit.load(inputs["train"].path)
     floors: dict[str, Floor] = {}
