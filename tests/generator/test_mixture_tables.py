@@ -123,6 +123,8 @@ def test_bad_input_is_refused() -> None:
         mixture_tables(mixture((RING,), [(0, ALL, -1.0)], [(0.0, 2.0)]), np.ones(5), 4)
     with pytest.raises(PreceptorError, match="Bad memory"):
         mixture_tables(mixture((RING,), [(0, Memory(1.5, 3), 1.0)], []), np.ones(5), 4)
+    with pytest.raises(PreceptorError, match="Bad prior"):  # item 4 alone is a member, and was never met
+        mixture_tables(mixture((RING,), [(0, ALL, 0.5)], [(1.0, 0.5)], members=np.arange(5) == 4), np.ones(5), 4)
     with pytest.raises(PreceptorError, match="too many components"):
         mixture_tables(mixture((RING,), [(0, ALL, 0.01)] * 70, []), np.ones(5), 4)
     with pytest.raises(PreceptorError, match="different catalogues"):

@@ -123,21 +123,14 @@ def mixture_tables(
             remedy="lower min_users, widen the window, or leave the priors in",
         )
     share = exact_weights(np.concatenate([part_share[part_share > 0], prior_weight[prior_weight > 0]]))
-    popularity = np.where(members, mixture.popularity, 0).astype(np.float64)
-    prior = [exact_weights(np.where(members, popularity**p.alpha, 0.0)) for p in priors]
+    prior = [_prior(p.alpha, mixture.popularity, members) for p in priors]
     memories, read = _memories([p.memory for p in parts], max(1, len(lengths) - 2))
     memory = _fades(memories)
     reach = [r for _, r in memories]
-    length_units, zero, nobody = exact_weights(lengths), exact_weights(np.eye(1)[0]), exact_weights(np.eye(n + 1)[n])
-    fixed = [
-        start_units,
-        length_units,
-        share,
-        *prior,
-        zero,
-        nobody,
-        *(memory[k, t] for k, r in enumerate(reach) for t in range(r)),
-    ]
+    length_units, zero = exact_weights(lengths), exact_weights(np.ones(1))
+    nobody = exact_weights(np.arange(n + 1) == n)
+    fades = [memory[k, t] for k, r in enumerate(reach) for t in range(r)]
+    fixed = [start_units, length_units, share, *prior, zero, nobody, *fades]
     supports = [np.flatnonzero(units).astype(np.int32) for units in fixed]
     rows, cells, bits = packed_rows(
         np.concatenate([indptr, indptr[-1] + np.cumsum([len(s) for s in supports])]),
@@ -205,6 +198,15 @@ def _dialled(mixture: Mixture, prior_share: float | None) -> tuple[np.ndarray, n
         return part, prior, 0
     scale = (1 - wanted) / (1 - fitted) if fitted < 1 else 0.0
     return part * scale, prior * (wanted / fitted), round(min(1.0, wanted / fitted) * TOTAL)
+
+
+def _prior(alpha: float, popularity: np.ndarray, members: np.ndarray) -> np.ndarray:
+    """popularity ** alpha over the members in integers, uint32 [I]; an item without interactions has none unless alpha is 0."""
+    units = exact_weights(np.where(members, np.asarray(popularity, np.float64) ** alpha, 0.0)) if alpha >= 0 else np.zeros(0)
+    if not units.any():
+        expected = "an alpha of at least 0 and a member with interactions"
+        raise PreceptorError("Bad prior: it gives no member any weight", where=f"popularity ** {alpha}", expected=expected)
+    return units
 
 
 def _memories(of_parts: list[Memory], most: int) -> tuple[list[tuple[float, int]], list[int]]:
