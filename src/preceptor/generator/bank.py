@@ -5,7 +5,7 @@ from __future__ import annotations
 from preceptor.generator.components import GraphSpec
 
 EDGES = 10_000_000  # of a graph
-SVD_ITEMS = 30_000
+SVD_ITEMS = 20_000
 EASE_ITEMS = 5_000  # its matrix is inverted fold by fold
 ALPHAS = (0.0, 0.5, 1.0, 1.5)  # priors: popularity^alpha, 0 is uniform
 
