@@ -18,11 +18,11 @@ def test_gradient_is_that_of_finite_differences(name: str, delta: float) -> None
     problem = pose(form, points if "params" in form.over else points.where(points.params == points.params[0]))
     gen = np.random.default_rng(3)
     weight = gen.uniform(0, 2, len(problem.y))
-    space = np.zeros_like(problem.levels)
+    space = np.zeros_like(problem.grid.levels)
 
     def at(theta: np.ndarray) -> tuple[float, np.ndarray]:
         grad = np.empty(len(theta))
-        args = (problem.levels, problem.n_levels, problem.index, problem.y, weight, delta, space, space.copy(), grad)
+        args = (problem.grid, problem.y, weight, delta, space, space.copy(), grad)
         return objective(theta, *args), grad
 
     for theta in starting_points(problem, 5, 0):

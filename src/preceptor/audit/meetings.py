@@ -6,7 +6,7 @@ The graph counts while it is built, row by row; here each pair is counted for it
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numba import njit
@@ -18,6 +18,16 @@ from preceptor.graph.graph import Graph
 from preceptor.graph.item_graph import build_graph
 
 MOST = 200_000  # edges or pairs that are counted anew; of more, a keyed sample
+
+
+class _Baskets(NamedTuple):
+    """Places in the log by item (item i's from indptr[i] on), and of each place its user and the ends of its basket."""
+
+    place: np.ndarray
+    indptr: np.ndarray
+    user: np.ndarray
+    first: np.ndarray
+    last: np.ndarray
 
 
 def distinct_users(
@@ -41,7 +51,8 @@ def distinct_users(
     first, last = (np.repeat(ends, np.diff(borders)) for ends in (borders[:-1], borders[1:] - 1))
     out = np.zeros(len(a), np.int64)
     reach = window or max(1, len(item))
-    _count(a.astype(np.int64), b.astype(np.int64), place, indptr, user, first, last, reach, directed, out)
+    log = _Baskets(place, indptr, user, first, last)
+    _count(a.astype(np.int64), b.astype(np.int64), log, reach, directed, out)
     return out
 
 
@@ -78,8 +89,9 @@ def _some(rows: np.ndarray, seed: int) -> np.ndarray:
 
 
 @njit(nogil=True, cache=True)
-def _count(a, b, place, indptr, user, first, last, reach, directed, out):  # type: ignore[no-untyped-def]
-    """Places of both items ascend, so one pass over each is enough. first, last: place of each place's basket's ends."""
+def _count(a, b, log, reach, directed, out):  # type: ignore[no-untyped-def]
+    """Places of both items ascend, so one pass over each is enough."""
+    place, indptr, user, first, last = log
     for k in range(len(a)):
         at, end = indptr[b[k]], indptr[b[k] + 1]
         counted = -1

@@ -10,6 +10,7 @@ meetings.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numba import njit
@@ -46,6 +47,18 @@ class Edges:
     directed: Interval
 
 
+class _Taught(NamedTuple):
+    """The log by user (user u's rows from indptr[u] on), the places of items that teach (`_places`), users of each item."""
+
+    user: np.ndarray
+    item: np.ndarray
+    indptr: np.ndarray
+    places: np.ndarray
+    starts: np.ndarray
+    more: np.ndarray
+    users: np.ndarray
+
+
 def edges(train: TrainSplit, seed: int = 0) -> Edges | None:
     """Measure a training part; None where there aren't three users with two different items in a row."""
     user, item = np.asarray(train.user), timely(train, seed)
@@ -60,10 +73,10 @@ def edges(train: TrainSplit, seed: int = 0) -> Edges | None:
         taught = half[user] != side
         order = np.argsort(item[asked - 1], kind="stable")
         places = _places(item, taught, np.unique(item[asked - 1]), seed)
-        users = _distinct_users(user[taught], item[taught], train.n_items)
+        log = _Taught(user, item, indptr, *places, _distinct_users(user[taught], item[taught], train.n_items))
         for name, (window, directed) in WAYS.items():
             hit = np.zeros(len(asked))
-            _ask(asked[order], user, item, indptr, *places, users, window or _FAR, directed, hit)
+            _ask(asked[order], log, window or _FAR, directed, hit)
             found[name][np.flatnonzero(half[user[steps]] == side)[order]] = hit
     _, owner = np.unique(user[steps], return_inverse=True)
     mean = {name: np.bincount(owner, weights=hit) / np.bincount(owner) for name, hit in found.items()}
@@ -110,8 +123,9 @@ def _distinct_users(user: np.ndarray, item: np.ndarray, n_items: int) -> np.ndar
 
 
 @njit(nogil=True, cache=True)
-def _ask(asked, user, item, indptr, places, starts, more, users, reach, directed, hit):  # type: ignore[no-untyped-def]
+def _ask(asked, log, reach, directed, hit):  # type: ignore[no-untyped-def]
     """hit[k]: whether item[asked[k]] is among the first TOP after item[asked[k] − 1]; asked is grouped by that last item."""
+    user, item, indptr, places, starts, more, users = log
     n = len(users)
     count, last_user, stamp = np.zeros(n, np.int64), np.full(n, -1, np.int64), np.full(n, -1, np.int64)
     touched, score = np.empty(n, np.int64), np.zeros(n)

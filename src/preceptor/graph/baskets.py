@@ -7,6 +7,7 @@ is gathered in one dense accumulator; the cost is linear in Σ over sessions of 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numba import njit
@@ -53,13 +54,38 @@ def session_pairs(split: TrainSplit, min_users: int, per_item: int) -> SessionPa
     target, users, sessions = (np.empty(int(at[-1]), np.int32) for _ in range(3))
     sizes = np.zeros(n, np.int64)
     norm = np.sqrt(np.maximum(item_sessions, 1))
-    _gather(item, starts, user, places, item_starts, norm, min_users, per_item, at, target, users, sessions, sizes)
+    found = _Rows(at, target, users, sessions, sizes)
+    _gather(_Sessions(item, starts, user, places, item_starts, norm), min_users, per_item, found)
     kept = np.repeat(at[:-1], sizes) + np.arange(sizes.sum()) - np.repeat(np.cumsum(sizes) - sizes, sizes)
     source = np.repeat(np.arange(n, dtype=np.int64), sizes)
     target, users, sessions = target[kept], users[kept], sessions[kept]
     key, first = np.unique(np.minimum(source, target) * n + np.maximum(source, target), return_index=True)
     items = np.stack([key // n, key % n], axis=1).astype(np.int32)
     return SessionPairs(items, users[first], sessions[first], item_sessions.astype(np.int32), n_sessions)
+
+
+class _Sessions(NamedTuple):
+    """Distinct (session, item) by session, session s from starts[s] on; `places` of item i from item_starts[i] on.
+
+    user: of each session. norm: float64 [I], what the sessions with an item are divided by in scores.
+    """
+
+    item: np.ndarray
+    starts: np.ndarray
+    user: np.ndarray
+    places: np.ndarray
+    item_starts: np.ndarray
+    norm: np.ndarray
+
+
+class _Rows(NamedTuple):
+    """Where each item's partners go: item i's from at[i] on, sizes[i] of them; with both's users and sessions."""
+
+    at: np.ndarray
+    targets: np.ndarray
+    users: np.ndarray
+    sessions: np.ndarray
+    sizes: np.ndarray
 
 
 def _distinct(split: TrainSplit) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -75,9 +101,9 @@ def _distinct(split: TrainSplit) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 @njit(nogil=True, cache=True)
-def _gather(  # type: ignore[no-untyped-def]
-    item, starts, user, places, item_starts, norm, min_users, per_item, at, targets, users, sessions, sizes
-):
+def _gather(log, min_users, per_item, found):  # type: ignore[no-untyped-def]
+    item, starts, user, places, item_starts, norm = log
+    at, targets, users, sessions, sizes = found
     n = len(norm)
     met_sessions, met_users = np.zeros(n, np.int32), np.zeros(n, np.int32)
     last_user = np.full(n, -1, np.int64)

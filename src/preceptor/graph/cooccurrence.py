@@ -13,13 +13,14 @@ from __future__ import annotations
 import itertools
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numba import njit
 
 from preceptor.core import workers
 from preceptor.data.log import TrainSplit
-from preceptor.graph.meetings import UNIT, meeting_rows
+from preceptor.graph.meetings import UNIT, Counting, Histories, Rows, meeting_rows
 from preceptor.graph.weights import Weighting
 
 _BLOCK = 1 << 22  # edges a block of rows may hold before it is cut to what is kept
@@ -42,6 +43,14 @@ class Cooccurrence:
     def source(self) -> np.ndarray:
         """Item of each pair's row, int32 [E]."""
         return np.repeat(np.arange(len(self.indptr) - 1, dtype=np.int32), np.diff(self.indptr))
+
+
+class _Edges(NamedTuple):
+    """Edges in rows: indptr, and by edge target and value."""
+
+    indptr: np.ndarray
+    indices: np.ndarray
+    values: np.ndarray
 
 
 def item_users(split: TrainSplit) -> np.ndarray:
@@ -97,21 +106,30 @@ def _rows(
     fade = np.concatenate([[0.0], decay ** np.arange(reach, dtype=np.float64)]) * UNIT
     places, indptr_i = _places(item, n)
     counted = users_of.astype(np.float64)
-    source_factor, target_factor = weighting.factors(users_of)
     bound = np.minimum(np.diff(indptr_i) * min(2 * reach, n), n)
     if top_k:
         bound = np.minimum(bound, top_k)
     cuts = _cuts(bound)
+    log = Histories(user, item, indptr_u, places, indptr_i)
+    counting = Counting(
+        counted,
+        value,
+        fade,
+        reach,
+        directed,
+        unit,
+        min_users,
+        top_k,
+        weighting.kernel_arguments(),
+        *weighting.factors(users_of),
+    )
 
     def block(k: int) -> tuple[np.ndarray, ...]:
         first, last = cuts[k], cuts[k + 1]
         room = int(bound[first:last].sum())
         out = (np.empty(room, np.int32), np.empty(room, np.int32), np.empty(0 if unit else room, np.int64))
         sizes = np.zeros(last - first, np.int64)
-        m = meeting_rows(
-            first, last, user, item, indptr_u, places, indptr_i, counted, value, fade, reach, directed, unit,
-            min_users, top_k, weighting.kernel_arguments(), source_factor, target_factor, *out, sizes,
-        )  # fmt: skip
+        m = meeting_rows(first, last, log, counting, Rows(*out, sizes))
         return (*(a[:m].copy() for a in out), sizes)
 
     blocks = range(len(cuts) - 1)
@@ -170,10 +188,9 @@ def _symmetric(indptr: np.ndarray, indices: np.ndarray, values: np.ndarray) -> t
         size = int(back_indptr[last] - begin)
         back, back_values = np.empty(size, np.int32), np.empty(size, values.dtype)
         _transpose(indptr, indices, values, first, last, back_indptr[first:last] - begin, back, back_values)
-        m = _merge(
-            indptr[first : last + 1], indices, values, back_indptr[first : last + 1] - begin, back, back_values,
-            sizes[1 + first : 1 + last], m, targets, out_values,
-        )  # fmt: skip
+        forward = _Edges(indptr[first : last + 1], indices, values)
+        backward = _Edges(back_indptr[first : last + 1] - begin, back, back_values)
+        m = _merge(forward, backward, sizes[1 + first : 1 + last], m, targets, out_values)
     targets.resize(m, refcheck=False)  # in place: the part never written was never held
     out_values.resize(m, refcheck=False)
     return np.cumsum(sizes), targets, out_values
@@ -219,18 +236,19 @@ def _first_meetings(user, item, last_user, first):  # type: ignore[no-untyped-de
 
 
 @njit(nogil=True, cache=True)
-def _merge(indptr, indices, values, back_indptr, back, back_values, sizes, out, targets, out_values):  # type: ignore[no-untyped-def]
+def _merge(forward, backward, sizes, out, targets, out_values):  # type: ignore[no-untyped-def]
     """Merge each row's edges out and edges in, both ascending; an edge that goes both ways is taken once."""
+    (indptr, indices, values), (back_indptr, back, back_values) = forward, backward
     for row in range(len(sizes)):
         begin, e, f = out, indptr[row], back_indptr[row]
         last_e, last_f = indptr[row + 1], back_indptr[row + 1]
         while e < last_e or f < last_f:
-            forward = indices[e] if e < last_e else np.int32(2**31 - 1)
-            backward = back[f] if f < last_f else np.int32(2**31 - 1)
-            targets[out] = min(forward, backward)
-            out_values[out] = values[e] if forward <= backward else back_values[f]
-            e += forward <= backward
-            f += backward <= forward
+            there = indices[e] if e < last_e else np.int32(2**31 - 1)
+            back_there = back[f] if f < last_f else np.int32(2**31 - 1)
+            targets[out] = min(there, back_there)
+            out_values[out] = values[e] if there <= back_there else back_values[f]
+            e += there <= back_there
+            f += back_there <= there
             out += 1
         sizes[row] = out - begin
     return out

@@ -8,6 +8,8 @@ Unsigned indices throughout: numba checks signed ones for being below 0.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 from numba import int64, njit, uint64
 
@@ -20,16 +22,50 @@ _DENSE = 0.5  # with so many meetings an item of the catalogue all are looked at
 _FAR, _NEAR = 16, 8  # how many places ahead memory is asked for: first a place's user and item, then that user's history
 
 
-@njit(nogil=True, cache=True)
-def meeting_rows(  # type: ignore[no-untyped-def]
-    first, last, user, item, indptr_u, places, indptr_i, users_of, value, fade, reach, directed, unit,
-    min_users, top_k, weighting, source_factor, target_factor, indices, users, strength, sizes,
-):  # fmt: skip
-    """Rows first … last − 1, written one after another; returns how many pairs there are.
+class Histories(NamedTuple):
+    """A log by user, and where each item occurs in it. indptr_u: rows of user u; indptr_i: places of item i in `places`."""
 
-    unit: each user meets a pair at most once and counts 1; `strength` stays empty then, the users are it.
-    target_factor: float32, rounded up.
+    user: np.ndarray
+    item: np.ndarray
+    indptr_u: np.ndarray
+    places: np.ndarray
+    indptr_i: np.ndarray
+
+
+class Counting(NamedTuple):
+    """What a meeting counts, and which pairs stay."""
+
+    users_of: np.ndarray  # float64 [I]: distinct users of each item
+    value: np.ndarray  # float64 [U]: what a user counts
+    fade: np.ndarray  # float64 [reach + 1]: what a meeting so many places apart counts, in UNIT
+    reach: int  # places apart at most
+    directed: bool
+    unit: bool  # each user meets a pair at most once and counts 1; the rows' `strength` stays empty then, the users are it
+    min_users: int
+    top_k: int  # pairs of a row at most; 0: all
+    weighting: tuple[int, float, float, float, float]  # `Weighting.kernel_arguments`
+    source_factor: np.ndarray  # float64 [I]
+    target_factor: np.ndarray  # float32 [I], rounded up
+
+
+class Rows(NamedTuple):
+    """Where pairs go, row after row: int32, int32 and int64 [room]; sizes: int64 [rows]."""
+
+    indices: np.ndarray
+    users: np.ndarray
+    strength: np.ndarray
+    sizes: np.ndarray
+
+
+@njit(nogil=True, cache=True)
+def meeting_rows(first, last, log, counting, out_rows):  # type: ignore[no-untyped-def]
+    """Rows first … last − 1 of `log` (Histories), written to `out_rows` one after another; returns how many pairs there are.
+
+    Arrays are named once, outside the loops: each mention of a tuple's member would count a reference to it.
     """
+    user, item, indptr_u, places, indptr_i = log
+    users_of, value, fade, reach, directed, unit, min_users, top_k, weighting, source_factor, target_factor = counting
+    indices, users, strength, sizes = out_rows
     n = len(users_of)
     extra = 0 if unit else n
     count, total, mine = np.zeros(n, np.int32), np.zeros(extra, np.int64), np.empty(extra, np.int64)

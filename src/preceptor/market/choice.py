@@ -44,6 +44,22 @@ class Shop(NamedTuple):
     one_of_a_kind: bool
 
 
+class Visits(NamedTuple):
+    """All visits in order of time: whose, where its choices begin, and how many they are."""
+
+    user: np.ndarray
+    start: np.ndarray
+    length: np.ndarray
+
+
+class Past(NamedTuple):
+    """What was taken before, by kind (kind c from first[c] on), and how often each item was looked at, int64 [I], or empty."""
+
+    taken: np.ndarray
+    first: np.ndarray
+    looks: np.ndarray
+
+
 def shop(world: World, popularity: float, position: float, exposure: float, one_of_a_kind: bool) -> Shop:
     """Lay the planted market out for the kernel. popularity, position, exposure: shares from 0 to 1."""
     n_kinds = world.kind_liking.shape[1]
@@ -77,44 +93,45 @@ def _unit(state, step):  # type: ignore[no-untyped-def]
 
 
 @njit(nogil=True, cache=True)
-def visits(shop, key, visit, user, start, length, taken, taken_first, owned, item, looks):  # type: ignore[no-untyped-def]
-    """Carry out the visits numbered `visit`, those of a user in order; fill item[start[v]:start[v] + length[v]] for each.
+def carry_out(shop, key, visit, visits, past, owned, item):  # type: ignore[no-untyped-def]
+    """Carry out those of the visits that are numbered `visit`, a user's in order; fill item[start[v]:start[v] + length[v]].
 
-    user, start, length: of all visits. taken: items taken before, by kind, kind c from taken_first[c] on. owned: uint8
-    [U, MEMORY], the kinds each user took last, newest first. looks: int64 [I], how often each item was looked at, or empty.
+    owned: uint8 [U, MEMORY], the kinds each user took last, newest first. Counts looks in `past`.
     """
+    user, start, length = visits
     page = np.empty(PAGE, np.int64)
     thing, mass, trader, main, second, weight = shop.thing, shop.mass, shop.trader, shop.main, shop.second, shop.weight
     one_of_a_kind = shop.one_of_a_kind
     for v in visit:
         u = user[v]
         state, step = stream_state(key, uint64(v)), uint64(0)
+        own = owned[u]
         taste, last = 0, int64(-1)
         for t in range(length[v]):
             kind = int64(-1)
             if t > 0:
                 kind = _related(mass, taste, last, draw(state, step))
                 step += uint64(1)
-                if one_of_a_kind and _has(owned, u, kind):
+                if one_of_a_kind and _has(own, kind):
                     kind = int64(-1)
             if kind < 0:
                 which, split = _unit(state, step), _unit(state, step + uint64(1))
                 taste = _mood(which, split, trader[u], main[u], second[u], weight[u], len(mass))
                 step += uint64(2)
-            j, step = _choose(shop, taste, kind, taken, taken_first, owned, u, page, looks, state, step)
+            j, step = _choose(shop, past, taste, kind, own, page, state, step)
             last = int64(thing[j] >> uint64(8)) & 255
             if one_of_a_kind:
                 for m in range(MEMORY - 1, 0, -1):
-                    owned[u, m] = owned[u, m - 1]
-                owned[u, 0] = last
+                    own[m] = own[m - 1]
+                own[0] = last
             item[start[v] + t] = j
 
 
 @njit(inline="always")
-def _has(owned, u, kind):  # type: ignore[no-untyped-def]
+def _has(own, kind):  # type: ignore[no-untyped-def]
     found = False
     for m in range(MEMORY):
-        found |= owned[u, m] == kind
+        found |= own[m] == kind
     return found
 
 
@@ -147,11 +164,12 @@ def _related(mass, taste, last, bits):  # type: ignore[no-untyped-def]
 
 
 @njit
-def _choose(shop, taste, kind, taken, taken_first, owned, u, page, looks, state, step):  # type: ignore[no-untyped-def]
+def _choose(shop, past, taste, kind, own, page, state, step):  # type: ignore[no-untyped-def]
     """The item taken, of all (kind −1) or of one kind, and the number of the next unused draw.
 
     Arrays are named once, outside the loops: each mention of a tuple's member would count a reference to it.
     """
+    taken, taken_first, looks = past
     every = kind < 0
     thing, shelf, kind_liking, brand_liking = shop.thing, shop.shelf, shop.kind_liking, shop.brand_liking
     listed, promoted = shop.by_kind, shop.by_promotion if every else shop.by_kind_promotion
@@ -204,6 +222,6 @@ def _choose(shop, taste, kind, taken, taken_first, owned, u, page, looks, state,
             appeal = appeal * brand_liking[taste, int64(about & uint64(255))]
             wanted = _unit(state, step) < appeal * (float(about >> uint64(16)) * 2.0**-32)
             step += uint64(1)
-            if wanted and not (refusing and _has(owned, u, its)):
+            if wanted and not (refusing and _has(own, its)):
                 return j, step
     return page[PAGE - 1], step

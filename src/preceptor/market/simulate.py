@@ -111,11 +111,11 @@ class Market:
         self, purpose: str, n: int, policy: tuple[float, float, float], counted: bool = False
     ) -> tuple[dict[str, np.ndarray], np.ndarray]:
         """Rows user, item, time, session in order of the visits, and the looks."""
-        plan = _plan(self.config.seed, purpose, n, self.world.activity)
+        schedule = _schedule(self.config.seed, purpose, n, self.world.activity)
         shop = market_choice.shop(self.world, *policy, one_of_a_kind=self.config.family == "misleading")
-        item, looks = _carry_out(shop, rng.purpose_key(self.config.seed, f"market/{purpose}/choice"), plan, n, counted)
-        visit = np.repeat(np.arange(len(plan["user"])), plan["length"])
-        return {"user": plan["user"][visit], "item": item, "time": plan["time"], "session": visit}, looks
+        item, looks = _carry_out(shop, rng.purpose_key(self.config.seed, f"market/{purpose}/choice"), schedule, n, counted)
+        visit = np.repeat(np.arange(len(schedule["user"])), schedule["length"])
+        return {"user": schedule["user"][visit], "item": item, "time": schedule["time"], "session": visit}, looks
 
     def _log(self, rows: dict[str, np.ndarray], purpose: str) -> Log:
         user, time = rows["user"].astype(np.uint32), rows["time"]
@@ -143,7 +143,7 @@ def _dials(c: MarketConfig) -> str:
     return f"popularity {c.popularity:g}, position {c.position:g}, exposure {c.exposure:g}, sparsity {c.sparsity:g}"
 
 
-def _plan(seed: int, purpose: str, n: int, activity: np.ndarray) -> dict[str, np.ndarray]:
+def _schedule(seed: int, purpose: str, n: int, activity: np.ndarray) -> dict[str, np.ndarray]:
     """Who comes when, and for how many choices: visits in order of time until n choices are reached.
 
     user, start, length: of each visit; time: of each choice.
@@ -184,31 +184,32 @@ def _lengths(seed: int, purpose: str, count: int) -> np.ndarray:
 
 
 def _carry_out(
-    shop: market_choice.Shop, key: np.uint64, plan: dict[str, np.ndarray], n: int, counted: bool
+    shop: market_choice.Shop, key: np.uint64, schedule: dict[str, np.ndarray], n: int, counted: bool
 ) -> tuple[np.ndarray, np.ndarray]:
     """The item of every choice, int32 [n], and the looks. Popularity is what was taken in the rounds before.
 
     Within a round users are independent: they are dealt to threads, and the number of threads changes nothing.
     """
     n_items, n_kinds, n_users = len(shop.thing), len(shop.first) - 1, len(shop.main)
-    user, start, length = plan["user"], plan["start"], plan["length"]
+    user, start = schedule["user"], schedule["start"]
+    visits = market_choice.Visits(user, start, schedule["length"])
     item = np.empty(n, np.int32)
     owned = np.full((n_users, market_choice.MEMORY), 255, np.uint8)
     kind_of = ((shop.thing >> np.uint64(8)) & np.uint64(255)).astype(np.uint8)
     threads = workers.count()
     looks = [np.zeros(n_items if counted else 0, np.int64) for _ in range(threads)]
-    taken, taken_first = np.empty(0, np.int32), np.zeros(n_kinds + 1, np.int64)
+    taken, first = np.empty(0, np.int32), np.zeros(n_kinds + 1, np.int64)
     with ThreadPoolExecutor(threads) as pool:
         for begin, end in _rounds(len(user), shop.popularity > 0):
             if begin:
                 before = item[: start[begin]]
                 kinds = kind_of[before]
                 taken = before[np.argsort(kinds, kind="stable")]
-                taken_first = np.concatenate([[0], np.cumsum(np.bincount(kinds, minlength=n_kinds))])
+                first = np.concatenate([[0], np.cumsum(np.bincount(kinds, minlength=n_kinds))])
             by_user = begin + np.argsort(user[begin:end], kind="stable")
             jobs = [
                 pool.submit(
-                    market_choice.visits, shop, key, part, user, start, length, taken, taken_first, owned, item, looks[t]
+                    market_choice.carry_out, shop, key, part, visits, market_choice.Past(taken, first, looks[t]), owned, item
                 )
                 for t, part in enumerate(_parts(by_user, user, threads))
             ]

@@ -9,7 +9,7 @@ import numpy as np
 from preceptor.core import rng
 from preceptor.core.errors import PreceptorError
 from preceptor.scaling import optimise
-from preceptor.scaling.forms import NO_FLOOR, Form, natural, terms
+from preceptor.scaling.forms import NO_FLOOR, Form, Grid, natural, terms
 from preceptor.scaling.points import Points
 
 NEGLIGIBLE = 1e-3  # a floor below this share of the lowest loss is no floor
@@ -21,7 +21,7 @@ _EXPONENT = (0.0, 5.0)
 class Problem:
     """What the minimiser works on. x [n, K]: centred logs; y [n]: log loss, or log excess where the floor is known.
 
-    levels [K, M], n_levels [K], index [n, K]: the distinct x of each term. lo, hi [1 + 2K]: bounds of theta. floor: what
+    grid: the distinct x of each term. lo, hi [1 + 2K]: bounds of theta. floor: what
     is added to the prediction exp(y).
     """
 
@@ -29,9 +29,7 @@ class Problem:
     centre: np.ndarray
     x: np.ndarray
     y: np.ndarray
-    levels: np.ndarray
-    n_levels: np.ndarray
-    index: np.ndarray
+    grid: Grid
     lo: np.ndarray
     hi: np.ndarray
     floor: float
@@ -44,16 +42,14 @@ class Problem:
         """(theta [S, p], objective [S], status [S], evaluations [S]) from every row of starts."""
         lo, hi = bounds.get("lo", self.lo), bounds.get("hi", self.hi)
         return optimise.minimise_starts(
-            np.ascontiguousarray(starts), lo, hi, self.levels, self.n_levels, self.index, self.y, weight, delta,
-            optimise.FTOL, optimise.GTOL, optimise.MAX_ITERATIONS,
-        )  # fmt: skip
+            np.ascontiguousarray(starts), optimise.Box(lo, hi), self.grid, self.y, weight, delta, optimise.Stop()
+        )
 
     def minimise_resamples(self, starts: np.ndarray, ys: np.ndarray, weights: np.ndarray, delta: float) -> np.ndarray:
         """The best theta [R, p] for each of R resamples: targets ys [R, n], weights [R, n]."""
         theta, _ = optimise.minimise_resamples(
-            np.ascontiguousarray(starts), self.lo, self.hi, self.levels, self.n_levels, self.index,
-            np.ascontiguousarray(ys), np.ascontiguousarray(weights / delta), delta,
-            optimise.FTOL, optimise.GTOL, optimise.MAX_ITERATIONS,
+            np.ascontiguousarray(starts), optimise.Box(self.lo, self.hi), self.grid,
+            np.ascontiguousarray(ys), np.ascontiguousarray(weights / delta), delta, optimise.Stop(),
         )  # fmt: skip
         return theta
 
@@ -149,9 +145,8 @@ def pose(form: Form, points: Points) -> Problem:
     for _ in form.over:
         lo += [y.min() - 15.0, _EXPONENT[0]]
         hi += [y.max() + 5.0, _EXPONENT[1]]
-    return Problem(
-        form, centre, x, y, levels, n_levels, index, np.array(lo), np.array(hi), floor if form.fixed_floor and floor else 0.0
-    )  # fmt: skip
+    known = floor if form.fixed_floor and floor else 0.0
+    return Problem(form, centre, x, y, Grid(levels, n_levels, index), np.array(lo), np.array(hi), known)
 
 
 def starting_points(problem: Problem, n: int, seed: int) -> np.ndarray:

@@ -13,7 +13,7 @@ with the exponents. With a known floor the residuals are those of the log *exces
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numba import njit
@@ -63,15 +63,22 @@ def natural(theta: np.ndarray, centre: np.ndarray, form: Form) -> np.ndarray:
     return np.stack(columns, axis=-1)
 
 
-@njit(cache=True)
-def objective(
-    theta: Any, levels: Any, n_levels: Any, index: Any, y: Any, weight: Any, delta: Any, value: Any, pull: Any, grad: Any
-) -> Any:
-    """Σ weight·Huber_delta(log prediction − y); its gradient is left in `grad`.
+class Grid(NamedTuple):
+    """Where the points of a sweep lie: exponentials are taken once a level and not once a point.
 
-    levels [K, M]: the distinct centred logs of each term's variable, n_levels [K] how many; index [n, K]: which of them a
-    point has. A sweep is a grid, so exponentials are taken once a level and not once a point. value, pull: work space [K, M].
+    levels [K, M]: the distinct centred logs of each term's variable, n_levels [K] how many; level [n, K]: which of them a
+    point has.
     """
+
+    levels: np.ndarray
+    n_levels: np.ndarray
+    level: np.ndarray
+
+
+@njit(cache=True)
+def objective(theta: Any, grid: Any, y: Any, weight: Any, delta: Any, value: Any, pull: Any, grad: Any) -> Any:
+    """Σ weight·Huber_delta(log prediction − y) on a Grid; its gradient is left in `grad`. value, pull: work space [K, M]."""
+    levels, n_levels, index = grid
     n_terms = n_levels.shape[0]
     for k in range(n_terms):
         a, exponent = theta[1 + 2 * k], theta[2 + 2 * k]

@@ -8,7 +8,7 @@ Huber loss with a small delta is. It stops by the two rules of SciPy's L-BFGS-B:
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numba import njit
@@ -21,17 +21,27 @@ STATUS_LETTER = "gdli"  # one a status, in the string that keeps every start's
 FTOL, GTOL, MAX_ITERATIONS = 1e-10, 1e-7, 300
 
 
-@njit(cache=True)
-def minimise_one(
-    theta: Any, lo: Any, hi: Any, levels: Any, n_levels: Any, index: Any, y: Any, w: Any, delta: Any,
-    ftol: Any, gtol: Any, max_iterations: Any,
-) -> Any:  # fmt: skip
-    """Minimise from `theta` [p], which is overwritten, within lo ≤ theta ≤ hi (equal bounds fix a parameter).
+class Box(NamedTuple):
+    """lo ≤ theta ≤ hi, [p] each; equal bounds fix a parameter."""
 
-    Returns (objective, status, iterations, evaluations).
-    """
+    lo: np.ndarray
+    hi: np.ndarray
+
+
+class Stop(NamedTuple):
+    """When a minimisation ends: by the decrease, by the gradient, or after so many iterations."""
+
+    ftol: float = FTOL
+    gtol: float = GTOL
+    max_iterations: int = MAX_ITERATIONS
+
+
+@njit(cache=True)
+def minimise_one(theta: Any, box: Any, grid: Any, y: Any, w: Any, delta: Any, stop: Any) -> Any:
+    """Minimise from `theta` [p], which is overwritten, within a Box. Returns (objective, status, iterations, evaluations)."""
+    (lo, hi), (ftol, gtol, max_iterations) = box, stop
     p = theta.shape[0]
-    value, pull = np.empty_like(levels), np.empty_like(levels)
+    value, pull = np.empty_like(grid.levels), np.empty_like(grid.levels)
     grad, new_grad, new, step = np.empty(p), np.empty(p), np.empty(p), np.empty(p)
     s, z, hz = np.empty(p), np.empty(p), np.empty(p)
     inverse = np.eye(p)
@@ -39,7 +49,7 @@ def minimise_one(
     fresh = True
     for j in range(p):
         theta[j] = min(max(theta[j], lo[j]), hi[j])
-    f = objective(theta, levels, n_levels, index, y, w, delta, value, pull, grad)
+    f = objective(theta, grid, y, w, delta, value, pull, grad)
     evaluations = 1
     for iteration in range(max_iterations):
         worst = 0.0
@@ -85,7 +95,7 @@ def minimise_one(
         for _ in range(40):
             for j in range(p):
                 new[j] = min(max(theta[j] + t * step[j], lo[j]), hi[j])
-            f_new = objective(new, levels, n_levels, index, y, w, delta, value, pull, new_grad)
+            f_new = objective(new, grid, y, w, delta, value, pull, new_grad)
             evaluations += 1
             slope_new = 0.0
             for j in range(p):
@@ -106,7 +116,7 @@ def minimise_one(
                 return f, LINE_SEARCH, iteration, evaluations
             for j in range(p):
                 new[j] = min(max(theta[j] + below * step[j], lo[j]), hi[j])
-            f_new = objective(new, levels, n_levels, index, y, w, delta, value, pull, new_grad)
+            f_new = objective(new, grid, y, w, delta, value, pull, new_grad)
         sz, zz = 0.0, 0.0
         for j in range(p):
             s[j] = new[j] - theta[j]
@@ -140,26 +150,18 @@ def minimise_one(
 
 
 @njit(cache=True)
-def minimise_starts(
-    starts: Any, lo: Any, hi: Any, levels: Any, n_levels: Any, index: Any, y: Any, w: Any, delta: Any,
-    ftol: Any, gtol: Any, max_iterations: Any,
-) -> Any:  # fmt: skip
+def minimise_starts(starts: Any, box: Any, grid: Any, y: Any, w: Any, delta: Any, stop: Any) -> Any:
     """Minimise from every row of `starts` [S, p]. Returns (theta [S, p], objective [S], status [S], evaluations [S])."""
     n = starts.shape[0]
     theta = starts.copy()
     f, status, evaluations = np.empty(n), np.empty(n, dtype=np.int64), np.empty(n, dtype=np.int64)
     for i in range(n):
-        f[i], status[i], _, evaluations[i] = minimise_one(
-            theta[i], lo, hi, levels, n_levels, index, y, w, delta, ftol, gtol, max_iterations
-        )
+        f[i], status[i], _, evaluations[i] = minimise_one(theta[i], box, grid, y, w, delta, stop)
     return theta, f, status, evaluations
 
 
 @njit(cache=True)
-def minimise_resamples(
-    starts: Any, lo: Any, hi: Any, levels: Any, n_levels: Any, index: Any, ys: Any, ws: Any, delta: Any,
-    ftol: Any, gtol: Any, max_iterations: Any,
-) -> Any:  # fmt: skip
+def minimise_resamples(starts: Any, box: Any, grid: Any, ys: Any, ws: Any, delta: Any, stop: Any) -> Any:
     """The best of all starts for every resample: targets ys [R, n] and weights ws [R, n]. Returns (theta [R, p], f [R])."""
     n, p = ys.shape[0], starts.shape[1]
     best, best_f = np.empty((n, p)), np.full(n, np.inf)
@@ -167,7 +169,7 @@ def minimise_resamples(
     for r in range(n):
         for i in range(starts.shape[0]):
             theta[:] = starts[i]
-            f, _, _, _ = minimise_one(theta, lo, hi, levels, n_levels, index, ys[r], ws[r], delta, ftol, gtol, max_iterations)
+            f, _, _, _ = minimise_one(theta, box, grid, ys[r], ws[r], delta, stop)
             if f < best_f[r]:
                 best_f[r] = f
                 best[r] = theta
