@@ -40,7 +40,8 @@ class FitConfig:
     repeats: whether items may come again; None: if at least 1 in 1,000 training interactions is a repeat.
     longest: the most history items that are read; the longest training history where that is shorter.
     max_events: events beyond are a keyed sample. drop: components of less weight are left out.
-    resamples: of the users, for intervals. seed: of samples, folds and resamples.
+    resamples: of the users, for intervals. singles: whether every single component is measured too.
+    seed: of samples, folds and resamples.
     """
 
     graphs: tuple[GraphSpec, ...] = ()
@@ -58,6 +59,7 @@ class FitConfig:
     max_events: int = 20_000
     drop: float = DROP
     resamples: int = 100
+    singles: bool = True
     seed: int = 0
 
 
@@ -144,7 +146,7 @@ def fit(
     graphs = rebuilt(split, kept_specs, inverse, embeddings)
     parts = [(int(np.searchsorted(used, c // len(config.decays))), config.decays[c % len(config.decays)]) for c in columns]
     mixture = assembled(split, graphs, kept_specs, parts, config.alphas, chosen.weights, longest, repeats, embeddings)
-    context = measure.Context(config.seed, config.resamples, config.drop, pseudo)
+    context = measure.Context(config.seed, config.resamples, config.drop, pseudo, config.singles)
     figures = measure.figures(evidence, chosen, specs, config.decays, config.alphas, context)
     every = np.concatenate([fold.events.end for fold in found.folds])
     histories = Targets(np.asarray(split.user)[every], np.asarray(split.item), split.user_indptr[split.user[every]], every)

@@ -33,6 +33,7 @@ def settings_of(config: GeneratorConfig, min_users: int) -> FitConfig:
         beta=config.beta,
         max_events=config.max_events,
         resamples=config.resamples,
+        singles=False,
         seed=config.seed,
     )
 

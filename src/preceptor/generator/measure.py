@@ -29,12 +29,13 @@ _ROWS = 4096  # of the edges that are merged at a time
 
 @dataclass(frozen=True)
 class Context:
-    """seed, resamples, drop: as in FitConfig; pseudo: events of the Dirichlet prior."""
+    """seed, resamples, drop, singles: as in FitConfig; pseudo: events of the Dirichlet prior."""
 
     seed: int
     resamples: int
     drop: float
     pseudo: float
+    singles: bool = True
 
 
 def figures(
@@ -103,8 +104,7 @@ def _laws(
     alphas: tuple[float, ...],
     context: Context,
 ) -> list[LawRow]:
-    """Single components, groups and references, each with its best share of the priors; cross-fitted."""
-    width = len(decays)
+    """References, groups and, where asked for, single components, each with its best share of the priors; cross-fitted."""
     names = [(spec, decay) for spec in specs for decay in decays]
     groups: dict[str, list[int]] = {}
     for c, (spec, decay) in enumerate(names):
@@ -117,11 +117,11 @@ def _laws(
         rows.append(_law(name, "reference", _only(evidence.references, [c]), evidence, context))
     for name, members in groups.items():
         rows.append(_law(name, "group", _only(evidence.table, members), evidence, context))
-    rows += [
-        _law(f"{spec.name}, {memory_name(decay)}", "component", _only(evidence.table, [c]), evidence, context)
-        for c, (spec, decay) in enumerate(names)
-    ]
-    assert len(names) == len(specs) * width
+    if context.singles:
+        rows += [
+            _law(f"{spec.name}, {memory_name(decay)}", "component", _only(evidence.table, [c]), evidence, context)
+            for c, (spec, decay) in enumerate(names)
+        ]
     return rows
 
 
