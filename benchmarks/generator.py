@@ -73,7 +73,8 @@ class ScoreRow(row.Row):
 
 @dataclass(frozen=True)
 class CostRow(row.Row):
-    """What choosing the law took, and what was said about it. seconds: of `fit`; peak_mib: of the process up to its end.
+    """What choosing the law took, and what was said about it. seconds, cpu_seconds: of `fit`, compiling
+    included; peak_mib: of the process up to its end.
 
     nats: cross-fitted, inside the training part; regret: nats on validation targets against λ fitted on these.
     """
@@ -97,6 +98,7 @@ class CostRow(row.Row):
     graphs: int
     edges: int
     seconds: float
+    cpu_seconds: float
     peak_mib: float
     notes: str
 
@@ -188,9 +190,9 @@ def one(source: str, name: str, test: bool, out: Path) -> None:
     split: Split = read(locate(source) if not source.startswith("market") else source).split()
     train = split.train
     config = fitting.FitConfig(timed=split.kind == "temporal")
-    begin = time.perf_counter()
+    begin = time.perf_counter(), time.process_time()
     fitted = fitting.fit(train, config)
-    seconds, peak = time.perf_counter() - begin, memory()
+    seconds, peak = since(begin), memory()
     parts = {"validation": subsample(split.validation, TARGETS, 0)}
     if test:
         parts["test"] = subsample(split.test, TARGETS, 0)
@@ -217,13 +219,20 @@ def one(source: str, name: str, test: bool, out: Path) -> None:
     row.write(folder, ScoreRow, scores)
 
 
-def cost(name: str, train: TrainSplit, fitted: fitting.Fitted, seconds: float, peak: float, regret: float | None) -> CostRow:
+def cost(
+    name: str, train: TrainSplit, fitted: fitting.Fitted, seconds: tuple[float, float], peak: float, regret: float | None
+) -> CostRow:
     return CostRow(
         name, len(train.item), len(np.unique(train.user)), int((train.popularity > 0).sum()), fitted.events, fitted.nats,
         fitted.lo, fitted.hi, fitted.user_nats, fitted.in_sample, fitted.gap, fitted.coverage, fitted.effective_edges, regret,
         sum(p.weight for p in fitted.mixture.priors), len(fitted.specs), sum(g.n_edges for g in fitted.mixture.graphs),
-        round(seconds, 1), round(peak), " ".join(fitted.notes),
+        *seconds, round(peak), " ".join(fitted.notes),
     )  # fmt: skip
+
+
+def since(begin: tuple[float, float]) -> tuple[float, float]:
+    """Seconds, and CPU-seconds of all threads."""
+    return round(time.perf_counter() - begin[0], 1), round(time.process_time() - begin[1], 1)
 
 
 def memory() -> float:
@@ -241,9 +250,9 @@ def scale(rows: int) -> None:
     """Cost of a fit on a market log of so many interactions and about 100,000 items, the whole log taken as training part."""
     items = {1_000_000: 30_000, 10_000_000: 100_000}[rows]
     train = read(f"market:n_interactions={rows},n_items={items}").split().train
-    before, begin = memory(), time.perf_counter()
+    before, begin = memory(), (time.perf_counter(), time.process_time())
     fitted = fitting.fit(train)
-    found = cost(f"market {rows:,}", train, fitted, time.perf_counter() - begin, memory(), None)
+    found = cost(f"market {rows:,}", train, fitted, since(begin), memory(), None)
     print(row.text(CostRow, [found]), f"before the fit {before:.0f} MiB", sep="", flush=True)
 
 

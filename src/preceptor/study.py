@@ -61,6 +61,7 @@ _MODULES = (
     "generator.stage",
     "curriculum.stage",
     "curriculum.real",
+    "generator.reality",
     "audit.stage",
     "ranking.stage",
     "lm.stage",

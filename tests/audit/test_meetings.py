@@ -129,8 +129,8 @@ def test_no_document_comes_from_a_pair_of_fewer_users(tmp_path: Path) -> None:
     inputs = inputs_for(split, tmp_path / "stand-ins")
     config = GraphConfig(min_users=3, pair_min_users=4, window=3)
     inputs["graph"] = graph.STAGE.make(config, {name: inputs[name] for name in ("train", "codes")}, tmp_path)
-    drawn = {name: inputs[name] for name in ("train", "graph")}
-    inputs["generator"] = generator.STAGE.make(GeneratorConfig(floor_walks=200), drawn, tmp_path)
+    drawn = {name: inputs[name] for name in ("train", "codes", "graph")}
+    inputs["generator"] = generator.STAGE.make(GeneratorConfig(law="paper", floor_walks=200), drawn, tmp_path)
     made = curriculum.STAGE.make(CURRICULUM, curriculum_inputs(inputs), tmp_path)
     stream, codes = Stream.open(made.path), np.asarray(inputs["codes"].array("codes"))
 

@@ -35,8 +35,10 @@ def inputs_for(out: Path) -> dict[str, Artifact]:
     made["train"] = made["data"].part("train")
     settings = GraphConfig(min_users=1, pair_min_users=2)
     made["graph"] = graph.STAGE.make(settings, {name: made[name] for name in ("train", "codes")}, out)
-    walks = {name: made[name] for name in ("train", "graph")}
-    made["generator"] = generator.STAGE.make(GeneratorConfig(floor_walks=200), walks, out)
+    walks = {name: made[name] for name in ("train", "codes", "graph")}
+    made["generator"] = generator.STAGE.make(
+        GeneratorConfig(law="paper", start="uniform", lengths="fixed", floor_walks=200), walks, out
+    )
     return {name: made[name] for name in ("data", "graph", "generator")}
 
 

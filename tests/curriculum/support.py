@@ -84,8 +84,13 @@ def inputs_for(split: Split, out: Path) -> dict[str, Artifact]:
         for name in ("all", "seen"):
             one = Graph.load(made["graph"].path / name)
             save_tables(walk_tables(one, np.ones(split.train.n_items), LENGTH), folder / name)
-        (folder / "floor.json").write_text(canonical({}))
-        return {}
+        held_out = np.arange(split.train.n_items) % 5 == 2
+        among = Graph.load(made["graph"].path / "all").induced(held_out)
+        if among.n_edges:
+            save_tables(walk_tables(among, np.ones(split.train.n_items), LENGTH), folder / "unseen")
+        stated = {"floor_nats_per_item": 0.0}
+        (folder / "floor.json").write_text(canonical({"all": stated, "seen": stated}))
+        return {"unseen": {"items": int(held_out.sum()), "isolated": int((held_out & ~among.connected).sum())}}
 
     made = {"data": artifact.make("data", 1, {}, {}, out, data)}
     made["train"] = made["data"].part("train")

@@ -29,8 +29,10 @@ def test_pairs_of_sessions_have_their_confidence_and_lift(tmp_path: Path) -> Non
     inputs = {name: made[name] for name in ("train", "codes")}
     config = GraphConfig(pair_basket="session", pair_min_users=2, top_k=20, min_users=1)
     graph = graph_stage.STAGE.make(config, inputs, tmp_path / "real")
-    walks = GeneratorConfig(length=4, floor_walks=100)
-    drawn = generator_stage.STAGE.make(walks, {"train": made["train"], "graph": graph}, tmp_path / "real")
+    walks = GeneratorConfig(law="paper", length=4, floor_walks=100)
+    drawn = generator_stage.STAGE.make(
+        walks, {"train": made["train"], "codes": made["codes"], "graph": graph}, tmp_path / "real"
+    )
     cur = stage.STAGE.make(CONFIG, {**inputs, "graph": graph, "generator": drawn}, tmp_path / "real")
 
     baskets = [sorted(set(train.item[session == s].tolist())) for s in range(session.max() + 1)]

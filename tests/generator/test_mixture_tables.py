@@ -17,10 +17,15 @@ RING = small_graphs()["equal weights"]
 
 def drawn_units(tables: MixtureTables, row: int, n_outcomes: int) -> np.ndarray:
     """How many of the 2^31 numbers select each outcome of an alias row, counted from the cells."""
-    first, bits = divmod(int(tables.rows[row]), 64)
-    cells = tables.cells[first : first + (1 << bits)].astype(np.int64)
-    units = np.bincount(cells[:, 1], weights=cells[:, 0], minlength=n_outcomes)
-    return units + np.bincount(cells[:, 2], weights=(TOTAL >> bits) - cells[:, 0], minlength=n_outcomes)
+    first, log2_cells = divmod(int(tables.rows[row]), 64)
+    size = 2 ** int(tables.settings[6])
+    cells = [divmod(int(c), size) for c in tables.cells[first : first + (1 << log2_cells)]]
+    units = np.zeros(n_outcomes, np.int64)
+    for high, below in cells:
+        threshold, above = divmod(high, size)
+        units[below] += threshold
+        units[above] += (TOTAL >> log2_cells) - threshold
+    return units
 
 
 @pytest.mark.parametrize("name", small_mixtures())
@@ -29,8 +34,8 @@ def test_cells_hold_exactly_the_stated_integers(name: str) -> None:
     n, g = tables.settings[:2].tolist()
     for row in range(n * g):
         edges = slice(tables.indptr[row], tables.indptr[row + 1])
-        if tables.rows[row] < 0:
-            assert edges.start == edges.stop
+        if edges.start == edges.stop:
+            assert drawn_units(tables, row, n + 1)[n] == TOTAL
             continue
         expected = np.bincount(tables.indices[edges], weights=tables.weight[edges], minlength=n + 1)
         np.testing.assert_array_equal(drawn_units(tables, row, n + 1), expected)
@@ -118,6 +123,8 @@ def test_bad_input_is_refused() -> None:
         mixture_tables(mixture((RING,), [(0, ALL, -1.0)], [(0.0, 2.0)]), np.ones(5), 4)
     with pytest.raises(PreceptorError, match="Bad memory"):
         mixture_tables(mixture((RING,), [(0, Memory(1.5, 3), 1.0)], []), np.ones(5), 4)
+    with pytest.raises(PreceptorError, match="Bad prior"):  # item 4 alone is a member, and was never met
+        mixture_tables(mixture((RING,), [(0, ALL, 0.5)], [(1.0, 0.5)], members=np.arange(5) == 4), np.ones(5), 4)
     with pytest.raises(PreceptorError, match="too many components"):
         mixture_tables(mixture((RING,), [(0, ALL, 0.01)] * 70, []), np.ones(5), 4)
     with pytest.raises(PreceptorError, match="different catalogues"):

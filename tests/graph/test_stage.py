@@ -20,7 +20,7 @@ from preceptor.graph.graph import Graph
 from preceptor.graph.item_graph import build_graph
 
 CONFIG = GraphConfig(min_users=1, pair_min_users=2, pair_held_out=0.2, top_k=5)
-HISTORIES = GeneratorConfig(floor_walks=2000)
+HISTORIES = GeneratorConfig(law="paper", start="uniform", lengths="fixed", floor_walks=2000)
 
 
 def built(split: Split, folder: Path, config: GraphConfig = CONFIG) -> artifact.Artifact:
@@ -44,7 +44,7 @@ def drawn(
 ) -> artifact.Artifact:
     """The generator's artifact on the graph of a split."""
     graph = built(split, folder, config)
-    inputs = {"train": artifact.load(folder / "data").part("train"), "graph": graph}
+    inputs = {"train": artifact.load(folder / "data").part("train"), "codes": artifact.load(folder / "codes"), "graph": graph}
     return generator.STAGE.make(histories, inputs, folder)
 
 

@@ -79,6 +79,13 @@ def test_unknown_titles_are_refused_together_and_near_ones_offered() -> None:
     assert "'qqqqqq':" not in said
 
 
+def test_near_titles_are_found_among_many() -> None:
+    titles = [f"Spare part {i} of {i % 7} for {'xyz'[i % 3]}" for i in range(20_000)]
+    titles[12_345] = "Heat (1995)"
+    catalogue = Catalogue([str(i) for i in range(len(titles))], titles, np.zeros(len(titles), bool))
+    assert near("Haet", catalogue)[0] == near("haet (1995)", catalogue)[0] == 12_345
+
+
 def test_ambiguous_titles_are_listed_with_their_ids() -> None:
     with pytest.raises(PreceptorError, match=r"several items(.|\n)*id:190\](.|\n)*id:191\](.|\n)*write id:190"):
         resolve("body snatchers", CATALOGUE)

@@ -5,19 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from preceptor.report.config import ReportConfig
-from preceptor.report.stage import STAGE
 from report.browser import CHROMIUM, Tab, chromium
-from report.miniature import study
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium on PATH (Debian: apt-get install chromium)")
 
 
 @pytest.fixture(scope="module")
-def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    out = tmp_path_factory.mktemp("browser")
-    STAGE.make(ReportConfig(study="quick"), study(out), out)
-    return out / "report" / "report.html"
+def page(miniature: Path) -> Path:
+    return miniature / "report" / "report.html"
 
 
 @pytest.fixture(scope="module")

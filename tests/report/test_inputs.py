@@ -1,14 +1,20 @@
+import dataclasses
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from miniature import copied
+from preceptor.core.artifact import canonical
+from preceptor.core.tables import row
+from preceptor.core.tables.lm import Point
+from preceptor.core.tables.scaling import Forecast
 from preceptor.report.curves import curves, slope
 from preceptor.report.fitted import laws, not_fitted
 from preceptor.report.formats import any_value, fixed, interval, name, short
-from preceptor.report.inputs import Inputs, number, values, where
+from preceptor.report.inputs import Artifacts, number
 from preceptor.report.sections_scaling import largest
-from report.miniature import study
 
 
 @pytest.mark.parametrize("text", ["", "x", "nan", "inf", None, True, []])
@@ -16,32 +22,47 @@ def test_what_is_no_number_is_none(text: object) -> None:
     assert number(text) is None
 
 
-def test_rows_are_chosen_by_text_and_whole_numbers() -> None:
-    rows = [{"k": "10", "m": "a"}, {"k": "10.0", "m": "b"}, {"k": "1", "m": "c"}]
-    assert values(where(rows, k=10), "m") == ["a", "b"]
-
-
-def test_curves_average_seeds_and_know_the_floor(tmp_path: Path) -> None:
-    folder = study(tmp_path, without=["data"])["lm"].path
-    head = "params,tokens,loss,run,seed,set,unit,floor\n"
-    lines = [f"100,{t},{3 + above},r{s},{s},x,item,2.0" for t, above in ((10, 1.0), (100, 0.5), (1000, 0.0)) for s in (0, 1)]
-    (folder / "points.csv").write_text(head + "\n".join(lines) + "\n100,9,,r0,0,x,item,\n")
-    (curve,) = curves(Inputs.of(tmp_path))["x"]
-    assert curve.runs == 2
+def test_curves_average_seeds_and_know_the_floor(miniature: Path, tmp_path: Path) -> None:
+    out = copied(miniature, tmp_path)
+    like = row.read(out / "lm", Point)[0]
+    losses = ((10, 4.0), (100, 3.5), (1000, 3.0))
+    points = [
+        dataclasses.replace(
+            like, params=100, tokens=t, loss=loss + 0.1 * s, run=f"r{s}", seed=s, set="x", unit="item", floor=2.0
+        )
+        for t, loss in losses
+        for s in (-1, 1)
+    ]
+    row.write(out / "lm", Point, points)
+    (curve,) = curves(Artifacts.of(out))["x"]
+    assert (curve.runs, curve.unit, curve.params) == (2, "item", 100)
     np.testing.assert_allclose(curve.excess, [2.0, 1.5, 1.0])
+    np.testing.assert_allclose(curve.high - curve.low, 0.2)
     assert slope(curve) == pytest.approx(np.polyfit(np.log([10, 100, 1000]), np.log([2.0, 1.5, 1.0]), 1)[0])
 
 
-def test_laws_keep_intervals_reasons_and_whether_they_are_identified(tmp_path: Path) -> None:
-    study(tmp_path)
-    known, single, unknown = laws(Inputs.of(tmp_path))
-    assert (known.set, known.form, known.identified, known.chosen) == ("uih-in-graph", "joint-excess", True, True)
-    assert known.parameters["beta"].interval == pytest.approx((0.432, 0.528))
-    assert (single.params, single.chosen) == (20_480.0, False)
-    assert not unknown.identified
-    assert unknown.parameters["alpha"].reason == "at 0"
-    assert unknown.parameters["E"].interval is None
-    assert not_fitted(Inputs.of(tmp_path)) == [("real-test", "excess", "the floor of this set isn't known")]
+def test_laws_keep_intervals_reasons_and_whether_they_are_identified(miniature: Path, tmp_path: Path) -> None:
+    out = copied(miniature, tmp_path)
+    path = out / "scaling" / "laws.json"
+    found = json.loads(path.read_text())
+    joint = next(law for law in found["sets"]["uih-in-graph"]["laws"] if law["form"] == "joint-excess")
+    for symbol, p in joint["parameters"].items():
+        p |= {"identified": symbol != "alpha", "reason": "at 0" if symbol == "alpha" else "", "interval": [0.4, 0.6]}
+    joint["parameters"]["A"]["interval"] = None
+    joint["identified"] = False
+    found["sets"]["uih-in-graph"]["chosen"] = "joint-excess"
+    path.write_text(canonical(found))
+    every = laws(Artifacts.of(out))
+    (law,) = (law for law in every if (law.set, law.form) == ("uih-in-graph", "joint-excess"))
+    assert law.chosen
+    assert not law.identified
+    assert law.params is None
+    assert law.parameters["beta"].interval == (0.4, 0.6)
+    assert law.parameters["A"].interval is None
+    assert law.parameters["alpha"].reason == "at 0"
+    assert "starts at the optimum" in law.starts
+    assert len([law for law in every if (law.set, law.form) == ("uih-in-graph", "excess")]) == 4  # one for each size
+    assert ("real-test", "excess", "the floor of this set isn't known") in not_fitted(Artifacts.of(out))
 
 
 def test_numbers_are_printed_as_readers_want_them() -> None:
@@ -55,12 +76,18 @@ def test_numbers_are_printed_as_readers_want_them() -> None:
     assert name("uih-ood") == "UIH OOD"
 
 
-def test_the_forecast_shown_is_the_best_form_s_at_the_corner_else_a_fixed_one_s(tmp_path: Path) -> None:
-    folder = study(tmp_path)["scaling"].path
-    rows = (folder / "forecast.csv").read_text().splitlines()
-    line = next(r for r in rows if r.startswith("real-test") and ",corner," in r)
-    (folder / "forecast.csv").write_text("\n".join([*rows, line.replace(",joint,", ",data,")]) + "\n")
-    chosen = {r["set"]: (r["form"], r["held"]) for r in largest(Inputs.of(tmp_path))}
-    assert chosen == {"uih-in-graph": ("joint-excess", "corner"), "real-test": ("joint", "corner")}
-    (folder / "laws.json").write_text("{}")
-    assert {r["set"]: r["form"] for r in largest(Inputs.of(tmp_path))}["real-test"] == "joint"
+def test_the_forecast_shown_is_the_best_form_s_at_the_corner_else_a_fixed_one_s(miniature: Path, tmp_path: Path) -> None:
+    out = copied(miniature, tmp_path)
+    chosen = {law.set: law.form for law in laws(Artifacts.of(out)) if law.chosen}
+    shown = largest(Artifacts.of(out))
+    assert {r.set: (r.form, r.held) for r in shown} == {name: (form, "corner") for name, form in chosen.items()}
+    most = max(r.params for r in row.read(out / "scaling", Forecast))
+    assert {r.params for r in shown} == {most}
+    path = out / "scaling" / "laws.json"
+    found = json.loads(path.read_text())
+    for entry in found["sets"].values():
+        entry["chosen"] = None
+    path.write_text(canonical(found))
+    forms = {r.set: r.form for r in largest(Artifacts.of(out))}
+    assert forms["uih-in-graph"] == "joint-excess"
+    assert forms["real-test"] == "joint"

@@ -1,31 +1,25 @@
 """The bias section: log and every policy side by side, and what flat does not mean."""
 
-import pytest
+from pathlib import Path
 
-from preceptor.report.drawing import Drawing
-from preceptor.report.inputs import Inputs
+from preceptor.core.tables import document
+from preceptor.report.inputs import Artifacts
 from preceptor.report.sections_bias import bias
-from report.miniature import study
 
 
-@pytest.fixture(scope="module")
-def inputs(tmp_path_factory: pytest.TempPathFactory) -> Inputs:
-    return Inputs(study(tmp_path_factory.mktemp("bias")))
-
-
-def test_every_policy_stands_beside_the_log(inputs: Inputs) -> None:
-    drawings: list[Drawing] = []
-    said = bias(inputs, drawings)
-    head = said[said.index("<thead>") : said.index("</thead>")]
+def test_every_policy_stands_beside_the_log(miniature: Path) -> None:
+    made = bias(Artifacts.of(miniature))
+    head = made.html[made.html.index("<thead>") : made.html.index("</thead>")]
     names = ("Real log", "First-order walks", "node2vec walks", "History walks", "Training walks")
     assert [head.index(name) for name in names] == sorted(head.index(name) for name in names)
-    assert "0.630" in said
-    assert "Flat is not the same as unbiased" in said
-    assert [d.name for d in drawings][:3] == ["bias-ranks", "bias-exposure", "bias-position"]
-    assert all(d.inline in said for d in drawings)
+    gini = document.read(miniature / "audit" / "bias.json")["columns"]["log"]["gini"]
+    assert f"{gini:.3f}" in made.html
+    assert "Flat is not the same as unbiased" in made.html
+    assert [d.name for d in made.figures] == ["bias-ranks", "bias-exposure", "bias-position", "truth-ladder", "truth-drifts"]
+    assert all(d.inline in made.html for d in made.figures)
 
 
 def test_without_the_audit_it_is_said() -> None:
-    drawings: list[Drawing] = []
-    assert "Not available" in bias(Inputs({}), drawings)
-    assert drawings == []
+    made = bias(Artifacts({}))
+    assert "Not available" in made.html
+    assert made.figures == ()

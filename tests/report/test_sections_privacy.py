@@ -1,56 +1,66 @@
+import json
 from pathlib import Path
+from typing import Any
 
-from preceptor.core import artifact
-from preceptor.report.drawing import Drawing
-from preceptor.report.inputs import Inputs
+import pytest
+
+from miniature import copied
+from preceptor.core.artifact import canonical
+from preceptor.report.inputs import Artifacts
 from preceptor.report.sections_privacy import doubts, findings, privacy
-from report.miniature import privacy_figures
 
 
-def inputs_of(found: dict, folder: Path) -> Inputs:
-    def build(path: Path) -> dict:
-        (path / "privacy.json").write_text(artifact.canonical(found))
-        return {}
-
-    return Inputs({"audit": artifact.make("audit", 1, {}, {}, folder, build)})
+@pytest.fixture
+def found(miniature: Path) -> Any:
+    return json.loads((miniature / "audit" / "privacy.json").read_text())
 
 
-def test_the_section_names_the_minimum_the_strongest_attack_and_the_warning(tmp_path: Path) -> None:
-    drawings: list[Drawing] = []
-    page = privacy(inputs_of(privacy_figures(), tmp_path), drawings)
-    assert "Two users are not a privacy floor" in page
-    assert "Not measured for at least 50 users" in page
-    assert [d.name for d in drawings] == ["privacy-runs", "privacy-members"]
+def inputs_of(found: Any, miniature: Path, folder: Path) -> Artifacts:
+    (copied(miniature, folder) / "audit" / "privacy.json").write_text(canonical(found))
+    return Artifacts.of(folder)
 
 
-def test_findings_quote_the_highest_area_of_each_minimum() -> None:
-    found = privacy_figures()
+def strongest(found: Any, minimum: int) -> Any:
+    return max((r for r in found["membership"] if r["min_users"] == minimum), key=lambda r: r["auc"])
+
+
+def test_the_section_names_the_minimum_what_was_left_out_and_the_warning(miniature: Path) -> None:
+    made = privacy(Artifacts.of(miniature))
+    assert "Two users are not a privacy floor" in made.html
+    assert "Not measured for at least 60 users" in made.html
+    assert [d.name for d in made.figures] == ["privacy-runs", "privacy-members"]
+
+
+def test_findings_quote_the_highest_area_of_each_minimum(found: Any) -> None:
     said = findings(found["memorisation"], found["membership"])
-    assert len(said) == 3
+    assert len(said) == 2
+    most, shortest = strongest(found, 1), found["memorisation"][0]
     assert "edges of 1 user" in said[0]
-    assert "AUC 0.94 [0.92, 0.96] (0.5: not at all; rare pairs, all that the graph can show)" in said[0]
-    assert "in 2.00 % of the walks; of a history the graph never saw in 1.00 %" in said[1]
+    assert f"AUC {most['auc']:.2f} [" in said[0]
+    assert most["attack"] in said[0]
+    assert f"in {100 * shortest['members']:.2f} % of the walks" in said[0]
 
 
-def test_five_users_are_not_warned_of_and_empty_figures_still_make_a_section(tmp_path: Path) -> None:
-    found = privacy_figures() | {"asked": {"min_users": 5, "pair_min_users": 5}, "memorisation": [], "membership": []}
-    drawings: list[Drawing] = []
-    page = privacy(inputs_of(found, tmp_path), drawings)
-    assert "For research only" not in page
-    assert not drawings
+def test_five_users_are_not_warned_of_and_empty_figures_still_make_a_section(
+    found: Any, miniature: Path, tmp_path: Path
+) -> None:
+    found |= {"asked": {"min_users": 5, "pair_min_users": 5}, "memorisation": [], "membership": []}
+    made = privacy(inputs_of(found, miniature, tmp_path))
+    assert "For research only" not in made.html
+    assert made.figures == ()
 
 
-def test_runs_that_no_walk_holds_leave_the_picture_empty(tmp_path: Path) -> None:
-    found = privacy_figures()
-    for row in found["memorisation"]:
-        row |= {"members": 0.0, "others": 0.0}
-    assert "0.00 % of the walks" in privacy(inputs_of(found, tmp_path), [])
+def test_runs_that_no_walk_holds_leave_the_picture_empty(found: Any, miniature: Path, tmp_path: Path) -> None:
+    for one in found["memorisation"]:
+        one |= {"members": 0.0, "others": 0.0}
+    assert "0.00 % of the walks" in privacy(inputs_of(found, miniature, tmp_path)).html
 
 
-def test_a_study_whose_members_can_be_told_is_doubted(tmp_path: Path) -> None:
-    found = privacy_figures()
-    [(name, text)] = doubts(inputs_of(found, tmp_path))
+def test_a_study_whose_members_can_be_told_is_doubted(found: Any, miniature: Path, tmp_path: Path) -> None:
+    strongest(found, 2)["auc"] = 0.97
+    [(name, text)] = doubts(inputs_of(found, miniature, tmp_path / "two"))
     assert name == "Privacy"
     assert "edges of at least 2 users, as here" in text
-    assert "AUC 0.75" in text
-    assert not doubts(inputs_of(found | {"asked": {"min_users": 5}}, tmp_path / "five"))
+    assert "AUC 0.97" in text
+    found["asked"]["min_users"] = 5
+    assert not doubts(inputs_of(found, miniature, tmp_path / "five"))

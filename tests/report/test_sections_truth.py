@@ -3,39 +3,38 @@
 import json
 from pathlib import Path
 
-import pytest
-
-from preceptor.report.drawing import Drawing
-from preceptor.report.inputs import Inputs
+from miniature import copied
+from preceptor.core.artifact import canonical
+from preceptor.report.inputs import Artifacts
 from preceptor.report.sections_truth import truth
-from report.miniature import study
 
 
-@pytest.fixture
-def made(tmp_path: Path) -> Inputs:
-    return Inputs(study(tmp_path))
+def test_bias_size_and_aim_are_told_apart(miniature: Path, tmp_path: Path) -> None:
+    out = copied(miniature, tmp_path)
+    found = json.loads((out / "audit" / "truth.json").read_text())
+    found["infinite"]["tv"] = far = 0.25
+    (out / "audit" / "truth.json").write_text(canonical(found))
+    graph, equal = found["graph"]["tv"], found["uniform"][0]["tv"]
+    made = truth(Artifacts.of(out))
+    assert f"is {graph:.3f}; that of the same settings on an equally large log" in made.html
+    parts = f"{graph - equal:+.3f} is due to biased exposure, {equal - far:+.3f} to the size of the log, and {far:.3f} is left"
+    assert parts.replace("-", "−") in made.html
+    assert "not of flatness" in made.html
+    assert [d.name for d in made.figures] == ["truth-ladder", "truth-drifts"]
+    assert all(d.inline in made.html for d in made.figures)
 
 
-def test_bias_size_and_aim_are_told_apart(made: Inputs) -> None:
-    drawings: list[Drawing] = []
-    said = truth(made, drawings)
-    assert "is 0.720; that of the same settings on an equally large log" in said
-    assert "+0.220 is due to biased exposure, +0.200 to the size of the log, and 0.300 is left" in said
-    assert "not of flatness" in said
-    assert [d.name for d in drawings] == ["truth-ladder", "truth-drifts"]
-    assert all(d.inline in said for d in drawings)
-
-
-def test_without_a_limit_the_largest_log_stands_in(made: Inputs) -> None:
-    path = made.artifacts["audit"].file("truth.json")
-    found = json.loads(path.read_text())
+def test_without_a_limit_the_largest_log_stands_in(miniature: Path, tmp_path: Path) -> None:
+    out = copied(miniature, tmp_path)
+    found = json.loads((out / "audit" / "truth.json").read_text())
     found["infinite"]["tv"] = None
-    path.write_text(json.dumps(found))
-    assert "and on one 16 times as large 0.350" in truth(made, [])
+    (out / "audit" / "truth.json").write_text(canonical(found))
+    assert f"and on one 4 times as large {found['uniform'][-1]['tv']:.3f}" in truth(Artifacts.of(out)).html
 
 
-def test_a_real_log_has_no_truth(made: Inputs) -> None:
-    made.artifacts["audit"].file("truth.json").unlink()
-    drawings: list[Drawing] = []
-    assert truth(made, drawings) == ""
-    assert drawings == []
+def test_a_real_log_has_no_truth(miniature: Path, tmp_path: Path) -> None:
+    out = copied(miniature, tmp_path)
+    (out / "audit" / "truth.json").unlink()
+    made = truth(Artifacts.of(out))
+    assert made.html == ""
+    assert made.figures == ()

@@ -1,3 +1,6 @@
+"""The whole page, of a real study: complete, silent, escaped, the same bytes again, and loud about what doesn't fit."""
+
+import dataclasses
 import itertools
 import json
 import re
@@ -6,12 +9,37 @@ from pathlib import Path
 
 import pytest
 
+from miniature import config, copied, replaced
+from preceptor.core import artifact
+from preceptor.core.errors import PreceptorError
+from preceptor.core.tables import document, row
+from preceptor.core.tables.data import FunnelStep, Quarantined
+from preceptor.core.tables.lm import Point
+from preceptor.core.tables.ranking import ArmMean, Paired
+from preceptor.report import sections_run
 from preceptor.report.config import ReportConfig
-from preceptor.report.inputs import STAGES
+from preceptor.report.inputs import STAGES, Artifacts
+from preceptor.report.page import page as made_of
 from preceptor.report.stage import STAGE
-from report.miniature import HOSTILE, SIZES, TOKENS, loss_at, study
 
-CONFIG = ReportConfig(study="quick", seed=3)
+HOSTILE = '<script>alert("x")</script><img src="http://example.org/a.png" onerror=alert(1)> \u202egnp.exe'
+CONFIG = config().report
+FIGURES = {
+    *("code-use", "bias-ranks", "bias-exposure", "bias-position", "truth-ladder", "truth-drifts"),
+    *("privacy-runs", "privacy-members", "tstr-temporal", "tstr-leave-last-out", "excess-uih-in-graph", "forecast"),
+    *(f"loss-{s}" for s in ("general", "item-text", "cf-both-seen", "cf-one-unseen", "cf-both-unseen", "cf-permuted")),
+    *(f"loss-{s}" for s in ("uih-in-graph", "uih-full", "uih-ood", "real-validation", "real-test")),
+}
+TABLES = {  # tables in each section of the page
+    "found": 0, "run": 1, "data": 2, "codes": 1, "graph": 1, "documents": 4, "bias": 3, "privacy": 3, "tstr": 10,
+    "loss": 3, "laws": 3, "forecast": 2, "doubt": 0, "again": 0,
+}  # fmt: skip
+
+
+SECTIONS_OF = {  # sections that say an absent stage is missing, where they are not one of its name
+    "generator": {"graph"}, "curriculum": {"documents"}, "real": set(), "audit": {"bias", "privacy"}, "ranking": {"tstr"},
+    "lm": {"loss"}, "scaling": {"laws", "forecast"},
+}  # fmt: skip
 
 
 class Outline(HTMLParser):
@@ -39,21 +67,29 @@ def outline(text: str) -> Outline:
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    out = tmp_path_factory.mktemp("report")
-    STAGE.make(CONFIG, study(out), out)
-    return out
+def page(miniature: Path) -> str:
+    return (miniature / "report" / "report.html").read_text(encoding="utf-8")
 
 
-@pytest.fixture(scope="module")
-def page(made: Path) -> str:
-    return (made / "report" / "report.html").read_text(encoding="utf-8")
+def section(page: str, key: str) -> str:
+    found = re.search(rf'<section id="{key}".*?</section>', page, re.DOTALL)
+    assert found is not None
+    return found[0]
 
 
-def test_the_same_artifacts_give_the_same_bytes_in_another_folder(made: Path, tmp_path: Path) -> None:
-    again = STAGE.make(CONFIG, study(tmp_path), tmp_path)
-    assert again.manifest["files"] == json.loads((made / "report" / "manifest.json").read_text())["files"]
-    assert str(made) not in (made / "report" / "report.html").read_text(encoding="utf-8")
+def test_nothing_is_missing_of_a_whole_study(page: str, miniature: Path) -> None:
+    assert "Not available" not in page
+    assert {p.stem for p in (miniature / "report" / "figures").iterdir()} == FIGURES
+    assert page.count('class="panel"') == len(FIGURES)
+    assert "<tbody></tbody>" not in page
+    assert {key: section(page, key).count("<table>") for key in TABLES} == TABLES
+
+
+def test_the_same_artifacts_give_the_same_bytes(miniature: Path, tmp_path: Path) -> None:
+    inputs = {stage: artifact.load(miniature / stage) for stage in STAGES}
+    again = STAGE.make(CONFIG, inputs, tmp_path)
+    assert again.digest == artifact.load(miniature / "report").digest
+    assert str(miniature) not in (tmp_path / "report" / "report.html").read_text(encoding="utf-8")
 
 
 def test_the_page_is_one_file_without_script_or_anything_outside(page: str) -> None:
@@ -66,10 +102,21 @@ def test_the_page_is_one_file_without_script_or_anything_outside(page: str) -> N
     assert "default-src 'none'; style-src 'unsafe-inline'; img-src data:" in page.replace("&#x27;", "'")
 
 
-def test_hostile_titles_are_shown_as_text(page: str) -> None:
-    assert HOSTILE not in page
-    assert "&lt;script&gt;alert(&quot;x&quot;)&lt;/script&gt;&lt;img src=" in page
-    assert "\u202e" not in page
+@pytest.mark.usefixtures("undrawn")
+def test_hostile_texts_are_shown_as_text(miniature: Path, tmp_path: Path) -> None:
+    out = copied(miniature, tmp_path)
+    for stage, name in (("curriculum", "preview.json"), ("codes", "code_words.json")):
+        found = json.loads((out / stage / name).read_text())
+        hostile = {k: [HOSTILE, *v] for k, v in found.items()} if name == "preview.json" else [[HOSTILE, "b"] for _ in found]
+        (out / stage / name).write_text(artifact.canonical(hostile))
+    row.write(out / "data", Quarantined, [Quarantined("log.csv", 7, HOSTILE, HOSTILE)])
+    replaced(out, "data", FunnelStep, step=HOSTILE)
+    text, _ = made_of(Artifacts.of(out), CONFIG)
+    shown = "&lt;script&gt;alert(&quot;x&quot;)&lt;/script&gt;&lt;img src="
+    assert HOSTILE not in text
+    assert "\u202e" not in text
+    assert shown in section(text, "documents")
+    assert section(text, "data").count(shown) == 2
 
 
 def test_headings_form_a_hierarchy_and_links_lead_somewhere(page: str) -> None:
@@ -81,44 +128,112 @@ def test_headings_form_a_hierarchy_and_links_lead_somewhere(page: str) -> None:
     assert {link[1:] for link in found.links} <= set(found.ids)
 
 
-def test_every_figure_says_what_it_shows(page: str) -> None:
+def test_every_figure_says_what_it_shows(page: str, miniature: Path) -> None:
     drawn = re.findall(r'<svg viewBox="[^"]*" role="img"[^>]*><title[^>]*>([^<]+)</title><desc[^>]*>([^<]+)</desc>', page)
     assert len(drawn) == page.count("<svg viewBox") == page.count('class="panel"')
-    assert any("known floor: 3.217" in said for _, said in drawn)
+    floor = next(p.floor for p in row.read(miniature / "lm", Point) if p.floor is not None)
+    assert any(f"known floor: {floor:.3f}" in said for _, said in drawn)
 
 
-def test_the_findings_are_computed_from_the_tables(page: str) -> None:
-    assert "a ratio of 1.15 [0.95, 1.36], so the two are not told apart" in page
-    excess = loss_at("uih-in-graph", SIZES[-1], TOKENS[-1]) - 3.217
-    assert f"to {excess:.3f} at 1.05M" in page
-    assert "closer than the last two points and the nearest smaller run" in page
-    assert "not identified" in page
-    assert "no interval" in page
+def test_the_findings_are_computed_from_the_tables(page: str, miniature: Path) -> None:
+    found = section(page, "found")
+    (pair,) = (
+        r
+        for r in row.read(miniature / "ranking", Paired)
+        if (r.split, r.arm_a, r.arm_b, r.metric, r.k) == ("temporal", "synthetic", "real", "ndcg", 10)
+    )
+    assert f"a ratio of {pair.ratio:.2f}" in found
+    points = [p for p in row.read(miniature / "lm", Point) if p.set == "uih-in-graph"]
+    excess = max(points, key=lambda p: (p.params, p.tokens)).excess
+    assert f"to {excess:.3f} at 16.4k" in found
+    assert "The held-out run of N = " in found
+    assert "On real test histories the best model" in found
+    assert "The best of all arms on the temporal split is" in found
 
 
-def test_few_users_seeds_and_sizes_are_doubted(page: str) -> None:
-    assert "Only 98 users are evaluated on the temporal split test part" in page
-    assert "trained with one seed" in page
-    assert "4 sizes over a factor of 34 in N" in page
+def test_few_users_seeds_and_sizes_are_doubted(page: str, miniature: Path) -> None:
+    users = document.read(miniature / "data" / "summary.json")["parts"]["test"]["target_users"]
+    said = section(page, "doubt")
+    assert f"Only {users} users are evaluated on the temporal split test part" in said
+    assert "trained with at most 2 seeds" in said
+    assert "trained with one seed" in said
+    assert "4 sizes over a factor of " in said
 
 
+@pytest.mark.usefixtures("undrawn")
 @pytest.mark.parametrize("absent", STAGES)
-def test_an_absent_stage_is_said_not_a_crash(absent: str, tmp_path: Path) -> None:
-    STAGE.make(CONFIG, study(tmp_path, without=[absent]), tmp_path)
-    text = (tmp_path / "report" / "report.html").read_text(encoding="utf-8")
-    assert "not among the inputs" in text
+def test_an_absent_stage_is_said_not_a_crash(absent: str, miniature: Path) -> None:
+    others = {stage: artifact.load(miniature / stage) for stage in STAGES if stage != absent}
+    text, _ = made_of(Artifacts(others), CONFIG)
+    assert "not among the inputs" in section(text, "run")
+    without = {key for key in TABLES if "Not available" in section(text, key)}
+    assert without == SECTIONS_OF.get(absent, {absent})
 
 
 def test_nothing_at_all_is_still_a_page(tmp_path: Path) -> None:
     made = STAGE.make(ReportConfig(), {}, tmp_path)
     assert made.counts["figures"] == 0
     text = (tmp_path / "report" / "report.html").read_text(encoding="utf-8")
-    assert text.count("Not available.") >= 8
+    assert text.count("Not available.") == 11
     assert "Preceptor: report of a study" in text
 
 
-def test_the_picture_is_drawn_from_the_same_tables(made: Path) -> None:
-    picture = (made / "report" / "picture.svg").read_text(encoding="utf-8")
-    assert "known floor 3.22" in picture
-    assert "98 users" in picture
+@pytest.mark.usefixtures("undrawn")
+@pytest.mark.parametrize(
+    ("file", "old", "new", "message"),
+    [
+        ("ranking/tstr.csv", "seed_sd", "seed_spread", r"other columns[\s\S]*tstr\.csv[\s\S]*seed_spread"),
+        ("lm/points.csv", "uih-in-graph", "uih,in-graph", r"cut[\s\S]*points\.csv, line"),
+        ("ranking/trials.jsonl", '"update"', '"updates"', r"other fields[\s\S]*trials\.jsonl, line 1"),
+        ("scaling/laws.json", '"interval_method"', '"method"', r"missing[\s\S]*laws\.json[\s\S]*interval_method"),
+        ("data/summary.json", '"few_users"', '"few"', r"missing[\s\S]*summary\.json[\s\S]*few_users"),
+        ("generator/floor.json", '"entropy_rate"', '"entropy"', r"other keys[\s\S]*floor\.json[\s\S]*entropy_rate"),
+        ("codes/quality.json", '"used_share"', '"used"', r"other keys[\s\S]*quality\.json[\s\S]*used_share"),
+        ("audit/bias.json", '"rank_curve"', '"ranks"', r"missing[\s\S]*bias\.json[\s\S]*rank_curve"),
+        ("audit/privacy.json", '"counted"', '"number"', r"missing[\s\S]*privacy\.json[\s\S]*counted"),
+        ("audit/truth.json", '"undefined"', '"none"', r"missing[\s\S]*truth\.json[\s\S]*undefined"),
+        ("real/real-test/meta.json", '"references"', '"lines"', r"missing[\s\S]*meta\.json[\s\S]*references"),
+    ],
+)
+def test_what_was_renamed_is_an_error_that_names_it(
+    file: str, old: str, new: str, message: str, miniature: Path, tmp_path: Path
+) -> None:
+    out = copied(miniature, tmp_path)
+    text = (out / file).read_text()
+    assert old in text
+    (out / file).write_text(text.replace(old, new))
+    with pytest.raises(PreceptorError, match=message):
+        made_of(Artifacts.of(out), CONFIG)
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_a_missing_table_is_an_error(miniature: Path, tmp_path: Path) -> None:
+    out = copied(miniature, tmp_path)
+    (out / "ranking" / "slices.csv").unlink()
+    with pytest.raises(PreceptorError, match=r"No such table[\s\S]*slices\.csv"):
+        made_of(Artifacts.of(out), CONFIG)
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_numbers_that_do_not_exist_are_said(miniature: Path, tmp_path: Path) -> None:
+    out = copied(miniature, tmp_path)
+    replaced(out, "ranking", Paired, diff_lo=None, lo=None)
+    inputs = replaced(out, "ranking", ArmMean, lo=None, hi=None, seed_sd=None)
+    text, _ = made_of(inputs, CONFIG)
+    assert "no interval" in section(text, "tstr")
+    assert "not told apart" not in section(text, "tstr")
+    empty = replaced(out, "ranking", ArmMean, mean=None)
+    assert "trained on synthetic" not in sections_run.found(empty, CONFIG).html
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_other_metrics_may_lead(miniature: Path) -> None:
+    text, _ = made_of(Artifacts.of(miniature), dataclasses.replace(CONFIG, metric="recall", k=20))
+    assert "Recall@20 with 95 % intervals" in text
+
+
+def test_the_picture_is_drawn_from_the_same_tables(miniature: Path) -> None:
+    picture = (miniature / "report" / "picture.svg").read_text(encoding="utf-8")
+    assert "known floor 3.62" in picture
+    assert "53 users" in picture
     assert "Real histories, temporal split" in picture

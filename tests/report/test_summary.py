@@ -1,19 +1,26 @@
 from pathlib import Path
 
+from preceptor.core.tables import row
+from preceptor.core.tables.lm import Point
+from preceptor.core.tables.ranking import ArmMean
+from preceptor.report.inputs import Artifacts
+from preceptor.report.sections_scaling import largest
 from preceptor.report.summary import columns, main_table
-from report.miniature import SIZES, TOKENS, loss_at, study
 
 
-def test_the_main_table_has_ranking_losses_and_forecast(tmp_path: Path) -> None:
-    study(tmp_path)
-    text = main_table(tmp_path)
-    assert "temporal split (98 users, 882 targets)" in text
-    assert "leave-last-out (931 users" in text
-    loss = loss_at("uih-in-graph", SIZES[-1], TOKENS[-1])
-    assert f"{loss:.3f}" in text
-    assert f"{loss - 3.217:.3f}" in text
-    assert "1.8 %" in text
-    assert "laws not identified" in text
+def test_the_main_table_has_ranking_losses_and_forecast(miniature: Path) -> None:
+    text = main_table(miniature)
+    for arm in row.read(miniature / "ranking", ArmMean):
+        assert f"({arm.users} users, {arm.targets} targets)" in text
+        assert (arm.metric, arm.k) != ("recall", 100) or f"{arm.mean:.4f}" in text
+    last = max((p for p in row.read(miniature / "lm", Point) if p.set == "uih-in-graph"), key=lambda p: (p.params, p.tokens))
+    assert f"{last.loss:.3f}" in text
+    assert f"{last.excess:.3f}" in text
+    (shown,) = (r for r in largest(Artifacts.of(miniature)) if r.set == "uih-in-graph")
+    (line,) = (line for line in text.splitlines() if f" {shown.predicted:.3f} " in line)
+    assert line.startswith("UIH in-graph")
+    assert f" {shown.actual:.3f} " in line
+    assert "To doubt: few users" in text
 
 
 def test_an_empty_folder_has_nothing_to_show(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 An item is seldom more than a dozen tokens, too few for the loop that compilers make of a copy. Here every piece of a
 document is copied in whole vectors of eight tokens, past its end, and the next piece overwrites what is too much; rows of
 the item table begin at multiples of eight and don't straddle cache lines where they fit one, and are asked for a few
-documents ahead (as in generator/interleave.py).
+documents ahead (core/prefetch.py).
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from llvmlite import ir
 from numba import int64, njit, types, uint64
 from numba.extending import intrinsic
 
+from preceptor.core.prefetch import prefetch
 from preceptor.generator.histories import draw
-from preceptor.generator.interleave import prefetch
 
 TOGETHER = 64  # walks drawn before their documents are written
 AHEAD = 4  # documents whose item rows are on their way

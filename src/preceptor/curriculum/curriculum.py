@@ -66,7 +66,7 @@ class Curriculum:
         """The Hugging Face tokenizer."""
         from transformers import AutoTokenizer
 
-        return AutoTokenizer.from_pretrained(self.folder / "tokenizer")
+        return AutoTokenizer.from_pretrained(self.folder / "tokenizer", trust_remote_code=False)
 
     def __repr__(self) -> str:
         shares = ", ".join(f"{s['name']} {s['share']:.0%}" for s in self.stream.meta["sources"])

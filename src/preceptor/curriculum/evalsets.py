@@ -15,11 +15,10 @@ from preceptor.core.rng import permutation
 from preceptor.curriculum import uih
 from preceptor.curriculum.documents import Documents
 from preceptor.curriculum.stream import EvalSet
+from preceptor.generator.histories import Sampler, log_probability, sample
 from preceptor.generator.policies import FIRST_ORDER
-from preceptor.generator.probability import log_probability
 from preceptor.generator.shared import code_log_probability
-from preceptor.generator.walk_tables import WalkTables, walk_tables
-from preceptor.generator.walks import sample
+from preceptor.generator.walk_tables import WalkTables
 
 UIH_SPANS = {"1": "items, separators and end"}
 
@@ -46,14 +45,14 @@ def item_text(documents: Documents, limit: int, seed: int) -> EvalSet:
 
 def walks(
     name: str,
-    tables: WalkTables,
+    tables: Sampler,
     parts: dict[str, np.ndarray],
     count: int,
     seed: int,
     reference: str,
     groups: np.ndarray | None = None,
 ) -> EvalSet:
-    """Fresh walks of a sampler with their exact −log p. reference: what its mean an item is called: floor or entropy.
+    """Fresh histories of a sampler with their exact −log p. reference: what its mean an item is called: floor or entropy.
 
     groups: where items share codes, the number of each item's code row; −log p is then that of the codes' sequence, which is
     all that a model sees. It is known for first-order walks with repeats; for others −log p is that of the items, which
@@ -63,7 +62,7 @@ def walks(
     documents = uih.documents(parts, [row[:n] for row, n in zip(items, lengths, strict=True)])
     if groups is None:
         nats = -log_probability(tables, items, lengths)
-    elif tables.policy[0] == FIRST_ORDER and tables.policy[1]:
+    elif isinstance(tables, WalkTables) and tables.policy[0] == FIRST_ORDER and tables.policy[1]:
         nats = -code_log_probability(tables, groups, items, lengths)
     else:
         nats, reference = -log_probability(tables, items, lengths), "entropy"
@@ -72,15 +71,6 @@ def walks(
     return EvalSet(
         documents.tokens.flat, documents.tokens.offsets, documents.span, lengths.astype(np.float64), meta, doc_reference=nats
     )
-
-
-def held_out_tables(every: WalkTables, held_out: np.ndarray) -> WalkTables | None:
-    """The sampler among held-out items alone (start and lengths as in the whole graph), or None where no edge joins two."""
-    graph = every.graph.induced(np.asarray(held_out, bool))
-    start = np.asarray(every.start, np.float64) * (graph.degree > 0)
-    if not start.any():
-        return None
-    return walk_tables(graph, start, np.asarray(every.length, np.float64), every.policy)
 
 
 def standard_error(made: EvalSet) -> float:

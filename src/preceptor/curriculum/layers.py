@@ -14,9 +14,8 @@ from preceptor.curriculum.config import CurriculumConfig
 from preceptor.curriculum.documents import Documents, Writer
 from preceptor.curriculum.general import GeneralText
 from preceptor.curriculum.stream import EvalSet
+from preceptor.generator.histories import Sampler, sample
 from preceptor.generator.shared import code_groups
-from preceptor.generator.walk_tables import WalkTables
-from preceptor.generator.walks import sample
 from preceptor.graph.pairs import Pairs
 
 CF_SETS = {cf.BOTH_SEEN: "cf-both-seen", cf.ONE_UNSEEN: "cf-one-unseen", cf.BOTH_UNSEEN: "cf-both-unseen"}
@@ -25,7 +24,7 @@ CF_SETS = {cf.BOTH_SEEN: "cf-both-seen", cf.ONE_UNSEEN: "cf-one-unseen", cf.BOTH
 class Endless(NamedTuple):
     """A source of walks: the sampler, and the tokens around its items (`uih.parts`)."""
 
-    tables: WalkTables
+    tables: Sampler
     parts: dict[str, np.ndarray]
 
 
@@ -109,15 +108,17 @@ def pairs(writer: Writer, met: Pairs, held_out: np.ndarray, config: CurriculumCo
 
 def histories(
     writer: Writer,
-    seen: WalkTables,
-    every: WalkTables,
-    held_out: np.ndarray,
+    seen: Sampler,
+    every: Sampler,
+    unseen: Sampler | None,
     known: Mapping[str, Mapping[str, Any]],
+    among: Mapping[str, int],
     config: CurriculumConfig,
 ) -> Layer:
-    """Walks without end on graph-seen, and fresh ones on graph-seen, on graph-all and among held-out items (bool [I]).
+    """Histories without end among seen items, and fresh ones there, among all items and among held-out ones.
 
-    known: what the generator states of the floors of its samplers, "seen" and "all".
+    unseen: the sampler among held-out items, None where no edge joins two. known: what the generator states of the floors of
+    its samplers, "seen" and "all". among: its counts of held-out items, and of those that have no edge to another.
     """
     parts = uih.parts(writer, config.templates, max(seen.longest, every.longest))
     groups = code_groups(writer.codes)
@@ -132,16 +133,11 @@ def histories(
         for made, graph in zip(sets, ("seen", "all"), strict=True):
             floors[made.name]["expected_nats_per_item"] = known[graph]["floor_nats_per_item"]
     left_out = {}
-    among = evalsets.held_out_tables(every, held_out)
-    if among is None:
+    if unseen is None:
         left_out["eval/uih-ood"] = "no edge joins two held-out items"
     else:
-        sets.append(evalsets.walks("uih-ood", among, parts, count, seed, "entropy", shared))
-        isolated = held_out & ~among.graph.connected
-        floors["uih-ood"] = _floor(sets[-1]) | {
-            "held_out_items": int(held_out.sum()),
-            "isolated_items": int(isolated.sum()),
-        }
+        sets.append(evalsets.walks("uih-ood", unseen, parts, count, seed, "entropy", shared))
+        floors["uih-ood"] = _floor(sets[-1]) | {"held_out_items": among["items"], "isolated_items": among["isolated"]}
     items, lengths = sample(seen, seed, "preview", 0, config.preview_documents)
     examples = uih.documents(parts, [row[:n] for row, n in zip(items, lengths, strict=True)])
     return Layer("uih", Endless(seen, parts), examples, tuple(sets), floors, left_out)

@@ -25,7 +25,7 @@ from preceptor.curriculum.layers import Endless, Layer
 from preceptor.curriculum.stream import Stream
 from preceptor.curriculum.wording import writer_for
 from preceptor.data.log import TrainSplit
-from preceptor.generator.walk_tables import load_tables
+from preceptor.generator.histories import load
 from preceptor.graph.pairs import Pairs
 
 
@@ -34,7 +34,8 @@ def build(config: CurriculumConfig, inputs: Inputs, folder: Path) -> Counts:
     train, coded, generator = TrainSplit.load(inputs["train"].path), inputs["codes"], inputs["generator"]
     codes, held_out = np.asarray(coded.array("codes")), np.asarray(coded.array("held_out"), bool)
     n_latents = int(coded.counts.get("n_latents", codes.max() + 1))
-    every, seen = (load_tables(generator.path / part) for part in ("all", "seen"))
+    every, seen = (load(generator.path / part) for part in ("all", "seen"))
+    unseen = load(generator.path / "unseen") if (generator.path / "unseen").is_dir() else None
     text = general.read(config.general, config.seed) if config.mixture.general > 0 else None
     fields = documents.item_fields(train.items, config)
     known = [fields[i] for i in np.flatnonzero(~held_out)]
@@ -43,7 +44,7 @@ def build(config: CurriculumConfig, inputs: Inputs, folder: Path) -> Counts:
         *([layers.general(writer, text, config)] if text else []),
         layers.item_text(writer, fields, held_out, config),
         layers.pairs(writer, Pairs.load(inputs["graph"].path), held_out, config),
-        layers.histories(writer, seen, every, held_out, generator.json("floor"), config),
+        layers.histories(writer, seen, every, unseen, generator.json("floor"), generator.counts["unseen"], config),
     ]
     sets = [tested for layer in made for tested in layer.sets]
     left_out = {name: why for layer in made for name, why in layer.left_out.items()}

@@ -34,7 +34,7 @@ def parts(writer: Writer, templates: Templates, longest: int) -> dict[str, np.nd
             where="curriculum.context",
             found=f"{writer.context} tokens",
             expected=f"at least {tokens}, for {longest} items of {width} tokens",
-            remedy="raise curriculum.context, or shorten graph.length",
+            remedy="raise curriculum.context, or shorten generator.length",
         )
     return found
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from preceptor.generator.components import GraphSpec
 
 EDGES = 10_000_000  # of a graph
-SVD_ITEMS = 30_000
+SVD_ITEMS = 20_000
+EASE_ITEMS = 5_000  # its matrix is inverted fold by fold
 ALPHAS = (0.0, 0.5, 1.0, 1.5)  # priors: popularity^alpha, 0 is uniform
 
 
@@ -36,7 +37,7 @@ def default_bank(n_items: int, min_users: int = 1, text: bool = False) -> tuple[
     """The graphs that a fit chooses from, in the order of forward selection on ml-100k and amazon-games (inner likelihood).
 
     Rows are shorter in larger catalogues, so that a graph has about EDGES edges; SVD, whose cost grows with the square of the
-    items, is left out beyond SVD_ITEMS. text: rows for untouched items, which need embeddings.
+    items, is left out beyond SVD_ITEMS, EASE (cubic) beyond EASE_ITEMS. text: rows for untouched items, which need embeddings.
     """
     k = max(50, min(500, EDGES // max(n_items, 1)))
 
@@ -59,6 +60,8 @@ def default_bank(n_items: int, min_users: int = 1, text: bool = False) -> tuple[
     ]
     if n_items <= SVD_ITEMS:
         found.insert(4, of("cosine", smooth="svd", rank=128))
+    if n_items <= EASE_ITEMS:
+        found.append(of("count", smooth="ease"))
     if text:
         found.append(GraphSpec(smooth="text", top_k=20))
     return tuple(found)

@@ -62,10 +62,13 @@ def cross_fitted(
     event_weight: np.ndarray | None = None,
     pseudo: float = 0.0,
     drop: float = DROP,
-    select: bool = True,
+    start: Weights | None = None,
     seed: int = 0,
 ) -> np.ndarray:
-    """−log p of each event under weights (and, with `select`, a choice of components) from the other users, float64 [E]."""
+    """−log p of each event under a choice of components and weights from the other users, float64 [E].
+
+    start: weights of all components on all events: no choice then, and this is where the others' weights begin from.
+    """
     part = parts(user, seed)
     out = np.empty(len(table))
     for k in range(PARTS):
@@ -76,11 +79,11 @@ def cross_fitted(
         if not len(rest):
             rest, w = held, None if event_weight is None else event_weight[held]
         training, kept = table.rows(rest), np.arange(table.signal.shape[1])
-        if select:
+        if start is None:
             chosen = choose(training, w, pseudo, drop, _COARSE)
             kept, weights = chosen.kept, chosen.weights
         else:
-            weights = fit_weights(training, w, pseudo, tolerance=_COARSE)
+            weights = fit_weights(training, w, pseudo, start, _COARSE)
         out[held] = -np.log(np.maximum(probability(table.rows(held).columns(kept), weights), 1e-300))
     return out
 

@@ -13,6 +13,7 @@ from typing import Literal
 import numpy as np
 
 from preceptor.core.errors import PreceptorError
+from preceptor.core.progress import say
 from preceptor.core.tables.generator import CutRow, LawRow, WeightRow
 from preceptor.data.log import Targets, TrainSplit
 from preceptor.generator import bank, component_graphs, em, events, exposure, likelihood, measure
@@ -129,6 +130,7 @@ def fit(
     longest = longest_of(split, config)
     inverse = exposure.inverse(split, config.beta, config.clip, propensities) if config.objective == "unbiased" else None
     found = events.events(split, config.share, config.max_events, config.seed, config.timed)
+    say(f"generator: {len(found):,} of {found.found:,} next items, {len(specs)} graphs × {len(config.decays)} memories")
     evidence = gather(found, specs, config, repeats, longest, inverse, split, embeddings)
     table, user, weight = evidence.table, evidence.user, evidence.event_weight
     n_users, effective = len(np.unique(user)), float(weight.sum() ** 2 / (weight**2).sum())
@@ -138,6 +140,7 @@ def fit(
     chosen = choose(table, weight, pseudo, config.drop)
     used, columns = np.unique(chosen.kept // len(config.decays)), chosen.kept
     kept_specs = tuple(specs[g] for g in used)
+    say(f"generator: {len(columns)} components in {len(kept_specs)} graphs stay, {chosen.weights.nats:.3f} nats per next item")
     graphs = rebuilt(split, kept_specs, inverse, embeddings)
     parts = [(int(np.searchsorted(used, c // len(config.decays))), config.decays[c % len(config.decays)]) for c in columns]
     mixture = assembled(split, graphs, kept_specs, parts, config.alphas, chosen.weights, longest, repeats, embeddings)

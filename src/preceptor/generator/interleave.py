@@ -7,38 +7,13 @@ al., VLDB 2004), so that the waits overlap.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-from llvmlite import ir
-from numba import int64, njit, types, uint64
-from numba.core import cgutils
-from numba.extending import intrinsic
+from numba import int64, njit, uint64
 
+from preceptor.core.prefetch import prefetch
 from preceptor.core.rng import draw, stream_state
 
 WIDTH = 32
-
-
-@intrinsic
-def _prefetch(typing_context: Any, array: Any, index: Any) -> Any:
-    """Ask for the cache line of element `index` of a flat view of `array`. Changes no result."""
-
-    def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        data = context.make_array(signature.args[0])(context, builder, arguments[0]).data
-        address = builder.bitcast(builder.gep(data, [arguments[1]]), cgutils.voidptr_t)
-        flags = [ir.IntType(32)] * 3
-        function = cgutils.get_or_insert_function(
-            builder.module, ir.FunctionType(ir.VoidType(), [cgutils.voidptr_t, *flags]), "llvm.prefetch.p0"
-        )
-        read, keep, data_cache = (ir.Constant(ir.IntType(32), value) for value in (0, 3, 1))
-        builder.call(function, [address, read, keep, data_cache])
-        return context.get_dummy_value()
-
-    return types.void(array, types.intp), emit
-
-
-prefetch: Any = _prefetch  # an intrinsic is called without its typing context, which type checkers can't know
 
 
 @njit(nogil=True, cache=True)

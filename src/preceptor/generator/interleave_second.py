@@ -9,8 +9,9 @@ from __future__ import annotations
 import numpy as np
 from numba import int64, njit, uint64
 
+from preceptor.core.prefetch import prefetch
 from preceptor.core.rng import below, draw, stream_state
-from preceptor.generator.interleave import WIDTH, prefetch
+from preceptor.generator.interleave import WIDTH
 from preceptor.generator.policies import NODE2VEC
 from preceptor.generator.step import TRIES, accepted, by_scan, pick, proposal, returning
 from preceptor.generator.walk_tables import link_place

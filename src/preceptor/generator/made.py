@@ -50,10 +50,10 @@ def seen_part(split: TrainSplit, unseen: np.ndarray) -> TrainSplit:
     return dataclasses.replace(split, **kept, session=session)
 
 
-def without_pairs(mixture: Mixture, unseen: np.ndarray, pairs: np.ndarray) -> Mixture:
-    """The law without edges of held-out items and of held-out unordered pairs (int [P, 2]), under the same weights."""
-    graphs = tuple(graph.induced(~unseen, pairs) for graph in mixture.graphs)
-    return dataclasses.replace(mixture, graphs=graphs, members=mixture.members & ~unseen)
+def within(mixture: Mixture, items: np.ndarray, without: np.ndarray | None = None) -> Mixture:
+    """The law among some items (bool [I]) alone, without edges of unordered pairs (int [P, 2]), under the same weights."""
+    graphs = tuple(graph.induced(items, without) for graph in mixture.graphs)
+    return dataclasses.replace(mixture, graphs=graphs, members=mixture.members & items)
 
 
 def save_law(fitted: Fitted, split: TrainSplit, config: GeneratorConfig, folder: Path, min_users: int) -> None:

@@ -131,12 +131,11 @@ def _only(table: Table, columns: list[int], priors: np.ndarray | None = None) ->
 
 
 def _law(name: str, kind: str, table: Table, evidence: Evidence, context: Context) -> LawRow:
-    loss = cross_fitted(table, evidence.user, evidence.event_weight, context.pseudo, select=False, seed=context.seed)
-    share = 0.0
-    covered = 0.0
-    if table.signal.shape[1]:
-        share = float(fit_weights(table, evidence.event_weight, context.pseudo, tolerance=1e-5).signal.sum())
-        covered = float(evidence.event_weight @ (table.signal > 0).any(axis=1) / evidence.event_weight.sum())
+    w = evidence.event_weight
+    weights = fit_weights(table, w, context.pseudo, tolerance=1e-5)
+    loss = cross_fitted(table, evidence.user, w, context.pseudo, start=weights, seed=context.seed)
+    share = float(weights.signal.sum())
+    covered = float(w @ (table.signal > 0).any(axis=1) / w.sum())
     return LawRow(name, kind, *interval_of_mean(loss, evidence.user, evidence.event_weight), share, covered)
 
 

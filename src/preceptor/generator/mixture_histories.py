@@ -9,14 +9,14 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
-from numba import njit, uint64
+from numba import int64, njit, uint64
 
 from preceptor.core import workers
 from preceptor.core.rng import draw, purpose_key, stream_state
 from preceptor.generator.mixture_interleave import interleaved
 from preceptor.generator.mixture_step import next_item
 from preceptor.generator.mixture_tables import MixtureTables
-from preceptor.generator.step import pick
+from preceptor.generator.packed_cells import packed_pick
 
 NO_COMPONENT = 255  # of the first item, and beyond a history's end
 
@@ -93,11 +93,10 @@ def histories_with_components(tables, key, first, items, lengths, component):  #
 @njit(nogil=True, cache=True)
 def one_history(tables, key, index, out, component):  # type: ignore[no-untyped-def]
     """As `history`; component (uint8, room for tables.longest, or empty) gets each later item's component."""
-    rows, cells = tables.rows, tables.cells
     base = tables.settings[0] * tables.settings[1]
     state = stream_state(key, uint64(index))
-    length = pick(rows, cells, base + 1, draw(state, uint64(0)))
-    out[0] = pick(rows, cells, base, draw(state, uint64(1)))
+    length = int64(packed_pick(tables, base + 1, draw(state, uint64(0)) >> uint64(33)))
+    out[0] = packed_pick(tables, base, draw(state, uint64(1)) >> uint64(33))
     number = uint64(2)
     for t in range(1, length):
         x, c, number = next_item(tables, out, t, state, number)

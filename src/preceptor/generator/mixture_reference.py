@@ -13,7 +13,7 @@ import numpy as np
 
 from preceptor.core import rng
 from preceptor.generator.mixture_tables import MixtureTables
-from preceptor.generator.reference import below, draws_of, outcome
+from preceptor.generator.reference import below, draws_of
 from preceptor.generator.step import TRIES
 from preceptor.graph.graph import TOTAL
 
@@ -22,7 +22,7 @@ Law = dict[int, Fraction]
 
 def candidates(tables: MixtureTables, history: Sequence[int], c: int) -> list[tuple[int, int]]:
     """(x, mass) for each way in which component c leads to a candidate, in the order of rows; an x may occur several times."""
-    n, _, n_parts, repeats, _ = tables.settings.tolist()
+    n, _, n_parts, repeats, *_ = tables.settings.tolist()
     if c >= n_parts:
         found = list(enumerate(tables.prior[c - n_parts].tolist()))
     else:
@@ -91,8 +91,17 @@ def history(tables: MixtureTables, seed: int, purpose: str, index: int) -> tuple
     return items, parts
 
 
+def outcome(tables: MixtureTables, row: int, number: int) -> int:
+    """The outcome that a number below 2^31 selects in an alias row."""
+    first, log2_cells = divmod(int(tables.rows[row]), 64)
+    at, place = divmod(number, TOTAL >> log2_cells)
+    cell, size = int(tables.cells[first + at]), 2 ** int(tables.settings[6])
+    threshold, above, below_it = cell // size // size, cell // size % size, cell % size
+    return below_it if place < threshold else above
+
+
 def _next_item(tables: MixtureTables, history: list[int], draws: Iterator[int]) -> tuple[int, int] | None:
-    n, n_graphs, n_parts, _, passed = tables.settings.tolist()
+    n, n_graphs, n_parts, _, passed, *_ = tables.settings.tolist()
     word = next(draws)
     c = outcome(tables, n * n_graphs + 2, word >> 33)
     x = _attempt(tables, history, c, draws)
@@ -115,14 +124,15 @@ def _next_item(tables: MixtureTables, history: list[int], draws: Iterator[int]) 
 
 
 def _attempt(tables: MixtureTables, history: list[int], c: int, draws: Iterator[int]) -> int | None:
-    n, _, _, repeats, _ = tables.settings.tolist()
+    n, _, n_parts, repeats, *_ = tables.settings.tolist()
     stride, offset, reach, memory, _ = tables.components[c].tolist()
     read = min(len(history), reach)
+    degree = np.diff(tables.indptr)
     for _ in range(TRIES):
         word = next(draws)
         row = history[-1 - outcome(tables, memory + read - 1, word >> 33)] * stride + offset
-        if tables.rows[row] < 0:
-            if all(tables.rows[h * stride + offset] < 0 for h in history[-read:]):
+        if c < n_parts and not degree[row]:
+            if not any(degree[h * stride + offset] for h in history[-read:]):
                 return None
             continue
         x = outcome(tables, row, word % 2**31)

@@ -12,7 +12,8 @@ from __future__ import annotations
 from numba import int64, njit, uint64
 
 from preceptor.core.rng import below, draw
-from preceptor.generator.step import TRIES, pick
+from preceptor.generator.packed_cells import packed_pick
+from preceptor.generator.step import TRIES
 
 LOWER = (1 << 31) - 1
 
@@ -22,7 +23,7 @@ def next_item(tables, out, t, state, number):  # type: ignore[no-untyped-def]
     """Item number t after out[:t] (−1: none is possible), its component, and the number of the next unused draw."""
     settings = tables.settings
     word = draw(state, number)
-    c = pick(tables.rows, tables.cells, settings[0] * settings[1] + 2, word)
+    c = int64(packed_pick(tables, settings[0] * settings[1] + 2, word >> uint64(33)))
     x, number = attempt(tables, out, t, c, state, number + uint64(1))
     if x >= 0:
         return x, c, number
@@ -32,7 +33,6 @@ def next_item(tables, out, t, state, number):  # type: ignore[no-untyped-def]
 @njit(nogil=True, cache=True)
 def attempt(tables, out, t, c, state, number):  # type: ignore[no-untyped-def]
     """A draw from component c alone: (item or −1, next unused draw)."""
-    rows, cells = tables.rows, tables.cells
     stride, offset, reach, memory = (
         tables.components[c, 0],
         tables.components[c, 1],
@@ -42,15 +42,13 @@ def attempt(tables, out, t, c, state, number):  # type: ignore[no-untyped-def]
     for _ in range(TRIES):
         word = draw(state, number)
         number += uint64(1)
-        j = pick(rows, cells, memory + min(int64(t), reach) - 1, word)
+        j = int64(packed_pick(tables, memory + min(int64(t), reach) - 1, word >> uint64(33)))
         row = int64(out[t - 1 - j]) * stride + offset
-        if rows[row] < 0:
-            if asleep(tables, out, t, c):
-                return int64(-1), number
-            continue
-        x = pick(rows, cells, row, word << uint64(33))
+        x = int64(packed_pick(tables, row, word & uint64(LOWER)))
         if allowed(tables, out, t, x):
             return x, number
+        if tables.rows[row] == tables.settings[5] and asleep(tables, out, t, c):
+            return int64(-1), number
     return scanned(tables, out, t, c, state, number)
 
 
@@ -59,7 +57,7 @@ def asleep(tables, out, t, c):  # type: ignore[no-untyped-def]
     """Whether no item that part c reads has an edge."""
     stride, offset, reach, _, _ = tables.components[c]
     for j in range(min(int64(t), reach)):  # noqa: SIM110
-        if tables.rows[int64(out[t - 1 - j]) * stride + offset] >= 0:
+        if tables.rows[int64(out[t - 1 - j]) * stride + offset] != tables.settings[5]:
             return False
     return True
 

@@ -24,7 +24,8 @@ from numba import njit
 
 from preceptor.core.errors import PreceptorError
 from preceptor.generator.mixture import Memory, Mixture
-from preceptor.generator.walk_tables import alias_rows, exact_weights, frozen
+from preceptor.generator.packed_cells import packed_rows
+from preceptor.generator.walk_tables import exact_weights, frozen
 from preceptor.graph.graph import TOTAL, Graph
 
 MOST_COMPONENTS = 63
@@ -34,10 +35,10 @@ LONGEST_MEMORY = 512
 class MixtureTables(NamedTuple):
     """The sampler of a mixture with C components (parts first, then priors), G graphs, I items. All arrays are read-only.
 
-    rows: int64: 64 · (first cell) + log2(number of cells) of each alias row, −1 for an empty one. Row i·G + g draws a
-        neighbour of item i in graph g; from I·G on: first item, length, component, each prior, one that always gives 0, and
-        the memories.
-    cells: uint32 [cells, 3]: threshold, outcome below it, outcome at or above it (walk_tables.py).
+    rows: int64: 64 · (first cell) + log2(number of cells) of each alias row. Row i·G + g draws a neighbour of item i in graph
+        g, or always gives I where there is none; from I·G on: first item, length, component, each prior, one that always
+        gives 0, one that always gives I, and the memories.
+    cells: uint64: threshold, outcome at or above it, outcome below it, side by side (packed_cells.py).
     indptr: int64 [I·G + 1]; indices: int32 [E], ascending in a row; weight: uint32 [E]: the graphs, items' rows side by
         side. An edge to I stands for all edges to items that aren't members: it is never taken.
     start: uint32 [I], sums to 2^31: P(first item) · 2^31.
@@ -48,7 +49,8 @@ class MixtureTables(NamedTuple):
         place and don't use it: reach 1, the row that gives 0, number −1.
     memory: uint32 [memories, items read, D]: D_j · 2^31, for each number of items read less 1.
     prior: uint32 [priors, I], each sums to 2^31.
-    settings: int64 [5]: I, G, number of parts, whether items repeat, `passed`.
+    settings: int64 [7]: I, G, number of parts, whether items repeat, `passed`, the entry in `rows` of items without
+        neighbours, bits of an outcome in a cell.
     """
 
     rows: np.ndarray
@@ -121,25 +123,27 @@ def mixture_tables(
             remedy="lower min_users, widen the window, or leave the priors in",
         )
     share = exact_weights(np.concatenate([part_share[part_share > 0], prior_weight[prior_weight > 0]]))
-    popularity = np.where(members, mixture.popularity, 0).astype(np.float64)
-    prior = [exact_weights(np.where(members, popularity**p.alpha, 0.0)) for p in priors]
+    prior = [_prior(p.alpha, mixture.popularity, members) for p in priors]
     memories, read = _memories([p.memory for p in parts], max(1, len(lengths) - 2))
     memory = _fades(memories)
     reach = [r for _, r in memories]
-    length_units, always = exact_weights(lengths), exact_weights(np.ones(1))
-    fixed = [start_units, length_units, share, *prior, always, *(memory[k, t] for k, r in enumerate(reach) for t in range(r))]
+    length_units, zero = exact_weights(lengths), exact_weights(np.ones(1))
+    nobody = exact_weights(np.arange(n + 1) == n)
+    fades = [memory[k, t] for k, r in enumerate(reach) for t in range(r)]
+    fixed = [start_units, length_units, share, *prior, zero, nobody, *fades]
     supports = [np.flatnonzero(units).astype(np.int32) for units in fixed]
-    rows, cells = alias_rows(
+    rows, cells, bits = packed_rows(
         np.concatenate([indptr, indptr[-1] + np.cumsum([len(s) for s in supports])]),
         np.concatenate([indices, *supports]),
         np.concatenate([weight, *(units[s] for units, s in zip(fixed, supports, strict=True))]),
     )
     g = len(used)
     first_prior = n * g + 3
-    always_at = first_prior + len(priors)
-    first_memory = always_at + 1 + np.cumsum([0, *reach])
+    zero_at = first_prior + len(priors)
+    rows[: n * g][rows[: n * g] < 0] = rows[zero_at + 1]
+    first_memory = zero_at + 2 + np.cumsum([0, *reach])
     components = [[g, used.index(p.graph), reach[k], first_memory[k], k] for p, k in zip(parts, read, strict=True)]
-    components += [[0, first_prior + k, 1, always_at, -1] for k in range(len(priors))]
+    components += [[0, first_prior + k, 1, zero_at, -1] for k in range(len(priors))]
     made = MixtureTables(
         rows=rows,
         cells=cells,
@@ -152,7 +156,7 @@ def mixture_tables(
         components=np.array(components, np.int64),
         memory=memory,
         prior=np.array(prior, np.uint32).reshape(len(prior), n),
-        settings=np.array([n, g, len(parts), mixture.repeats, passed], np.int64),
+        settings=np.array([n, g, len(parts), mixture.repeats, passed, rows[zero_at + 1], bits], np.int64),
     )
     return MixtureTables(*(frozen(a) for a in made))
 
@@ -194,6 +198,15 @@ def _dialled(mixture: Mixture, prior_share: float | None) -> tuple[np.ndarray, n
         return part, prior, 0
     scale = (1 - wanted) / (1 - fitted) if fitted < 1 else 0.0
     return part * scale, prior * (wanted / fitted), round(min(1.0, wanted / fitted) * TOTAL)
+
+
+def _prior(alpha: float, popularity: np.ndarray, members: np.ndarray) -> np.ndarray:
+    """popularity ** alpha over the members in integers, uint32 [I]; an item without interactions has none unless alpha is 0."""
+    units = exact_weights(np.where(members, np.asarray(popularity, np.float64) ** alpha, 0.0)) if alpha >= 0 else np.zeros(0)
+    if not units.any():
+        expected = "an alpha of at least 0 and a member with interactions"
+        raise PreceptorError("Bad prior: it gives no member any weight", where=f"popularity ** {alpha}", expected=expected)
+    return units
 
 
 def _memories(of_parts: list[Memory], most: int) -> tuple[list[tuple[float, int]], list[int]]:

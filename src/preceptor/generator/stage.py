@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from preceptor.core.tables.generator import Floor
 from preceptor.data.log import TrainSplit
 from preceptor.generator import floor, histories, made
 from preceptor.generator.config import GeneratorConfig, check
+from preceptor.generator.mixture import Mixture
 from preceptor.generator.sampler import build_tables
 from preceptor.graph.graph import Graph
 from preceptor.graph.pairs import BOTH_SEEN
@@ -24,18 +25,23 @@ GRAPHS = ("all", "seen")
 
 
 def build(config: GeneratorConfig, inputs: Inputs, folder: Path) -> Counts:
-    """Write OUT/generator: all/ and seen/ (a sampler each), floor.json (a report for each).
+    """Write OUT/generator: all/, seen/ and unseen/ (a sampler each), floor.json (a report for the first two).
 
-    The mixture's law is in all/law and seen/law: fitted to the whole training part, and anew to the part without held-out
-    items, from whose graphs held-out pairs are taken away.
+    unseen/ is among held-out items alone, and missing where no edge joins two. The mixture's law is in all/law and seen/law:
+    fitted to the whole training part, and anew to the part without held-out items, from whose graphs held-out pairs are
+    taken away.
     """
     split = TrainSplit.load(inputs["train"].path)
     floors: dict[str, Floor] = {}
     counts: dict[str, Any] = {"law": config.law}
     for name, tables, facts in _samplers(config, inputs, split, folder):
-        histories.save(tables, folder / name)
-        floors[name] = Floor(**floor.report(tables, config.seed, f"graph/floor/{name}", config.floor_walks))
         counts[name] = facts
+        if tables is None:
+            continue
+        histories.save(tables, folder / name)
+        if name not in GRAPHS:
+            continue
+        floors[name] = Floor(**floor.report(tables, config.seed, f"graph/floor/{name}", config.floor_walks))
     write_atomic(folder / "floor.json", canonical(floors))
     shown = {name: floors[name].floor_nats_per_item for name in GRAPHS}
     drawn = "the mixture" if config.law == "mixture" else f"{config.policy} walks"
@@ -45,21 +51,23 @@ def build(config: GeneratorConfig, inputs: Inputs, folder: Path) -> Counts:
 
 def _samplers(
     config: GeneratorConfig, inputs: Inputs, split: TrainSplit, folder: Path
-) -> Iterator[tuple[str, histories.Sampler, dict[str, Any]]]:
-    """(name, sampler, counts) of graph-all and graph-seen."""
+) -> Iterator[tuple[str, histories.Sampler | None, dict[str, Any]]]:
+    """(name, sampler, counts) of graph-all, graph-seen and the held-out items."""
+    unseen = inputs["codes"].array("held_out", mmap=False).astype(bool)
     if config.law == "paper":
         for name in GRAPHS:
             yield name, build_tables(Graph.load(inputs["graph"].path / name), split, config), {}
+        among = Graph.load(inputs["graph"].path / "all").induced(unseen)
+        yield "unseen", build_tables(among, split, config) if among.n_edges else None, _among(unseen, [among])
         return
     min_users = int(inputs["graph"].manifest["config"]["min_users"])
-    unseen = inputs["codes"].array("held_out", mmap=False).astype(bool)
     pairs = inputs["graph"].array("pairs")
     held_out = np.asarray(pairs[np.asarray(inputs["graph"].array("pair_split")) == BOTH_SEEN])
     for name in GRAPHS:
         part = split if name == "all" else made.seen_part(split, unseen)
         fitted = made.fit_law(part, config, min_users)
         if name == "seen":
-            fitted = dataclasses.replace(fitted, mixture=made.without_pairs(fitted.mixture, unseen, held_out))
+            fitted = dataclasses.replace(fitted, mixture=made.within(fitted.mixture, ~unseen, held_out))
         for note in fitted.notes:
             say(f"  {name}: {note}")
         made.save_law(fitted, part, config, folder / name / "law", min_users)
@@ -74,6 +82,15 @@ def _samplers(
             f"{fitted.mixture.prior_share:.0%} prior, {fitted.coverage:.0%} of next items have an edge"
         )
         yield name, made.sampler_of(fitted.mixture, part, config), facts
+    apart = made.within(Mixture.load(folder / "all" / "law"), unseen)
+    some = any(graph.n_edges for graph in apart.graphs)
+    yield "unseen", made.sampler_of(apart, split, config) if some else None, _among(unseen, apart.graphs)
+
+
+def _among(unseen: np.ndarray, graphs: Sequence[Graph]) -> dict[str, int]:
+    """Held-out items, and how many of them have no edge to another."""
+    touched = np.any([graph.connected for graph in graphs], axis=0)
+    return {"items": int(unseen.sum()), "isolated": int((unseen & ~touched).sum())}
 
 
 def cost(config: GeneratorConfig, inputs: Inputs) -> Cost:

@@ -90,7 +90,10 @@ def walk_tables(graph: Graph, start: np.ndarray, length: int | np.ndarray, polic
     indptr = np.concatenate([graph.indptr, graph.indptr[-1] + np.cumsum([len(s) for s in supports])])
     outcomes = np.concatenate([graph.indices, *supports])
     weight = np.concatenate([graph.weight, p_start[supports[0]], p_length[supports[1]]])
-    rows, cells = alias_rows(indptr, outcomes, weight)
+    rows = row_entries(indptr)
+    sizes = np.where(rows >= 0, np.int64(1) << (rows & 63), 0)
+    cells = np.empty((int(sizes.sum()), 3), np.uint32)
+    alias_cells(indptr, outcomes, weight, rows, cells)
     empty = (np.full(1, -1, np.int32), np.zeros(1, np.uint32))
     first_order = policies.first_order()
     tables = WalkTables(rows, cells, graph.indptr, graph.indices, graph.weight, p_start, p_length, first_order, *empty)
@@ -109,18 +112,13 @@ def with_policy(tables: WalkTables, policy: np.ndarray) -> WalkTables:
     return WalkTables(*(frozen(a) for a in made))
 
 
-def alias_rows(indptr: np.ndarray, outcomes: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Alias cells of many rows, each of which sums to 2^31 or is empty: (rows int64 [R], cells uint32 [C, 3]) as in WalkTables.
-
-    indptr: int64 [R + 1]; outcomes: int32 [E]; weight: uint32 [E].
-    """
+def row_entries(indptr: np.ndarray, least: int = 0) -> np.ndarray:
+    """64 · first cell + log2(number of cells) of each row, −1 for an empty one; at least 2^least cells. int64 [R]."""
     size = np.zeros(len(indptr) - 1, np.int64)
     _log2_cells(indptr, size)
+    size = np.where(size >= 0, np.maximum(size, least), -1)
     first = np.concatenate([[0], np.cumsum(np.where(size >= 0, np.int64(1) << np.maximum(size, 0), 0))])
-    rows = np.where(size >= 0, first[:-1] * 64 + size, _EMPTY)
-    cells = np.empty((int(first[-1]), 3), np.uint32)
-    _fill_cells(indptr, outcomes, weight, rows, cells)
-    return rows, cells
+    return np.where(size >= 0, first[:-1] * 64 + size, _EMPTY)
 
 
 def exact_weights(weight: np.ndarray) -> np.ndarray:
@@ -187,7 +185,7 @@ def _fill_links(indptr, indices, weight, rows, links, peak):  # type: ignore[no-
 
 
 @njit(nogil=True, cache=True)
-def _fill_cells(indptr, outcomes, weight, rows, cells):  # type: ignore[no-untyped-def]
+def alias_cells(indptr, outcomes, weight, rows, cells):  # type: ignore[no-untyped-def]
     """Vose's pairing of small and large cells, row by row, in integers."""
     for row in range(len(rows)):
         if rows[row] < 0:

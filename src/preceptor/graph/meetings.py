@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from numba import int64, njit, uint64
 
-from preceptor.generator.interleave import prefetch
+from preceptor.core.prefetch import prefetch
 from preceptor.graph.weights import score
 
 UNIT = 2.0**36  # strengths are summed in units of 2^−36

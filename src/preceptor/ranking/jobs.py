@@ -20,6 +20,8 @@ from preceptor.core.artifact import canonical, write_atomic
 from preceptor.core.rng import purpose_key
 from preceptor.data.log import Targets, TrainSplit
 from preceptor.generator.config import GeneratorConfig
+from preceptor.generator.mixture import Mixture
+from preceptor.graph.graph import Graph
 from preceptor.ranking.baselines import ItemKNN, Popularity
 from preceptor.ranking.config import RankingConfig
 from preceptor.ranking.evaluate import Scorer, never_repeats, rank_targets, subsample
@@ -111,7 +113,9 @@ def _histories(job: Job, config: RankingConfig, seed: int) -> Histories:
     train, chosen = _train(job.source.data), recipe(job.settings, config)
     if job.arm == "real":
         return RealHistories(train, chosen.length, config.positions, seed)
-    tables = tables_for(Path(job.source.graph), train, job.source.histories, chosen.length, chosen.start)
+    kind = Mixture if job.source.histories.law == "mixture" else Graph
+    drawn_from = kind.load(Path(job.source.graph))
+    tables = tables_for(drawn_from, train, job.source.histories, chosen.length, chosen.start)
     return WalkHistories(tables, config.positions, seed)
 
 

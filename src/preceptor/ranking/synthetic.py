@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from pathlib import Path
 
 import numpy as np
 
@@ -32,13 +31,10 @@ class WalkHistories:
         return np.maximum(items[whole, :width], 0), lengths[whole]
 
 
-def tables_for(folder: Path, train: TrainSplit, histories: GeneratorConfig, length: int, start: str) -> Sampler:
+def tables_for(drawn_from: Graph | Mixture, train: TrainSplit, histories: GeneratorConfig, length: int, start: str) -> Sampler:
     """The sampler of a study's histories as a model of `length` positions wants them: length + 1 items, begun at `start`.
 
-    folder: of the law (mixture) or of the item graph (paper). Policy, p, q, decay, repeats and the share of priors are those
-    of `histories`.
+    Policy, p, q, decay, repeats and the share of priors are those of `histories`.
     """
     wanted = dataclasses.replace(histories, length=length + 1, lengths="fixed", start=start)  # type: ignore[arg-type]
-    if histories.law == "mixture":
-        return sampler_of(Mixture.load(folder), train, wanted)
-    return build_tables(Graph.load(folder), train, wanted)
+    return (sampler_of if isinstance(drawn_from, Mixture) else build_tables)(drawn_from, train, wanted)  # type: ignore[arg-type]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import heapq
 import os
 import unicodedata
 from collections.abc import Iterator, Sequence
@@ -17,6 +18,7 @@ from preceptor.core.errors import PreceptorError
 BY_ID = "id:"  # before an entry that is an item id and nothing else
 _NEAR, _LISTED = 4, 5  # near titles of an entry; entries of an error
 _WIDEST = 100  # characters of a title that are shown
+_COMPARED = 500  # of very many titles, those that are compared letter by letter
 _ARTICLES = ("the", "a", "an")
 
 
@@ -94,13 +96,21 @@ def printable(text: str) -> str:
 
 def near(entry: str, catalogue: Catalogue) -> list[int]:
     """Items whose titles are like the entry, the most alike first: those that hold it, then those spelt alike."""
-    text = _plain(entry.removeprefix(BY_ID))
+    text = _plain(entry.removeprefix(BY_ID))[:_WIDEST]
     holding = sorted((t for t in catalogue.exact if text in t), key=lambda t: (len(t), t)) if len(text) > 2 else []
     keys = list(holding[:_NEAR])
     if len(keys) < _NEAR:
-        keys += difflib.get_close_matches(text, [*catalogue.exact, *catalogue.loose], _NEAR)
+        keys += difflib.get_close_matches(text, _likeliest(text, [*catalogue.exact, *catalogue.loose]), _NEAR)
     items = [item for key in keys for item in catalogue.exact.get(key) or catalogue.loose[key]]
     return list(dict.fromkeys(items))[:_NEAR]
+
+
+def _likeliest(text: str, keys: Sequence[str]) -> Sequence[str]:
+    """Of very many titles those that share most letters and pairs of letters with the text; to compare all takes minutes."""
+    if len(keys) <= 10 * _COMPARED:
+        return keys
+    parts = {*text, *(text[i : i + 2] for i in range(len(text) - 1))}
+    return heapq.nlargest(_COMPARED, keys, key=lambda t: sum(p in t for p in parts) / (len(parts) + len(t)))
 
 
 def _matches(entry: str, catalogue: Catalogue) -> list[int]:

@@ -24,22 +24,13 @@ def found(inputs: Artifacts, config: ReportConfig) -> Section:
     sentences = findings(inputs, config.metric, config.k)
     if not sentences:
         return Section(missing("No table to draw a finding from is among the inputs."))
-    doubted = doubts(inputs)
-    return Section(
-        join(
-            [
-                _tiles(inputs, config),
-                h("ul", (h("li", s) for s in sentences), cls="findings"),
-                h(
-                    "p",
-                    f"There are {len(doubted)} reasons for doubt: ",
-                    h("a", "what to doubt", href="#doubt"),
-                    ".",
-                    cls="note",
-                ),
-            ]
-        )
-    )
+    said, link = f"There are {len(doubts(inputs))} reasons for doubt: ", h("a", "what to doubt", href="#doubt")
+    parts = [
+        _tiles(inputs, config),
+        h("ul", (h("li", s) for s in sentences), cls="findings"),
+        h("p", said, link, ".", cls="note"),
+    ]
+    return Section(join(parts))
 
 
 def _tiles(inputs: Artifacts, config: ReportConfig) -> Html | None:

@@ -52,6 +52,38 @@ class CutRow(Row):
 
 
 @dataclass(frozen=True)
+class RealityRow(Row):
+    """A law on real next items: its known cost on reality, and how it ranks them.
+
+    part: validation or test. law: all (the whole graph) or seen (what the language model reads; held-out items are dropped from
+    histories, and not asked for). targets: all of the part; users: theirs; inside: those that the law's candidates hold;
+    repeats, held_out, new: those outside, by reason. nats: C, the mean of −log p per target inside; lo, hi: its 95 % interval
+    over users; user_nats: the mean of the users' means. recall_100, ndcg_10: over all targets of the law's items, those outside
+    count as missed. covered: share of targets inside that the signal can give. signal: mean weight of the signal there.
+    regret: nats per target that weights fitted on these very targets would gain.
+    """
+
+    FILE: ClassVar[str] = "reality.csv"
+    part: str
+    law: str
+    targets: int
+    users: int
+    inside: int
+    repeats: int
+    held_out: int
+    new: int
+    nats: float | None
+    lo: float | None
+    hi: float | None
+    user_nats: float | None
+    recall_100: float | None
+    ndcg_10: float | None
+    covered: float | None
+    signal: float | None
+    regret: float | None
+
+
+@dataclass(frozen=True)
 class Floor:
     """floor.json holds one for each graph: the known floor of the sampler there, in nats.
 

@@ -1,0 +1,33 @@
+"""The stages keep to what they declare, as seen while the miniature study was made."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from miniature import READ
+from preceptor.core import artifact
+from preceptor.core.tables import row
+from preceptor.study import stages
+
+NAMES = [stage.name for stage in stages()]
+BY_NAME = {stage.name: stage for stage in stages()}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_stage_reads_every_input_it_declares(name: str, miniature: Path) -> None:
+    found = json.loads((miniature / READ).read_text())[name]
+    assert set(found) == {part or stage for stage, _, part in (need.partition(".") for need in BY_NAME[name].needs)}
+    if name == "report":  # it lists the manifest of each: that alone is no reading
+        assert [of for of, taken in found.items() if "path" not in taken] == []
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_stage_s_tables_are_those_it_declares(name: str, miniature: Path) -> None:
+    files = artifact.load(miniature / name).manifest["files"]
+    written = {file for file in files if "/" not in file and file.endswith((".csv", ".jsonl"))}
+    assert written == {cls.FILE for cls in BY_NAME[name].tables}
+    for cls in BY_NAME[name].tables:
+        rows = row.read(miniature / name, cls)
+        assert rows or cls.FILE == "quarantine.csv"  # the market has no unusable rows
+        assert row.text(cls, rows) == (miniature / name / cls.FILE).read_bytes().decode()
