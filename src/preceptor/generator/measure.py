@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from scipy import sparse
@@ -14,16 +14,9 @@ from preceptor.generator import likelihood
 from preceptor.generator.choice import Chosen, cross_fitted, interval_of_mean, resampled
 from preceptor.generator.components import GraphSpec, memory_name
 from preceptor.generator.em import Table, fit_weights
+from preceptor.generator.evidence import REFERENCES, Evidence
 from preceptor.generator.mixture import Mixture
 
-if TYPE_CHECKING:
-    from preceptor.generator.fit import Evidence
-
-# laws of the last item that every mixture stands beside, each with its best share of the priors
-REFERENCES = {
-    "smoothed bigram": GraphSpec("count", window=1, directed=True, top_k=0),
-    "first order (cosine, window 10, top 50)": GraphSpec("cosine", window=10, min_users=2, top_k=50),
-}
 _ROWS = 4096  # of the edges that are merged at a time
 
 
