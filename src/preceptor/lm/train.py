@@ -55,10 +55,10 @@ def train_run(
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "points").mkdir(exist_ok=True)
     size = size_of(config, depth, stream.vocab_size, stream.context)
-    plan = budgets(config, stream.block_tokens)
-    learner = Learner(config, size, stream, make_model(config, size, stream, trunk), max(1, plan[-1].branch // CURVE_POINTS))
+    asked = budgets(config, stream.block_tokens)
+    learner = Learner(config, size, stream, make_model(config, size, stream, trunk), max(1, asked[-1].branch // CURVE_POINTS))
     learner.restore(folder / STATE)
-    for budget in plan:
+    for budget in asked:
         point = folder / "points" / f"{budget.tokens}.json"
         if point.exists():
             continue
@@ -66,7 +66,7 @@ def train_run(
         learner.save(folder / STATE)
         branch = learner.fork()
         branch.decay(budget, report)
-        if config.keep == "all" or (config.keep == "largest" and budget is plan[-1]):
+        if config.keep == "all" or (config.keep == "largest" and budget is asked[-1]):
             save_model(branch.model, stream.folder / "tokenizer", folder / f"D{budget.tokens}")
         losses = evaluate(branch.model, sets, stream.context, stream.eos)
         write_atomic(point, canonical({"tokens": budget.tokens, "sets": losses, "curve": branch.curve}))
