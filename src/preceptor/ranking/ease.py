@@ -1,7 +1,7 @@
 """EASE (Steck, WWW 2019): the linear item-item model with a closed form, a strong baseline that is not sequential.
 
 B = I − P/diag(P), P = (XᵀX + λ·1)^−1, X the users × items matrix of whether they met. An item's score is Σ_j B[j, x] over the
-history's items j. The one dense matrix is inverted in place: 4·I² bytes, 1.6 GB at 20,000 items; making it takes three times it.
+history's items j. B is dense: 4·I² bytes, 1.6 GB at 20,000 items, and three times that while it is made.
 """
 
 from __future__ import annotations
