@@ -6,9 +6,10 @@
     python benchmarks/generator_probes.py --figure
 
 Every arm is a SASRec of the same shape (64 wide, 2 layers, last 50 items) trained by `ranking.converge` and calibrated on
-validation by `ranking.calibrate`; each has two trials of dropout (seed 0, half of the first budget), then three seeds. Scorers are put
-together by `ranking.combine`. Finished budgets go to --out/probes.csv at once, and a study that is run again skips them; models
-are in --work. Tables: probe_tables.py; arms: probe_arms.py. DATA/amazon-games-2018 holds interactions.parquet, items.parquet.
+validation by `ranking.calibrate`; each has two trials of dropout (seed 0, half of the first budget), then three seeds. Scorers
+are put together by `ranking.combine`. Finished budgets go to --out/probes.csv at once, and a study that is run again skips
+them; models are in --work. Tables: probe_tables.py; arms: probe_arms.py. DATA/amazon-games-2018 holds interactions.parquet and
+items.parquet.
 """
 
 from __future__ import annotations

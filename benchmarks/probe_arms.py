@@ -197,7 +197,7 @@ def weights_file(folder: Path, arm: str, seed: int, dropout: float) -> Path:
 
 
 def train_job(folder: Path, spec: Spec, arm: str, seed: int, dropout: float, trial: bool) -> dict[str, Any]:
-    """Train one arm to its verdict (a trial: for half of the first budget), write the model, and return its rows as plain values."""
+    """Train one arm to its verdict (a trial: half of the first budget), write its model, return its rows as plain values."""
     torch.set_num_threads(1)
     given = load(folder)
     offered = calibrate.offer(given.validation, given.popularity, given.mixture.repeats)
