@@ -6,10 +6,10 @@
     python benchmarks/generator_probes.py --figure
 
 Every arm is a SASRec of the same shape (64 wide, 2 layers, last 50 items) trained by `ranking.converge` and calibrated on
-validation by `ranking.calibrate`; each has two trials of dropout (seed 0, half of the first budget), then three seeds. Scorers
-are put together by `ranking.combine`. Finished budgets go to --out/probes.csv at once, and a study that is run again skips
-them; models are in --work. Tables: probe_tables.py; arms: probe_arms.py. DATA/amazon-games-2018 holds interactions.parquet and
-items.parquet.
+validation by `ranking.calibrate`; each has two trials of dropout on ml-100k (seed 0, the first budget), then three seeds.
+Scorers are put together by `ranking.combine`. Finished budgets go to --out/probes.csv at once, and a study that is run again
+skips them; models are in --work. Tables: probe_tables.py; arms: probe_arms.py. DATA/amazon-games-2018 holds
+interactions.parquet and items.parquet.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ SEEDS = (0, 1, 2)
 MAIN = ("real", "half real half samples", "half real half law", "samples", "walks")
 SPECS = {
     "ml-100k": Spec("ml-100k", 1.0, 3200, 400, 2, (*MAIN, "law")),
-    "games-10": Spec("amazon-games-2018", 0.1, 1024, 300, 2, (*MAIN, "signal samples", "masked samples")),
+    "games-10": Spec("amazon-games-2018", 0.1, 1024, 400, 2, (*MAIN, "signal samples", "masked samples"), "ml-100k"),
     "tiny": Spec("ml-100k", 1.0, 400, 4, 1, (*MAIN, "law")),
 }
 R = TypeVar("R", bound=table.Row)
@@ -74,8 +74,8 @@ def _train(pool: Executor, folder: Path, spec: Spec, arms: tuple[str, ...], seed
     others = [c for c in read(out, CurveRow) if (c.set, c.share) != (spec.name, spec.share) or c.update]
     known = [CurveRow(spec.name, spec.share, k, 0, 0, True, *v) for k, v in probe_arms.limits(folder).items()]
     _write(out, CurveRow, [*others, *known])
-    trials = [(arm, 0, d, True) for arm in arms for d in probe_arms.dropouts(arm)]
-    _run(pool, folder, spec, trials, out)
+    if not spec.inherits:
+        _run(pool, folder, spec, [(arm, 0, d, True) for arm in arms for d in probe_arms.dropouts(arm)], out)
     chosen = chosen_dropouts(spec, arms, out)
     _run(pool, folder, spec, [(arm, seed, chosen[arm], False) for seed in seeds for arm in arms], out)
 
@@ -111,8 +111,9 @@ def _key(r: ProbeRow) -> tuple[Any, ...]:
 
 def chosen_dropouts(spec: Spec, arms: tuple[str, ...], out: Path) -> dict[str, float]:
     """Each arm's dropout with the fewest validation nats in its trials."""
-    trials = [r for r in read(out, ProbeRow) if (r.set, r.share, r.verdict) == (spec.name, spec.share, "trial")]
-    return {arm: min((r for r in trials if r.arm == arm), key=lambda r: r.nats).dropout for arm in arms}
+    trials = [r for r in read(out, ProbeRow) if r.set == (spec.inherits or spec.name) and r.verdict == "trial"]
+    like = {arm: "samples" if arm in ("signal samples", "masked samples") and spec.inherits else arm for arm in arms}
+    return {arm: min((r for r in trials if r.arm == like[arm]), key=lambda r: r.nats).dropout for arm in arms}
 
 
 def _judge(

@@ -49,7 +49,10 @@ LOOKS = (25, 50, 100, 200, 320, 480, 640, 960, 1280, 1920, 2560)
 
 @dataclass(frozen=True)
 class Spec:
-    """One log. share: of its users; positions: predicted an update; first, doublings: of the budget; arms: those trained."""
+    """One log. share: of its users; positions: predicted an update; first, doublings: of the budget; arms: those trained.
+
+    inherits: the set whose trials decide the dropout; empty: its own.
+    """
 
     name: str
     share: float
@@ -57,6 +60,7 @@ class Spec:
     first: int
     doublings: int
     arms: tuple[str, ...]
+    inherits: str = ""
 
     @property
     def key(self) -> str:
@@ -197,7 +201,7 @@ def weights_file(folder: Path, arm: str, seed: int, dropout: float) -> Path:
 
 
 def train_job(folder: Path, spec: Spec, arm: str, seed: int, dropout: float, trial: bool) -> dict[str, Any]:
-    """Train one arm to its verdict (a trial: half of the first budget), write its model, return its rows as plain values."""
+    """Train one arm to its verdict (a trial: for the first budget), write its model, return its rows as plain values."""
     torch.set_num_threads(1)
     given = load(folder)
     offered = calibrate.offer(given.validation, given.popularity, given.mixture.repeats)
@@ -222,7 +226,7 @@ def train_job(folder: Path, spec: Spec, arm: str, seed: int, dropout: float, tri
 
     schedule = converge.Schedule(spec.first, spec.doublings, looks=LOOKS)
     if trial:
-        schedule = converge.Schedule(spec.first // 2, 0)
+        schedule = converge.Schedule(spec.first, 0)
     key = int(purpose_key(seed, f"probes/{spec.key}") >> 1)
     done = converge.train(
         recipe(dropout), TAUGHT[arm](given, spec.positions, key), given.train.n_items, schedule, key, validate,

@@ -43,11 +43,22 @@ def test_items_of_a_prior_can_be_left_uncounted() -> None:
 
 def test_samples_hold_about_the_positions_asked_for() -> None:
     mixture, split = law_and_split()
-    tables = mixture_tables(mixture, split.train.popularity, lengths_up_to(7))
-    counted = [
-        int((np.maximum(lesson.lengths - 1, 0)).sum()) for lesson in (Samples(tables, 600, 0).lesson(u) for u in range(5))
-    ]
+    source = Samples(mixture_tables(mixture, split.train.popularity, lengths_up_to(7)), 600, 0)
+    lessons = [source.lesson(u) for u in range(32)]
+    counted = [int(counted_of(lesson.items, lesson.lengths).sum()) for lesson in lessons]
     assert np.mean(counted) == pytest.approx(600, rel=0.1)
+    assert max(counted) < 1.2 * min(counted)
+    padded = [lesson.items.shape[0] * (lesson.items.shape[1] - 1) for lesson in lessons]
+    assert np.sum(padded) < 1.1 * np.sum(counted)
+
+
+def test_a_lesson_without_anything_to_count_changes_nothing() -> None:
+    _, split = law_and_split()
+    model = SASRec(split.train.n_items, TINY, 0)
+    loss, n = lesson_loss(model, Lesson(np.zeros((0, 2), np.int32), np.zeros(0, np.int32)))
+    loss.backward()
+    assert (loss.item(), n) == (0.0, 0)
+    assert not model.items_ID.grad.any()
 
 
 def test_halves_hold_both_parts() -> None:

@@ -12,6 +12,7 @@ from typing import Protocol
 import numpy as np
 import torch
 
+from preceptor.core import rng
 from preceptor.data.log import Targets, TrainSplit
 from preceptor.generator.mixture import Mixture
 from preceptor.generator.mixture_histories import sample_with_components
@@ -21,6 +22,8 @@ from preceptor.ranking.histories import Histories, RealHistories
 from preceptor.ranking.losses import full_cross_entropy
 from preceptor.ranking.sasrec import SASRec
 from preceptor.ranking.soft import soft_cross_entropy
+
+_CHUNK = 16  # lessons whose histories are drawn together
 
 
 @dataclass(frozen=True)
@@ -57,7 +60,11 @@ class Plain:
 
 
 class Samples:
-    """Histories drawn from a mixture, fresh for ever. mask_prior: next items that a prior gave aren't counted."""
+    """Histories drawn from a mixture, fresh for ever. mask_prior: next items that a prior gave aren't counted.
+
+    Histories of like length share a lesson, so that little is padded: those of _CHUNK lessons are drawn together, put in order
+    of length, and cut into lessons of as many next items each, which come in keyed order.
+    """
 
     def __init__(
         self, tables: MixtureTables, positions: int, seed: int, mask_prior: bool = False, purpose: str = "ranking/mixture"
@@ -65,17 +72,31 @@ class Samples:
         self._tables, self._seed, self._purpose, self._mask = tables, seed, purpose, mask_prior
         mean = float(tables.length @ np.maximum(np.arange(len(tables.length)) - 1, 0) / tables.length.sum())
         self._rows = max(1, int(positions // max(mean, 1.0)))
+        self._chunk, self._lessons = -1, list[Lesson]()
 
     def lesson(self, update: int) -> Lesson:
+        chunk, within = divmod(update, _CHUNK)
+        if chunk != self._chunk:
+            self._chunk, self._lessons = chunk, self._draw(chunk)
+        return self._lessons[rng.permutation(self._seed, f"{self._purpose}/order/{chunk}", _CHUNK)[within]]
+
+    def _draw(self, chunk: int) -> list[Lesson]:
+        count = _CHUNK * self._rows
         items, lengths, component = sample_with_components(
-            self._tables, self._seed, self._purpose, update * self._rows, self._rows, threads=1
+            self._tables, self._seed, self._purpose, chunk * count, count, threads=1
         )
-        whole = lengths >= 2
-        width = max(int(lengths.max()), 2)
-        items, lengths, component = np.maximum(items[whole, :width], 0), lengths[whole], component[whole, 1:width]
-        if not self._mask:
-            return Lesson(items, lengths)
-        return Lesson(items, lengths, counted_of(items, lengths) & (component < self._tables.n_parts))
+        order = np.argsort(lengths, kind="stable")
+        next_items = np.cumsum(np.maximum(lengths[order] - 1, 0))
+        cuts = np.searchsorted(next_items, next_items[-1] * np.arange(1, _CHUNK) / _CHUNK)
+        return [self._lesson(items[part], lengths[part], component[part]) for part in np.split(order, cuts)]
+
+    def _lesson(self, items: np.ndarray, lengths: np.ndarray, component: np.ndarray) -> Lesson:
+        width = max(int(lengths.max(initial=0)), 2)
+        items = np.maximum(items[:, :width], 0)
+        counted = counted_of(items, lengths)
+        if self._mask:
+            counted &= component[:, 1:width] < self._tables.n_parts
+        return Lesson(items, lengths, counted)
 
 
 class Halves:
@@ -135,6 +156,8 @@ def lesson_loss(model: SASRec, lesson: Lesson) -> tuple[torch.Tensor, int]:
     """Mean loss over the counted positions, and their number. Item t + 1 is predicted from items 0 … t."""
     items_BL = torch.from_numpy(lesson.items.astype(np.int64))
     counted = lesson.counted if lesson.counted is not None else counted_of(lesson.items, lesson.lengths)
+    if not counted.any():
+        return model.items_ID.sum() * 0.0, 0
     hidden_BLD = model(items_BL[:, :-1])
     place = torch.from_numpy(np.flatnonzero(counted))
     hidden_ND = hidden_BLD.reshape(-1, hidden_BLD.shape[-1])[place]
