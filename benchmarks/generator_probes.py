@@ -6,10 +6,10 @@
     python benchmarks/generator_probes.py --figure
 
 Every arm is a SASRec of the same shape (64 wide, 2 layers, last 50 items) trained by `ranking.converge` and calibrated on
-validation by `ranking.calibrate`; each has two trials of dropout on ml-100k (seed 0, the first budget), then three seeds.
-Scorers are put together by `ranking.combine`. Finished budgets go to --out/probes.csv at once, and a study that is run again
-skips them; models are in --work. Tables: probe_tables.py; arms: probe_arms.py. DATA/amazon-games-2018 holds
-interactions.parquet and items.parquet.
+validation by `ranking.calibrate`; each has two trials of dropout on ml-100k (seed 0, the first budget), then three seeds, of
+which seed 0 decides the budget. Scorers are put together by `ranking.combine`. Finished budgets go to --out/probes.csv at
+once, and a study that is run again skips them; models are in --work. Tables: probe_tables.py; arms: probe_arms.py.
+DATA/amazon-games-2018 holds interactions.parquet and items.parquet.
 """
 
 from __future__ import annotations
@@ -38,7 +38,9 @@ SEEDS = (0, 1, 2)
 MAIN = ("real", "half real half samples", "half real half law", "samples", "walks")
 SPECS = {
     "ml-100k": Spec("ml-100k", 1.0, 3200, 400, 2, (*MAIN, "law")),
-    "games-10": Spec("amazon-games-2018", 0.1, 1024, 400, 2, (*MAIN, "signal samples", "masked samples"), "ml-100k"),
+    "games-10": Spec(
+        "amazon-games-2018", 0.1, 1024, 400, 2, ("real", "signal samples", *MAIN[1:], "masked samples"), "ml-100k"
+    ),
     "tiny": Spec("ml-100k", 1.0, 400, 4, 1, (*MAIN, "law")),
 }
 R = TypeVar("R", bound=table.Row)
@@ -77,7 +79,8 @@ def _train(pool: Executor, folder: Path, spec: Spec, arms: tuple[str, ...], seed
     if not spec.inherits:
         _run(pool, folder, spec, [(arm, 0, d, True) for arm in arms for d in probe_arms.dropouts(arm)], out)
     chosen = chosen_dropouts(spec, arms, out)
-    _run(pool, folder, spec, [(arm, seed, chosen[arm], False) for seed in seeds for arm in arms], out)
+    _run(pool, folder, spec, [(arm, 0, chosen[arm], False) for arm in arms], out)
+    _run(pool, folder, spec, [(arm, seed, chosen[arm], False) for seed in seeds if seed for arm in arms], out)
 
 
 def _run(pool: Executor, folder: Path, spec: Spec, jobs: list[tuple[str, int, float, bool]], out: Path) -> None:
@@ -87,7 +90,8 @@ def _run(pool: Executor, folder: Path, spec: Spec, jobs: list[tuple[str, int, fl
         for job in jobs
         if (spec.name, spec.share, *job) not in held or not (job[3] or probe_arms.weights_file(folder, *job[:3]).exists())
     ]
-    futures = [pool.submit(probe_arms.train_job, folder, spec, *job) for job in todo]
+    budget = {r.arm: r.budget for r in read(out, ProbeRow) if r.set == spec.name and r.seed == 0 and _final(r)}
+    futures = [pool.submit(probe_arms.train_job, folder, spec, *job, budget[job[0]] if job[1] else 0) for job in todo]
     for number, future in enumerate(as_completed(futures), 1):
         _keep(future.result(), spec, out)
         say(f"{spec.key}: {number} of {len(todo)} runs")
@@ -103,6 +107,10 @@ def _keep(found: dict[str, Any], spec: Spec, out: Path) -> None:
     if curve:
         old = [c for c in read(out, CurveRow) if (c.set, c.share, c.arm, c.seed) != tuple(facts.values())]
         _write(out, CurveRow, [*old, *curve])
+
+
+def _final(r: ProbeRow) -> bool:
+    return r.chosen and r.verdict != "trial"
 
 
 def _key(r: ProbeRow) -> tuple[Any, ...]:

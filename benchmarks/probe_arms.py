@@ -200,8 +200,11 @@ def weights_file(folder: Path, arm: str, seed: int, dropout: float) -> Path:
     return folder / "models" / f"{arm.replace(' ', '-')}-{seed}-{dropout:g}.safetensors"
 
 
-def train_job(folder: Path, spec: Spec, arm: str, seed: int, dropout: float, trial: bool) -> dict[str, Any]:
-    """Train one arm to its verdict (a trial: for the first budget), write its model, return its rows as plain values."""
+def train_job(folder: Path, spec: Spec, arm: str, seed: int, dropout: float, trial: bool, budget: int = 0) -> dict[str, Any]:
+    """Train one arm to its verdict (a trial: for the first budget), write its model, return its rows as plain values.
+
+    budget: train for that one alone, which another seed's verdict has chosen.
+    """
     torch.set_num_threads(1)
     given = load(folder)
     offered = calibrate.offer(given.validation, given.popularity, given.mixture.repeats)
@@ -225,18 +228,19 @@ def train_job(folder: Path, spec: Spec, arm: str, seed: int, dropout: float, tri
         return judged.nats
 
     schedule = converge.Schedule(spec.first, spec.doublings, looks=LOOKS)
-    if trial:
-        schedule = converge.Schedule(spec.first, 0)
+    if trial or budget:
+        schedule = converge.Schedule(budget or spec.first, 0, looks=() if trial else LOOKS)
     key = int(purpose_key(seed, f"probes/{spec.key}") >> 1)
     done = converge.train(
         recipe(dropout), TAUGHT[arm](given, spec.positions, key), given.train.n_items, schedule, key, validate,
         given.validation.user, lambda update, model: look(update, model, False),
     )  # fmt: skip
     ends = [c for c in curve if c["end"]]
+    verdict = "trial" if trial else "as seed 0" if budget else ""
     for row, end, at in zip(rows, done.ends, ends, strict=True):
         at["update"] = end.budget
         row |= {k: v for k, v in dataclasses.asdict(end).items() if k != "loss"}
-        row |= {"kl": at["kl"], "verdict": "trial" if trial else done.verdict, "chosen": end.budget == done.budget}
+        row |= {"kl": at["kl"], "verdict": verdict or done.verdict, "chosen": end.budget == done.budget}
     found = {"arm": arm, "seed": seed, "dropout": dropout, "rows": rows, "curve": [] if trial else curve}
     if not trial:
         file = weights_file(folder, arm, seed, dropout)

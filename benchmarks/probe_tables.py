@@ -169,12 +169,15 @@ def judge_job(folder: Path, spec: Spec, seed: int, chosen: dict[str, float], out
             _, p, what = calibrated(scorer, is_law)
             add(name, p, what)
     for arm, dropout in chosen.items():
+        if not probe_arms.weights_file(folder, arm, seed, dropout).exists():
+            continue  # not every seed has every arm
         q, p, what = calibrated(SASRecScorer(_model(given, folder, arm, seed, dropout)))
         add(arm, p, what)
         if arm in PARTNERS:
             together(f"{arm} ⊕ mixture", (q, p), (law, law_shown))
-        if arm == "real":
-            other, other_shown, _ = calibrated(SASRecScorer(_model(given, folder, arm, (seed + 1) % 3, dropout)))
+        another = (seed + 1) % 3
+        if arm == "real" and probe_arms.weights_file(folder, arm, another, dropout).exists():
+            other, other_shown, _ = calibrated(SASRecScorer(_model(given, folder, arm, another, dropout)))
             together("real ⊕ real", (q, p), (other, other_shown))
     np.savez(
         out,
