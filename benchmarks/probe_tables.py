@@ -14,6 +14,7 @@ from probe_arms import Prepared, Spec
 from safetensors.torch import load_file
 
 from preceptor.core import metrics
+from preceptor.core.statistics import Resamples, difference
 from preceptor.core.tables.row import Row
 from preceptor.data.log import Targets
 from preceptor.generator import fit as generator_fit
@@ -24,7 +25,6 @@ from preceptor.generator.measure import REFERENCES
 from preceptor.generator.mixture import Mixture
 from preceptor.ranking import calibrate, combine, ease
 from preceptor.ranking.baselines import ItemKNN, Popularity
-from preceptor.ranking.bootstrap import Resamples, difference
 from preceptor.ranking.evaluate import Scorer
 from preceptor.ranking.sasrec import SASRec
 from preceptor.ranking.train import SASRecScorer
