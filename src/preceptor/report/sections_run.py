@@ -20,7 +20,7 @@ from preceptor.report.sections_ranking import headline
 
 
 def found(inputs: Artifacts, config: ReportConfig) -> Section:
-    """The findings, three to five sentences, with the key numbers above them."""
+    """The findings, with the key numbers above them."""
     sentences = findings(inputs, config.metric, config.k)
     if not sentences:
         return Section(missing("No table to draw a finding from is among the inputs."))
