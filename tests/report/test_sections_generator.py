@@ -69,11 +69,22 @@ def test_of_walks_it_says_what_they_reach_and_doubts_it(miniature: Path, tmp_pat
     made = generator(inputs)
     assert "Histories are first-order walks (the paper" in made.html
     assert "can produce 38 % of the real next items" in made.html
-    assert "their C is infinite" in made.html
+    assert "makes C infinite" in made.html
     assert made.figures == ()
     assert "Out of reach" in dict(doubts(inputs))
     absent = Artifacts({k: v for k, v in inputs.artifacts.items() if k != "reality"})
     assert "was not measured" in verdict(absent)
+
+
+@pytest.mark.parametrize(
+    ("policy", "said"),
+    [("first-order", "from the item before."), ("node2vec", "(p = 4, q = 0.5)"), ("history", "counts 0.5 for")],
+)
+def test_each_policy_of_walks_is_explained(policy: str, said: str, miniature: Path) -> None:
+    artifacts = Artifacts.of(miniature).artifacts
+    made = artifacts["generator"]
+    manifest = {**made.manifest, "config": {**made.manifest["config"], "law": "paper", "policy": policy}}
+    assert said in generator(Artifacts({**artifacts, "generator": dataclasses.replace(made, manifest=manifest)})).html
 
 
 def test_little_signal_is_doubted(miniature: Path, tmp_path: Path) -> None:

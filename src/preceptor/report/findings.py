@@ -52,10 +52,10 @@ def doubts(inputs: Artifacts) -> list[tuple[str, str]]:
             ),
         ),
         (
-            "A law on walks",
+            "A law on drawn histories",
             (
                 "Language models show power laws on random walks over random graphs too. Only losses and rankings on real"
-                " histories speak of recommendation; read the law on walks together with those."
+                " histories speak of recommendation; read the law on drawn ones together with those."
             ),
         ),
     ]
@@ -111,8 +111,8 @@ def _excess(inputs: Artifacts) -> str | None:
         return None
     c = _largest_curve(found)
     said = (
-        f"On fresh walks the largest model (N = {f.size(c.params)}) falls from {f.fixed(c.excess[0])} nats per item above the"
-        f" known floor of {f.fixed(c.floor)} at {f.size(c.tokens[0])} tokens to {f.fixed(c.excess[-1])} at"
+        f"On fresh histories the largest model (N = {f.size(c.params)}) falls from {f.fixed(c.excess[0])} nats per item above"
+        f" the known floor of {f.fixed(c.floor)} at {f.size(c.tokens[0])} tokens to {f.fixed(c.excess[-1])} at"
         f" {f.size(c.tokens[-1])}"
     )
     s = slope(c)

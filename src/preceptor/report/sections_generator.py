@@ -300,7 +300,8 @@ def _reality(inputs: Artifacts) -> Html:
     if inputs.config("generator")["law"] != "mixture":
         said = (
             "The known cost on reality, C, is the mean of −log p(next item | history) over real targets. Walks give no"
-            " probability to targets without an edge, so their C is infinite. What can be told is how many targets they reach."
+            " probability to a target without an edge, so one such target makes C infinite. What can be told is how many they"
+            " reach."
         )
         return join([paragraphs(said, why), outside])
     head = ["Law and part", "C, nats per target", "95 % interval", "Mean of users' means", "Regret", "Signal"]
