@@ -10,7 +10,7 @@ from preceptor.report.sections_bias import bias
 def test_every_policy_stands_beside_the_log(miniature: Path) -> None:
     made = bias(Artifacts.of(miniature))
     head = made.html[made.html.index("<thead>") : made.html.index("</thead>")]
-    names = ("Real log", "First-order walks", "node2vec walks", "History walks", "Training walks")
+    names = ("Real log", "First-order walks", "node2vec walks", "History walks", "Training histories")
     assert [head.index(name) for name in names] == sorted(head.index(name) for name in names)
     gini = document.read(miniature / "audit" / "bias.json")["columns"]["log"]["gini"]
     assert f"{gini:.3f}" in made.html

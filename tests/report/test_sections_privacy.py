@@ -1,3 +1,4 @@
+import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -64,3 +65,12 @@ def test_a_study_whose_members_can_be_told_is_doubted(found: Any, miniature: Pat
     assert "AUC 0.97" in text
     found["asked"]["min_users"] = 5
     assert not doubts(inputs_of(found, miniature, tmp_path / "five"))
+
+
+def test_where_histories_come_from_a_fitted_law_it_is_said_that_walks_were_attacked(miniature: Path) -> None:
+    artifacts = Artifacts.of(miniature).artifacts
+    drawn = artifacts["generator"]
+    paper = {**drawn.manifest, "config": {**drawn.manifest["config"], "law": "paper"}}
+    walks = Artifacts({**artifacts, "generator": dataclasses.replace(drawn, manifest=paper)})
+    assert "These figures are of walks" in privacy(Artifacts(artifacts)).html
+    assert "These figures are of walks" not in privacy(walks).html

@@ -14,6 +14,7 @@ from preceptor.core import artifact
 from preceptor.core.errors import PreceptorError
 from preceptor.core.tables import document, row
 from preceptor.core.tables.data import FunnelStep, Quarantined
+from preceptor.core.tables.generator import LawRow
 from preceptor.core.tables.lm import Point
 from preceptor.core.tables.ranking import ArmMean, Paired
 from preceptor.report import sections_run
@@ -25,19 +26,19 @@ from preceptor.report.stage import STAGE
 HOSTILE = '<script>alert("x")</script><img src="http://example.org/a.png" onerror=alert(1)> \u202egnp.exe'
 CONFIG = config().report
 FIGURES = {
-    *("code-use", "bias-ranks", "bias-exposure", "bias-position", "truth-ladder", "truth-drifts"),
+    *("code-use", "generator-laws", "bias-ranks", "bias-exposure", "bias-position", "truth-ladder", "truth-drifts"),
     *("privacy-runs", "privacy-members", "tstr-temporal", "tstr-leave-last-out", "excess-uih-in-graph", "forecast"),
     *(f"loss-{s}" for s in ("general", "item-text", "cf-both-seen", "cf-one-unseen", "cf-both-unseen", "cf-permuted")),
     *(f"loss-{s}" for s in ("uih-in-graph", "uih-full", "uih-ood", "real-validation", "real-test")),
 }
 TABLES = {  # tables in each section of the page
-    "found": 0, "run": 1, "data": 2, "codes": 1, "graph": 1, "documents": 4, "bias": 3, "privacy": 3, "tstr": 10,
-    "loss": 3, "laws": 3, "forecast": 2, "doubt": 0, "again": 0,
+    "found": 0, "run": 1, "data": 2, "codes": 1, "graph": 1, "generator": 7, "documents": 4, "bias": 3, "privacy": 3,
+    "tstr": 10, "loss": 3, "laws": 3, "forecast": 2, "doubt": 0, "again": 0,
 }  # fmt: skip
 
 
 SECTIONS_OF = {  # sections that say an absent stage is missing, where they are not one of its name
-    "generator": {"graph"}, "curriculum": {"documents"}, "real": set(), "audit": {"bias", "privacy"}, "ranking": {"tstr"},
+    "reality": {"generator"}, "curriculum": {"documents"}, "real": set(), "audit": {"bias", "privacy"}, "ranking": {"tstr"},
     "lm": {"loss"}, "scaling": {"laws", "forecast"},
 }  # fmt: skip
 
@@ -149,6 +150,8 @@ def test_the_findings_are_computed_from_the_tables(page: str, miniature: Path) -
     assert "The held-out run of N = " in found
     assert "On real test histories the best model" in found
     assert "The best of all arms on the temporal split is" in found
+    own = next(r for r in row.read(miniature / "generator" / "all" / "law", LawRow) if r.kind == "mixture")
+    assert f"The fitted law gives a real next item {own.nats:.2f} nats on average" in found
 
 
 def test_few_users_seeds_and_sizes_are_doubted(page: str, miniature: Path) -> None:
@@ -174,7 +177,7 @@ def test_nothing_at_all_is_still_a_page(tmp_path: Path) -> None:
     made = STAGE.make(ReportConfig(), {}, tmp_path)
     assert made.counts["figures"] == 0
     text = (tmp_path / "report" / "report.html").read_text(encoding="utf-8")
-    assert text.count("Not available.") == 11
+    assert text.count("Not available.") == 12
     assert "Preceptor: report of a study" in text
 
 
@@ -234,6 +237,7 @@ def test_other_metrics_may_lead(miniature: Path) -> None:
 
 def test_the_picture_is_drawn_from_the_same_tables(miniature: Path) -> None:
     picture = (miniature / "report" / "picture.svg").read_text(encoding="utf-8")
-    assert "known floor 3.62" in picture
+    floor = next(p.floor for p in row.read(miniature / "lm", Point) if p.floor is not None)
+    assert f"known floor {floor:.2f}" in picture
     assert "53 users" in picture
     assert "Real histories, temporal split" in picture

@@ -53,7 +53,8 @@ class Stage(Generic[C]):
     config (C). needs: the artifacts it reads, by stage name; `data.train` is the part train/ of the stage data, handed over
     as "train", which carries the leak rule. build(config, inputs, folder) writes files below the folder and returns the
     manifest's counts. check(config) raises PreceptorError for settings out of range. key and cost as the classes say; cost
-    may be asked while inputs are missing. tables: the rows it writes. resumable: whether a build takes up an interrupted one.
+    may be asked while inputs are missing. tables: the rows it writes. below: the rows of tables in sub-folders, by folder; a
+    config may leave a whole folder out. resumable: whether a build takes up an interrupted one.
     """
 
     name: str
@@ -65,6 +66,7 @@ class Stage(Generic[C]):
     cost: Callable[[C, Inputs], Cost]
     key: Callable[[C, Inputs], Key] = plain_key
     tables: tuple[type[Row], ...] = ()
+    below: Mapping[str, tuple[type[Row], ...]] = dataclasses.field(default_factory=dict)
     resumable: bool = False
 
     def inputs(self, made: Mapping[str, Artifact]) -> dict[str, Artifact]:

@@ -2,6 +2,7 @@
 
 C is the mean of −log p(x | h) over real targets, given that an item follows (design.md §5a). Targets that the law's candidates
 don't hold are counted apart: repeats where items don't repeat, held-out items, items without a training interaction.
+The paper's walks give most candidates no probability, so their C is infinite; how many targets they can give is counted.
 """
 
 from __future__ import annotations
@@ -16,26 +17,36 @@ from preceptor.core.stage import Cost, Counts, Inputs, Stage
 from preceptor.core.statistics import Resamples
 from preceptor.core.tables import row
 from preceptor.core.tables.generator import RealityRow
-from preceptor.data.log import Targets
+from preceptor.data.log import Targets, TrainSplit
 from preceptor.generator import events
 from preceptor.generator.config import GeneratorConfig
+from preceptor.generator.likelihood import densities
 from preceptor.generator.mixture import Mixture
+from preceptor.generator.policies import LONGEST_HISTORY
 from preceptor.generator.score import regret, score, table, weights_of
+from preceptor.generator.walk_tables import load_tables
+from preceptor.graph.graph import Graph
 
 PARTS = ("validation", "test")
 _RESAMPLES = 1000
 
 
 def build(config: GeneratorConfig, inputs: Inputs, folder: Path) -> Counts:
-    """Write OUT/reality: reality.csv, a row for each part and law; none for the paper's walks, which have no such law."""
+    """Write OUT/reality: reality.csv, a row for each part and law; of the paper's walks with counts and coverage alone."""
     data, generator = inputs["data"], inputs["generator"]
-    unseen = inputs["codes"].array("held_out", mmap=False).astype(bool)
+    held_out = inputs["codes"].array("held_out", mmap=False).astype(bool)
     rows = []
-    for name in ("all", "seen") if config.law == "mixture" else ():
-        law = Mixture.load(generator.path / name / "law")
+    for name in ("all", "seen"):
+        unseen = held_out if name == "seen" else None
         for part in PARTS:
             targets = Targets.load(data.path / part)
-            rows.append(reality(law, targets, part, name, unseen if name == "seen" else None, config.seed))
+            if config.law == "mixture":
+                law = Mixture.load(generator.path / name / "law")
+                rows.append(reality(law, targets, part, name, unseen, config.seed))
+            else:
+                met = TrainSplit.load(data.path / "train").popularity > 0
+                graph = load_tables(generator.path / name).graph
+                rows.append(of_walks(graph, config, targets, part, name, met, unseen))
     row.write(folder, RealityRow, rows)
     for found in rows:
         if found.part == "validation" and found.nats is not None:
@@ -49,18 +60,7 @@ def reality(
     """A law's cost and rank of real targets. unseen: bool [I], items that are dropped from histories and not asked for."""
     asked = targets if unseen is None else without(targets, unseen)
     inside = events.inside(asked, law.members, law.repeats)
-    known = law.members[asked.item]
-    empty = RealityRow(
-        part=part,
-        law=name,
-        targets=len(targets),
-        users=targets.n_users,
-        inside=int(inside.sum()),
-        repeats=int((known & ~inside).sum()),
-        held_out=len(targets) - len(asked) if unseen is not None else 0,
-        new=int((~known).sum()),
-        **dict.fromkeys(("nats", "lo", "hi", "user_nats", "recall_100", "ndcg_10", "covered", "signal", "regret"), None),  # type: ignore[arg-type]
-    )
+    empty = _counted(targets, asked, law.members, inside, part, name)
     if not inside.any():
         return empty
     scored = score(law, asked)
@@ -82,6 +82,47 @@ def reality(
         covered=float((found.signal > 0).any(axis=1).mean()),
         signal=float(signal.mean()),
         regret=regret(law, asked),
+    )
+
+
+def of_walks(
+    graph: Graph,
+    config: GeneratorConfig,
+    targets: Targets,
+    part: str,
+    name: str,
+    met: np.ndarray,
+    unseen: np.ndarray | None = None,
+) -> RealityRow:
+    """How many real targets a walk could give after its history. met: bool [I], the items with a training interaction.
+
+    First-order and node2vec walks read the last item; history walks the last items, as many as a walk has.
+    """
+    asked = targets if unseen is None else without(targets, unseen)
+    members = met if unseen is None else met & ~unseen
+    inside = events.inside(asked, members, config.repeats)
+    row = _counted(targets, asked, members, inside, part, name)
+    if not inside.any():
+        return row
+    decay, longest = (config.decay, min(config.length, LONGEST_HISTORY)) if config.policy == "history" else (0.0, 1)
+    chosen = events.select(asked, np.flatnonzero(inside))
+    given, _ = densities(graph, (decay,), longest, chosen, members, config.repeats)
+    return dataclasses.replace(row, covered=float((given > 0).mean()))
+
+
+def _counted(targets: Targets, asked: Targets, members: np.ndarray, inside: np.ndarray, part: str, name: str) -> RealityRow:
+    """The row with its counts alone. asked: the targets less those of held-out items; inside: bool, of those asked."""
+    known = members[asked.item]
+    return RealityRow(
+        part=part,
+        law=name,
+        targets=len(targets),
+        users=targets.n_users,
+        inside=int(inside.sum()),
+        repeats=int((known & ~inside).sum()),
+        held_out=len(targets) - len(asked),
+        new=int((~known).sum()),
+        **dict.fromkeys(("nats", "lo", "hi", "user_nats", "recall_100", "ndcg_10", "covered", "signal", "regret"), None),  # type: ignore[arg-type]
     )
 
 

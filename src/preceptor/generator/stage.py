@@ -12,7 +12,7 @@ import numpy as np
 from preceptor.core.artifact import canonical, write_atomic
 from preceptor.core.progress import say
 from preceptor.core.stage import Cost, Counts, Inputs, Stage
-from preceptor.core.tables.generator import Floor
+from preceptor.core.tables.generator import CutRow, Floor, LawRow, WeightRow
 from preceptor.data.log import TrainSplit
 from preceptor.generator import floor, histories, made
 from preceptor.generator.config import GeneratorConfig, check
@@ -109,4 +109,5 @@ STAGE = Stage(
     build=build,
     check=check,
     cost=cost,
+    below={f"{name}/law": (LawRow, WeightRow, CutRow) for name in GRAPHS},
 )

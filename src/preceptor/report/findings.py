@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from preceptor.core.tables.ranking import ArmMean, Paired
 from preceptor.report import formats as f
-from preceptor.report import sections_privacy
+from preceptor.report import sections_generator, sections_privacy
 from preceptor.report.curves import Curve, curves, slope
 from preceptor.report.fitted import laws
 from preceptor.report.inputs import Artifacts
@@ -15,17 +15,32 @@ from preceptor.report.sections_scaling import largest
 
 FEW_USERS = 300
 FEW_SIZES, FEW_SEEDS = 5, 3
+FEW_REACHED, LITTLE_SIGNAL = 0.9, 0.3  # shares of real next items, of the law
 
 
 def findings(inputs: Artifacts, metric: str, k: int) -> list[str]:
-    """Three to five sentences, fewer where stages are absent."""
-    made = [_tstr(inputs, metric, k), _best(inputs, metric, k), _excess(inputs), _real(inputs), _forecast(inputs)]
+    """Four to six entries of a sentence or a few, fewer where stages are absent."""
+    made = [
+        sections_generator.verdict(inputs),
+        _tstr(inputs, metric, k),
+        _best(inputs, metric, k),
+        _excess(inputs),
+        _real(inputs),
+        _forecast(inputs),
+    ]
     return [sentence for sentence in made if sentence]
 
 
 def doubts(inputs: Artifacts) -> list[tuple[str, str]]:
     """(short name, sentence) of every reason for doubt that the tables show, then those that always hold."""
-    made = [*_doubt_users(inputs), *_doubt_seeds(inputs), *_doubt_laws(inputs), *_doubt_forecast(inputs), *_doubt_real(inputs)]
+    made = [
+        *_doubt_users(inputs),
+        *_doubt_generator(inputs),
+        *_doubt_seeds(inputs),
+        *_doubt_laws(inputs),
+        *_doubt_forecast(inputs),
+        *_doubt_real(inputs),
+    ]
     made += sections_privacy.doubts(inputs)
     made += [
         ("One log", "All of this is one log. What holds here may not hold for another market."),
@@ -37,10 +52,10 @@ def doubts(inputs: Artifacts) -> list[tuple[str, str]]:
             ),
         ),
         (
-            "A law on walks",
+            "A law on drawn histories",
             (
                 "Language models show power laws on random walks over random graphs too. Only losses and rankings on real"
-                " histories speak of recommendation; read the law on walks together with those."
+                " histories speak of recommendation; read the law on drawn ones together with those."
             ),
         ),
     ]
@@ -96,8 +111,8 @@ def _excess(inputs: Artifacts) -> str | None:
         return None
     c = _largest_curve(found)
     said = (
-        f"On fresh walks the largest model (N = {f.size(c.params)}) falls from {f.fixed(c.excess[0])} nats per item above the"
-        f" known floor of {f.fixed(c.floor)} at {f.size(c.tokens[0])} tokens to {f.fixed(c.excess[-1])} at"
+        f"On fresh histories the largest model (N = {f.size(c.params)}) falls from {f.fixed(c.excess[0])} nats per item above"
+        f" the known floor of {f.fixed(c.floor)} at {f.size(c.tokens[0])} tokens to {f.fixed(c.excess[-1])} at"
         f" {f.size(c.tokens[-1])}"
     )
     s = slope(c)
@@ -144,6 +159,35 @@ def _forecast(inputs: Artifacts) -> str | None:
         said += f"; closer than {' and '.join(better)}" if better else "; no closer than guesses that need no law"
         said += f", but not than {' and '.join(worse)}" if better and worse else ""
     return said + "."
+
+
+def _doubt_generator(inputs: Artifacts) -> list[tuple[str, str]]:
+    """Histories that most real next items can't come from, or a law that hardly reads them."""
+    cost = sections_generator.of_reality(inputs, "validation")
+    share = sections_generator.reached(cost)
+    if cost is None or share is None:
+        return []
+    if share < FEW_REACHED:
+        return [
+            (
+                "Out of reach",
+                (
+                    f"Histories can produce only {f.percent(share, 0)} of the real next items of the validation part. A model"
+                    " that learns them better may do worse on real people."
+                ),
+            )
+        ]
+    if cost.signal is not None and cost.signal < LITTLE_SIGNAL:
+        return [
+            (
+                "Little signal",
+                (
+                    f"The history decides only {f.percent(cost.signal, 0)} of the fitted law; popularity and uniform are the"
+                    " rest. Synthetic histories have little to teach that isn't known in closed form."
+                ),
+            )
+        ]
+    return []
 
 
 def _doubt_users(inputs: Artifacts) -> list[tuple[str, str]]:

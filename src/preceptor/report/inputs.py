@@ -38,10 +38,10 @@ class Artifacts:
                     raise
         return cls(found)
 
-    def rows(self, stage: str, cls: type[R]) -> list[R]:
-        """A table's rows; none where the stage is absent."""
+    def rows(self, stage: str, cls: type[R], below: str = "") -> list[R]:
+        """A table's rows; none where the stage is absent. below: the sub-folder it lies in."""
         artifact = self.artifacts.get(stage)
-        return [] if artifact is None else row.read(artifact.path, cls)
+        return [] if artifact is None else row.read(artifact.path / below, cls)
 
     def document(self, stage: str, name: str) -> Any:
         """A JSON file's value, its objects as Documents; None where the stage is absent."""

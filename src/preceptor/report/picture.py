@@ -43,7 +43,7 @@ def _excess(axes: Axes, found: list[Curve]) -> None:
     log_axis(axes, "x", "Training tokens D")
     log_axis(axes, "y")
     axes.set_ylabel("Loss above the known floor, nats per item")
-    axes.set_title(f"Fresh walks: known floor {f.fixed(found[0].floor, 2)} nats per item")
+    axes.set_title(f"Fresh histories: known floor {f.fixed(found[0].floor, 2)} nats per item")
     names = ladder(len(sizes))
     handles = [
         mpl.lines.Line2D([], [], color=colour(names[i]), marker=MARKERS[i % 8], label=f"N = {f.size(n)}")

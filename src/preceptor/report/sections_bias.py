@@ -20,7 +20,7 @@ COLUMNS = {  # name in bias.json: (printed name, colour)
     "first-order": ("First-order walks", "synthetic"),
     "node2vec": ("node2vec walks", "third"),
     "history": ("History walks", "s4"),
-    "training": ("Training walks", "other"),
+    "training": ("Training histories", "other"),
 }
 GROUPS = {"head": "Head", "mid": "Middle", "tail": "Tail", "unseen": "Not in training"}
 _MEASURES = {
@@ -46,20 +46,21 @@ def bias(inputs: Artifacts) -> Section:
     rows = [[said, *(_cell(column, key) for column in columns.values())] for key, (said, _) in _MEASURES.items()]
     parts = [
         paragraphs(
-            "A log shows what was shown: popular items, early positions. The walks are meant to carry who-goes-with-whom and"
-            " less of the rest. Whether they do is measured here, not assumed.",
+            "A log shows what was shown: popular items, early positions. Synthetic histories are meant to carry"
+            " who-goes-with-whom and less of the rest. Whether they do is measured here, not assumed.",
             "These figures say how flat the exposure is. Flat is not the same as unbiased: items differ in quality, and a"
             " truthful sampler meets good ones more often. How far graph and walks are from the truth is known on the"
             " simulated market alone, and stands below where the log is its.",
         ),
-        table(["Measure", *shown], rows, "Bias of the real log and of walks of each policy"),
+        table(["Measure", *shown], rows, "Bias of the real log, of walks of each policy, and of the training histories"),
         h("details", h("summary", "What each measure is"), listing(_MEASURES.values())),
     ]
     made, known = _panels(found, columns), truth(inputs)
     walks = f.whole(found["walks"])
     caption = (
-        f"{walks} walks of each policy on the whole graph; the training walks, on seen items only, are what the language models"
-        " read. Percentile: an item's place among all items by training interactions, 0.5 for items drawn uniformly."
+        f"{walks} walks of each policy on the whole graph. Training histories, of seen items alone, are what the language"
+        " models read; the generator draws them. Percentile: an item's place among all items by training"
+        " interactions, 0.5 for items drawn uniformly."
     )
     entries = [(_style(name)[1], _style(name)[2], COLUMNS.get(name, (f.name(name), ""))[0]) for name in columns]
     return Section(join([*parts, figure(made, caption, legend(entries)), known.html]), (*made, *known.figures))

@@ -15,7 +15,7 @@ KINDS = {
     "general": ("General text", "keeps the model a model of language, and is the control"),
     "item-text": ("Item-Text", "Layer 1a: what each item is, codes → text"),
     "cf": ("CF", "Layer 1b: which items go together, with confidence and lift"),
-    "uih": ("UIH", "Layer 2: walks on the item graph, written as histories"),
+    "uih": ("UIH", "Layer 2: histories drawn from the generator"),
 }
 _CODE = re.compile(r"(<RECTOKEN>|</RECTOKEN>|REC\d{4,}(?:⟨[^⟩]*⟩)?)")
 _LONGEST = 1800  # characters shown of a document

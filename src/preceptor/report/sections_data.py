@@ -1,4 +1,4 @@
-"""Sections on what went in: the data's funnel and split, the item codes, the graph with its known floor."""
+"""Sections on what went in: the data's funnel and split, the item codes, the item graph."""
 
 from __future__ import annotations
 
@@ -12,10 +12,9 @@ from matplotlib.axes import Axes
 from preceptor.core.tables.codes import Quality
 from preceptor.core.tables.data import FunnelStep, Quarantined
 from preceptor.core.tables.document import facts
-from preceptor.core.tables.generator import Floor
 from preceptor.report import formats as f
 from preceptor.report.drawing import Drawing, colour, draw, figure, log_axis
-from preceptor.report.html import Html, h, join, listing, missing, paragraphs, table
+from preceptor.report.html import Html, h, join, missing, paragraphs, table
 from preceptor.report.inputs import Artifacts
 from preceptor.report.section import Section
 
@@ -155,8 +154,8 @@ def _usage(codes_IC: np.ndarray) -> Drawing:
 
 
 def graph(inputs: Artifacts) -> Section:
-    """Size of the two graphs, and the floor that the generator's sampler on each states."""
-    artifact, floors = inputs.artifacts.get("graph"), inputs.document("generator", "floor.json")
+    """Size of the two graphs."""
+    artifact = inputs.artifacts.get("graph")
     if artifact is None:
         return Section(missing("The graph stage is not among the inputs."))
     head = ["Graph", "Items with edges", "Edges", "Out-degree, median", "Out-degree, largest"]
@@ -169,33 +168,8 @@ def graph(inputs: Artifacts) -> Section:
         some = degree[degree > 0]
         typical = [f.whole(np.median(some)), f.whole(some.max())] if len(some) else [f.ABSENT, f.ABSENT]
         rows.append([what, f.whole(len(some)), f.whole(degree.sum()), *typical])
-    parts = [table(head, rows, "The item graphs")]
-    if floors is None:
-        parts.append(missing("The generator stage is not among the inputs: no sampler, and no known floor."))
-    else:
-        parts += [_floor(which, facts(Floor, floors[which], floors.where)) for which in ("seen", "all")]
-    parts.append(
-        paragraphs(
-            "The known floor: the sampler states the exact log-probability of every walk, start and length included. No model"
-            " can have a mean loss below the mean of −log p over the evaluated walks, and loss minus that floor is what is left"
-            " to learn. The stationary entropy rate of the chain is another figure, and not the floor."
-        )
+    said = (
+        "An edge joins two items that the same people met close to each other. The paper's walks go along these edges. A"
+        " fitted law mixes many such graphs, which are made beside these two under the same minimum of users."
     )
-    return Section(join(parts))
-
-
-def _floor(which: str, floor: Floor) -> Html:
-    labels = {
-        "length": "Items in the longest history",
-        "floor_nats_per_item": "Known floor, nats per item, from drawn histories",
-        "interval": "Its interval over them",
-        "closed_form": "The same in closed form",
-        "entropy_rate": "Entropy rate of the chain, nats per step",
-        "start_entropy": "Entropy of the start, nats",
-        "walks": "Histories drawn for the estimate",
-        "items_per_walk": "Items in a history, mean",
-        "transition_nats_per_walk": "Of the steps, nats per history",
-        "length_nats_per_walk": "Of the length, nats per history",
-    }
-    pairs = [(said, f.any_value(getattr(floor, name))) for name, said in labels.items()]
-    return h("div", h("h3", f"Sampler of histories on graph-{which}"), listing(pairs))
+    return Section(join([paragraphs(said), table(head, rows, "The item graphs")]))

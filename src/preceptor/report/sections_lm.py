@@ -70,7 +70,8 @@ def loss(inputs: Artifacts) -> Section:
         parts.append(
             figure(
                 panels,
-                "Loss on real histories, beside models that count: a law on walks alone says nothing about recommendation.",
+                "Loss on real histories, beside models that count: a law on drawn histories alone says nothing about"
+                " recommendation.",
                 size_legend(sizes, lines),
             )
         )

@@ -38,6 +38,7 @@ def privacy(inputs: Artifacts) -> Section:
             " random, graphs were built from one half, and walks on them held against the histories of both: what they share"
             " with their own half alone is what the graph gives away. No differential privacy is claimed."
         ),
+        _not_attacked(inputs),
         _behind(found),
     ]
     if remembered and told:
@@ -70,6 +71,20 @@ def doubts(inputs: Artifacts) -> list[tuple[str, str]]:
         f" {f.fixed(strongest['auc'], 2)} {_interval(strongest['interval'], 2)}, {strongest['attack']})."
     )
     return [("Privacy", text)]
+
+
+def _not_attacked(inputs: Artifacts) -> Html | None:
+    """That the figures are of walks, where the study's histories are drawn from a fitted law."""
+    config = inputs.config("generator")
+    if config is None or config["law"] == "paper":
+        return None
+    return h(
+        "p",
+        h("strong", "These figures are of walks on the item graph. "),
+        "This study's histories are drawn from a fitted law: more graphs, under the same minimum of users, and all of the"
+        " history decides a step. What those histories give away is not measured here, and may be more.",
+        cls="warn",
+    )
 
 
 def findings(remembered: Rows, told: Rows) -> list[str]:

@@ -37,8 +37,8 @@ def tstr(inputs: Artifacts, metric: str, k: int) -> Section:
     parts: list[Html | None] = [
         paragraphs(
             "Train on synthetic, test on real: the same model, the same number of trials, once on real histories and once on"
-            " walks alone. Ranking is over the full catalogue, ties count against the model, intervals are a bootstrap over"
-            " users."
+            " synthetic histories alone. Ranking is over the full catalogue, ties count against the model, intervals are a"
+            " bootstrap over users."
         )
     ]
     chosen = headline(inputs, metric, k)

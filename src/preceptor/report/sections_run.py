@@ -20,7 +20,7 @@ from preceptor.report.sections_ranking import headline
 
 
 def found(inputs: Artifacts, config: ReportConfig) -> Section:
-    """The findings, three to five sentences, with the key numbers above them."""
+    """The findings, with the key numbers above them."""
     sentences = findings(inputs, config.metric, config.k)
     if not sentences:
         return Section(missing("No table to draw a finding from is among the inputs."))
@@ -116,7 +116,7 @@ def reproduce(inputs: Artifacts, config: ReportConfig) -> Section:
     digests = {stage: artifact.digest for stage, artifact in inputs.artifacts.items()}
     same = (
         "Every random draw is a function of seed, purpose and index. The same command with the same data on the same machine"
-        " and library versions gives the same bytes; the graph's walks and the curriculum agree on any machine."
+        " and library versions gives the same bytes; histories and curriculum agree on any machine, given the fitted law."
     )
     where = f"Seed {config.seed}. DATA is a folder with interactions.* and items.*, or the name of a built-in set."
     parts = [

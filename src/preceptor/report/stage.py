@@ -35,7 +35,7 @@ def cost(config: ReportConfig, inputs: Inputs) -> Cost:
 
 STAGE = Stage(
     name="report",
-    version=9,
+    version=10,
     section="report",
     needs=("data", "codes", "graph", "generator", "reality", "curriculum", "real", "audit", "ranking", "lm", "scaling"),
     build=build,

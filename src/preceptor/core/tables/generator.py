@@ -60,7 +60,8 @@ class RealityRow(Row):
     repeats, held_out, new: those outside, by reason. nats: C, the mean of −log p per target inside; lo, hi: its 95 % interval
     over users; user_nats: the mean of the users' means. recall_100, ndcg_10: over all targets of the law's items, those outside
     count as missed. covered: share of targets inside that the signal can give. signal: mean weight of the signal there.
-    regret: nats per target that weights fitted on these very targets would gain.
+    regret: nats per target that weights fitted on these very targets would gain. Walks of law paper have counts and covered
+    alone: they give most items no probability at all.
     """
 
     FILE: ClassVar[str] = "reality.csv"
