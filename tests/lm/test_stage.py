@@ -95,6 +95,11 @@ def test_continual_training_starts_from_the_given_checkpoint(made: tuple[Artifac
     assert after == pytest.approx(before, rel=0.05)  # a small step from there, far from a fresh model's loss
     assert rows(out, "ladder.csv")[0]["params_total"] == rows(lm, "ladder.csv")[0]["params_total"]
     assert str(base) not in (out.path / "manifest.json").read_text()
+    assert stage.STAGE.status(config, {"curriculum": c}, tmp_path) == ("fresh", "")  # a dry run makes the key as a run does
+    elsewhere = tmp_path / "copy"
+    shutil.copytree(base, elsewhere)
+    moved = dataclasses.replace(config, base=str(elsewhere))
+    assert stage.STAGE.status(moved, {"curriculum": c}, tmp_path)[0] == "fresh"  # known by its content, wherever it lies
 
 
 def test_checkpoint_of_other_tokens_is_refused(made: tuple[Artifact, Artifact], tmp_path: Path) -> None:
