@@ -12,11 +12,13 @@ from preceptor.core import metrics
 from preceptor.core.tables import row
 from preceptor.core.tables.ranking import Trial
 from preceptor.data.log import Split, Targets
+from preceptor.generator.config import GeneratorConfig
 from preceptor.graph.config import GraphConfig
 from preceptor.graph.item_graph import build_graph
 from preceptor.ranking import jobs, tstr
 from preceptor.ranking.config import RankingConfig
 
+WALKS = GeneratorConfig(law="paper")
 CONFIG = RankingConfig(
     trials=2, seeds=2, lengths=(8,), dim=8, layers=1, heads=1, positions=120, max_updates=8, eval_every=4, bootstraps=50
 )
@@ -31,7 +33,7 @@ def sources(folder: Path) -> list[jobs.Source]:
         for name in ("train", "validation", "test"):
             getattr(split, name).save(home / name)
         build_graph(split.train, GraphConfig(min_users=1)).save(home / "graph")
-        made.append(jobs.Source(kind, str(home), str(home / "graph")))
+        made.append(jobs.Source(kind, str(home), str(home / "graph"), WALKS))
     return made
 
 
@@ -117,7 +119,7 @@ def test_other_test_targets_change_no_model(given: list[jobs.Source], finished: 
     other = Targets(split.test.user[:3], split.test.sequence, split.test.start[:3], split.test.end[:3])
     for name, part in {"train": split.train, "validation": split.validation, "test": other}.items():
         part.save(home / name)  # type: ignore[attr-defined]
-    tstr.run([jobs.Source("temporal", str(home), given[0].graph)], CONFIG, tmp_path / "out", in_process=True)
+    tstr.run([jobs.Source("temporal", str(home), given[0].graph, WALKS)], CONFIG, tmp_path / "out", in_process=True)
     assert (tmp_path / "out" / Trial.FILE).read_bytes() == (finished / Trial.FILE).read_bytes()
     ours = contents(tmp_path / "out" / "runs")
     assert ours == {k: v for k, v in contents(finished / "runs").items() if not k.startswith("leave-last-out")}
