@@ -30,9 +30,10 @@ from preceptor.core.tables.generator import CutRow, LawRow, WeightRow
 from preceptor.data.log import Split, Targets, TrainSplit
 from preceptor.data.read import read
 from preceptor.data.sources import locate
-from preceptor.generator import bank, choice, em, events, measure, score
+from preceptor.generator import bank, choice, em, events, score
 from preceptor.generator import fit as fitting
 from preceptor.generator.components import LAST, UNIFORM, GraphSpec
+from preceptor.generator.evidence import REFERENCES, gather
 from preceptor.generator.mixture import Mixture
 from preceptor.ranking.baselines import ItemKNN
 from preceptor.ranking.evaluate import Scorer, rank_targets, subsample
@@ -106,12 +107,12 @@ class CostRow(row.Row):
 def laws(split: TrainSplit, config: fitting.FitConfig, fitted: fitting.Fitted) -> Iterator[tuple[str, Mixture]]:
     """The mixture and simpler laws, all fitted on the same events; graphs are built from all of the training part."""
     yield "mixture", fitted.mixture
-    specs = (*(config.graphs or bank.default_bank(split.n_items, config.min_users)), *measure.REFERENCES.values())
+    specs = (*(config.graphs or bank.default_bank(split.n_items, config.min_users)), *REFERENCES.values())
     if split.n_items <= EASE_ITEMS:
         specs = (*specs, EASE)
     repeats, longest = fitted.mixture.repeats, fitting.longest_of(split, config)
     found = events.events(split, config.share, config.max_events, config.seed, config.timed)
-    evidence = fitting.gather(found, specs, config, repeats, longest, None, split, None, references=False)
+    evidence = gather(found, specs, config, repeats, longest, None, split, None, references=False)
     table, width = evidence.table, len(config.decays)
     pseudo = choice.shrinkage(len(table), len(np.unique(evidence.user)))
     graphs = fitting.rebuilt(split, specs)
@@ -129,11 +130,11 @@ def laws(split: TrainSplit, config: fitting.FitConfig, fitted: fitting.Fitted) -
         return np.array([at * width + config.decays.index(decay)])
 
     yield "unigram", law(np.zeros(0, np.int64), priors=False)
-    for name, spec in measure.REFERENCES.items():
+    for name, spec in REFERENCES.items():
         yield name, law(column(spec.name, LAST))
     if EASE in specs:
         yield "EASE as a law", law(column(EASE.name, UNIFORM))
-    own = len(specs) - len(measure.REFERENCES) - (EASE in specs)
+    own = len(specs) - len(REFERENCES) - (EASE in specs)
     yield "best pair", law(best_pair(table.columns(np.arange(own * width)), pseudo))
     for kind in sorted({spec.kind for spec in specs[:own]}):
         yield (

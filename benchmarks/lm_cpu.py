@@ -33,11 +33,11 @@ import torch
 import torch.nn.functional as F
 from transformers import PreTrainedModel
 
+from preceptor.core.cross_entropy import fused_cross_entropy
 from preceptor.lm.checkpoints import head, new_model
 from preceptor.lm.config import LMConfig
 from preceptor.lm.kernels import qwen3_body
 from preceptor.lm.ladder import rung
-from preceptor.lm.loss import head_loss
 
 CONTEXT, ROWS, QUICK_VOCAB = 256, 2, 2563
 CASES = [(LMConfig(), d, QUICK_VOCAB, ROWS) for d in (2, 3, 4, 6)] + [(LMConfig(aspect=32, head_dim=32), 6, 8192, 8)]
@@ -131,7 +131,7 @@ def loss_of(arm: str, model: PreTrainedModel, ids: torch.Tensor) -> torch.Tensor
         states = model.base_model(input_ids=inputs, use_cache=False).last_hidden_state
     else:
         states = qwen3_body(model, inputs) if arm == "compiled" else plain_body(model, inputs)
-    return head_loss(states.flatten(0, 1), head(model), targets.flatten())
+    return fused_cross_entropy(states.flatten(0, 1), head(model), targets.flatten())
 
 
 def plain_body(model: PreTrainedModel, ids_BL: torch.Tensor) -> torch.Tensor:

@@ -238,4 +238,6 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    import unbiased  # under its own name, by which worker processes find its functions
+
+    unbiased.main()

@@ -33,7 +33,17 @@ MAY_IMPORT = {  # design.md §1: a room, and the rooms to its left
 }
 STREAM = "preceptor.curriculum.stream"  # the light part's door to the curriculum
 USE_STREAM = {"lm", "recommend"}
-TOP = {"__init__", "__main__", "api", "cli", "cli_codes", "cli_recommend", "study", "study_file"}  # may import all
+TOP = {
+    "__init__",
+    "__main__",
+    "api",
+    "cli",
+    "cli_codes",
+    "cli_generator",
+    "cli_recommend",
+    "study",
+    "study_file",
+}  # may import all
 LIGHT_ROOTS = {"numpy", "numba", "llvmlite", "torch", "transformers", "safetensors"}
 LIGHT = [
     *sorted(SRC.glob("core/**/*.py")),

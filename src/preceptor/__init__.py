@@ -2,11 +2,12 @@
 
 import preceptor as pc
 split  = pc.read("my_log/").split()
+law    = pc.generator(split)
 cur    = pc.build(split.train, out="run/")
 table  = pc.tstr(split, cur)
 points = pc.pretrain(cur, depths=[2, 3, 4, 6], tokens=[98_304, 196_608, 393_216, 786_432])
-law    = pc.fit(points)
-law.plan(flops=1e18)
+laws   = pc.fit(points)
+laws.plan(flops=1e18)
 pc.recommend("run/", "Toy Story; Heat")
 """
 
@@ -20,10 +21,11 @@ _HOMES = {
     "tstr": "preceptor.api",
     "pretrain": "preceptor.api",
     "fit": "preceptor.api",
+    "generator": "preceptor.api",
     "recommend": "preceptor.api",
     "PreceptorError": "preceptor.core.errors",
 }
-__all__ = ["PreceptorError", "build", "fit", "pretrain", "read", "recommend", "tstr"]
+__all__ = ["PreceptorError", "build", "fit", "generator", "pretrain", "read", "recommend", "tstr"]
 
 
 def __getattr__(name: str) -> Any:
@@ -33,7 +35,8 @@ def __getattr__(name: str) -> Any:
     return getattr(import_module(_HOMES[name]), name)
 
 
-# The function `recommend` and the room of that name: importing a room binds it here, once. So it is done now and unbound, and
-# preceptor.recommend stays the function, while `from preceptor.recommend.score import …` goes on to work.
-import_module("preceptor.recommend")
-globals().pop("recommend", None)
+# The functions `generator` and `recommend`, and the rooms of these names: importing a room binds it here, once. So it is done
+# now and unbound, and preceptor.recommend stays the function, while `from preceptor.recommend.score import …` goes on to work.
+for _room in ("generator", "recommend"):
+    import_module(f"preceptor.{_room}")
+    globals().pop(_room, None)

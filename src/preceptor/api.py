@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from preceptor.curriculum.curriculum import Curriculum
     from preceptor.data.config import DataConfig
     from preceptor.data.log import Log, Split, TrainSplit
+    from preceptor.generator.verdict import Generator
     from preceptor.recommend.answer import Recommendations
     from preceptor.scaling.law import Law
     from preceptor.scaling.points import Points
@@ -59,6 +60,18 @@ def build(train: TrainSplit, out: str | Path, study: str | StudyConfig = "quick"
             inputs = {need.rpartition(".")[2]: made[need.rpartition(".")[2]] for need in stage.needs}
             made[stage.name] = stage.make(getattr(config, stage.section), inputs, out)
     return Curriculum(out / "curriculum")
+
+
+def generator(split: Split, study: str | StudyConfig = "quick", test: bool = False) -> Generator:
+    """Choose the law of synthetic histories inside `split.train` by the probability it gives to real next items, and say what
+    it costs on the validation targets: `.sentences()`, `.laws`, `.mixture`.
+
+    test: open the test targets too; do it once, after every choice is frozen.
+    """
+    from preceptor.generator.verdict import generator as choose
+
+    config = _study(study)
+    return choose(split, config.generator, config.graph.min_users, test)
 
 
 def _save(train: TrainSplit, out: Path) -> artifact.Artifact:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import App, Parameter
 
 from preceptor.cli_codes import codes_app
+from preceptor.cli_generator import generator
 from preceptor.cli_recommend import recommend
 from preceptor.core.errors import PreceptorError
 
@@ -29,6 +30,7 @@ app = App(
 data_app = App(name="data", help="Look at a log before anything is built from it.")
 app.command(data_app)
 app.command(codes_app)
+app.command(generator)
 app.command(recommend)
 
 _SOURCES = "A folder with interactions.* and items.*, ml-100k, or market[:key=value,...] (simulated)."

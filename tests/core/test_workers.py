@@ -1,13 +1,17 @@
+import math
 import os
 import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import BrokenExecutor
 
 import pytest
 
 from preceptor.core import workers
 from preceptor.core.errors import PreceptorError
+
+ENVIRONMENT = {**os.environ, "PYTHONPATH": "src"}
 
 
 def test_worker_has_its_threads() -> None:
@@ -29,8 +33,7 @@ def test_worker_dies_with_its_parent() -> None:
         "    pool = workers.pool(1)\n    print(pool.submit(os.getpid).result(), flush=True)\n"
         "    pool.submit(time.sleep, 600)\n    time.sleep(600)\n"
     )
-    environment = {**os.environ, "PYTHONPATH": "src"}
-    parent = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, env=environment)
+    parent = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, env=ENVIRONMENT)
     assert parent.stdout is not None
     worker = int(parent.stdout.readline())
     os.kill(parent.pid, signal.SIGKILL)
@@ -45,3 +48,62 @@ def test_worker_dies_with_its_parent() -> None:
                 return
         time.sleep(0.1)
     pytest.fail("the worker outlived its parent")
+
+
+def test_errors_come_back_with_where_they_were_raised() -> None:
+    with workers.pool(1) as pool, pytest.raises(ZeroDivisionError) as error:
+        pool.submit(divmod, 1, 0).result()
+    assert "In a worker process" in error.value.__notes__[0]
+    with workers.pool(1) as pool, pytest.raises(PreceptorError, match=r"found: +3") as raised:
+        pool.submit(refuse, 3).result()
+    assert raised.value.found == 3
+
+
+def test_a_worker_that_ends_breaks_the_pool_and_is_waited_for_by_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PRECEPTOR_WORKERS", "1")
+    with workers.pool(2) as pool:
+        futures = [pool.submit(os._exit, 3), pool.submit(math.sqrt, 4)]
+        for future in futures:
+            with pytest.raises(BrokenExecutor, match="code 3"):
+                future.result(timeout=60)
+        with pytest.raises(BrokenExecutor):
+            pool.submit(math.sqrt, 4)
+
+
+def test_progress_reaches_the_leader() -> None:
+    told: list[float] = []
+    with workers.pool(2, advance=told.append) as pool:
+        assert [f.result() for f in [pool.submit(work, 5), pool.submit(work, 7)]] == [5, 7]
+    assert sum(told) == 12
+    workers.advance(1)  # nobody to tell: nothing happens
+
+
+def test_an_error_of_the_caller_stops_the_workers() -> None:
+    def interrupted() -> None:
+        with workers.pool(1) as pool:
+            pool.submit(os.getpid).result()
+            pool.submit(time.sleep, 600)
+            raise KeyboardInterrupt
+
+    began = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    assert time.monotonic() - began < 60
+
+
+def test_a_script_without_a_main_guard_may_use_workers() -> None:
+    code = "import math\nfrom preceptor.core import workers\nprint(workers.pool(1).submit(math.sqrt, 4).result())"
+    done = subprocess.run(
+        [sys.executable, "-"], input=code, capture_output=True, text=True, check=True, timeout=60, env=ENVIRONMENT
+    )
+    assert done.stdout == "2.0\n"
+
+
+def refuse(found: int) -> None:
+    raise PreceptorError("No", found=found)
+
+
+def work(amount: int) -> int:
+    for _ in range(amount):
+        workers.advance(1)
+    return amount

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from market.golden import values
 from preceptor.core.errors import PreceptorError
-from preceptor.data.config import DataConfig, check
+from preceptor.data.config import DataConfig
 from preceptor.data.log import CATALOGUE, Log
 from preceptor.data.read import read
-from preceptor.data.stage import STAGE, key
+from preceptor.data.stage import STAGE, check, key
 from preceptor.market import config as market_config
 from preceptor.market import source as _market  # noqa: F401  makes the market known
 from preceptor.market import truth as market_truth
@@ -259,7 +259,7 @@ def test_a_market_is_named_on_the_command_line() -> None:
         ("market:n_items=many", "a whole number"),
         ("market:n_items=5", "at least 48"),
         ("market:n_interactions=0", "1 to 1,000,000,000"),
-        ("market:family=kind", "fair or misleading"),
+        ("market:family=kind", "fair | misleading"),
         ("market:,", "nothing between two commas"),
     ],
 )

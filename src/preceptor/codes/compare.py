@@ -20,7 +20,7 @@ import numpy as np
 from preceptor.codes import stage
 from preceptor.codes.build import Tokeniser, encode, load_tokeniser
 from preceptor.codes.config import CodesConfig, latents_for
-from preceptor.codes.cooccurrence import Pairs, UserResamples, auc, cosines, held_out_pairs, shared_codes, training_pairs
+from preceptor.codes.cooccurrence import MatchedPairs, UserResamples, auc, cosines, held_out_pairs, shared_codes, training_pairs
 from preceptor.codes.encoded import encode_cached
 from preceptor.codes.encoders import item_texts
 from preceptor.codes.measured import fit_measured
@@ -113,7 +113,7 @@ class _Candidate:
 class _Judge:
     """Held-out AUC of arms, over the same resamples of the users."""
 
-    def __init__(self, pairs: Pairs) -> None:
+    def __init__(self, pairs: MatchedPairs) -> None:
         self.pairs, self.resamples = pairs, UserResamples(pairs.user)
         self.values: dict[str, tuple[float, np.ndarray]] = {}
 
@@ -170,7 +170,7 @@ def _arms(
 
 
 def _fitted(
-    arm: Arm, candidate: _Candidate, x: np.ndarray, config: CodesConfig, out: Path, tuning: Pairs
+    arm: Arm, candidate: _Candidate, x: np.ndarray, config: CodesConfig, out: Path, tuning: MatchedPairs
 ) -> tuple[np.ndarray, dict[str, Any]]:
     """(codes, facts) of one fit, made now or found below OUT/fits."""
     settings = replace(config, encoder=arm.encoder, tokeniser=arm.tokeniser, n_latents=candidate.latents, seed=candidate.seed)

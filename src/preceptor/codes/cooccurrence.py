@@ -17,7 +17,7 @@ RESAMPLES = 1000
 
 
 @dataclass(frozen=True)
-class Pairs:
+class MatchedPairs:
     """Item a, the item b that the user went on to, and another item about as popular as b: int [n] each; user: int [n]."""
 
     a: np.ndarray
@@ -26,7 +26,7 @@ class Pairs:
     user: np.ndarray
 
 
-def training_pairs(train: TrainSplit, seed: int) -> Pairs | None:
+def training_pairs(train: TrainSplit, seed: int) -> MatchedPairs | None:
     """Items that follow one another in a training history, up to 20,000 drawn by key; None if there are none."""
     train = only_train(train)
     user, item = np.asarray(train.user), np.asarray(train.item)
@@ -39,7 +39,7 @@ def training_pairs(train: TrainSplit, seed: int) -> Pairs | None:
     return _matched(by_popularity, item[follows], item[follows + 1], user[follows], follows, seed)
 
 
-def held_out_pairs(train: TrainSplit, targets: Targets, seed: int) -> Pairs | None:
+def held_out_pairs(train: TrainSplit, targets: Targets, seed: int) -> MatchedPairs | None:
     """The last item of each history and the target that came after it. Popularity is that of the training part; the random
     partner of a target without any is another such item."""
     last = targets.end > targets.start
@@ -52,7 +52,7 @@ def held_out_pairs(train: TrainSplit, targets: Targets, seed: int) -> Pairs | No
 
 def _matched(
     by_popularity: np.ndarray, a: np.ndarray, b: np.ndarray, user: np.ndarray, number: np.ndarray, seed: int
-) -> Pairs | None:
+) -> MatchedPairs | None:
     if not len(a) or len(by_popularity) < 3:
         return None
     rank = np.zeros(int(max(by_popularity.max(), a.max(), b.max())) + 1, np.int64)
@@ -64,7 +64,7 @@ def _matched(
     near = np.abs(rank[b] + step)  # reflected at either end: the most popular and the untouched have their like beside them
     other = by_popularity[np.minimum(near, 2 * (len(by_popularity) - 1) - near)]
     keep = (other != a) & (other != b)
-    return Pairs(a[keep], b[keep], other[keep], user[keep]) if keep.any() else None
+    return MatchedPairs(a[keep], b[keep], other[keep], user[keep]) if keep.any() else None
 
 
 def shared_codes(codes: np.ndarray, a: np.ndarray, b: np.ndarray) -> np.ndarray:

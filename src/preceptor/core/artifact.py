@@ -102,16 +102,14 @@ class Artifact:
     def verify(self) -> None:
         """Read every file and compare it with the manifest. Raises PreceptorError naming the first damaged file."""
         for name, entry in self.manifest["files"].items():
-            path = self.path / name
-            found = file_digest(path) if path.exists() else "no file"
-            if found != entry["sha256"]:
-                raise PreceptorError(
-                    "Damaged artifact",
-                    where=path,
-                    found=found,
-                    expected=entry["sha256"],
-                    remedy=f"delete {self.path} and run again",
-                )
+            verify_file(self.path / name, entry["sha256"], "artifact", f"delete {self.path} and run again")
+
+
+def verify_file(path: Path, sha256: str, what: str, remedy: str) -> None:
+    """Compare a file with its digest. Raises PreceptorError, that `what` is damaged, where it is another or isn't there."""
+    found = file_digest(path) if path.exists() else "no file"
+    if found != sha256:
+        raise PreceptorError(f"Damaged {what}", where=path, found=found, expected=sha256, remedy=remedy)
 
 
 def load(path: Path) -> Artifact:

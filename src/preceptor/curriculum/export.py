@@ -22,7 +22,7 @@ from tokenizers import Tokenizer
 
 from preceptor.codes.vocabulary import item_surface
 from preceptor.core import artifact
-from preceptor.core.artifact import Artifact, canonical, file_digest, write_atomic
+from preceptor.core.artifact import Artifact, canonical, file_digest, verify_file, write_atomic
 from preceptor.core.errors import PreceptorError
 from preceptor.core.progress import track
 from preceptor.curriculum.config import Templates
@@ -180,16 +180,8 @@ def verify(folder: Path) -> dict[str, Any]:
         raise PreceptorError("No finished export here", where=folder, expected=_REQUEST, remedy="run the export again")
     index = json.loads(path.read_text(encoding="utf-8"))
     for entry in index["shards"]:
-        shard = Path(folder) / entry["file"]
-        found = file_digest(shard) if shard.exists() else "no file"
-        if found != entry["sha256"]:
-            raise PreceptorError(
-                "Damaged shard",
-                where=shard,
-                found=found,
-                expected=entry["sha256"],
-                remedy="delete it and run the export again: the others stay",
-            )
+        remedy = "delete it and run the export again: the others stay"
+        verify_file(Path(folder) / entry["file"], entry["sha256"], "shard", remedy)
     return dict(index)
 
 

@@ -153,6 +153,7 @@ def check(config: CurriculumConfig) -> None:
     documents.uih_template(config.templates)
     for direction in documents.DIRECTIONS:
         documents.item_template(config.templates, direction)
+    shares = config.mixture.shares().values()
     require(
         "curriculum",
         config,
@@ -175,25 +176,18 @@ def check(config: CurriculumConfig) -> None:
             ),
             "eval_documents": at_least(config.eval_documents, 1),
             "preview_documents": at_least(config.preview_documents, 0),
+            "context": at_least(config.context, 1),
+            "block_tokens": (
+                config.block_tokens >= 1 and config.block_tokens % max(1, config.context) == 0,
+                f"a multiple of the context, {config.context}",
+            ),
+            "staged_tokens": (
+                config.order != "staged" or config.staged_tokens >= config.block_tokens,
+                "tokens of the stage before histories begin, a block or more under order staged",
+            ),
+            "mixture": (min(shares) >= 0 and sum(shares) > 0, "shares of 0 or more, one above 0"),
         },
     )
-    if config.block_tokens < 1 or config.context < 1 or config.block_tokens % config.context:
-        raise PreceptorError(
-            "A block must be a whole number of contexts",
-            where="curriculum.block_tokens",
-            found=f"{config.block_tokens} tokens, context {config.context}",
-            expected=f"a multiple of {config.context}",
-        )
-    if config.order == "staged" and config.staged_tokens < config.block_tokens:
-        raise PreceptorError(
-            "Staged order needs the length of its first stage",
-            where="curriculum.staged_tokens",
-            found=config.staged_tokens,
-            expected="tokens of the stage before histories begin",
-        )
-    shares = config.mixture.shares()
-    if min(shares.values()) < 0 or sum(shares.values()) <= 0:
-        raise PreceptorError("Bad mixture", where="curriculum.mixture", found=shares, expected="shares ≥ 0, one above 0")
 
 
 def phases(config: CurriculumConfig, shares: Mapping[str, float]) -> list[dict[str, Any]]:

@@ -8,7 +8,6 @@ is read, so the leak rule holds to the byte.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 
@@ -16,49 +15,16 @@ from preceptor.core.errors import PreceptorError
 from preceptor.core.progress import say
 from preceptor.core.tables.generator import CutRow, LawRow, WeightRow
 from preceptor.data.log import Targets, TrainSplit
-from preceptor.generator import bank, component_graphs, em, events, exposure, likelihood, measure
-from preceptor.generator.choice import DROP, choose, shrinkage
-from preceptor.generator.components import MEMORIES, GraphSpec, check_bank
+from preceptor.generator import bank, component_graphs, em, events, exposure, measure
+from preceptor.generator.choice import choose, shrinkage
+from preceptor.generator.components import GraphSpec, check_bank
+from preceptor.generator.evidence import Evidence, gather, members_of
+from preceptor.generator.fit_config import FitConfig
 from preceptor.generator.mixture import Memory, Mixture, Part, Prior
 from preceptor.generator.policies import LONGEST_HISTORY
 from preceptor.graph.graph import Graph
 
 FEW = 200  # events: fewer are spoken of
-
-
-@dataclass(frozen=True)
-class FitConfig:
-    """How a generator is chosen.
-
-    graphs: the candidates; empty: the default bank. decays, alphas: the memories each is read through, the priors.
-    min_users: fewest distinct users an edge of the default bank needs.
-    objective: likelihood, or unbiased (events and meetings count 1/e, e the exposure; `exposure`).
-    beta: unbiased without given propensities: e = popularity ** beta, an assumption that the log can't check. clip: the
-        largest weight of an event, in means.
-    balance: every event counts the same (target), or every user (user).
-    share: timed logs: the share of the training rows that comes before the events. timed: None: find out.
-    repeats: whether items may come again; None: if at least 1 in 1,000 training interactions is a repeat.
-    longest: the most history items that are read; the longest training history where that is shorter.
-    max_events: events beyond are a keyed sample. drop: components of less weight are left out.
-    resamples: of the users, for intervals. seed: of samples, folds and resamples.
-    """
-
-    graphs: tuple[GraphSpec, ...] = ()
-    decays: tuple[float, ...] = MEMORIES
-    alphas: tuple[float, ...] = bank.ALPHAS
-    min_users: int = 1
-    objective: Literal["likelihood", "unbiased"] = "likelihood"
-    beta: float | None = None
-    clip: float = 10.0
-    balance: Literal["target", "user"] = "target"
-    share: float = 0.9
-    timed: bool | None = None
-    repeats: bool | None = None
-    longest: int = LONGEST_HISTORY
-    max_events: int = 20_000
-    drop: float = DROP
-    resamples: int = 100
-    seed: int = 0
 
 
 @dataclass(frozen=True)
@@ -96,20 +62,6 @@ class Fitted:
     notes: tuple[str, ...]
 
 
-@dataclass(frozen=True)
-class Evidence:
-    """What the components give the events. table: of candidates × memories; references: of measure.REFERENCES, their memory.
-
-    user, event_weight: [E]. outside: as in Fitted.
-    """
-
-    table: em.Table
-    references: em.Table
-    user: np.ndarray
-    event_weight: np.ndarray
-    outside: dict[str, int]
-
-
 def fit(
     split: TrainSplit,
     config: FitConfig | None = None,
@@ -144,7 +96,7 @@ def fit(
     graphs = rebuilt(split, kept_specs, inverse, embeddings)
     parts = [(int(np.searchsorted(used, c // len(config.decays))), config.decays[c % len(config.decays)]) for c in columns]
     mixture = assembled(split, graphs, kept_specs, parts, config.alphas, chosen.weights, longest, repeats, embeddings)
-    context = measure.Context(config.seed, config.resamples, config.drop, pseudo)
+    context = measure.Context(config.seed, config.resamples, config.drop, pseudo, config.singles)
     figures = measure.figures(evidence, chosen, specs, config.decays, config.alphas, context)
     every = np.concatenate([fold.events.end for fold in found.folds])
     histories = Targets(np.asarray(split.user)[every], np.asarray(split.item), split.user_indptr[split.user[every]], every)
@@ -188,71 +140,9 @@ def cuts(split: TrainSplit, fitted: Fitted, config: FitConfig, shares: tuple[flo
     return rows
 
 
-def gather(
-    found: events.EventSet,
-    specs: tuple[GraphSpec, ...],
-    config: FitConfig,
-    repeats: bool,
-    longest: int,
-    inverse: np.ndarray | None,
-    split: TrainSplit,
-    embeddings: np.ndarray | None,
-    references: bool = True,
-) -> Evidence:
-    """The table of likelihoods, fold by fold, a graph at a time."""
-    other = tuple(measure.REFERENCES.values()) if references else ()
-    n_memories = len(config.decays)
-    signal, alive, prior, user, weight, reference = [], [], [], [], [], []
-    outside = {"repeat": 0, "new": 0}
-    for fold in found.folds:
-        popularity = fold.inner.popularity
-        members = members_of(fold.inner, embeddings)
-        good = events.inside(fold.events, members, repeats)
-        outside["new"] += int((~members[fold.events.item]).sum())
-        outside["repeat"] += int((~good & members[fold.events.item]).sum())
-        chosen = events.select(fold.events, np.flatnonzero(good))
-        s, a = np.zeros((len(chosen), len(specs) * n_memories)), np.zeros((len(chosen), len(specs) * n_memories), bool)
-        r, ra = np.zeros((len(chosen), len(other))), np.zeros((len(chosen), len(other)), bool)
-        item_inverse = None if inverse is None else exposure.of_items(fold.inner, inverse[_rows(split, found, fold)])
-        for place, graph in component_graphs.graphs(fold.inner, (*specs, *other), embeddings):
-            at = place - len(specs)
-            if at >= 0:
-                r[:, [at]], ra[:, [at]] = likelihood.densities(graph, (0.0,), longest, chosen, members, repeats)
-                continue
-            own = slice(place * n_memories, (place + 1) * n_memories)
-            weighed = graph if item_inverse is None else exposure.reweighed(graph, item_inverse)
-            s[:, own], a[:, own] = likelihood.densities(weighed, config.decays, longest, chosen, members, repeats)
-        signal.append(s)
-        alive.append(a)
-        reference.append((r, ra))
-        prior.append(likelihood.prior_densities(popularity, config.alphas, chosen, members, repeats))
-        user.append(chosen.user)
-        weight.append(np.ones(len(chosen)) if inverse is None else inverse[chosen.end])
-    users = np.concatenate(user)
-    if not len(users):
-        raise PreceptorError(
-            "No next item of the training part is a candidate of its generator",
-            found=", ".join(f"{count} {reason}" for reason, count in outside.items()),
-            expected="items that other training interactions have met before",
-        )
-    w = np.concatenate(weight)
-    if config.balance == "user":
-        _, number = np.unique(users, return_inverse=True)
-        w = w / np.bincount(number, weights=w)[number]
-    priors = np.concatenate(prior)
-    ref = em.Table(np.concatenate([r for r, _ in reference]), np.concatenate([a for _, a in reference]), priors)
-    return Evidence(em.Table(np.concatenate(signal), np.concatenate(alive), priors), ref, users, w / w.mean(), outside)
-
-
 def longest_of(split: TrainSplit, config: FitConfig) -> int:
     """History items that are read: the longest training history, at most config.longest."""
     return max(1, min(config.longest, LONGEST_HISTORY, int(np.diff(split.user_indptr).max(initial=1))))
-
-
-def members_of(split: TrainSplit, embeddings: np.ndarray | None) -> np.ndarray:
-    """The items that a law of this log can give: those with an interaction, and untouched ones that have text rows."""
-    touched = split.popularity > 0
-    return touched if embeddings is None else touched | (np.abs(embeddings).sum(axis=1) > 0)
 
 
 def assembled(
@@ -295,13 +185,6 @@ def rebuilt(
         own = exposure.of_items(split, inverse)
         made = {k: exposure.reweighed(graph, own) for k, graph in made.items()}
     return tuple(made[k] for k in range(len(specs)))
-
-
-def _rows(split: TrainSplit, found: events.EventSet, fold: events.Fold) -> np.ndarray:
-    """Rows of the split that a fold's inner part keeps, bool [n]."""
-    if found.timed:
-        return np.asarray(split.time) < found.cut
-    return np.isin(split.user, fold.inner.user)
 
 
 def _repeats(split: TrainSplit, config: FitConfig) -> tuple[bool, list[str]]:

@@ -14,7 +14,9 @@ from preceptor.core.tables.generator import CutRow, LawRow, WeightRow
 from preceptor.data.log import TrainSplit
 from preceptor.generator.components import GraphSpec
 from preceptor.generator.config import GeneratorConfig
-from preceptor.generator.fit import FitConfig, Fitted, cuts, fit, members_of, rebuilt
+from preceptor.generator.evidence import members_of
+from preceptor.generator.fit import Fitted, cuts, fit, rebuilt
+from preceptor.generator.fit_config import FitConfig
 from preceptor.generator.mixture import Mixture
 from preceptor.generator.mixture_tables import MixtureTables, mixture_tables
 from preceptor.generator.sampler import length_weights, start_weights
@@ -33,6 +35,7 @@ def settings_of(config: GeneratorConfig, min_users: int) -> FitConfig:
         beta=config.beta,
         max_events=config.max_events,
         resamples=config.resamples,
+        singles=False,
         seed=config.seed,
     )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from scipy import sparse
@@ -14,27 +14,21 @@ from preceptor.generator import likelihood
 from preceptor.generator.choice import Chosen, cross_fitted, interval_of_mean, resampled
 from preceptor.generator.components import GraphSpec, memory_name
 from preceptor.generator.em import Table, fit_weights
+from preceptor.generator.evidence import REFERENCES, Evidence
 from preceptor.generator.mixture import Mixture
 
-if TYPE_CHECKING:
-    from preceptor.generator.fit import Evidence
-
-# laws of the last item that every mixture stands beside, each with its best share of the priors
-REFERENCES = {
-    "smoothed bigram": GraphSpec("count", window=1, directed=True, top_k=0),
-    "first order (cosine, window 10, top 50)": GraphSpec("cosine", window=10, min_users=2, top_k=50),
-}
 _ROWS = 4096  # of the edges that are merged at a time
 
 
 @dataclass(frozen=True)
 class Context:
-    """seed, resamples, drop: as in FitConfig; pseudo: events of the Dirichlet prior."""
+    """seed, resamples, drop, singles: as in FitConfig; pseudo: events of the Dirichlet prior."""
 
     seed: int
     resamples: int
     drop: float
     pseudo: float
+    singles: bool = True
 
 
 def figures(
@@ -103,8 +97,7 @@ def _laws(
     alphas: tuple[float, ...],
     context: Context,
 ) -> list[LawRow]:
-    """Single components, groups and references, each with its best share of the priors; cross-fitted."""
-    width = len(decays)
+    """References, groups and, where asked for, single components, each with its best share of the priors; cross-fitted."""
     names = [(spec, decay) for spec in specs for decay in decays]
     groups: dict[str, list[int]] = {}
     for c, (spec, decay) in enumerate(names):
@@ -117,11 +110,11 @@ def _laws(
         rows.append(_law(name, "reference", _only(evidence.references, [c]), evidence, context))
     for name, members in groups.items():
         rows.append(_law(name, "group", _only(evidence.table, members), evidence, context))
-    rows += [
-        _law(f"{spec.name}, {memory_name(decay)}", "component", _only(evidence.table, [c]), evidence, context)
-        for c, (spec, decay) in enumerate(names)
-    ]
-    assert len(names) == len(specs) * width
+    if context.singles:
+        rows += [
+            _law(f"{spec.name}, {memory_name(decay)}", "component", _only(evidence.table, [c]), evidence, context)
+            for c, (spec, decay) in enumerate(names)
+        ]
     return rows
 
 

@@ -106,6 +106,8 @@ def table(mixture: Mixture, targets: Targets) -> em.Table:
     signal, alive = np.zeros((len(targets), len(mixture.parts))), np.zeros((len(targets), len(mixture.parts)), bool)
     for graph in range(len(mixture.graphs)):
         own = [c for c, part in enumerate(mixture.parts) if part.graph == graph]
+        if not own:
+            continue
         decays = tuple(mixture.parts[c].memory.decay for c in own)
         signal[:, own], alive[:, own] = likelihood.densities(
             mixture.graphs[graph], decays, longest, targets, mixture.members, mixture.repeats

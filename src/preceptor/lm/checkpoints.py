@@ -17,13 +17,13 @@ import transformers
 from safetensors import SafetensorError
 from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel, Qwen3ForCausalLM
 
+from preceptor.core.cross_entropy import token_losses
 from preceptor.core.errors import PreceptorError
 from preceptor.core.rng import generator
 from preceptor.core.tables.lm import Rung
 from preceptor.lm.base import base_config
 from preceptor.lm.kernels import applies, qwen3_body
 from preceptor.lm.ladder import model_config
-from preceptor.lm.loss import token_losses
 
 RESIDUAL = ("o_proj.weight", "down_proj.weight")  # what writes into the residual stream
 

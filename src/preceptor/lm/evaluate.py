@@ -15,9 +15,9 @@ import numpy as np
 import torch
 from transformers import PreTrainedModel
 
+from preceptor.core.cross_entropy import token_losses
 from preceptor.curriculum.stream import EvalSet
 from preceptor.lm.checkpoints import head, hidden_states
-from preceptor.lm.loss import token_losses
 
 
 @dataclass(frozen=True)

@@ -111,18 +111,18 @@ def run_name(depth: int, trunk: int) -> str:
 
 def training_tokens(config: LMConfig) -> int:
     """Tokens that one run trains on: its trunk up to the last branching point, and every branch."""
-    plan = budgets(config, 1)
-    return config.batch_tokens * (plan[-1].branch + sum(b.end - b.branch for b in plan))
+    asked = budgets(config, 1)
+    return config.batch_tokens * (asked[-1].branch + sum(b.end - b.branch for b in asked))
 
 
 def remaining_tokens(config: LMConfig, block_tokens: int, folder: Path) -> int:
     """Tokens a run has yet to train on: its trunk up to the last branching point, and the branches not finished."""
     if (folder / "trunk.json").exists():
         return 0
-    plan = budgets(config, block_tokens)
+    asked = budgets(config, block_tokens)
     step = 0
     if (folder / STATE).exists():
         with safetensors.safe_open(folder / STATE, "np") as f:
             step = json.loads(f.metadata()["facts"])["step"]
-    open_branches = sum(b.end - b.branch for b in plan if not (folder / "points" / f"{b.tokens}.json").exists())
-    return config.batch_tokens * (plan[-1].branch - step + open_branches)
+    open_branches = sum(b.end - b.branch for b in asked if not (folder / "points" / f"{b.tokens}.json").exists())
+    return config.batch_tokens * (asked[-1].branch - step + open_branches)

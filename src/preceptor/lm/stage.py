@@ -29,14 +29,14 @@ def build(config: LMConfig, inputs: Inputs, folder: Path) -> Counts:
     runs/<run>/D<tokens>/ (checkpoints that transformers opens).
     """
     stream, sets = Stream.open(inputs["curriculum"].path), _sets(inputs)
-    plan, grid = budgets(config, stream.block_tokens), trunks(config)  # refuses a bad grid before anything is trained
+    asked, grid = budgets(config, stream.block_tokens), trunks(config)  # refuses a bad grid before anything is trained
     for left in folder.rglob("*.tmp"):  # of a write that was cut short
         shutil.rmtree(left) if left.is_dir() else left.unlink()
     sweep(config, stream, sets, folder / "runs")
     _write_ladder(config, stream, folder)
-    _write_sources(stream, [b.tokens for b in plan], folder)
+    _write_sources(stream, [b.tokens for b in asked], folder)
     n = _write_tables(config, stream, folder)
-    return {"runs": len(grid), "points": n, "sets": sorted(sets), "largest_budget": plan[-1].tokens}
+    return {"runs": len(grid), "points": n, "sets": sorted(sets), "largest_budget": asked[-1].tokens}
 
 
 def key(config: LMConfig, inputs: Inputs) -> Key:

@@ -24,13 +24,13 @@ import torch
 from transformers import PreTrainedModel
 
 from preceptor.core.artifact import canonical, write_atomic
+from preceptor.core.cross_entropy import fused_cross_entropy
 from preceptor.core.tables.lm import Rung
 from preceptor.curriculum.stream import EvalSet, Stream
 from preceptor.lm.checkpoints import extend_vocabulary, head, hidden_states, load_model, new_model, save_model
 from preceptor.lm.config import LMConfig
 from preceptor.lm.evaluate import evaluate
 from preceptor.lm.grid import STATE, Budget, budgets, size_of
-from preceptor.lm.loss import head_loss
 
 SAVE_SECONDS = 30.0  # between saves of the trunk's state
 CURVE_POINTS = 200  # lines of a trunk's curve, about
@@ -55,10 +55,10 @@ def train_run(
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "points").mkdir(exist_ok=True)
     size = size_of(config, depth, stream.vocab_size, stream.context)
-    plan = budgets(config, stream.block_tokens)
-    learner = Learner(config, size, stream, make_model(config, size, stream, trunk), max(1, plan[-1].branch // CURVE_POINTS))
+    asked = budgets(config, stream.block_tokens)
+    learner = Learner(config, size, stream, make_model(config, size, stream, trunk), max(1, asked[-1].branch // CURVE_POINTS))
     learner.restore(folder / STATE)
-    for budget in plan:
+    for budget in asked:
         point = folder / "points" / f"{budget.tokens}.json"
         if point.exists():
             continue
@@ -66,7 +66,7 @@ def train_run(
         learner.save(folder / STATE)
         branch = learner.fork()
         branch.decay(budget, report)
-        if config.keep == "all" or (config.keep == "largest" and budget is plan[-1]):
+        if config.keep == "all" or (config.keep == "largest" and budget is asked[-1]):
             save_model(branch.model, stream.folder / "tokenizer", folder / f"D{budget.tokens}")
         losses = evaluate(branch.model, sets, stream.context, stream.eos)
         write_atomic(point, canonical({"tokens": budget.tokens, "sets": losses, "curve": branch.curve}))
@@ -164,7 +164,7 @@ class Learner:
             states_BLW = hidden_states(self.model, inputs.to(self.device))
         if self.device.type == "cuda":
             states_BLW = states_BLW.bfloat16()  # the head's products too; its sums stay in fp32
-        loss = head_loss(states_BLW.flatten(0, 1), head(self.model), targets.to(self.device).flatten())
+        loss = fused_cross_entropy(states_BLW.flatten(0, 1), head(self.model), targets.to(self.device).flatten())
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.parameters.values(), self.config.clip)
         self.optimiser.step()

@@ -10,6 +10,7 @@ from math import isqrt
 from pathlib import Path
 from typing import Any, Literal
 
+from preceptor.core.checks import one_of, require
 from preceptor.core.errors import PreceptorError
 
 NAME = "market"
@@ -46,17 +47,22 @@ class MarketConfig:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if self.family not in {"fair", "misleading"}:
-            raise _bad("family", self.family, "fair or misleading")
-        for name in _DIALS:
-            if not 0 <= getattr(self, name) <= 1:
-                raise _bad(name, getattr(self, name), "a number from 0 (none) to 1 (strong)")
-        if not 1 <= self.n_interactions <= MOST_INTERACTIONS:
-            raise _bad("n_interactions", self.n_interactions, f"1 to {MOST_INTERACTIONS:,}")
-        if self.n_users < 0:
-            raise _bad("n_users", self.n_users, "0 (chosen by the number of interactions) or more")
-        if self.n_items and not LEAST_ITEMS <= self.n_items <= MOST_ITEMS:
-            raise _bad("n_items", self.n_items, f"0 (chosen by the number of interactions) or at least {LEAST_ITEMS}")
+        strength = "a number from 0 (none) to 1 (strong)"
+        chosen = "0 (chosen by the number of interactions) or"
+        require(
+            "market",
+            self,
+            {
+                "family": one_of(self.family, "fair", "misleading"),
+                **{name: (0 <= getattr(self, name) <= 1, strength) for name in _DIALS},
+                "n_interactions": (1 <= self.n_interactions <= MOST_INTERACTIONS, f"1 to {MOST_INTERACTIONS:,}"),
+                "n_users": (self.n_users >= 0, f"{chosen} more"),
+                "n_items": (
+                    self.n_items == 0 or LEAST_ITEMS <= self.n_items <= MOST_ITEMS,
+                    f"{chosen} at least {LEAST_ITEMS} and at most {MOST_ITEMS:,}",
+                ),
+            },
+        )
 
     @property
     def users(self) -> int:
@@ -109,8 +115,4 @@ def _value(key: str, kind: str, text: str) -> Any:
         return {"int": int, "float": float}.get(kind, str)(text)
     except ValueError:
         expected = "a whole number" if kind == "int" else "a number"
-        raise _bad(key, text, expected) from None
-
-
-def _bad(key: str, found: object, expected: str) -> PreceptorError:
-    return PreceptorError("Bad setting of the market", where=f"market, {key}", found=found, expected=expected)
+        raise PreceptorError("Bad setting", where=f"market.{key}", found=text, expected=expected) from None

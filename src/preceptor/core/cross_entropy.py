@@ -1,8 +1,8 @@
-"""The vocabulary head fused with its cross-entropy, in chunks of rows: the full logits matrix never exists.
+"""A head fused with its cross-entropy, in chunks of rows: the full logits matrix never exists.
 
-At a million parameters the head is a quarter of a training step, most of it moving an [N, V] matrix through memory five
-times. Here a chunk of rows stays in cache while its logits, loss and both gradients are made.
-Shapes: N rows (tokens), W width, V vocabulary.
+At a million parameters the head of a language model is a quarter of a training step, most of it moving an [N, V] matrix
+through memory five times. Here a chunk of rows stays in cache while its logits, loss and both gradients are made.
+Shapes: N rows (tokens, positions), W width, V outcomes (vocabulary, items). The one module here that imports torch.
 """
 
 from __future__ import annotations
@@ -14,12 +14,14 @@ import torch
 CHUNK = 256  # rows: at V = 2,560 a chunk of fp32 logits is 2.6 MB
 
 
-def head_loss(hidden_NW: torch.Tensor, weight_VW: torch.Tensor, targets_N: torch.Tensor, chunk: int = CHUNK) -> torch.Tensor:
+def fused_cross_entropy(
+    hidden_NW: torch.Tensor, weight_VW: torch.Tensor, targets_N: torch.Tensor, chunk: int = CHUNK
+) -> torch.Tensor:
     """Mean cross-entropy (nats) of `hidden @ weight.T` against the targets; differentiable in hidden and weight.
 
     Equal to `F.cross_entropy(hidden @ weight.T, targets)` up to rounding; logits and sums in fp32, products in hidden's dtype.
     """
-    loss: torch.Tensor = _HeadLoss.apply(hidden_NW, weight_VW, targets_N, chunk)
+    loss: torch.Tensor = _Fused.apply(hidden_NW, weight_VW, targets_N, chunk)
     return loss
 
 
@@ -35,7 +37,7 @@ def token_losses(hidden_NW: torch.Tensor, weight_VW: torch.Tensor, targets_N: to
     return out_N
 
 
-class _HeadLoss(torch.autograd.Function):
+class _Fused(torch.autograd.Function):
     """Makes both gradients in the forward pass (they need the softmax, which is there) and scales them in the backward."""
 
     @staticmethod

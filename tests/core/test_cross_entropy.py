@@ -1,10 +1,10 @@
-"""The fused head is the plain cross-entropy, value and gradients, at any chunk size."""
+"""The head fused with its loss is the plain cross-entropy, value and gradients, at any chunk size."""
 
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from preceptor.lm.loss import head_loss, token_losses
+from preceptor.core.cross_entropy import fused_cross_entropy, token_losses
 
 
 def example(n: int, width: int, vocab: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
@@ -21,7 +21,7 @@ def test_loss_and_gradients_equal_plain_cross_entropy(n: int, width: int, vocab:
     results = []
     for fused in (True, False):
         h, w = hidden.clone().requires_grad_(), weight.clone().requires_grad_()
-        loss = head_loss(h, w, targets, chunk) if fused else torch.nn.functional.cross_entropy(h @ w.T, targets)
+        loss = fused_cross_entropy(h, w, targets, chunk) if fused else torch.nn.functional.cross_entropy(h @ w.T, targets)
         (3.0 * loss).backward()
         results.append((loss.detach(), h.grad, w.grad))
     for ours, plain in zip(*results, strict=True):
@@ -31,7 +31,7 @@ def test_loss_and_gradients_equal_plain_cross_entropy(n: int, width: int, vocab:
 def test_large_logits_stay_finite() -> None:
     hidden, weight, targets = example(8, 4, 10)
     h = (hidden * 1e4).requires_grad_()
-    loss = head_loss(h, weight, targets)
+    loss = fused_cross_entropy(h, weight, targets)
     loss.backward()
     assert torch.isfinite(loss)
     assert torch.isfinite(h.grad).all()
@@ -45,7 +45,9 @@ def test_tied_table_gets_both_gradients() -> None:
         table.zero_grad()
         h = table(ids)
         loss = (
-            head_loss(h, table.weight, targets, 4) if fused else torch.nn.functional.cross_entropy(h @ table.weight.T, targets)
+            fused_cross_entropy(h, table.weight, targets, 4)
+            if fused
+            else torch.nn.functional.cross_entropy(h @ table.weight.T, targets)
         )
         loss.backward()
         grads.append(table.weight.grad.clone())
@@ -55,7 +57,7 @@ def test_tied_table_gets_both_gradients() -> None:
 def test_low_precision_states_keep_a_full_precision_table() -> None:
     hidden, weight, targets = example(40, 16, 50)
     h, w = (hidden * 0.3).bfloat16().requires_grad_(), (weight * 0.3).requires_grad_()
-    head_loss(h, w, targets, 16).backward()
+    fused_cross_entropy(h, w, targets, 16).backward()
     plain = (weight * 0.3).requires_grad_()
     torch.nn.functional.cross_entropy(h.detach().float() @ plain.T, targets).backward()
     assert (h.grad.dtype, w.grad.dtype) == (torch.bfloat16, torch.float32)

@@ -1,0 +1,78 @@
+"""A study's law kept, moved and turned into a sampler; both kinds of samplers answer to one name."""
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fixtures import tiny_split
+from preceptor.core.rng import purpose_key
+from preceptor.curriculum.assemble import token_table, write_walks
+from preceptor.generator import histories, made
+from preceptor.generator.config import GeneratorConfig
+from preceptor.generator.mixture import Mixture
+from preceptor.generator.sampler import build_tables, fitted_start
+from preceptor.graph.config import GraphConfig
+from preceptor.graph.graph import TOTAL
+from preceptor.graph.item_graph import build_graph
+
+TRAIN = tiny_split(n_users=120).train
+CONFIG = GeneratorConfig(resamples=2, length=6)
+FITTED = made.fit_law(TRAIN, CONFIG, 1)
+
+
+@pytest.fixture(params=["mixture", "paper"])
+def tables(request: pytest.FixtureRequest) -> histories.Sampler:
+    if request.param == "mixture":
+        return made.sampler_of(FITTED.mixture, TRAIN, CONFIG)
+    return build_tables(build_graph(TRAIN, GraphConfig(min_users=1)), TRAIN, CONFIG)
+
+
+def test_a_kept_law_is_the_law(tmp_path: Path) -> None:
+    made.save_law(FITTED, TRAIN, CONFIG, tmp_path, 1)
+    again = Mixture.load(tmp_path)
+    assert (again.parts, again.priors, again.names, again.repeats) == tuple(
+        getattr(FITTED.mixture, name) for name in ("parts", "priors", "names", "repeats")
+    )
+    moved = made.moved(tmp_path, TRAIN)
+    for a, b, c in zip(again.graphs, moved.graphs, FITTED.mixture.graphs, strict=True):
+        assert np.array_equal(a.weight, c.weight)
+        assert np.array_equal(b.weight, c.weight)
+        assert np.array_equal(b.indices, c.indices)
+
+
+def test_saved_samplers_open_as_what_they_are(tables: histories.Sampler, tmp_path: Path) -> None:
+    histories.save(tables, tmp_path, "x_")
+    opened = histories.load(tmp_path, "x_")
+    assert type(opened) is type(tables)
+    items, lengths = histories.sample(tables, 3, "t", 0, 200)
+    again = histories.sample(opened, 3, "t", 0, 200)
+    assert np.array_equal(items, again[0])
+    assert np.isfinite(histories.log_probability(tables, items, lengths)).all()
+
+
+def test_compiled_blocks_hold_the_same_histories(tables: histories.Sampler) -> None:
+    """One token per item, 99 ends a history: the documents are the histories of their numbers."""
+    empty = np.zeros(0, np.int32)
+    table, layout = token_table(np.arange(TRAIN.n_items, dtype=np.int32)[:, None], empty, empty, np.array([99]))
+    out = np.empty(500 + 100, np.int32)
+    write_walks(tables, purpose_key(3, "t"), np.uint64(0), table, layout, 500, out)
+    items, lengths = histories.sample(tables, 3, "t", 0, 200)
+    wanted = np.concatenate([[*row[:n], 99] for row, n in zip(items, lengths, strict=True)])
+    assert np.array_equal(out[:500], wanted[:500])
+
+
+def test_the_dial_of_the_priors_goes_from_the_signal_to_the_whole_law() -> None:
+    for dial, share in ((0.0, 0.0), (0.5, 0.5 * FITTED.mixture.prior_share), (1.0, FITTED.mixture.prior_share)):
+        found = made.sampler_of(FITTED.mixture, TRAIN, dataclasses.replace(CONFIG, prior=dial))
+        assert found.prior_share == pytest.approx(share, abs=1e-6)
+
+
+def test_fitted_starts_follow_first_items_and_reach_every_item_that_was_met() -> None:
+    start = fitted_start(TRAIN)
+    first = np.bincount(TRAIN.item[TRAIN.user_indptr[:-1]], minlength=TRAIN.n_items)
+    assert ((start > 0) == (TRAIN.popularity > 0)).all()
+    assert np.corrcoef(start, first)[0, 1] > 0.5
+    share = made.sampler_of(FITTED.mixture, TRAIN, dataclasses.replace(CONFIG, prior=1.0)).start / TOTAL
+    assert share == pytest.approx(start / start.sum(), abs=1e-6)
