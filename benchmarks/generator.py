@@ -6,7 +6,7 @@
 DATA holds the folders ml-latest-small, amazon-games-2018, amazon-office-2018 and movietweetings-sample; ml-100k is fetched.
 Temporal split where the log has times, else leave-last-out. Every law is fitted inside the training part; validation (with
 --test also test) is scored once. Each log runs in a process of its own, so that its peak memory is its own; at most TARGETS
-targets of a part (a keyed sample). Writes results/generator/{scores,laws,weights,cuts,costs}.csv, a block of rows a log.
+targets of a part (a keyed sample). Writes results/generator/{scores,paired,laws,weights,cuts,costs}.csv, a block of rows a log.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 from typing import ClassVar
 
@@ -36,12 +37,14 @@ from preceptor.generator.components import LAST, UNIFORM, GraphSpec
 from preceptor.generator.evidence import REFERENCES, gather
 from preceptor.generator.mixture import Mixture
 from preceptor.ranking.baselines import ItemKNN
+from preceptor.ranking.ease import Ease
 from preceptor.ranking.evaluate import Scorer, rank_targets, subsample
 
 FOLDERS = ("ml-latest-small", "amazon-games-2018", "amazon-office-2018", "movietweetings-sample")
 MARKETS = tuple(f"market:family={family},n_interactions=200000" for family in ("fair", "misleading"))
 TARGETS = 10_000
 EASE = GraphSpec("count", smooth="ease", top_k=1_000, ridge=100.0)
+MIN_USERS = (2, 5, 10)
 EASE_ITEMS = 5_000  # beyond, EASE takes minutes a graph here
 
 
@@ -70,6 +73,21 @@ class ScoreRow(row.Row):
     ndcg10: float
     ndcg10_lo: float
     ndcg10_hi: float
+
+
+@dataclass(frozen=True)
+class PairRow(row.Row):
+    """The mixture less another law on the same targets, with the 95 % interval of the mean over users. metric: nats (below 0 is
+    better; targets inside X(h)), recall100, ndcg10 (above 0 is better)."""
+
+    FILE: ClassVar[str] = "paired.csv"
+    data: str
+    part: str
+    law: str
+    metric: str
+    difference: float
+    lo: float
+    hi: float
 
 
 @dataclass(frozen=True)
@@ -156,20 +174,6 @@ def best_pair(table: em.Table, pseudo: float) -> np.ndarray:
     return np.array(sorted(pair))
 
 
-class Ease:
-    """EASE as a ranker: the sum of the rows of the whole history, negatives and all."""
-
-    def __init__(self, train: TrainSplit, ridge: float = 300.0) -> None:
-        seen = np.zeros((train.n_users, train.n_items), np.float32)
-        seen[train.user, train.item] = 1
-        inverse = np.linalg.inv(seen.T @ seen + ridge * np.eye(train.n_items, dtype=np.float32))
-        self._rows = -inverse / np.diag(inverse)
-        np.fill_diagonal(self._rows, 0)
-
-    def scores(self, targets: Targets, rows: np.ndarray) -> np.ndarray:
-        return np.stack([self._rows[np.unique(targets.history(t))].sum(axis=0) for t in rows]).astype(np.float32)
-
-
 def score_row(data: str, kind: str, part: str, law: str, targets: Targets, found: score.Scored, with_nats: bool) -> ScoreRow:
     inside = found.inside
     nats: tuple[float | None, ...] = (None, None, None)
@@ -178,6 +182,23 @@ def score_row(data: str, kind: str, part: str, law: str, targets: Targets, found
     recall = choice.interval_of_mean(found.recall(100), targets.user)
     ndcg = choice.interval_of_mean(found.ndcg(10), targets.user)
     return ScoreRow(data, kind, part, law, len(targets), targets.n_users, float(inside.mean()), *nats, *recall, *ndcg)
+
+
+def pair_rows(data: str, part: str, law: str, targets: Targets, own: score.Scored, other: score.Scored) -> list[PairRow]:
+    found = {"recall100": own.recall(100) - other.recall(100), "ndcg10": own.ndcg(10) - other.ndcg(10)}
+    rows = [PairRow(data, part, law, m, *choice.interval_of_mean(x, targets.user)) for m, x in found.items()]
+    inside = own.inside & other.inside
+    if np.isfinite(other.nats[inside]).all():
+        gained = (own.nats - other.nats)[inside]
+        rows.append(PairRow(data, part, law, "nats", *choice.interval_of_mean(gained, targets.user[inside])))
+    return rows
+
+
+def private(train: TrainSplit, config: fitting.FitConfig) -> Iterator[tuple[str, Mixture]]:
+    """The mixture again, with more distinct users behind every edge."""
+    for users in MIN_USERS:
+        found = fitting.fit(train, replace(config, min_users=users, singles=False, resamples=2))
+        yield f"mixture, {users} users per edge", found.mixture
 
 
 def ranked(scorer: Scorer, targets: Targets, members: np.ndarray, repeats: bool) -> score.Scored:
@@ -204,20 +225,29 @@ def one(source: str, name: str, test: bool, out: Path) -> None:
     row.write(folder, WeightRow, fitted.weights)
     row.write(folder, CutRow, fitting.cuts(train, fitted, config))
     scores: list[ScoreRow] = []
-    for law, mixture in laws(train, config, fitted):
-        for part, targets in parts.items():
-            scores.append(score_row(name, split.kind, part, law, targets, score.score(mixture, targets), True))
-            show(scores[-1])
+    pairs: list[PairRow] = []
+    own: dict[str, score.Scored] = {}
+
+    def add(law: str, part: str, targets: Targets, found: score.Scored, with_nats: bool) -> None:
+        scores.append(score_row(name, split.kind, part, law, targets, found, with_nats))
+        show(scores[-1])
+        if part in own:
+            pairs.extend(pair_rows(name, part, law, targets, own[part], found))
+        else:
+            own[part] = found
         row.write(folder, ScoreRow, scores)
+        row.write(folder, PairRow, pairs)
+
+    for law, mixture in chain(laws(train, config, fitted), private(train, config)):
+        for part, targets in parts.items():
+            add(law, part, targets, score.score(mixture, targets), True)
     rankers: dict[str, Scorer] = {"item-kNN": ItemKNN(train)}
     if train.n_items <= EASE_ITEMS:
-        rankers["EASE"] = Ease(train)
+        rankers["EASE"] = Ease(train, 300.0)
     for law, scorer in rankers.items():
         for part, targets in parts.items():
             found = ranked(scorer, targets, fitted.mixture.members, fitted.mixture.repeats)
-            scores.append(score_row(name, split.kind, part, law, targets, found, False))
-            show(scores[-1])
-    row.write(folder, ScoreRow, scores)
+            add(law, part, targets, found, False)
 
 
 def cost(
@@ -281,7 +311,7 @@ def main() -> None:
             subprocess.run([*command, *(["--test"] if given.test else [])], check=True)
     given.out.mkdir(parents=True, exist_ok=True)
     folders = [given.work / name.replace(":", "-") for name in sources if (given.work / name.replace(":", "-")).is_dir()]
-    for cls in (ScoreRow, CostRow):
+    for cls in (ScoreRow, PairRow, CostRow):
         row.write(given.out, cls, [r for folder in folders for r in row.read(folder, cls)])
     for plain in (LawRow, WeightRow, CutRow):
         for folder in folders:

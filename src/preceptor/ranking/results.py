@@ -11,10 +11,10 @@ import numpy as np
 import polars as pl
 
 from preceptor.core import metrics
+from preceptor.core.statistics import Resamples, difference, ratio
 from preceptor.core.tables import row
 from preceptor.core.tables.ranking import ArmMean, Paired, SliceMean
 from preceptor.data.log import Targets, TrainSplit
-from preceptor.ranking.bootstrap import Resamples, difference, ratio
 from preceptor.ranking.config import RankingConfig
 from preceptor.ranking.jobs import Job, Source, mask_history
 from preceptor.ranking.trials import ARMS

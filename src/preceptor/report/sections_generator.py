@@ -109,6 +109,8 @@ def _fitted(inputs: Artifacts) -> tuple[Drawing, Html]:
         ]
         for row in laws
     ]
+    single = any(row.kind == "component" for row in laws)
+    caption = "What each law is worth" + (f"; of single components the best {_SINGLE}" if single else "")
     parts = [
         paragraphs(
             "The law of the next item is a mixture. Each component is an item graph that is read through a memory of the"
@@ -123,7 +125,7 @@ def _fitted(inputs: Artifacts) -> tuple[Drawing, Html]:
             " users. Each law has its best share of the prior.",
             legend(entries),
         ),
-        table(head, rows, "What each law is worth", text_columns=2),
+        table(head, rows, caption, text_columns=2),
         paragraphs(_NAMES),
         listing(_facts(fits["all"])),
         *(_notes(name, fit) for name, fit in fits.items()),

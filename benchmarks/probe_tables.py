@@ -1,0 +1,276 @@
+"""Judging for generator_probes.py: all arms of one seed side by side, the scorers put together, and intervals over users."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import probe_arms
+import torch
+from probe_arms import Prepared, Spec
+from safetensors.torch import load_file
+
+from preceptor.core import metrics
+from preceptor.core.statistics import Resamples, difference
+from preceptor.core.tables.row import Row
+from preceptor.data.log import Targets
+from preceptor.generator import fit as generator_fit
+from preceptor.generator import score
+from preceptor.generator.components import GraphSpec
+from preceptor.generator.em import Weights
+from preceptor.generator.measure import REFERENCES
+from preceptor.generator.mixture import Mixture
+from preceptor.ranking import calibrate, combine, ease
+from preceptor.ranking.baselines import ItemKNN, Popularity
+from preceptor.ranking.evaluate import Scorer
+from preceptor.ranking.sasrec import SASRec
+from preceptor.ranking.train import SASRecScorer
+
+MEASURES = ("nats", "recall@100", "ndcg@10")
+PARTNERS = ("real", "half real half law", "half real half samples", "samples")  # each put together with the mixture
+AGAINST = ("real", "mixture", "real ⊕ mixture, multiplied")
+BOOTSTRAPS = 2000
+Choice = tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class ProbeRow(Row):
+    """One finished budget of one arm and seed, on validation. Untrained arms have budget 0.
+
+    error: standard error of the nats, clustered by user; change: nats gained by doubling up to this budget, with its own
+    paired error. verdict: of the whole run; chosen: whether this budget is the one that is judged. kl: T, of the model as it
+    is. temperature to uniform: the calibration. Nats are means over targets inside X(h), the rest over all of them.
+    """
+
+    FILE: ClassVar[str] = "probes.csv"
+    set: str
+    share: float
+    arm: str
+    seed: int
+    dropout: float
+    budget: int
+    verdict: str
+    chosen: bool
+    nats: float
+    error: float
+    change: float | None
+    change_error: float | None
+    recall100: float
+    ndcg10: float
+    user_nats: float
+    user_recall100: float
+    user_ndcg10: float
+    kl: float
+    temperature: float
+    alpha: float
+    model: float
+    popularity: float
+    uniform: float
+    updates: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class CurveRow(Row):
+    """The model as it is (not calibrated), along its trunk (end: after a budget's decay), on 1,000 validation targets."""
+
+    FILE: ClassVar[str] = "probe_curves.csv"
+    set: str
+    share: float
+    arm: str
+    seed: int
+    update: int
+    end: bool
+    nats: float
+    kl: float
+
+
+@dataclass(frozen=True)
+class MeanRow(Row):
+    """An arm on a part of the log (validation or test), mean over seeds with its 95 % interval over users.
+
+    balance: target (every target counts the same) or user. fitted: what the arm was given on validation.
+    """
+
+    FILE: ClassVar[str] = "probe_means.csv"
+    set: str
+    share: float
+    part: str
+    arm: str
+    measure: str
+    balance: str
+    mean: float
+    lo: float | None
+    hi: float | None
+    seed_sd: float | None
+    seeds: int
+    users: int
+    targets: int
+    fitted: str
+
+
+@dataclass(frozen=True)
+class PairRow(Row):
+    """arm_a − arm_b on the same users, mean over seeds, with its 95 % interval over users."""
+
+    FILE: ClassVar[str] = "probe_pairs.csv"
+    set: str
+    share: float
+    part: str
+    arm_a: str
+    arm_b: str
+    measure: str
+    balance: str
+    difference: float
+    lo: float | None
+    hi: float | None
+
+
+def judge_job(folder: Path, spec: Spec, seed: int, chosen: dict[str, float], out: Path, test: bool) -> str:
+    """Calibrate every arm of one seed on validation, put scorers together there, and judge all of them on validation, or test.
+
+    chosen: dropout of each trained arm. Writes OUT.npz: nats and rank [arms, targets], names, what was fitted. This is the one
+    place where test targets are read.
+    """
+    torch.set_num_threads(1)
+    given = probe_arms.load(folder)
+    seen = calibrate.offer(given.validation, given.popularity, given.mixture.repeats)
+    shown = calibrate.offer(given.test(), given.popularity, given.mixture.repeats) if test else seen
+    names: list[str] = []
+    found: list[calibrate.Judged] = []
+    fitted: list[str] = []
+
+    def add(name: str, p: np.ndarray, what: str) -> None:
+        names.append(name)
+        found.append(calibrate.judge(p, shown))
+        fitted.append(what)
+
+    def calibrated(scorer: Scorer, log: bool = False) -> tuple[np.ndarray, np.ndarray, str]:
+        scores = calibrate.dense(scorer, seen, log)
+        c = calibrate.fit(scores, seen)
+        q = calibrate.probabilities(scores, c, seen)
+        if test:
+            q_shown = calibrate.probabilities(calibrate.dense(scorer, shown, log), c, shown)
+        return q, q_shown if test else q, _say(dataclasses.asdict(c))
+
+    def together(name: str, a: tuple[np.ndarray, np.ndarray], b: tuple[np.ndarray, np.ndarray]) -> None:
+        w = combine.fit_added(a[0], b[0], seen)
+        add(f"{name}, added", combine.added(a[1], b[1], w), _say({"weight": w}))
+        e = combine.fit_multiplied(a[0], b[0], seen)
+        add(f"{name}, multiplied", combine.multiplied(a[1], b[1], e), _say({"a": e[0], "b": e[1]}))
+
+    law, law_shown, what = calibrated(score.LawScorer(given.mixture), log=True)
+    add("mixture", law_shown, what)
+    if seed == 0:
+        for name, scorer, is_law in _untrained(given, seen):
+            _, p, what = calibrated(scorer, is_law)
+            add(name, p, what)
+    for arm, dropout in chosen.items():
+        if not probe_arms.weights_file(folder, arm, seed, dropout).exists():
+            continue  # not every seed has every arm
+        q, p, what = calibrated(SASRecScorer(_model(given, folder, arm, seed, dropout)))
+        add(arm, p, what)
+        if arm in PARTNERS:
+            together(f"{arm} ⊕ mixture", (q, p), (law, law_shown))
+        another = (seed + 1) % 3
+        if arm == "real" and probe_arms.weights_file(folder, arm, another, dropout).exists():
+            other, other_shown, _ = calibrated(SASRecScorer(_model(given, folder, arm, another, dropout)))
+            together("real ⊕ real", (q, p), (other, other_shown))
+    np.savez(
+        out,
+        names=np.array(names),
+        fitted=np.array(fitted),
+        nats=np.stack([j.nats for j in found]),
+        rank=np.stack([j.rank for j in found]),
+    )
+    return str(out)
+
+
+def tables(spec: Spec, part: str, targets: Targets, files: list[Path]) -> tuple[list[MeanRow], list[PairRow]]:
+    """Means and paired differences from the files of all seeds."""
+    by_arm: dict[str, list[tuple[np.ndarray, np.ndarray]]] = {}
+    fitted: dict[str, str] = {}
+    for file in files:
+        with np.load(file) as held:
+            for k, name in enumerate(held["names"].tolist()):
+                by_arm.setdefault(name, []).append((held["nats"][k], held["rank"][k]))
+                fitted.setdefault(name, str(held["fitted"][k]))
+    head = (spec.name, spec.share, part)
+    rows: list[MeanRow] = []
+    pairs: list[PairRow] = []
+    for measure in MEASURES:
+        values = {arm: np.stack([_values(measure, *pair) for pair in got]) for arm, got in by_arm.items()}  # [seeds, targets]
+        good = np.isfinite(next(iter(values.values()))[0])
+        user = targets.user[good]
+        for balance in ("target", "user"):
+            kept = {arm: _balanced(v[:, good], user, balance) for arm, v in values.items()}
+            resamples = Resamples(user if balance == "target" else np.unique(user), BOOTSTRAPS, 0)
+            drawn = {}
+            for arm, v in kept.items():
+                mean, samples = resamples.means(v.mean(axis=0)[:, None])
+                drawn[arm] = (float(mean[0]), samples[:, 0])
+                got = resamples.interval(*drawn[arm])
+                spread = float(v.mean(axis=1).std(ddof=1)) if len(v) > 1 else float("nan")
+                facts = (measure, balance, got.value, got.lo, got.hi, spread, len(v), resamples.users, len(user), fitted[arm])
+                rows.append(MeanRow(*head, arm, *facts))
+            for against in AGAINST:
+                for arm, got_of_arm in drawn.items():
+                    if arm != against and against in drawn:
+                        gap = difference(got_of_arm, drawn[against], resamples)
+                        pairs.append(PairRow(*head, arm, against, measure, balance, gap.value, gap.lo, gap.hi))
+    return rows, pairs
+
+
+def _values(measure: str, nats: np.ndarray, rank: np.ndarray) -> np.ndarray:
+    if measure == "nats":
+        return nats
+    return metrics.recall(rank, 100) if measure == "recall@100" else metrics.ndcg(rank, 10)
+
+
+def _balanced(values: np.ndarray, user: np.ndarray, balance: str) -> np.ndarray:
+    """Values per target, or their mean per user; [seeds, targets or users]."""
+    if balance == "target":
+        return values
+    _, number = np.unique(user, return_inverse=True)
+    return np.stack([np.bincount(number, weights=row) / np.bincount(number) for row in values])
+
+
+def _untrained(given: Prepared, seen: calibrate.Offer) -> list[tuple[str, Scorer, bool]]:
+    """Popularity, item-kNN and EASE (the best of their trials by validation nats), and laws of the last item."""
+    train = given.train
+    out: list[tuple[str, Scorer, bool]] = [("popularity", Popularity(train), False)]
+    out.append(("item-kNN", _best([ItemKNN(train, 200, d) for d in (0.8, 0.95, 1.0)], seen), False))
+    if train.n_items <= ease.MOST_ITEMS:
+        out.append(("EASE", _best([ease.Ease(train, r, d) for r in ease.RIDGES for d in (0.95, 1.0)], seen), False))
+    out += [(name, score.LawScorer(_single(given, spec)), True) for name, spec in REFERENCES.items()]
+    return out
+
+
+def _best(scorers: list[Scorer], seen: calibrate.Offer) -> Scorer:
+    """The scorer with the fewest calibrated nats on validation."""
+    nats = []
+    for scorer in scorers:
+        scores = calibrate.dense(scorer, seen)
+        q = calibrate.probabilities(scores, calibrate.fit(scores, seen), seen)
+        nats.append(float(np.nanmean(calibrate.judge(q, seen).nats)))
+    return scorers[int(np.argmin(nats))]
+
+
+def _single(given: Prepared, spec: GraphSpec) -> Mixture:
+    """One graph read through its last item, and next to no prior: the calibration adds that."""
+    graphs = generator_fit.rebuilt(given.train, (spec,))
+    weights = Weights(np.array([1 - 1e-6]), np.array([1e-6]), np.nan, np.nan)
+    return generator_fit.assembled(given.train, graphs, (spec,), [(0, 0.0)], (0.0,), weights, 1, given.mixture.repeats)
+
+
+def _model(given: Prepared, folder: Path, arm: str, seed: int, dropout: float) -> SASRec:
+    model = SASRec(given.train.n_items, probe_arms.recipe(dropout), seed=0)
+    model.load_state_dict(load_file(probe_arms.weights_file(folder, arm, seed, dropout)))
+    return model.eval()
+
+
+def _say(fitted: dict[str, Any]) -> str:
+    return " ".join(f"{k}={v:.4g}" for k, v in fitted.items())

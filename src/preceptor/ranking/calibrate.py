@@ -1,0 +1,164 @@
+"""The same calibration for every arm: a temperature, and shares of popularity and of uniform, fitted on validation.
+
+q'(x | h) = λ_m·softmax(s/T)(x) + λ_p·popularity(x)^α + λ_u, each a distribution over the candidates X(h): items with training
+interactions, less the history where items don't repeat. It gives every scorer nats per target that can be compared, and it
+puts back the part of the law that a model of the signal was not taught. Ranks are those of q'.
+
+Weights by `em.simplex_mle` (concave), α on a grid, T by golden section on log T.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from preceptor.core import metrics
+from preceptor.data.log import Targets
+from preceptor.generator.em import simplex_mle
+from preceptor.ranking.evaluate import Scorer, histories_of
+
+ALPHAS = (0.25, 0.5, 0.75, 1.0, 1.25, 1.5)
+TEMPERATURES = (0.02, 50.0)  # of scores whose spread is about 1, see `dense`
+_STEPS = 18  # of golden section: log T to about 0.002
+_LEAST = 1e-300
+_BATCH = 512
+
+
+@dataclass(frozen=True)
+class Offer:
+    """Targets with their candidates. open: bool [targets, I], X(h). inside: bool [targets], whether the item is a candidate.
+
+    prior: what popularity^α of each of ALPHAS, and uniform, give each target's item; float64 [targets, ALPHAS + 1].
+    """
+
+    targets: Targets
+    popularity: np.ndarray
+    open: np.ndarray
+    inside: np.ndarray
+    prior: np.ndarray
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """temperature T, exponent α of popularity, and the weights λ of model, popularity and uniform, which sum to 1."""
+
+    temperature: float
+    alpha: float
+    model: float
+    popularity: float
+    uniform: float
+
+
+RAW = Calibration(1.0, 1.0, 1.0, 0.0, 0.0)  # the model as it is: its softmax over X(h)
+
+
+def offer(targets: Targets, popularity: np.ndarray, repeats: bool) -> Offer:
+    """X(h) of each target. popularity: training interactions, int [I]; items without any aren't candidates."""
+    open_ = np.repeat((popularity > 0)[None], len(targets), axis=0)
+    if not repeats:
+        place, items = histories_of(targets, np.arange(len(targets)))
+        open_[place, items] = False
+    inside = open_[np.arange(len(targets)), targets.item]
+    worth = np.stack([*(popularity.astype(np.float64) ** a for a in ALPHAS), (popularity > 0) * 1.0])
+    prior = np.zeros((len(targets), len(worth)))
+    for begin in range(0, len(targets), _BATCH):
+        rows = slice(begin, begin + _BATCH)
+        rest = open_[rows] @ worth.T
+        prior[rows] = np.where(inside[rows, None], worth[:, targets.item[rows]].T / np.maximum(rest, _LEAST), 0.0)
+    return Offer(targets, popularity, open_, inside, prior)
+
+
+def dense(scorer: Scorer, offered: Offer, log: bool = False, batch: int = 256) -> np.ndarray:
+    """Scores over X(h), float32 [targets, I], −inf outside, each row's largest 0. log: the scorer gives probabilities."""
+    targets = offered.targets
+    out = np.empty(offered.open.shape, np.float32)
+    order = np.argsort(targets.end - targets.start, kind="stable")  # a batch pads little
+    for begin in range(0, len(targets), batch):
+        rows = order[begin : begin + batch]
+        found = scorer.scores(targets, rows)
+        out[rows] = np.log(np.maximum(found, 1e-30)) if log else found
+    out[~offered.open] = -np.inf
+    out -= out.max(axis=1, keepdims=True)
+    return out
+
+
+def fit(scores: np.ndarray, offered: Offer) -> Calibration:
+    """The calibration with the fewest nats on the targets inside X(h). scores: as `dense` makes them."""
+    prior = offered.prior
+    inside = np.flatnonzero(offered.inside)
+    own = scores[inside, offered.targets.item[inside]].astype(np.float64)
+    weight = np.ones(len(inside))
+    start: dict[int, np.ndarray] = {}
+
+    def best(log_t: float) -> tuple[float, Calibration]:
+        t = float(np.exp(log_t))
+        p_model = np.exp(own / t - _log_mass(scores, inside, t))
+        found: list[tuple[float, Calibration]] = []
+        for a, alpha in enumerate(ALPHAS):
+            matrix = np.column_stack([p_model, prior[inside, a], prior[inside, -1]])
+            begin = start.get(a, np.array([0.9, 0.05, 0.05]))
+            y, _, _ = simplex_mle(matrix, weight, np.full(3, 1e-3), begin, 1e-6)
+            start[a] = np.maximum(y, 1e-4) / np.maximum(y, 1e-4).sum()
+            nats = -float(np.log(np.maximum(matrix @ y, _LEAST)).mean())
+            found.append((nats, Calibration(t, alpha, *(float(v) for v in y))))
+        return min(found, key=lambda pair: pair[0])
+
+    scale = float(np.std(scores[inside[:512]][offered.open[inside[:512]]])) if len(inside) else 1.0
+    low, high = (float(np.log(t * max(scale, 1e-6))) for t in TEMPERATURES)
+    return _golden(best, low, high)
+
+
+def probabilities(scores: np.ndarray, calibration: Calibration, offered: Offer, rows: np.ndarray | None = None) -> np.ndarray:
+    """q' of each target's candidates, float32 [rows, I]; 0 outside X(h), each row sums to 1."""
+    rows = np.arange(len(scores)) if rows is None else rows
+    open_ = offered.open[rows]
+    p = np.exp(scores[rows] / np.float32(calibration.temperature))
+    p *= np.float32(calibration.model) / p.sum(axis=1, keepdims=True)
+    popularity = open_ * (offered.popularity.astype(np.float64) ** calibration.alpha).astype(np.float32)
+    p += popularity * (np.float32(calibration.popularity) / popularity.sum(axis=1, keepdims=True))
+    p += open_ * (np.float32(calibration.uniform) / np.maximum(open_.sum(axis=1, keepdims=True), 1).astype(np.float32))
+    return p
+
+
+@dataclass(frozen=True)
+class Judged:
+    """nats: float64 [targets], NaN outside X(h); rank: int32 [targets], the last one outside X(h)."""
+
+    nats: np.ndarray
+    rank: np.ndarray
+
+
+def judge(p: np.ndarray, offered: Offer) -> Judged:
+    """Nats and ranks of all targets under probabilities over X(h)."""
+    item = offered.targets.item
+    own = p[np.arange(len(p)), item].astype(np.float64)
+    nats = np.where(offered.inside, -np.log(np.maximum(own, _LEAST)), np.nan)
+    rank = metrics.ranks(np.where(offered.open, p, -np.inf), item)
+    return Judged(nats, rank)
+
+
+def _log_mass(scores: np.ndarray, rows: np.ndarray, temperature: float) -> np.ndarray:
+    out = np.empty(len(rows))
+    for begin in range(0, len(rows), _BATCH):
+        part = np.exp(scores[rows[begin : begin + _BATCH]] / np.float32(temperature))
+        out[begin : begin + _BATCH] = np.log(part.sum(axis=1, dtype=np.float64))
+    return out
+
+
+def _golden(best, low: float, high: float) -> Calibration:  # type: ignore[no-untyped-def]
+    """Golden section for the least first value; returns what came with it."""
+    ratio = (np.sqrt(5.0) - 1) / 2
+    a, b = low, high
+    c, d = b - ratio * (b - a), a + ratio * (b - a)
+    at_c, at_d = best(c), best(d)
+    for _ in range(_STEPS):
+        if at_c[0] <= at_d[0]:
+            b, d, at_d = d, c, at_c
+            c = b - ratio * (b - a)
+            at_c = best(c)
+        else:
+            a, c, at_c = c, d, at_d
+            d = a + ratio * (b - a)
+            at_d = best(d)
+    return min(at_c, at_d, key=lambda pair: pair[0])[1]

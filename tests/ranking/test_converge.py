@@ -1,0 +1,100 @@
+"""Budgets are finished runs that share a trunk; the verdict is that of the stated rule."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+
+from fixtures import tiny_split
+from preceptor.core.errors import PreceptorError
+from preceptor.ranking import converge
+from preceptor.ranking.config import Recipe
+from preceptor.ranking.converge import Converged, Finished, Schedule
+from preceptor.ranking.histories import RealHistories
+from preceptor.ranking.sasrec import SASRec
+from preceptor.ranking.teach import Plain
+
+TINY = Recipe(length=6, dim=8, layers=1, heads=1, dropout=0.1, warmup=2)
+SPLIT = tiny_split()
+
+
+def run(schedule: Schedule, losses: list[float], recipe: Recipe = TINY, **more: object) -> Converged:
+    """Train for real; what validation says is given."""
+    user = np.repeat(np.arange(50), 2)
+    spread = np.random.default_rng(0).normal(size=100)
+    source = Plain(RealHistories(SPLIT.train, 6, 60, 0))
+    said = iter(losses)
+    return converge.train(
+        recipe,
+        source,
+        SPLIT.train.n_items,
+        schedule,
+        0,
+        lambda _: next(said) + spread,
+        user,
+        **more,  # type: ignore[arg-type]
+    )
+
+
+def test_a_doubling_that_changes_little_ends_it() -> None:
+    found = run(Schedule(4, 3), [5.0, 3.0, 2.99])
+    assert (found.verdict, found.budget, len(found.ends)) == (converge.CONVERGED, 16, 3)
+
+
+def test_a_doubling_that_makes_it_worse_ends_it_at_the_shorter_budget() -> None:
+    found = run(Schedule(4, 3), [3.0, 5.0])
+    assert (found.verdict, found.budget) == (converge.TURNED, 4)
+
+
+def test_no_verdict_while_it_still_gets_better() -> None:
+    found = run(Schedule(4, 1), [5.0, 3.0])
+    assert (found.verdict, found.budget) == (converge.NO_VERDICT, 8)
+    assert run(Schedule(4, 0), [5.0]).verdict == converge.NO_VERDICT
+
+
+def test_a_longer_budget_can_be_insisted_on() -> None:
+    assert len(run(Schedule(4, 3, least=2), [3.0, 3.0, 3.0]).ends) == 3
+
+
+def test_a_branch_is_the_same_run_as_one_that_knew_its_budget() -> None:
+    long, alone = run(Schedule(4, 1), [5.0, 3.0]), run(Schedule(8, 0), [3.0])
+    for a, b in zip(long.model.parameters(), alone.model.parameters(), strict=True):
+        assert torch.equal(a, b)
+
+
+def test_updates_are_those_of_the_trunk_and_of_the_branches() -> None:
+    schedule = Schedule(10, 2, least=2)
+    found = run(schedule, [5.0, 3.0, 2.0])
+    assert [end.budget for end in found.ends] == [10, 20, 40]
+    assert [end.updates for end in found.ends] == [10, 10 + 8 + 4, 10 + 8 + 4 + 16 + 8]
+
+
+def test_looks_are_at_the_trunk() -> None:
+    seen: list[tuple[int, bool]] = []
+    run(Schedule(10, 1, looks=(3, 9, 12, 16)), [5.0, 3.0], watch=lambda u, m: seen.append((u, isinstance(m, SASRec))))
+    assert seen == [(3, True), (9, True), (12, True), (16, True)]
+
+
+def test_a_run_that_diverges_is_refused() -> None:
+    with pytest.raises(PreceptorError, match="diverged"):
+        run(Schedule(6, 0), [1.0], dataclasses.replace(TINY, learning_rate=float("inf")))
+
+
+def test_clustered_error_is_that_of_user_means() -> None:
+    random = np.random.default_rng(1)
+    of_user = random.normal(size=400)
+    values, user = np.repeat(of_user, 5), np.repeat(np.arange(400), 5)
+    mean, error = converge.clustered(values, user)
+    assert mean == pytest.approx(of_user.mean())
+    assert error == pytest.approx(of_user.std(ddof=1) / 20, rel=1e-9)
+    assert converge.clustered(np.r_[values, np.nan], np.r_[user, 7]) == pytest.approx((mean, error))
+
+
+def test_verdicts() -> None:
+    def ends(change: float) -> list[Finished]:
+        return [Finished(2, 1.0, 0.1, change, 0.01, 0.0, 0, 0.0)]
+
+    assert converge.judge(ends(0.05)) == converge.judge(ends(-0.05)) == converge.CONVERGED
+    assert converge.judge(ends(0.2)) == converge.judge(ends(np.nan)) == converge.NO_VERDICT
+    assert converge.judge(ends(-0.2)) == converge.TURNED
