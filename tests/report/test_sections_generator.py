@@ -39,11 +39,15 @@ def test_the_verdict_has_the_law_the_unigram_the_cost_and_the_coverage(miniature
     assert f"{percent(own.coverage, 0)} of real next items have an edge" in said
 
 
-def test_all_but_single_components_are_listed_with_the_best_of_these(miniature: Path) -> None:
-    inputs = Artifacts.of(miniature)
+def test_all_but_single_components_are_listed_with_the_best_of_these(miniature: Path, tmp_path: Path) -> None:
+    out = copied(miniature, tmp_path)
+    laws = [r for r in row.read(out / "generator" / "all" / "law", LawRow) if r.kind != "component"]
+    assert "one component alone" not in generator(Artifacts.of(out)).html
+    single = [LawRow(f"graph {i}, last item", "component", 5.0 + i, 4.9, 5.1, 0.5, 0.5) for i in range(5)]
+    laws = [*laws, *reversed(single)]
+    row.write(out / "generator" / "all" / "law", LawRow, laws)
+    inputs = Artifacts.of(out)
     made = generator(inputs).html
-    laws = inputs.rows("generator", LawRow, "all/law")
-    single = sorted((r for r in laws if r.kind == "component"), key=lambda r: r.nats)
     shown = made[made.index("<caption><span>What each law") : made.index("How next items were held apart")]
     assert [f">{r.law}<" in shown for r in single] == [i < 3 for i in range(len(single))]
     assert shown.count("<tr>") == 1 + min(3, len(single)) + sum(r.kind != "component" for r in laws)

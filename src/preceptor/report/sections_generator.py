@@ -17,7 +17,7 @@ from preceptor.report.section import Section
 
 GRAPHS = {"all": "all items", "seen": "without held-out items"}
 _LAWS = {"all": "all items (ranking)", "seen": "without held-out items (language models)"}
-_SINGLE = 3  # single components that are shown, the best ones
+_SINGLE = 3  # single components that are shown, the best ones, where they were measured
 _LITTLE = 0.001  # weights whose interval ends below are not listed
 _KINDS = {"mixture": "the fitted law", "group": "a group alone", "component": "one component alone", "reference": "reference"}
 _MARKS = {"mixture": ("synthetic", "D"), "group": ("third", "o"), "component": ("other", "s"), "reference": ("real", "^")}
@@ -96,7 +96,7 @@ def _fitted(inputs: Artifacts) -> tuple[Drawing, Html]:
         width=6.4,
         height=0.9 + 0.24 * len(laws),
     )
-    entries = [(*_MARKS[kind], said) for kind, said in _KINDS.items()]
+    entries = [(*_MARKS[kind], said) for kind, said in _KINDS.items() if any(row.kind == kind for row in laws)]
     head = ["Law", "Kind", "Nats per next item", "95 % interval", "Share of signal", "With an edge"]
     rows = [
         [
