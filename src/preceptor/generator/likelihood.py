@@ -9,6 +9,7 @@ towards an item that was a target are those that it takes off the candidates whe
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
 
 import numpy as np
 from numba import int64, njit
@@ -30,6 +31,29 @@ def fades(decays: tuple[float, ...], longest: int) -> np.ndarray:
     return np.stack([history(decay, longest)[2 : 2 + longest] for decay in decays])
 
 
+class Edges(NamedTuple):
+    """A graph's rows (int64 [I + 1], int32 [E], uint32 [E]) and the items that may come next (bool [I]), for compiled code."""
+
+    indptr: np.ndarray
+    indices: np.ndarray
+    weight: np.ndarray
+    members: np.ndarray
+
+
+class Asked(NamedTuple):
+    """Histories sequence[start[t]:end[t]], and whether their items may come again, for compiled code."""
+
+    sequence: np.ndarray
+    start: np.ndarray
+    end: np.ndarray
+    repeats: bool
+
+
+def edges_of(graph: Graph, members: np.ndarray) -> Edges:
+    """A graph as kernels take it."""
+    return Edges(graph.indptr, graph.indices, graph.weight, members)
+
+
 def densities(
     graph: Graph, decays: tuple[float, ...], longest: int, events: Targets, members: np.ndarray, repeats: bool
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -42,16 +66,15 @@ def densities(
     order = np.lexsort((events.end, events.start))
     start, end = events.start[order], events.end[order]
     value, alive = np.zeros((len(order), len(decays))), np.zeros((len(order), len(decays)), np.bool_)
-    in_row = _row_totals(graph.indptr, graph.indices, graph.weight, members)
+    edges = edges_of(graph, members)
+    in_row = _row_totals(edges)
     # a timeline stays in one chunk
     cuts = np.unique(np.concatenate([[0], np.searchsorted(start, start[:: max(1, len(start) // _CHUNKS)]), [len(start)]]))
 
     def chunk(k: int) -> None:
         part = slice(cuts[k], cuts[k + 1])
-        _densities(
-            graph.indptr, graph.indices, graph.weight, in_row, members, events.sequence, start[part], end[part], fade, repeats,
-            value[part], alive[part],
-        )  # fmt: skip
+        asked = Asked(events.sequence, start[part], end[part], repeats)
+        _densities(edges, in_row, asked, fade, value[part], alive[part])
 
     with ThreadPoolExecutor(workers.count()) as pool:
         list(pool.map(chunk, range(len(cuts) - 1)))
@@ -99,17 +122,16 @@ def source_use(
 ) -> np.ndarray:
     """How much of the draws after the events' histories leave from each item's row, float64 [I]; event e counts share[e]."""
     use = np.zeros(graph.n_items)
-    in_row = _row_totals(graph.indptr, graph.indices, graph.weight, members)
+    edges = edges_of(graph, members)
     order = np.lexsort((events.end, events.start))
-    _source_use(
-        graph.indptr, graph.indices, graph.weight, in_row, members, events.sequence, events.start[order], events.end[order],
-        fades((decay,), longest), repeats, np.asarray(share, np.float64)[order], use,
-    )  # fmt: skip
+    asked = Asked(events.sequence, events.start[order], events.end[order], repeats)
+    _source_use(edges, _row_totals(edges), asked, fades((decay,), longest), np.asarray(share, np.float64)[order], use)
     return use
 
 
 @njit(nogil=True, cache=True)
-def _row_totals(indptr, indices, weight, members):  # type: ignore[no-untyped-def]
+def _row_totals(edges):  # type: ignore[no-untyped-def]
+    indptr, indices, weight, members = edges
     out = np.zeros(len(indptr) - 1, np.int64)
     for row in range(len(out)):
         for e in range(indptr[row], indptr[row + 1]):
@@ -119,13 +141,15 @@ def _row_totals(indptr, indices, weight, members):  # type: ignore[no-untyped-de
 
 
 @njit(nogil=True, cache=True)
-def _advance(indptr, indices, weight, members, sequence, begin, first, done, end, longest, repeats, marked, gone):  # type: ignore[no-untyped-def]
+def _advance(edges, asked, begin, first, done, end, marked, gone):  # type: ignore[no-untyped-def]
     """Bring `gone` (weight of each place's row on the items before `end`) from `done` to `end`, for the last `longest` places.
 
     gone[p − begin] belongs to place p. What lies further back than `first` is not read and not kept.
     """
-    if repeats:
+    if asked.repeats:
         return
+    indptr, indices, weight, members = edges
+    sequence = asked.sequence
     fresh = done == begin or end - done > 32
     for q in range(done, end):
         y = sequence[q]
@@ -135,14 +159,15 @@ def _advance(indptr, indices, weight, members, sequence, begin, first, done, end
             if new and members[y]:
                 for p in range(max(first, begin), q):
                     gone[p - begin] += edge_weight(indptr, indices, weight, sequence[p], y)
-            gone[q - begin] = _on_marked(indptr, indices, weight, members, marked, y)
+            gone[q - begin] = _on_marked(edges, marked, y)
     if fresh:
         for p in range(first, end):
-            gone[p - begin] = _on_marked(indptr, indices, weight, members, marked, sequence[p])
+            gone[p - begin] = _on_marked(edges, marked, sequence[p])
 
 
 @njit(nogil=True, cache=True)
-def _on_marked(indptr, indices, weight, members, marked, row):  # type: ignore[no-untyped-def]
+def _on_marked(edges, marked, row):  # type: ignore[no-untyped-def]
+    indptr, indices, weight, members = edges
     total = int64(0)
     for e in range(indptr[row], indptr[row + 1]):
         if marked[indices[e]] and members[indices[e]]:
@@ -151,9 +176,9 @@ def _on_marked(indptr, indices, weight, members, marked, row):  # type: ignore[n
 
 
 @njit(nogil=True, cache=True)
-def _densities(  # type: ignore[no-untyped-def]
-    indptr, indices, weight, in_row, members, sequence, start, end, fade, repeats, value, alive
-):
+def _densities(edges, in_row, asked, fade, value, alive):  # type: ignore[no-untyped-def]
+    indptr, indices, weight, _ = edges
+    sequence, start, end, _ = asked
     n_memories, longest = fade.shape
     marked = np.zeros(len(indptr) - 1, np.bool_)
     gone = np.zeros(1, np.int64)
@@ -169,7 +194,7 @@ def _densities(  # type: ignore[no-untyped-def]
                 last += 1
             gone = np.zeros(end[last] - begin + 1, np.int64)
         first = max(begin, end[e] - longest)
-        _advance(indptr, indices, weight, members, sequence, begin, first, done, end[e], longest, repeats, marked, gone)
+        _advance(edges, asked, begin, first, done, end[e], marked, gone)
         done = end[e]
         x = sequence[end[e]]
         hit[:], rest[:] = 0, 0
@@ -189,11 +214,10 @@ def _densities(  # type: ignore[no-untyped-def]
 
 
 @njit(nogil=True, cache=True)
-def _source_use(  # type: ignore[no-untyped-def]
-    indptr, indices, weight, in_row, members, sequence, start, end, fade, repeats, share, use
-):
+def _source_use(edges, in_row, asked, fade, share, use):  # type: ignore[no-untyped-def]
+    sequence, start, end, _ = asked
     longest = fade.shape[1]
-    marked = np.zeros(len(indptr) - 1, np.bool_)
+    marked = np.zeros(len(edges.members), np.bool_)
     gone = np.zeros(1, np.int64)
     begin = done = int64(0)
     for e in range(len(start)):
@@ -206,7 +230,7 @@ def _source_use(  # type: ignore[no-untyped-def]
                 last += 1
             gone = np.zeros(end[last] - begin + 1, np.int64)
         first = max(begin, end[e] - longest)
-        _advance(indptr, indices, weight, members, sequence, begin, first, done, end[e], longest, repeats, marked, gone)
+        _advance(edges, asked, begin, first, done, end[e], marked, gone)
         done = end[e]
         rest = 0.0
         for p in range(first, end[e]):

@@ -152,17 +152,15 @@ def _signal(mixture: Mixture, targets: Targets, rows: np.ndarray) -> tuple[np.nd
         for m, part in enumerate(own):
             fade[m, : part.memory.longest] = likelihood.fades((part.memory.decay,), part.memory.longest)[0]
         weight = np.array([part.weight for part in own])
-        _add(
-            graph.indptr, graph.indices, graph.weight, mixture.members, targets.sequence, targets.start[rows],
-            targets.end[rows], fade, weight, mixture.repeats, out, passed,
-        )  # fmt: skip
+        asked = likelihood.Asked(targets.sequence, targets.start[rows], targets.end[rows], mixture.repeats)
+        _add(likelihood.edges_of(graph, mixture.members), asked, fade, weight, out, passed)
     return out, passed
 
 
 @njit(nogil=True, cache=True)
-def _add(  # type: ignore[no-untyped-def]
-    indptr, indices, weight, members, sequence, start, end, fade, share, repeats, out, passed
-):
+def _add(edges, asked, fade, share, out, passed):  # type: ignore[no-untyped-def]
+    indptr, indices, weight, members = edges
+    sequence, start, end, repeats = asked
     n_memories, longest = fade.shape
     n = len(members)
     closed = np.zeros(n, np.bool_)
