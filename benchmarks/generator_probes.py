@@ -27,7 +27,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 import probe_arms
 import probe_figure
 from probe_arms import Spec
-from probe_tables import CurveRow, MeanRow, PairRow, ProbeRow, judge_job, tables
+from probe_tables import CurveRow, MeanRow, PairRow, ProbeRow, judge_job, judged_file, tables
 
 from preceptor.core import workers
 from preceptor.core.artifact import write_atomic
@@ -64,9 +64,7 @@ def main() -> None:
         arms = tuple(arm for arm in spec.arms if not args.arms or arm in args.arms.split(","))
         with workers.pool(2) as pool:
             _train(pool, folder, spec, arms, SEEDS[: args.seeds], args.out)
-            _judge(pool, folder, spec, arms, SEEDS[: args.seeds], args.out, test=False)
-            if args.test:
-                _judge(pool, folder, spec, arms, SEEDS[: args.seeds], args.out, test=True)
+            _judge(pool, folder, spec, arms, SEEDS[: args.seeds], args.out, args.test)
     if args.figure or args.sets:
         probe_figure.draw(args.out)
 
@@ -127,18 +125,16 @@ def chosen_dropouts(spec: Spec, arms: tuple[str, ...], out: Path) -> dict[str, f
 def _judge(
     pool: Executor, folder: Path, spec: Spec, arms: tuple[str, ...], seeds: tuple[int, ...], out: Path, test: bool
 ) -> None:
-    part = "test" if test else "validation"
     chosen = chosen_dropouts(spec, arms, out)
-    files = [folder / f"judged-{part}-{seed}.npz" for seed in seeds]
-    futures = [pool.submit(judge_job, folder, spec, s, chosen, f, test) for s, f in zip(seeds, files, strict=True)]
-    for future in futures:
+    for future in [pool.submit(judge_job, folder, seed, chosen, test) for seed in seeds]:
         future.result()
     given = probe_arms.load(folder)
-    rows, pairs = tables(spec, part, given.test() if test else given.validation, files)
-    head = (spec.name, spec.share, part)
-    _write(out, MeanRow, [*(r for r in read(out, MeanRow) if (r.set, r.share, r.part) != head), *rows])
-    _write(out, PairRow, [*(r for r in read(out, PairRow) if (r.set, r.share, r.part) != head), *pairs])
-    say(f"{spec.key}: judged on {part}")
+    for part, targets in {"validation": given.validation, **({"test": given.test()} if test else {})}.items():
+        rows, pairs = tables(spec, part, targets, [judged_file(folder, part, seed) for seed in seeds])
+        head = (spec.name, spec.share, part)
+        _write(out, MeanRow, [*(r for r in read(out, MeanRow) if (r.set, r.share, r.part) != head), *rows])
+        _write(out, PairRow, [*(r for r in read(out, PairRow) if (r.set, r.share, r.part) != head), *pairs])
+        say(f"{spec.key}: judged on {part}")
 
 
 def read(out: Path, cls: type[R]) -> list[R]:

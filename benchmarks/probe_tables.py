@@ -30,10 +30,17 @@ from preceptor.ranking.sasrec import SASRec
 from preceptor.ranking.train import SASRecScorer
 
 MEASURES = ("nats", "recall@100", "ndcg@10")
-PARTNERS = ("real", "half real half law", "half real half samples", "samples")  # each put together with the mixture
+PARTNERS = (
+    "real",
+    "half real half law",
+    "half real half samples",
+    "samples",
+    "signal samples",
+)  # each put together with the mixture
 AGAINST = ("real", "mixture", "real ⊕ mixture, multiplied")
+FEW_ITEMS = 5000
 BOOTSTRAPS = 2000
-Choice = tuple[float, ...]
+Laws = dict[str, np.ndarray]  # probabilities of a scorer on each part
 
 
 @dataclass(frozen=True)
@@ -129,64 +136,67 @@ class PairRow(Row):
     hi: float | None
 
 
-def judge_job(folder: Path, spec: Spec, seed: int, chosen: dict[str, float], out: Path, test: bool) -> str:
+def judge_job(folder: Path, seed: int, chosen: dict[str, float], test: bool) -> None:
     """Calibrate every arm of one seed on validation, put scorers together there, and judge all of them on validation, or test.
 
-    chosen: dropout of each trained arm. Writes OUT.npz: nats and rank [arms, targets], names, what was fitted. This is the one
-    place where test targets are read.
+    chosen: dropout of each trained arm. Writes FOLDER/judged-<part>-<seed>.npz for validation, and for test if asked: nats and
+    rank [arms, targets], names, what was fitted. This is the one place where test targets are read.
     """
     torch.set_num_threads(1)
     given = probe_arms.load(folder)
     seen = calibrate.offer(given.validation, given.popularity, given.mixture.repeats)
-    shown = calibrate.offer(given.test(), given.popularity, given.mixture.repeats) if test else seen
+    parts = {"validation": seen}
+    if test:
+        parts["test"] = calibrate.offer(given.test(), given.popularity, given.mixture.repeats)
     names: list[str] = []
-    found: list[calibrate.Judged] = []
+    found: dict[str, list[calibrate.Judged]] = {part: [] for part in parts}
     fitted: list[str] = []
 
-    def add(name: str, p: np.ndarray, what: str) -> None:
+    def add(name: str, p: Laws, what: str) -> None:
         names.append(name)
-        found.append(calibrate.judge(p, shown))
         fitted.append(what)
+        for part, offered in parts.items():
+            found[part].append(calibrate.judge(p[part], offered))
 
-    def calibrated(scorer: Scorer, log: bool = False) -> tuple[np.ndarray, np.ndarray, str]:
-        scores = calibrate.dense(scorer, seen, log)
-        c = calibrate.fit(scores, seen)
-        q = calibrate.probabilities(scores, c, seen)
-        if test:
-            q_shown = calibrate.probabilities(calibrate.dense(scorer, shown, log), c, shown)
-        return q, q_shown if test else q, _say(dataclasses.asdict(c))
+    def calibrated(scorer: Scorer, log: bool = False) -> tuple[Laws, str]:
+        scores = {part: calibrate.dense(scorer, offered, log) for part, offered in parts.items()}
+        c = calibrate.fit(scores["validation"], seen)
+        return {k: calibrate.probabilities(scores[k], c, parts[k]) for k in parts}, _say(dataclasses.asdict(c))
 
-    def together(name: str, a: tuple[np.ndarray, np.ndarray], b: tuple[np.ndarray, np.ndarray]) -> None:
-        w = combine.fit_added(a[0], b[0], seen)
-        add(f"{name}, added", combine.added(a[1], b[1], w), _say({"weight": w}))
-        e = combine.fit_multiplied(a[0], b[0], seen)
-        add(f"{name}, multiplied", combine.multiplied(a[1], b[1], e), _say({"a": e[0], "b": e[1]}))
+    def together(name: str, a: Laws, b: Laws) -> None:
+        w = combine.fit_added(a["validation"], b["validation"], seen)
+        add(f"{name}, added", {k: combine.added(a[k], b[k], w) for k in parts}, _say({"weight": w}))
+        e = combine.fit_multiplied(a["validation"], b["validation"], seen)
+        add(f"{name}, multiplied", {k: combine.multiplied(a[k], b[k], e) for k in parts}, _say({"a": e[0], "b": e[1]}))
 
-    law, law_shown, what = calibrated(score.LawScorer(given.mixture), log=True)
-    add("mixture", law_shown, what)
+    law, what = calibrated(score.LawScorer(given.mixture), log=True)
+    add("mixture", law, what)
     if seed == 0:
         for name, scorer, is_law in _untrained(given, seen):
-            _, p, what = calibrated(scorer, is_law)
-            add(name, p, what)
+            add(name, *calibrated(scorer, is_law))
     for arm, dropout in chosen.items():
         if not probe_arms.weights_file(folder, arm, seed, dropout).exists():
             continue  # not every seed has every arm
-        q, p, what = calibrated(SASRecScorer(_model(given, folder, arm, seed, dropout)))
-        add(arm, p, what)
+        own, what = calibrated(SASRecScorer(_model(given, folder, arm, seed, dropout)))
+        add(arm, own, what)
         if arm in PARTNERS:
-            together(f"{arm} ⊕ mixture", (q, p), (law, law_shown))
+            together(f"{arm} ⊕ mixture", own, law)
         another = (seed + 1) % 3
         if arm == "real" and probe_arms.weights_file(folder, arm, another, dropout).exists():
-            other, other_shown, _ = calibrated(SASRecScorer(_model(given, folder, arm, another, dropout)))
-            together("real ⊕ real", (q, p), (other, other_shown))
-    np.savez(
-        out,
-        names=np.array(names),
-        fitted=np.array(fitted),
-        nats=np.stack([j.nats for j in found]),
-        rank=np.stack([j.rank for j in found]),
-    )
-    return str(out)
+            other, _ = calibrated(SASRecScorer(_model(given, folder, arm, another, dropout)))
+            together("real ⊕ real", own, other)
+    for part, judged in found.items():
+        np.savez(
+            judged_file(folder, part, seed),
+            names=np.array(names),
+            fitted=np.array(fitted),
+            nats=np.stack([j.nats for j in judged]),
+            rank=np.stack([j.rank for j in judged]),
+        )
+
+
+def judged_file(folder: Path, part: str, seed: int) -> Path:
+    return folder / f"judged-{part}-{seed}.npz"
 
 
 def tables(spec: Spec, part: str, targets: Targets, files: list[Path]) -> tuple[list[MeanRow], list[PairRow]]:
@@ -244,7 +254,9 @@ def _untrained(given: Prepared, seen: calibrate.Offer) -> list[tuple[str, Scorer
     out: list[tuple[str, Scorer, bool]] = [("popularity", Popularity(train), False)]
     out.append(("item-kNN", _best([ItemKNN(train, 200, d) for d in (0.8, 0.95, 1.0)], seen), False))
     if train.n_items <= ease.MOST_ITEMS:
-        out.append(("EASE", _best([ease.Ease(train, r, d) for r in ease.RIDGES for d in (0.95, 1.0)], seen), False))
+        ridges = ease.RIDGES if train.n_items < FEW_ITEMS else ease.RIDGES[::2]  # an inverse of 12,000 items takes a minute
+        models = [ease.Ease(train, ridge) for ridge in ridges]
+        out.append(("EASE", _best([made.with_decay(d) for made in models for d in (0.95, 1.0)], seen), False))
     out += [(name, score.LawScorer(_single(given, spec)), True) for name, spec in REFERENCES.items()]
     return out
 

@@ -28,7 +28,8 @@ def test_scores_add_the_rows_of_the_history() -> None:
     scores = ease.Ease(split.train, 20.0).scores(split.validation, rows)
     for place, t in enumerate(rows):
         assert np.allclose(scores[place], weights[split.validation.history(t)].sum(axis=0), atol=1e-5)
-    faded = ease.Ease(split.train, 20.0, decay=0.5).scores(split.validation, rows)
+    faded = ease.Ease(split.train, 20.0).with_decay(0.5).scores(split.validation, rows)
+    assert np.array_equal(faded, ease.Ease(split.train, 20.0, decay=0.5).scores(split.validation, rows))
     history = split.validation.history(3)
     assert np.allclose(faded[0], 0.5 ** np.arange(len(history))[::-1] @ weights[history], atol=1e-5)
 

@@ -6,6 +6,8 @@ history's items j. B is dense: 4·I² bytes, 1.6 GB at 20,000 items, and three t
 
 from __future__ import annotations
 
+import copy
+
 import numpy as np
 from scipy import linalg, sparse
 
@@ -23,6 +25,12 @@ class Ease:
     def __init__(self, train: TrainSplit, ridge: float, decay: float = 1.0) -> None:
         self._weights = ease_weights(train, ridge)
         self._decay = decay
+
+    def with_decay(self, decay: float) -> Ease:
+        """The same weights under another decay, without inverting again."""
+        other = copy.copy(self)
+        other._decay = decay
+        return other
 
     def scores(self, targets: Targets, rows: np.ndarray) -> np.ndarray:
         place, items = histories_of(targets, rows)
