@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import pickle
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -97,7 +96,7 @@ def prepare(spec: Spec, data_root: Path, work: Path) -> Path:
     began = time.perf_counter()
     fitted = generator_fit.fit(cut.train)
     seconds = time.perf_counter() - began
-    (folder / "law.pkl").write_bytes(pickle.dumps(fitted.mixture))
+    fitted.mixture.save(folder / "law")
     build_graph(cut.train, GraphConfig()).save(folder / "graph")
     rows = np.lib.format.open_memmap(folder / "law_rows.npy", "w+", np.float16, (len(cut.train.item), cut.train.n_items))
     law_of_training(fitted.mixture, cut.train, rows)
@@ -123,7 +122,7 @@ def prepare(spec: Spec, data_root: Path, work: Path) -> Path:
 @functools.lru_cache(maxsize=2)
 def load(folder: Path) -> Prepared:
     """Read a set's folder."""
-    mixture = pickle.loads((folder / "law.pkl").read_bytes())
+    mixture = Mixture.load(folder / "law")
     validation = subsample(Targets.load(folder / "validation"), VALIDATION, 0)
     return Prepared(folder, TrainSplit.load(folder / "train"), validation, mixture, Graph.load(folder / "graph"))
 
