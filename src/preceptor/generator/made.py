@@ -59,14 +59,19 @@ def within(mixture: Mixture, items: np.ndarray, without: np.ndarray | None = Non
     return dataclasses.replace(mixture, graphs=graphs, members=mixture.members & items)
 
 
-def save_law(fitted: Fitted, split: TrainSplit, config: GeneratorConfig, folder: Path, min_users: int) -> None:
-    """Write the law (`Mixture.save`), its graphs' descriptions (specs.json), its figures (fit.json) and tables (*.csv)."""
+def save_law(
+    fitted: Fitted, split: TrainSplit, config: GeneratorConfig, folder: Path, min_users: int, stability: bool = True
+) -> None:
+    """Write the law (`Mixture.save`), its graphs' descriptions (specs.json), its figures (fit.json) and tables (*.csv).
+
+    stability: whether weights are also fitted at other cuts in time (cuts.csv, else empty).
+    """
     fitted.mixture.save(folder)
     write_atomic(folder / "specs.json", canonical(list(fitted.specs)))
     write_atomic(folder / "fit.json", canonical({name: getattr(fitted, name) for name in _FIGURES}))
     row.write(folder, LawRow, fitted.laws)
     row.write(folder, WeightRow, fitted.weights)
-    row.write(folder, CutRow, cuts(split, fitted, settings_of(config, min_users)))
+    row.write(folder, CutRow, cuts(split, fitted, settings_of(config, min_users)) if stability else ())
 
 
 def moved(folder: Path, split: TrainSplit) -> Mixture:

@@ -6,12 +6,13 @@ Rows are sums of the graphs' integers as in `likelihood`, without repeats the wh
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numba import njit
 
-from preceptor.core import metrics
+from preceptor.core import metrics, workers
 from preceptor.data.log import Targets
 from preceptor.generator import em, events, likelihood
 from preceptor.generator.mixture import Mixture
@@ -141,20 +142,33 @@ def regret(mixture: Mixture, targets: Targets) -> float:
 
 
 def _signal(mixture: Mixture, targets: Targets, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Σ_c λ_c·K_c over parts with mass [rows, items], and the weight of those without [rows]."""
+    """Σ_c λ_c·K_c over parts with mass [rows, items], and the weight of those without [rows]; rows side by side in threads."""
     out, passed = np.zeros((len(rows), len(mixture.members))), np.zeros(len(rows))
-    for number, graph in enumerate(mixture.graphs):
-        own = [part for part in mixture.parts if part.graph == number]
-        if not own:
-            continue
-        longest = max(part.memory.longest for part in own)
-        fade = np.zeros((len(own), longest), np.int64)
-        for m, part in enumerate(own):
-            fade[m, : part.memory.longest] = likelihood.fades((part.memory.decay,), part.memory.longest)[0]
-        weight = np.array([part.weight for part in own])
-        asked = likelihood.Asked(targets.sequence, targets.start[rows], targets.end[rows], mixture.repeats)
-        _add(likelihood.edges_of(graph, mixture.members), asked, fade, weight, out, passed)
+    threads = min(workers.count(), max(1, len(rows)))
+    cuts = [len(rows) * k // threads for k in range(threads + 1)]
+
+    def some(k: int) -> None:
+        own = slice(cuts[k], cuts[k + 1])
+        for number in range(len(mixture.graphs)):
+            _add_graph(mixture, number, targets, rows[own], out[own], passed[own])
+
+    with ThreadPoolExecutor(threads) as pool:
+        list(pool.map(some, range(threads)))
     return out, passed
+
+
+def _add_graph(mixture: Mixture, number: int, targets: Targets, rows: np.ndarray, out: np.ndarray, passed: np.ndarray) -> None:
+    """Add what the parts of one graph give these rows."""
+    own = [part for part in mixture.parts if part.graph == number]
+    if not own:
+        return
+    longest = max(part.memory.longest for part in own)
+    fade = np.zeros((len(own), longest), np.int64)
+    for m, part in enumerate(own):
+        fade[m, : part.memory.longest] = likelihood.fades((part.memory.decay,), part.memory.longest)[0]
+    weight = np.array([part.weight for part in own])
+    asked = likelihood.Asked(targets.sequence, targets.start[rows], targets.end[rows], mixture.repeats)
+    _add(likelihood.edges_of(mixture.graphs[number], mixture.members), asked, fade, weight, out, passed)
 
 
 @njit(nogil=True, cache=True)

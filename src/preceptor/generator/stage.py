@@ -70,7 +70,7 @@ def _samplers(
             fitted = dataclasses.replace(fitted, mixture=made.within(fitted.mixture, ~unseen, held_out))
         for note in fitted.notes:
             say(f"  {name}: {note}")
-        made.save_law(fitted, part, config, folder / name / "law", min_users)
+        made.save_law(fitted, part, config, folder / name / "law", min_users, stability=name == "all")
         facts = {
             "nats_per_next_item": fitted.nats,
             "coverage": fitted.coverage,
@@ -103,7 +103,7 @@ def cost(config: GeneratorConfig, inputs: Inputs) -> Cost:
 
 STAGE = Stage(
     name="generator",
-    version=2,
+    version=3,
     section="generator",
     needs=("data.train", "codes", "graph"),
     build=build,
