@@ -23,10 +23,10 @@ import numpy as np
 from numba import njit, uint64
 
 from preceptor.core.rng import purpose_key
-from preceptor.generator import floor
+from preceptor.generator import floor, histories
 from preceptor.generator.mixture import Memory, Mixture, Part, Prior
 from preceptor.generator.mixture_histories import histories_with_components, one_history, sample
-from preceptor.generator.mixture_tables import MixtureTables, load_mixture, mixture_tables, save_mixture
+from preceptor.generator.mixture_tables import MixtureTables, mixture_tables
 from preceptor.graph.graph import Graph, from_edges
 
 ITEMS, NEIGHBOURS, CLUSTER, ROUNDS = 50_000, 75, 500, 9
@@ -50,8 +50,8 @@ def main() -> None:
                 build = time.process_time() - begin
                 check(tables)
                 with tempfile.TemporaryDirectory() as folder:
-                    save_mixture(tables, Path(folder))
-                    opened = rates(load_mixture(Path(folder)), 1_000_000 // length)
+                    histories.save(tables, Path(folder))
+                    opened = rates(histories.load(Path(folder)), 1_000_000 // length)
                 fast = rates(tables, 1_000_000 // length)
                 plain = rate_of_plain(tables, 100_000 // length)
                 floor.monte_carlo(tables, 0, "compile", 10)

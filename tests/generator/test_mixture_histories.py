@@ -8,6 +8,7 @@ from scipy.stats import chi2
 from generator.mixtures import all_histories, large_mixture, small_mixtures
 from preceptor.core.rng import purpose_key
 from preceptor.generator import mixture_reference as reference
+from preceptor.generator.histories import load, save
 from preceptor.generator.mixture_histories import (
     NO_COMPONENT,
     histories,
@@ -18,7 +19,7 @@ from preceptor.generator.mixture_histories import (
     sample_with_components,
 )
 from preceptor.generator.mixture_probability import log_probability
-from preceptor.generator.mixture_tables import MixtureTables, load_mixture, mixture_tables, save_mixture
+from preceptor.generator.mixture_tables import MixtureTables, mixture_tables
 
 FALSE_ALARM = 1e-6  # of each chi-square test; seeds are fixed, so a pass stays a pass
 
@@ -126,7 +127,7 @@ def test_histories_depend_on_their_number_alone() -> None:
 
 def test_histories_can_be_called_from_jitted_code_on_opened_tables(tmp_path: Path) -> None:
     tables = mixture_tables(large_mixture(), np.ones(300), 8)
-    save_mixture(tables, tmp_path)
+    save(tables, tmp_path)
 
     @njit
     def caller(tables, key, items, lengths):  # type: ignore[no-untyped-def]
@@ -134,7 +135,7 @@ def test_histories_can_be_called_from_jitted_code_on_opened_tables(tmp_path: Pat
         return history(tables, key, uint64(3), items[0])
 
     room = _room(tables, 50)[:2]
-    assert caller(load_mixture(tmp_path), purpose_key(3, "z"), *room) == 8
+    assert caller(load(tmp_path), purpose_key(3, "z"), *room) == 8
     items, _ = sample(tables, 3, "z", 0, 55)
     np.testing.assert_array_equal(room[0][1:], items[6:])
     np.testing.assert_array_equal(room[0][0], items[3])

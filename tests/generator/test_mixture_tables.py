@@ -6,10 +6,11 @@ import pytest
 from generator.mixtures import ALL, FADING, LAST, large_mixture, mixture, small_mixtures
 from graph.graphs import small_graphs
 from preceptor.core.errors import PreceptorError
+from preceptor.generator import histories
 from preceptor.generator import mixture_reference as reference
 from preceptor.generator.mixture import Memory
 from preceptor.generator.mixture_histories import sample
-from preceptor.generator.mixture_tables import MixtureTables, load_mixture, mixture_tables, save_mixture
+from preceptor.generator.mixture_tables import MixtureTables, mixture_tables
 from preceptor.graph.graph import TOTAL, from_edges
 
 RING = small_graphs()["equal weights"]
@@ -98,8 +99,8 @@ def test_dial_at_its_ends() -> None:
 
 def test_saved_and_loaded_tables_are_equal(tmp_path: Path) -> None:
     tables = mixture_tables(large_mixture(), np.ones(300), 8)
-    save_mixture(tables, tmp_path, "uih_")
-    loaded = load_mixture(tmp_path, "uih_")
+    histories.save(tables, tmp_path, "uih_")
+    loaded = histories.load(tmp_path, "uih_")
     for a, b in zip(tables, loaded, strict=True):
         assert a.dtype == b.dtype
         np.testing.assert_array_equal(a, b)

@@ -12,7 +12,7 @@ import numpy as np
 from numba.extending import overload
 
 from preceptor.generator import mixture_histories, mixture_probability, probability, walks
-from preceptor.generator.mixture_tables import MixtureTables, load_mixture, save_mixture
+from preceptor.generator.mixture_tables import MixtureTables
 from preceptor.generator.walk_tables import WalkTables, load_tables, save_tables
 
 Sampler = WalkTables | MixtureTables
@@ -35,16 +35,14 @@ def log_probability(tables: Sampler, items: np.ndarray, lengths: np.ndarray) -> 
 
 def save(tables: Sampler, folder: Path, prefix: str = "") -> None:
     """Write each array as FOLDER/<prefix><field>.npy."""
-    if isinstance(tables, MixtureTables):
-        save_mixture(tables, folder, prefix)
-    else:
-        save_tables(tables, folder, prefix)
+    save_tables(tables, folder, prefix)
 
 
 def load(folder: Path, prefix: str = "") -> Sampler:
     """Open saved tables, memory-mapped. A mixture's have components, a policy's walks don't."""
     is_mixture = (Path(folder) / f"{prefix}components.npy").exists()
-    return load_mixture(folder, prefix) if is_mixture else load_tables(folder, prefix)
+    found: Sampler = load_tables(folder, prefix, MixtureTables if is_mixture else WalkTables)
+    return found
 
 
 def draw(tables: Any, key: Any, first: Any, items: Any, lengths: Any) -> None:

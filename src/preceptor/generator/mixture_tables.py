@@ -16,7 +16,6 @@ no priors and nothing is passed: the signal alone. In between `passed` is in pro
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -159,23 +158,6 @@ def mixture_tables(
         settings=np.array([n, g, len(parts), mixture.repeats, passed, rows[zero_at + 1], bits], np.int64),
     )
     return MixtureTables(*(frozen(a) for a in made))
-
-
-def save_mixture(tables: MixtureTables, folder: Path, prefix: str = "") -> None:
-    """Write each array as FOLDER/<prefix><field>.npy."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, array in tables._asdict().items():
-        np.save(folder / f"{prefix}{name}.npy", array)
-
-
-def load_mixture(folder: Path, prefix: str = "") -> MixtureTables:
-    """Open saved tables, memory-mapped: processes that draw side by side share them."""
-    return MixtureTables(
-        *(
-            frozen(np.load(Path(folder) / f"{prefix}{name}.npy", mmap_mode="r", allow_pickle=False))
-            for name in MixtureTables._fields
-        )
-    )
 
 
 def _dialled(mixture: Mixture, prior_share: float | None) -> tuple[np.ndarray, np.ndarray, int]:

@@ -8,7 +8,7 @@ the place inside it (lower 31 − m bits) at once. No rounding happens anywhere:
 from __future__ import annotations
 
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numba import njit, uint64
@@ -130,21 +130,18 @@ def exact_weights(weight: np.ndarray) -> np.ndarray:
     return out
 
 
-def save_tables(tables: WalkTables, folder: Path, prefix: str = "") -> None:
-    """Write each array as FOLDER/<prefix><field>.npy."""
+def save_tables(tables: WalkTables | Any, folder: Path, prefix: str = "") -> None:
+    """Write each array of a sampler's named tuple as FOLDER/<prefix><field>.npy."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, array in tables._asdict().items():
         np.save(folder / f"{prefix}{name}.npy", array)
 
 
-def load_tables(folder: Path, prefix: str = "") -> WalkTables:
-    """Open saved tables, memory-mapped: processes that walk side by side share them."""
-    return WalkTables(
-        *(
-            frozen(np.load(Path(folder) / f"{prefix}{name}.npy", mmap_mode="r", allow_pickle=False))
-            for name in WalkTables._fields
-        )
-    )
+def load_tables(folder: Path, prefix: str = "", kind: Any = None) -> Any:
+    """Open a saved sampler (of `kind`, by default WalkTables), memory-mapped: processes that draw side by side share it."""
+    kind = kind or WalkTables
+    paths = (Path(folder) / f"{prefix}{name}.npy" for name in kind._fields)
+    return kind(*(frozen(np.load(path, mmap_mode="r", allow_pickle=False)) for path in paths))
 
 
 def frozen(array: np.ndarray) -> np.ndarray:
