@@ -54,6 +54,7 @@ def main() -> None:
     parser.add_argument("--data-root", type=Path, default=Path("data"))
     parser.add_argument("--seeds", type=int, default=len(SEEDS))
     parser.add_argument("--arms", default="", help="only these, separated by commas")
+    parser.add_argument("--train", action="store_true", help="judge nothing")
     parser.add_argument("--judge", action="store_true", help="train nothing, judge what is there")
     parser.add_argument("--test", action="store_true", help="open the test targets")
     parser.add_argument("--figure", action="store_true", help="only draw the figure")
@@ -66,6 +67,8 @@ def main() -> None:
         with workers.pool(2) as pool:
             if not args.judge:
                 _train(pool, folder, spec, arms, SEEDS[: args.seeds], args.out)
+            if args.train:
+                continue
             _judge(pool, folder, spec, arms, SEEDS[: args.seeds], args.out, args.test)
     if args.figure or args.sets:
         probe_figure.draw(args.out)
