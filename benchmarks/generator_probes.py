@@ -54,6 +54,8 @@ def main() -> None:
     parser.add_argument("--data-root", type=Path, default=Path("data"))
     parser.add_argument("--seeds", type=int, default=len(SEEDS))
     parser.add_argument("--arms", default="", help="only these, separated by commas")
+    parser.add_argument("--train", action="store_true", help="judge nothing")
+    parser.add_argument("--judge", action="store_true", help="train nothing, judge what is there")
     parser.add_argument("--test", action="store_true", help="open the test targets")
     parser.add_argument("--figure", action="store_true", help="only draw the figure")
     args = parser.parse_args()
@@ -63,7 +65,10 @@ def main() -> None:
         folder = probe_arms.prepare(spec, args.data_root, args.work)
         arms = tuple(arm for arm in spec.arms if not args.arms or arm in args.arms.split(","))
         with workers.pool(2) as pool:
-            _train(pool, folder, spec, arms, SEEDS[: args.seeds], args.out)
+            if not args.judge:
+                _train(pool, folder, spec, arms, SEEDS[: args.seeds], args.out)
+            if args.train:
+                continue
             _judge(pool, folder, spec, arms, SEEDS[: args.seeds], args.out, args.test)
     if args.figure or args.sets:
         probe_figure.draw(args.out)

@@ -14,8 +14,13 @@ from probe_tables import CurveRow
 
 from preceptor.core.tables import row as table
 
-COLOURS = {"walks": "#c44e52", "samples": "#4c72b0", "law": "#55a868"}
-NAMES = {"walks": "first-order walks", "samples": "samples of the mixture", "law": "the law itself, at real histories"}
+COLOURS = {"walks": "#c44e52", "samples": "#4c72b0", "signal samples": "#55a868", "law": "#8172b3"}
+NAMES = {
+    "walks": "first-order walks",
+    "samples": "samples of the mixture",
+    "signal samples": "samples of its signal",
+    "law": "the law itself, at real histories",
+}
 
 
 def draw(out: Path) -> None:
@@ -24,6 +29,8 @@ def draw(out: Path) -> None:
         return
     rows = table.read(out, CurveRow)
     sets = sorted({(r.set, r.share) for r in rows if r.arm in COLOURS}, reverse=True)
+    if not sets:
+        return
     plt.rcParams.update({"svg.hashsalt": "probes", "font.size": 9, "svg.fonttype": "none"})
     figure, axes = plt.subplots(len(sets), 2, figsize=(9, 3.4 * len(sets)), squeeze=False, constrained_layout=True)
     for (loss, distance), (name, share) in zip(axes, sets, strict=True):
