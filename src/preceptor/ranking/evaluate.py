@@ -8,7 +8,7 @@ from typing import Protocol
 import numpy as np
 
 from preceptor.core import metrics, rng
-from preceptor.data.log import Targets, TrainSplit
+from preceptor.data.log import Targets
 
 TOP = 10  # items kept of each list, for coverage and popularity
 
@@ -79,9 +79,3 @@ def subsample(targets: Targets, count: int, seed: int) -> Targets:
         return targets
     kept = np.sort(rng.permutation(seed, "validation-targets", len(targets))[:count])
     return Targets(targets.user[kept], targets.sequence, targets.start[kept], targets.end[kept])
-
-
-def never_repeats(train: TrainSplit) -> bool:
-    """Whether fewer than 1 in 1,000 training interactions show a user an item that the user met before."""
-    pairs = train.user.astype(np.int64) * train.n_items + train.item
-    return len(pairs) - len(np.unique(pairs)) < len(pairs) / 1000

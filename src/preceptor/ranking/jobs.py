@@ -20,11 +20,12 @@ from preceptor.core.artifact import canonical, write_atomic
 from preceptor.core.rng import purpose_key
 from preceptor.data.log import Targets, TrainSplit
 from preceptor.generator.config import GeneratorConfig
+from preceptor.generator.events import never_repeats
 from preceptor.generator.mixture import Mixture
 from preceptor.graph.graph import Graph
 from preceptor.ranking.baselines import ItemKNN, Popularity
 from preceptor.ranking.config import RankingConfig
-from preceptor.ranking.evaluate import Scorer, never_repeats, rank_targets, subsample
+from preceptor.ranking.evaluate import Scorer, rank_targets, subsample
 from preceptor.ranking.histories import Histories, RealHistories
 from preceptor.ranking.sasrec import SASRec
 from preceptor.ranking.synthetic import WalkHistories, tables_for

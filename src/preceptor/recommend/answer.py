@@ -13,7 +13,7 @@ from preceptor.core import artifact
 from preceptor.core.artifact import Artifact
 from preceptor.core.errors import PreceptorError
 from preceptor.data.log import TrainSplit
-from preceptor.ranking.evaluate import never_repeats
+from preceptor.generator.events import never_repeats
 from preceptor.recommend.history import Catalogue, printable, resolve
 from preceptor.recommend.models import choose, open_model, verify
 
