@@ -23,6 +23,7 @@ from typing import ClassVar
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "src"))
 
+import generator_node2vec
 import numpy as np
 
 import preceptor.market.source  # noqa: F401  registers market:
@@ -241,13 +242,17 @@ def one(source: str, name: str, test: bool, out: Path) -> None:
     for law, mixture in chain(laws(train, config, fitted), private(train, config)):
         for part, targets in parts.items():
             add(law, part, targets, score.score(mixture, targets), True)
+    repeats = fitted.mixture.repeats
+    found = events.events(train, config.share, config.max_events, config.seed, config.timed)
+    walker = generator_node2vec.fit(train, found, config, repeats)
+    for part, targets in parts.items():
+        add(walker.name, part, targets, walker.score(targets), True)
     rankers: dict[str, Scorer] = {"item-kNN": ItemKNN(train)}
     if train.n_items <= EASE_ITEMS:
         rankers["EASE"] = Ease(train, 300.0)
     for law, scorer in rankers.items():
         for part, targets in parts.items():
-            found = ranked(scorer, targets, fitted.mixture.members, fitted.mixture.repeats)
-            add(law, part, targets, found, False)
+            add(law, part, targets, ranked(scorer, targets, fitted.mixture.members, repeats), False)
 
 
 def cost(

@@ -18,12 +18,12 @@ import numpy as np
 import torch
 from safetensors.torch import save
 
+import preceptor.market.source  # noqa: F401  registers market:
 from preceptor.core import metrics, rng
 from preceptor.core.artifact import canonical, write_atomic
 from preceptor.core.rng import purpose_key
 from preceptor.data import read, sources
 from preceptor.data.log import Log, Targets, TrainSplit
-from preceptor.data.split import split
 from preceptor.generator import fit as generator_fit
 from preceptor.generator.config import GeneratorConfig
 from preceptor.generator.mixture import Mixture
@@ -89,8 +89,8 @@ def prepare(spec: Spec, data_root: Path, work: Path) -> Path:
     folder = work / spec.key
     if (folder / "done").exists():
         return folder
-    log = read.read(sources.locate(spec.name) if sources.is_built_in(spec.name) else data_root / spec.name)
-    cut = split(sampled(log, spec.share))
+    log = read.read(_source(spec.name, data_root))
+    cut = sampled(log, spec.share).split()
     for name in ("train", "validation", "test"):
         getattr(cut, name).save(folder / name)
     began = time.perf_counter()
@@ -98,9 +98,11 @@ def prepare(spec: Spec, data_root: Path, work: Path) -> Path:
     seconds = time.perf_counter() - began
     fitted.mixture.save(folder / "law")
     build_graph(cut.train, GraphConfig()).save(folder / "graph")
-    rows = np.lib.format.open_memmap(folder / "law_rows.npy", "w+", np.float16, (len(cut.train.item), cut.train.n_items))
-    law_of_training(fitted.mixture, cut.train, rows)
-    rows.flush()
+    if any("law" in arm for arm in spec.arms):
+        shape = (len(cut.train.item), cut.train.n_items)
+        rows = np.lib.format.open_memmap(folder / "law_rows.npy", "w+", np.float16, shape)
+        law_of_training(fitted.mixture, cut.train, rows)
+        rows.flush()
     facts: dict[str, Any] = {
         "items": int((cut.train.popularity > 0).sum()),
         "catalogue": cut.train.n_items,
@@ -117,6 +119,12 @@ def prepare(spec: Spec, data_root: Path, work: Path) -> Path:
     }
     write_atomic(folder / "done", canonical(facts))
     return folder
+
+
+def _source(name: str, data_root: Path) -> str | Path:
+    if name.startswith("market-"):
+        return f"market:family={name.removeprefix('market-')},n_interactions=200000"
+    return sources.locate(name) if sources.is_built_in(name) else data_root / name
 
 
 @functools.lru_cache(maxsize=2)

@@ -33,11 +33,12 @@ from preceptor.core import workers
 from preceptor.core.artifact import canonical, write_atomic
 from preceptor.core.progress import say
 from preceptor.core.statistics import gini
-from preceptor.generator.walk_tables import walk_tables
+from preceptor.generator.config import GeneratorConfig
+from preceptor.generator.sampler import build_tables
 from preceptor.generator.walks import sample
 from preceptor.graph.config import GraphConfig
 from preceptor.graph.graph import TOTAL, Graph
-from preceptor.graph.item_graph import build_graph, policy_of, start_weights
+from preceptor.graph.item_graph import build_graph
 from preceptor.market.config import MarketConfig
 from preceptor.market.simulate import Market, market
 
@@ -85,6 +86,7 @@ GRID: dict[
 }
 POLICIES = [KNOBS["plain"] | {"policy": "first-order"}, KNOBS["node2vec"], KNOBS["history"]]
 STARTS = [{"start": "uniform"}, KNOBS["start popularity^0.5"], KNOBS["start popularity"]]
+HISTORIES = ("start", "start_gamma", "policy", "p", "q")
 CRITERIA = {"tv": 1.0, "overlap": -1.0}  # smaller is better after the sign
 WALKS = 1_500  # of node2vec and history, whose law is averaged over walks
 MULTIPLES = (1, 4, 16)
@@ -109,31 +111,42 @@ class World:
 
     def of_graph(self, config: GraphConfig, graph: Graph | None = None) -> dict[str, Any]:
         """Distances of a graph's own law, remembered by the settings that shape the graph."""
-        key = canonical(dataclasses.replace(config, start="uniform", start_gamma=1.0, policy="first-order"))
+        key = canonical(config)
         if key not in self._known:
             self._known[key] = self.distances(law_of_graph(graph or build_graph(self.train, config)))
         return self._known[key]
 
     def judge(self, settings: dict[str, Any]) -> dict[str, Any]:
         """Distances of the walks' item-to-item law and of their item shares to the truth, and how flat the shares are."""
-        config = GraphConfig(**{**PLAIN, **settings})
+        config, histories = graph_of(settings), histories_of(settings)
         graph = build_graph(self.train, config)
-        first = np.where(graph.degree > 0, start_weights(self.train, config), 0.0)
-        if config.policy == "first-order":
-            found, met = self.of_graph(config, graph), first_order_shares(graph, first / first.sum(), config.length)
+        tables = build_tables(graph, self.train, histories)
+        if histories.policy == "first-order":
+            first = tables.start / TOTAL
+            found, met = self.of_graph(config, graph), first_order_shares(graph, first / first.sum(), histories.length)
         else:
-            tables = walk_tables(graph, first, config.length, policy_of(config))
             matrix, steps = mean_transitions(tables, *sample(tables, self.market.config.seed, "unbiased", 0, WALKS, 1))
             found, met = self.distances(law_of_matrix(matrix)), WALKS * tables.start / TOTAL + steps @ matrix
         shares = truth.shares(met, self.share, self.percentiles)
         return {**found, **{f"walks_{k}": v for k, v in shares.items()}, "walks_gini": gini(met)}
 
 
+def graph_of(settings: dict[str, Any]) -> GraphConfig:
+    return GraphConfig(**{**PLAIN, **{k: v for k, v in settings.items() if k not in HISTORIES}})
+
+
+def histories_of(settings: dict[str, Any]) -> GeneratorConfig:
+    """How the walks are drawn: the paper's law, all of one length."""
+    return GeneratorConfig(
+        **{"law": "paper", "start": "uniform", "lengths": "fixed", **{k: v for k, v in settings.items() if k in HISTORIES}}
+    )
+
+
 def choose(world: World, criterion: str) -> dict[str, Any]:
     """Settings found knob after knob, two rounds over the grid; then policy, then start."""
 
     def loss(settings: dict[str, Any]) -> float:
-        return CRITERIA[criterion] * world.of_graph(GraphConfig(**{**PLAIN, **settings}))[criterion]
+        return CRITERIA[criterion] * world.of_graph(graph_of(settings))[criterion]
 
     def best(settings: dict[str, Any], options: list[dict[str, Any]], by: Callable[[dict[str, Any]], float]) -> dict[str, Any]:
         return {**settings, **min(options, key=lambda option: round(by({**settings, **option}), 3))}  # ties: the first
@@ -170,7 +183,7 @@ def ceilings(family: str, seed: int) -> list[dict[str, Any]]:
     world = World(family, "none", 0.0, seed)
     found = []
     for arm in CEILINGS:
-        config = GraphConfig(**{**PLAIN, **KNOBS[arm]})
+        config = graph_of(KNOBS[arm])
         steps = []
         for multiple in MULTIPLES:
             log = truth.copied(world.market, multiple).uniform_log(multiple * SIZE["n_interactions"])

@@ -43,7 +43,7 @@ def test_all_but_single_components_are_listed_with_the_best_of_these(miniature: 
     out = copied(miniature, tmp_path)
     laws = [r for r in row.read(out / "generator" / "all" / "law", LawRow) if r.kind != "component"]
     assert "one component alone" not in generator(Artifacts.of(out)).html
-    single = [LawRow(f"graph {i}, last item", "component", 5.0 + i, 4.9, 5.1, 0.5, 0.5) for i in range(5)]
+    single = [LawRow(f"graph {i}, last item", "component", 5.0 + i, 4.9, 5.1, 0.5, 0.5, 0.1, 0.0, 0.2) for i in range(5)]
     laws = [*laws, *reversed(single)]
     row.write(out / "generator" / "all" / "law", LawRow, laws)
     inputs = Artifacts.of(out)

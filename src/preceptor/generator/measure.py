@@ -47,8 +47,8 @@ def figures(
     by_user = float(np.mean(np.bincount(number, weights=loss) / np.bincount(number)))
     kept = table.columns(chosen.kept)
     covered = float(w @ (kept.signal > 0).any(axis=1) / w.sum())
-    laws = [LawRow("mixture", "mixture", nats, lo, hi, float(chosen.weights.signal.sum()), covered)]
-    laws += _laws(evidence, specs, decays, alphas, context)
+    laws = [LawRow("mixture", "mixture", nats, lo, hi, float(chosen.weights.signal.sum()), covered, 0.0, 0.0, 0.0)]
+    laws += _laws(evidence, specs, decays, alphas, context, loss)
     weights = _weights(evidence, kept, chosen, specs, decays, alphas, context)
     return {
         "nats": nats,
@@ -96,23 +96,31 @@ def _laws(
     decays: tuple[float, ...],
     alphas: tuple[float, ...],
     context: Context,
+    own: np.ndarray,
 ) -> list[LawRow]:
-    """References, groups and, where asked for, single components, each with its best share of the priors; cross-fitted."""
+    """References, groups and, where asked for, single components, each with its best share of the priors; cross-fitted.
+
+    own: cross-fitted nats of the mixture on the events, with which each law is compared.
+    """
+
+    def law(name: str, kind: str, table: Table) -> LawRow:
+        return _law(name, kind, table, evidence, context, own)
+
     names = [(spec, decay) for spec in specs for decay in decays]
     groups: dict[str, list[int]] = {}
     for c, (spec, decay) in enumerate(names):
         groups.setdefault(f"all {spec.kind}", []).append(c)
         groups.setdefault(f"all {memory_name(decay)}", []).append(c)
     plain = np.array([alpha in (0.0, 1.0) for alpha in alphas])
-    rows = [_law("unigram", "reference", _only(evidence.table, [], plain), evidence, context)]
-    rows.append(_law("priors", "reference", _only(evidence.table, []), evidence, context))
+    rows = [law("unigram", "reference", _only(evidence.table, [], plain))]
+    rows.append(law("priors", "reference", _only(evidence.table, [])))
     for c, name in enumerate(REFERENCES):
-        rows.append(_law(name, "reference", _only(evidence.references, [c]), evidence, context))
+        rows.append(law(name, "reference", _only(evidence.references, [c])))
     for name, members in groups.items():
-        rows.append(_law(name, "group", _only(evidence.table, members), evidence, context))
+        rows.append(law(name, "group", _only(evidence.table, members)))
     if context.singles:
         rows += [
-            _law(f"{spec.name}, {memory_name(decay)}", "component", _only(evidence.table, [c]), evidence, context)
+            law(f"{spec.name}, {memory_name(decay)}", "component", _only(evidence.table, [c]))
             for c, (spec, decay) in enumerate(names)
         ]
     return rows
@@ -123,13 +131,14 @@ def _only(table: Table, columns: list[int], priors: np.ndarray | None = None) ->
     return found if priors is None or not priors.any() else Table(found.signal, found.alive, found.prior[:, priors])
 
 
-def _law(name: str, kind: str, table: Table, evidence: Evidence, context: Context) -> LawRow:
+def _law(name: str, kind: str, table: Table, evidence: Evidence, context: Context, own: np.ndarray) -> LawRow:
     w = evidence.event_weight
     weights = fit_weights(table, w, context.pseudo, tolerance=1e-5)
     loss = cross_fitted(table, evidence.user, w, context.pseudo, start=weights, seed=context.seed)
     share = float(weights.signal.sum())
     covered = float(w @ (table.signal > 0).any(axis=1) / w.sum())
-    return LawRow(name, kind, *interval_of_mean(loss, evidence.user, evidence.event_weight), share, covered)
+    nats, apart = (interval_of_mean(x, evidence.user, w) for x in (loss, loss - own))
+    return LawRow(name, kind, *nats, share, covered, *apart)
 
 
 def _weights(

@@ -12,7 +12,8 @@ from preceptor.core.tables.row import Row
 class LawRow(Row):
     """One law on the events inside the training part. nats: mean of −log p per event, cross-fitted over users; lo, hi: its 95 %
     interval over users. kind: mixture, group, component or reference. share: of the signal, the rest is prior.
-    coverage: share of events whose item has an edge from what the law reads.
+    coverage: share of events whose item has an edge from what the law reads. over: nats above the mixture's on the same events,
+    with the 95 % interval of this difference.
     """
 
     FILE: ClassVar[str] = "laws.csv"
@@ -23,6 +24,9 @@ class LawRow(Row):
     hi: float
     share: float
     coverage: float
+    over: float
+    over_lo: float
+    over_hi: float
 
 
 @dataclass(frozen=True)
