@@ -15,7 +15,6 @@ results are written once, whole, into --work. Two worker processes (PRECEPTOR_WO
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import hashlib
 import json
 import os
