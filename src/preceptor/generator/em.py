@@ -121,7 +121,7 @@ def _climb(
         u[own] += a[own] / np.maximum(z[own], 1e-150)
         return value, u, hessian
 
-    y = np.maximum(start, 1e-12)
+    y = np.maximum(start, np.maximum(a, 1e-12))
     y = y / y.sum()
     now, u, hessian = at(y)
     opening = gap = max(float(u.max()) - 1.0, 0.0)
@@ -136,7 +136,7 @@ def _climb(
             if target is None:
                 break
             z[active] = y[active] + step * (target - y[active])
-            z = np.maximum(z, np.where(own, 1e-12, 0.0))
+            z = np.maximum(z, a)  # a lower bound of the optimum, where a_j / y_j + a gradient ≥ 0 is 1
             z /= z.sum()
             then, of_z, curved = at(z)
             improved = then > now
