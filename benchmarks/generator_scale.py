@@ -13,27 +13,29 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
+import numpy as np
+
 import preceptor.market.source  # noqa: F401  registers market:
 from preceptor.core.tables import row
 from preceptor.data.log import Split
 from preceptor.data.read import read
-from preceptor.generator import choice, made, score
+from preceptor.generator import choice, em, events, made, score
 from preceptor.generator import fit as fitting
 from preceptor.generator.config import GeneratorConfig
 from preceptor.ranking.evaluate import subsample
 
 ITEMS = {100_000: 10_000, 1_000_000: 30_000, 10_000_000: 100_000}
-EVENTS = (5_000, 20_000, 60_000)  # with one log, to see what more of them add
-RUNS = [(rows, 20_000) for rows in ITEMS] + [(1_000_000, events) for events in EVENTS if events != 20_000]
-TARGETS = 5_000
+RUNS = [(rows, 20_000) for rows in ITEMS] + [(1_000_000, 5_000), (1_000_000, 60_000)]  # of the last: what more events add
+TARGETS = 20_000
 
 
 @dataclass(frozen=True)
 class ScaleRow(row.Row):
     """One fit. interactions, users, items: of the training part; events: on which the weights were fitted, at most `cap`.
 
-    fit_nats: cross-fitted on these events; nats: on validation targets of the same market (a keyed sample), with its 95 %
-    interval over users. prior: weight of the priors; groups: weight of each group of components. graphs, edges: of the law.
+    fit_nats: cross-fitted on these events; nats: on validation targets of the same market (a keyed sample of TARGETS, those
+    inside X(h)), with its 95 % interval over users. prior: weight of the priors; groups: that of each group of components.
+    graphs, edges: of the law.
     seconds, cpu_seconds: of the fit, and of the sampler's tables; before_mib, peak_mib: peak resident memory of the process
     before the fit, and at the end of the tables.
     """
@@ -63,9 +65,9 @@ class ScaleRow(row.Row):
 def study(script: Path, work: Path, out: Path) -> None:
     """Every run in a process of its own; scale.csv has a row of each."""
     rows: list[ScaleRow] = []
-    for interactions, events in RUNS:
-        folder = work / f"scale-{interactions}-{events}"
-        command = [sys.executable, str(script), "--scale-one", str(interactions), str(events), "--work", str(folder)]
+    for interactions, cap in RUNS:
+        folder = work / f"scale-{interactions}-{cap}"
+        command = [sys.executable, str(script), "--scale-one", str(interactions), str(cap), "--work", str(folder)]
         subprocess.run(command, check=True)
         rows += row.read(folder, ScaleRow)
         out.mkdir(parents=True, exist_ok=True)
@@ -73,21 +75,22 @@ def study(script: Path, work: Path, out: Path) -> None:
         print(row.text(ScaleRow, rows[-1:]), flush=True)
 
 
-def one(interactions: int, events: int, folder: Path) -> None:
+def one(interactions: int, cap: int, folder: Path) -> None:
     """One run, written to FOLDER/scale.csv."""
-    config = GeneratorConfig(max_events=events)
+    config = GeneratorConfig(max_events=cap)
     _fitted(_market(2_000, 100), config)
     split = _market(interactions * 5 // 4, ITEMS[interactions])  # the temporal split keeps 80 % for training
     before = memory()
     fitted, seconds, peak = _fitted(split, config)
     targets = subsample(split.validation, TARGETS, 0)
-    found = score.score(fitted.mixture, targets)
-    nats = choice.interval_of_mean(found.nats[found.inside], targets.user[found.inside])
+    targets = events.select(targets, np.flatnonzero(events.inside(targets, fitted.mixture.members, fitted.mixture.repeats)))
+    p = em.probability(score.table(fitted.mixture, targets), score.weights_of(fitted.mixture))
+    nats = choice.interval_of_mean(-np.log(p), targets.user)
     groups = ", ".join(f"{r.name} {r.weight:.3f}" for r in fitted.weights if r.level == "group")
     counts = (len(split.train.item), len(set(split.train.user.tolist())), int((split.train.popularity > 0).sum()))
     law = (fitted.mixture.prior_share, groups, len(fitted.specs), sum(g.n_edges for g in fitted.mixture.graphs))
     folder.mkdir(parents=True, exist_ok=True)
-    made_row = ScaleRow(*counts, events, fitted.events, fitted.nats, *nats, *law, *seconds, before, peak)
+    made_row = ScaleRow(*counts, cap, fitted.events, fitted.nats, *nats, *law, *seconds, before, peak)
     row.write(folder, ScaleRow, [made_row])
 
 
