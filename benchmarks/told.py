@@ -1,10 +1,11 @@
 """Are synthetic histories told from real ones? By a sequence classifier, and by single features (src/preceptor/audit/told.py).
 
     python benchmarks/told.py --data ml-100k amazon-games-2018=path/to/amazon-games-2018   # from the repository's root
+    python benchmarks/told.py --places    # ml-100k: samples beside the real histories of absent users from later places on
     python benchmarks/told.py --text      # writes the section of results/generator/README.md anew from the tables
 
 The law is fitted on the graph users' histories alone, in each of the rounds. Training part of the default split. Writes
-results/generator/told.csv and told_features.csv, a block of rows per log and number of items shown.
+results/generator/told.csv and told_features.csv, a block of rows per log and number of items shown; told_places.csv.
 """
 
 from __future__ import annotations
@@ -16,12 +17,21 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from preceptor.audit import told
 from preceptor.audit.config import ToldConfig
+from preceptor.audit.privacy import half, halvings
+from preceptor.audit.told_features import FEATURES, known, plain
+from preceptor.core.statistics import auc
 from preceptor.data.read import read
 from preceptor.generator.config import GeneratorConfig
 from preceptor.generator.made import fit_law
+from preceptor.generator.mixture_histories import sample
+from preceptor.generator.mixture_tables import mixture_tables
+from preceptor.generator.sampler import start_weights
 from preceptor.graph.config import GraphConfig
+from preceptor.graph.item_graph import build_graph
 
 BEGIN, END = "<!-- told: written by benchmarks/told.py --text -->", "<!-- told: end -->"
 MIN_USERS = 2
@@ -33,6 +43,7 @@ NAMES = {
     told.WALKS: "paper walks",
     "kind walks": "walks with fitted start, without repeats",
 }
+PLACES, SHOWN = (1, 21, 41, 81), 20
 WALKS = {told.WALKS: told.PAPER, "kind walks": GeneratorConfig(law="paper", repeats=False)}
 
 
@@ -46,8 +57,11 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, default=Path("results/generator"))
     parser.add_argument("--text", action="store_true", help="write the README's section from the tables, and stop")
+    parser.add_argument("--places", action="store_true", help="compare samples with later parts of real histories, and stop")
     arguments = parser.parse_args()
-    if not arguments.text:
+    if arguments.places:
+        later(arguments)
+    elif not arguments.text:
         for source in arguments.data:
             for items in arguments.items:
                 measure(source, items, arguments)
@@ -75,6 +89,33 @@ def measure(source: str, items: int, arguments: argparse.Namespace) -> None:
     facts = {key: found[key] for key in ("graph_users", "absent", "rounds", "unknown")}
     replace_rows(arguments.out / "told.csv", own, [{**own, **flat(row), **facts} for row in found["classes"]])
     replace_rows(arguments.out / "told_features.csv", own, [{**own, **flat(row)} for row in found["features"]])
+
+
+def later(arguments: argparse.Namespace) -> None:
+    """AUC of single features, samples of the signal beside 20 real items of absent users from place 1, 21, 41, 81 on.
+
+    Half of the users are absent; the law is fitted on the other half.
+    """
+    train, histories = read("ml-100k").split().train, GeneratorConfig(resamples=2, seed=arguments.seed)
+    people = np.flatnonzero(np.bincount(np.asarray(train.user), minlength=train.n_users))
+    member = next(halvings(people, train.n_users, 1, arguments.seed))
+    part = half(train, member)
+    mixture = fit_law(part, histories, MIN_USERS).mixture
+    tables = mixture_tables(mixture, start_weights(part, histories), SHOWN, 0.0)
+    drawn, _ = sample(tables, arguments.seed, "told/places", 0, 5_000)
+    seen = known(part, build_graph(part, GraphConfig(min_users=MIN_USERS)), None, arguments.seed)
+    synthetic, rows = plain(drawn, np.full(len(drawn), SHOWN), seen), []
+    for first in PLACES:
+        begins = train.user_indptr[:-1][~member] + first - 1
+        begins = begins[begins + SHOWN <= train.user_indptr[1:][~member]]
+        real = np.asarray(train.item)[begins[:, None] + np.arange(SHOWN)]
+        values = np.concatenate([plain(real, np.full(len(real), SHOWN), seen), synthetic])
+        positive = np.repeat([False, True], [len(real), len(drawn)])
+        for feature, column in zip(FEATURES, values.T, strict=True):
+            if feature not in ("law", "shared category"):
+                area = float(auc(column, positive)[0])
+                rows.append({"data": "ml-100k", "first": first, "users": len(real), "feature": feature, "auc": area})
+    replace_rows(arguments.out / "told_places.csv", {"data": "ml-100k"}, rows)
 
 
 def flat(row: Mapping[str, Any]) -> dict[str, Any]:
