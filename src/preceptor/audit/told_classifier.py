@@ -78,13 +78,15 @@ def _judged(training: Shown, label: np.ndarray, asked: Shown, epochs: int, seed:
     steps = training.places[inside]
     middle, width = steps.mean(0), np.maximum(steps.std(0), 1e-3)
     with _one_thread(seed):
-        found = _trained(*_tensors(training, own, middle, width), torch.tensor(label, dtype=torch.float32), epochs)
+        seen = _tensors(training, own, middle, width)
+        found = _trained(seen, torch.tensor(label, dtype=torch.float32), epochs)
         with torch.no_grad():
             logit = found(*_tensors(asked, theirs, middle, width)).double().numpy()
     return np.asarray(logit + _logistic(own, label, theirs))
 
 
-def _trained(x: torch.Tensor, plain: torch.Tensor, inside: torch.Tensor, label: torch.Tensor, epochs: int) -> _Net:
+def _trained(seen: tuple[torch.Tensor, ...], label: torch.Tensor, epochs: int) -> _Net:
+    x, plain, inside = seen
     net = _Net(x.shape[2], plain.shape[1])
     optimiser = torch.optim.AdamW(net.parameters(), lr=3e-3, weight_decay=0.05)
     steps = epochs * -(-len(x) // BATCH)
