@@ -14,6 +14,7 @@ from preceptor.report import (
     sections_ranking,
     sections_run,
     sections_scaling,
+    sections_told,
 )
 from preceptor.report.config import ReportConfig
 from preceptor.report.drawing import PALETTE, Drawing
@@ -35,7 +36,8 @@ def page(inputs: Artifacts, config: ReportConfig) -> tuple[str, list[Drawing]]:
         ("generator", "The generator", sections_generator.generator(inputs)),
         ("documents", "The documents", sections_curriculum.examples(inputs, config.examples)),
         ("bias", "Bias of log and walks", sections_bias.bias(inputs)),
-        ("privacy", "Privacy: what walks give away", sections_privacy.privacy(inputs)),
+        ("told", "Told from real histories", sections_told.told(inputs)),
+        ("privacy", "Privacy: what synthetic histories give away", sections_privacy.privacy(inputs)),
         ("tstr", "Train on synthetic, test on real", sections_ranking.tstr(inputs, config.metric, config.k)),
         ("loss", "Losses of the language models", sections_lm.loss(inputs)),
         ("laws", "Laws", sections_scaling.fitted(inputs)),
