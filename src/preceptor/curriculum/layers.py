@@ -137,9 +137,9 @@ def histories(
         sets.append(evalsets.walks("uih-full", every, parts, count, seed, "entropy", shared))
     floors = {made.name: _floor(made) for made in sets}
     if shared is None:  # else the floor is that of codes, which the generator doesn't know
-        for name in floors:
+        for name, floor in floors.items():
             graph = "seen" if name == "uih-in-graph" else "all"
-            floors[name]["expected_nats_per_item"] = known[graph]["floor_nats_per_item"]
+            floor["expected_nats_per_item"] = known[graph]["floor_nats_per_item"]
     left_out = {}
     if not among["items"]:
         left_out |= dict.fromkeys(("eval/uih-full", "eval/uih-ood"), NONE_HELD_OUT)

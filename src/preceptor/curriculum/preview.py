@@ -31,8 +31,8 @@ def readable(
 ) -> str:
     """The text of a document's tokens, and below it a line for each of its items: Enamel pot: REC0007⟨kettle, steel, tea⟩ ….
 
-    Goes by token ids, so that a title which looks like a code isn't taken for one. n_codes: of an item. words: by latent (codes' code_words.json).
-    names: of items, by their codes. A final `eos` is left out.
+    Goes by token ids, so that a title which looks like a code isn't taken for one. n_codes: of an item. words: by latent
+    (codes' code_words.json). names: of items, by their codes. A final `eos` is left out.
     """
     row = tokens.tolist()
     if row and row[-1] == eos:

@@ -70,7 +70,7 @@ class Prompts:
         return cls(items, prefix, separator, int(meta["eos"]), longest, before, after)
 
     def tokens(self, history: Sequence[int] | np.ndarray, context: int) -> np.ndarray:
-        """Token ids up to the next item's codes, its opening marker included; the oldest items are left out to fit the context."""
+        """Token ids up to the next item's codes, opening marker included; the oldest items are left out to fit the context."""
         room = self.room(context)
         parts = [[self.eos], self.prefix]
         for item in list(history)[-room:] if room else []:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 class Quality:
     """quality.json: facts about the item codes; `codes/quality.py` says how each is measured.
 
-    representation: codes, or items (one token per item: there is no encoder and no tokeniser, and what would judge them is None).
+    representation: codes, or items (one token per item: nothing is encoded or trained, and what would judge that is None).
     """
 
     representation: str
