@@ -194,7 +194,7 @@ def test_a_curriculum_of_item_tokens(of_items: Built) -> None:
     assert "uih-full" not in cur.floors
     start = cur.tokenizer.convert_tokens_to_ids("<RECTOKEN>")
     met: set[int] = set()
-    for b in range(300):
+    for b in range(100):
         if cur.stream.sources[cur.stream.source(b)] == "uih":
             for document in np.split(block := cur.stream.block(b), np.flatnonzero(block == cur.stream.eos) + 1)[:-1]:
                 assert document[0] == start
