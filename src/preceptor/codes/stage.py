@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from preceptor.codes.build import INDEX
+import polars as pl
+
 from preceptor.codes.build import build as build_codes
 from preceptor.codes.config import CodesConfig, check
+from preceptor.codes.items import INDEX, representation_of
 from preceptor.core import artifact
 from preceptor.core.stage import Cost, Counts, Inputs, Key, Stage, with_files
 from preceptor.data.log import TrainSplit
@@ -28,8 +30,16 @@ def key(config: CodesConfig, inputs: Inputs) -> Key:
 
 
 def cost(config: CodesConfig, inputs: Inputs) -> Cost:
-    """Examples that the autoencoder is trained on; none of a pretrained one."""
-    return Cost(0 if config.pretrained else config.steps * config.batch, "examples")
+    """Examples that the autoencoder is trained on; none of a pretrained one, and none where items have a token each."""
+    if config.pretrained or config.representation == "items":
+        return Cost(0, "examples")
+    if config.representation == "auto":
+        if "train" not in inputs:
+            return Cost(None, "examples")
+        n_items = pl.scan_parquet(inputs["train"].path / "items.parquet").select(pl.len()).collect().item()
+        if representation_of(config, n_items)[0] == "items":
+            return Cost(0, "examples")
+    return Cost(config.steps * config.batch, "examples")
 
 
 def _files(path: Path) -> list[Path]:
@@ -41,4 +51,4 @@ def _files(path: Path) -> list[Path]:
     return sorted(q for q in found if q.is_file() and q.name != artifact.RUN)
 
 
-STAGE = Stage(name="codes", version=2, section="codes", needs=("data.train",), build=build, check=check, key=key, cost=cost)
+STAGE = Stage(name="codes", version=3, section="codes", needs=("data.train",), build=build, check=check, key=key, cost=cost)

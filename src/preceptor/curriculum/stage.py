@@ -20,9 +20,10 @@ from preceptor.core.stage import Cost, Counts, Inputs, Key, Stage, with_files
 from preceptor.curriculum import documents, evalsets, general, layers, preview
 from preceptor.curriculum.config import CurriculumConfig
 from preceptor.curriculum.documents import Documents, Writer
+from preceptor.curriculum.form import COMPACT, form_of, own_templates
 from preceptor.curriculum.histories import save_histories
 from preceptor.curriculum.layers import Endless, Layer
-from preceptor.curriculum.stream import Stream
+from preceptor.curriculum.stream import EvalSet, Stream
 from preceptor.curriculum.wording import writer_for
 from preceptor.data.log import TrainSplit
 from preceptor.generator.histories import load
@@ -33,13 +34,14 @@ def build(config: CurriculumConfig, inputs: Inputs, folder: Path) -> Counts:
     """Write OUT/curriculum: the tokenizer, the sources of the stream, the evaluation sets, floors and examples."""
     train, coded, generator = TrainSplit.load(inputs["train"].path), inputs["codes"], inputs["generator"]
     codes, held_out = np.asarray(coded.array("codes")), np.asarray(coded.array("held_out"), bool)
-    n_latents = int(coded.counts.get("n_latents", codes.max() + 1))
+    n_latents, representation = int(coded.counts["n_latents"]), str(coded.counts["representation"])
     every, seen = (load(generator.path / part) for part in ("all", "seen"))
     unseen = load(generator.path / "unseen") if (generator.path / "unseen").is_dir() else None
     text = general.read(config.general, config.seed) if config.mixture.general > 0 else None
     fields = documents.item_fields(train.items, config)
     known = [fields[i] for i in np.flatnonzero(~held_out)]
-    writer = writer_for(config, text.train if text else [], known, codes, n_latents, folder / "tokenizer")
+    form = form_of(config, representation)
+    writer = writer_for(config, text.train if text else [], known, codes, n_latents, form, folder / "tokenizer")
     made = [
         *([layers.general(writer, text, config)] if text else []),
         layers.item_text(writer, fields, held_out, config),
@@ -57,6 +59,8 @@ def build(config: CurriculumConfig, inputs: Inputs, folder: Path) -> Counts:
         "n_latents": n_latents,
         "n_codes": int(codes.shape[1]),
         "history_items": seen.longest,
+        "representation": representation,
+        **form.facts(writer.item_tokens.shape[1]),
     }
     sources = save_sources(made, config, vocabulary["vocab_size"], folder / "sources")
     stream = vocabulary | {
@@ -78,13 +82,24 @@ def build(config: CurriculumConfig, inputs: Inputs, folder: Path) -> Counts:
         opened.block(b)
     for name, why in left_out.items():
         say(f"  left out: {name} ({why})")
+    per_item = tokens_per_item(sets)
+    say(f"curriculum: {form.wording} wording ({form.why}), {per_item:.1f} tokens per item of a history")
     return {
+        "wording": form.wording,
+        "representation": representation,
+        "tokens_per_item": round(per_item, 4),
         "sources": {s["name"]: {k: s[k] for k in ("share", "documents", "tokens") if k in s} for s in sources},
         "eval": {tested.name: evalsets.summary(tested) for tested in sets},
         "general": text.record if text else None,
         "vocab_size": vocabulary["vocab_size"],
         "left_out": left_out,
     }
+
+
+def tokens_per_item(sets: Sequence[EvalSet]) -> float:
+    """Tokens of the training sampler's histories over their items."""
+    (walks,) = (tested for tested in sets if tested.name == "uih-in-graph")
+    return float(walks.offsets[-1] / walks.units.sum())
 
 
 def save_sources(made: Sequence[Layer], config: CurriculumConfig, vocab_size: int, folder: Path) -> list[dict[str, Any]]:
@@ -121,7 +136,8 @@ def _previews(made: Sequence[Layer], writer: Writer, codes: artifact.Artifact, t
 
     def readable(examples: Documents) -> list[str]:
         rows = (examples.tokens[d] for d in range(len(examples)))
-        return [preview.readable(writer.tokenizer, writer.ids, row, words, names, writer.eos) for row in rows]
+        n_codes = writer.codes.shape[1]
+        return [preview.readable(writer.tokenizer, writer.ids, n_codes, row, words, names, writer.eos) for row in rows]
 
     return {layer.name: readable(layer.examples) for layer in made if layer.examples is not None}
 
@@ -149,10 +165,11 @@ def cost(config: CurriculumConfig, inputs: Inputs) -> Cost:
 
 def check(config: CurriculumConfig) -> None:
     """Refuse settings that contradict each other, and templates that can't be rendered; PreceptorError names the field."""
-    documents.cf_template(config.templates)
-    documents.uih_template(config.templates)
-    for direction in documents.DIRECTIONS:
-        documents.item_template(config.templates, direction)
+    for templates in (config.templates, COMPACT):
+        documents.cf_template(templates)
+        documents.uih_template(templates)
+        for direction in documents.DIRECTIONS:
+            documents.item_template(templates, direction)
     shares = config.mixture.shares().values()
     require(
         "curriculum",
@@ -162,6 +179,11 @@ def check(config: CurriculumConfig) -> None:
             "general.held_out_characters": at_least(config.general.held_out_characters, 1),
             "general.held_out_share": share(config.general.held_out_share, whole=False),
             "general.near_duplicate": share(config.general.near_duplicate),
+            "wording": one_of(config.wording, "auto", "paper", "compact"),
+            "templates": (
+                config.wording != "compact" or not own_templates(config),
+                "the paper's, which the compact wording doesn't read (wording: paper reads those of the study)",
+            ),
             "item_text_directions": each(config.item_text_directions, one_of, *documents.DIRECTIONS),
             "field_characters": at_least(config.field_characters, 1),
             "description_characters": at_least(config.description_characters, 1),
@@ -219,7 +241,7 @@ def phases(config: CurriculumConfig, shares: Mapping[str, float]) -> list[dict[s
 
 STAGE = Stage(
     name="curriculum",
-    version=4,
+    version=5,
     section="curriculum",
     needs=("data.train", "codes", "graph", "generator"),
     build=build,
