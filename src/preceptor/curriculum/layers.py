@@ -14,6 +14,7 @@ from preceptor.curriculum.config import CurriculumConfig
 from preceptor.curriculum.documents import Documents, Writer
 from preceptor.curriculum.general import GeneralText
 from preceptor.curriculum.stream import EvalSet
+from preceptor.curriculum.walk_items import with_next_items
 from preceptor.generator.histories import Sampler, sample
 from preceptor.generator.shared import code_groups
 from preceptor.graph.pairs import Pairs
@@ -91,7 +92,7 @@ def pairs(writer: Writer, met: Pairs, held_out: np.ndarray, config: CurriculumCo
         of_kind = _directed(met, kind, config.eval_documents, f"eval/{name}", config)
         tested[name] = of_kind.take(evalsets.sample_of(len(of_kind), config.eval_documents, config.seed, f"eval/{name}"))
     known = tested[CF_SETS[cf.BOTH_SEEN]]
-    tested["cf-permuted"] = cf.permuted_b(known, config.seed) if len(known) > 1 else known.take(np.arange(0))
+    tested["cf-permuted"] = cf.permuted_b(known, np.asarray(met.items), config.seed)
     left_out |= {f"eval/{name}": "no such pairs" for name, of_kind in tested.items() if not len(of_kind)}
     return Layer(
         "cf",
@@ -124,10 +125,12 @@ def histories(
     groups = code_groups(writer.codes)
     shared = groups if groups.max() + 1 < len(groups) else None
     count, seed = config.eval_documents, config.seed
-    sets = [
-        evalsets.walks("uih-in-graph", seen, parts, count, seed, "floor", shared),
-        evalsets.walks("uih-full", every, parts, count, seed, "entropy", shared),
-    ]
+    codes = writer.codes + writer.ids.first_code
+
+    def drawn(name: str, tables: Sampler, reference: str) -> EvalSet:
+        return with_next_items(evalsets.walks(name, tables, parts, count, seed, reference, shared), tables, codes, seed)
+
+    sets = [drawn("uih-in-graph", seen, "floor"), drawn("uih-full", every, "entropy")]
     floors = {made.name: _floor(made) for made in sets}
     if shared is None:  # else the floor is that of codes, which the generator doesn't know
         for made, graph in zip(sets, ("seen", "all"), strict=True):
@@ -136,7 +139,7 @@ def histories(
     if unseen is None:
         left_out["eval/uih-ood"] = "no edge joins two held-out items"
     else:
-        sets.append(evalsets.walks("uih-ood", unseen, parts, count, seed, "entropy", shared))
+        sets.append(drawn("uih-ood", unseen, "entropy"))
         floors["uih-ood"] = _floor(sets[-1]) | {"held_out_items": among["items"], "isolated_items": among["isolated"]}
     items, lengths = sample(seen, seed, "preview", 0, config.preview_documents)
     examples = uih.documents(parts, [row[:n] for row, n in zip(items, lengths, strict=True)])
