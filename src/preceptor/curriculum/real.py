@@ -25,6 +25,7 @@ from preceptor.curriculum.config import CurriculumConfig
 from preceptor.curriculum.documents import Writer
 from preceptor.curriculum.evalsets import sample_of, summary
 from preceptor.curriculum.footing import Asked
+from preceptor.curriculum.form import form_of
 from preceptor.curriculum.next_items import NextItems, positions
 from preceptor.curriculum.stream import EvalSet
 from preceptor.curriculum.walk_items import SAMPLE
@@ -69,9 +70,9 @@ def build(config: CurriculumConfig, inputs: Inputs, folder: Path) -> Counts:
     tokenizer = Tokenizer.from_file(str(curriculum.file("tokenizer/tokenizer.json")))
     ids = add_codes(tokenizer, stream["n_latents"])
     codes = np.asarray(inputs["codes"].array("codes"))
-    writer = Writer(tokenizer, ids, codes, stream["eos"], stream["context"])
+    writer = Writer(tokenizer, ids, codes, stream["eos"], stream["context"], form_of(config))
     longest = int(stream["history_items"])
-    parts = uih.parts(writer, config.templates, longest)
+    parts = uih.parts(writer, longest)
     held_out = inputs["codes"].array("held_out", mmap=False).astype(bool)
     known = known_of(TrainSplit.load(data.path / "train"), held_out, inputs["generator"].path / "seen" / "law")
     counts: dict[str, Any] = {"bigram_strength": known.fitted.strength}
