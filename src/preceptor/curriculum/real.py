@@ -230,7 +230,7 @@ def cost(config: CurriculumConfig, inputs: Inputs) -> Cost:
 
 STAGE = Stage(
     name="real",
-    version=2,
+    version=3,
     section="curriculum",
     needs=("data", "codes", "generator", "curriculum"),
     build=build,

@@ -223,7 +223,7 @@ def phases(config: CurriculumConfig, shares: Mapping[str, float]) -> list[dict[s
 
 STAGE = Stage(
     name="curriculum",
-    version=5,
+    version=6,
     section="curriculum",
     needs=("data.train", "codes", "graph", "generator"),
     build=build,
