@@ -35,7 +35,7 @@ def cost(config: ReportConfig, inputs: Inputs) -> Cost:
 
 STAGE = Stage(
     name="report",
-    version=10,
+    version=11,
     section="report",
     needs=("data", "codes", "graph", "generator", "reality", "curriculum", "real", "audit", "ranking", "lm", "scaling"),
     build=build,
