@@ -26,9 +26,11 @@ from preceptor.report.inputs import Artifacts
 
 SOURCE = "market:family=misleading,n_interactions=3000,n_items=120,seed=3"
 OVERRIDES = (
+    "codes.representation=codes",  # so that every evaluation set is there; tests/recommend has a run of item tokens
     "codes.n_codes=3",
     "codes.n_latents=32",
     "generator.floor_walks=300",
+    "curriculum.wording=paper",
     "curriculum.bpe_vocab=300",
     "curriculum.cf_pairs=500",
     "curriculum.eval_documents=16",
