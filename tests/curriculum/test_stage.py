@@ -102,8 +102,9 @@ def test_evaluation_sets_hold_what_they_say(built: Built) -> None:
     assert built.held_out[[i for row in items("uih-ood") for i in row]].all()
     assert built.held_out[[i for row in items("uih-full") for i in row]].any()
     matched, control = items("cf-both-seen"), items("cf-permuted")
-    assert [a for a, _ in matched] == [a for a, _ in control]
-    assert [b for _, b in matched] != [b for _, b in control]
+    assert {a for a, _ in control} <= {a for a, _ in matched}
+    known = {tuple(sorted(p)) for p in pairs.tolist()}
+    assert not known & {tuple(sorted(p)) for p in control}
 
 
 def test_general_sets_come_from_different_packages(built: Built) -> None:
@@ -119,7 +120,7 @@ def test_the_floor_is_the_samplers_own(built: Built) -> None:
     cur = Curriculum(built.artifact.path)
     made = cur.eval_sets["uih-in-graph"]
     rows = [items_of(made.document(d), cur.stream, built.codes) for d in range(len(made))]
-    assert [len(r) for r in rows] == made.units.tolist() == [LENGTH] * CONFIG.eval_documents
+    assert [len(r) for r in rows] == made.units.tolist() == [LENGTH] * len(made)
     tables = load_tables(built.inputs["generator"].path / "seen")
     nats = -log_probability(tables, np.array(rows, np.int32), np.full(len(rows), LENGTH))
     assert np.array_equal(nats, made.doc_reference)

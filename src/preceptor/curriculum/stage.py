@@ -197,6 +197,7 @@ def check(config: CurriculumConfig) -> None:
                 "bpe, or a folder with tokenizer.json",
             ),
             "eval_documents": at_least(config.eval_documents, 1),
+            "eval_history_tokens": at_least(config.eval_history_tokens, 1),
             "preview_documents": at_least(config.preview_documents, 0),
             "context": at_least(config.context, 1),
             "block_tokens": (
@@ -241,7 +242,7 @@ def phases(config: CurriculumConfig, shares: Mapping[str, float]) -> list[dict[s
 
 STAGE = Stage(
     name="curriculum",
-    version=5,
+    version=6,
     section="curriculum",
     needs=("data.train", "codes", "graph", "generator"),
     build=build,
