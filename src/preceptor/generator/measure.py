@@ -119,7 +119,7 @@ def _laws(
             for c, (spec, decay) in enumerate(names)
         ]
     with ThreadPoolExecutor(workers.count()) as pool:
-        return list(pool.map(lambda law: _law(*law, evidence, context, own), asked))
+        return list(pool.map(lambda law: _law(law[0], law[1], law[2], evidence, context, own), asked))
 
 
 def _only(table: Table, columns: list[int], priors: np.ndarray | None = None) -> Table:
