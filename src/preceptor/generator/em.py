@@ -110,12 +110,12 @@ def _climb(
     """
     scale = weight.sum() + extra.sum()
     w, a = weight / scale, extra / scale
-    given = (*(np.ascontiguousarray(x) for x in (table.signal, table.alive, table.prior)), w)
+    signal, alive, prior = (np.ascontiguousarray(x) for x in (table.signal, table.alive, table.prior))
     own = a > 0
 
     def at(z: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
         """The objective, its gradient, and the Hessian of p linearised, negated."""
-        value, u, hessian = _moments(*given, z)
+        value, u, hessian = _moments(signal, alive, prior, w, z)
         with np.errstate(divide="ignore"):
             value += float(a[own] @ np.log(z[own]))
         u[own] += a[own] / np.maximum(z[own], 1e-150)
