@@ -1,12 +1,13 @@
 """The generator chosen by likelihood beside simpler laws and rankers, on real logs and two simulated markets.
 
     python benchmarks/generator.py --data-root DATA [--test] [--only ml-100k ...]   # from the repository's root
-    python benchmarks/generator.py --scale                                          # time and memory on markets of 1 M and 10 M
+    python benchmarks/generator.py --scale                                          # time and memory on markets of up to 10 M
 
 DATA holds the folders ml-latest-small, amazon-games-2018, amazon-office-2018 and movietweetings-sample; ml-100k is fetched.
 Temporal split where the log has times, else leave-last-out. Every law is fitted inside the training part; validation (with
 --test also test) is scored once. Each log runs in a process of its own, so that its peak memory is its own; at most TARGETS
-targets of a part (a keyed sample). Writes results/generator/{scores,paired,laws,weights,cuts,costs}.csv, a block of rows a log.
+targets of a part (a keyed sample). Writes results/generator/{scores,paired,laws,weights,cuts,costs}.csv, a block of rows a log;
+--scale writes scale.csv.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from typing import ClassVar
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "src"))
 
+import generator_scale
 import numpy as np
 
 import preceptor.market.source  # noqa: F401  registers market:
@@ -277,16 +279,6 @@ def show(found: ScoreRow) -> None:
     print(f"{found.data:24} {found.part:10} {found.law:40} {nats:>6} {found.recall100:.3f} {found.ndcg10:.3f}", flush=True)
 
 
-def scale(rows: int) -> None:
-    """Cost of a fit on a market log of so many interactions and about 100,000 items, the whole log taken as training part."""
-    items = {1_000_000: 30_000, 10_000_000: 100_000}[rows]
-    train = read(f"market:n_interactions={rows},n_items={items}").split().train
-    before, begin = memory(), (time.perf_counter(), time.process_time())
-    fitted = fitting.fit(train)
-    found = cost(f"market {rows:,}", train, fitted, since(begin), memory(), None)
-    print(row.text(CostRow, [found]), f"before the fit {before:.0f} MiB", sep="", flush=True)
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data-root", type=Path, default=Path("data"))
@@ -294,11 +286,15 @@ def main() -> None:
     parser.add_argument("--work", type=Path, default=Path("run/generator"))
     parser.add_argument("--only", nargs="*")
     parser.add_argument("--test", action="store_true")
-    parser.add_argument("--scale", type=int, nargs="?", const=1_000_000)
+    parser.add_argument("--scale", action="store_true")
+    parser.add_argument("--scale-one", type=int, nargs=2, help=argparse.SUPPRESS)
     parser.add_argument("--one", nargs=2, help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.scale:
-        scale(given.scale)
+        generator_scale.study(Path(__file__), given.work, given.out)
+        return
+    if given.scale_one:
+        generator_scale.one(*given.scale_one, given.work)
         return
     if given.one:
         one(*given.one, given.test, given.work)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from scipy import sparse
 
+from preceptor.core import workers
 from preceptor.core.tables.generator import LawRow, WeightRow
 from preceptor.data.log import Targets
 from preceptor.generator import likelihood
@@ -104,18 +106,16 @@ def _laws(
         groups.setdefault(f"all {spec.kind}", []).append(c)
         groups.setdefault(f"all {memory_name(decay)}", []).append(c)
     plain = np.array([alpha in (0.0, 1.0) for alpha in alphas])
-    rows = [_law("unigram", "reference", _only(evidence.table, [], plain), evidence, context)]
-    rows.append(_law("priors", "reference", _only(evidence.table, []), evidence, context))
-    for c, name in enumerate(REFERENCES):
-        rows.append(_law(name, "reference", _only(evidence.references, [c]), evidence, context))
-    for name, members in groups.items():
-        rows.append(_law(name, "group", _only(evidence.table, members), evidence, context))
+    asked = [("unigram", "reference", _only(evidence.table, [], plain)), ("priors", "reference", _only(evidence.table, []))]
+    asked += [(name, "reference", _only(evidence.references, [c])) for c, name in enumerate(REFERENCES)]
+    asked += [(name, "group", _only(evidence.table, members)) for name, members in groups.items()]
     if context.singles:
-        rows += [
-            _law(f"{spec.name}, {memory_name(decay)}", "component", _only(evidence.table, [c]), evidence, context)
+        asked += [
+            (f"{spec.name}, {memory_name(decay)}", "component", _only(evidence.table, [c]))
             for c, (spec, decay) in enumerate(names)
         ]
-    return rows
+    with ThreadPoolExecutor(workers.count()) as pool:
+        return list(pool.map(lambda law: _law(*law, evidence, context), asked))
 
 
 def _only(table: Table, columns: list[int], priors: np.ndarray | None = None) -> Table:

@@ -103,7 +103,7 @@ def cost(config: GeneratorConfig, inputs: Inputs) -> Cost:
 
 STAGE = Stage(
     name="generator",
-    version=3,
+    version=4,
     section="generator",
     needs=("data.train", "codes", "graph"),
     build=build,
