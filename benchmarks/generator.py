@@ -6,7 +6,8 @@
 DATA holds the folders ml-latest-small, amazon-games-2018, amazon-office-2018 and movietweetings-sample; ml-100k is fetched.
 Temporal split where the log has times, else leave-last-out. Every law is fitted inside the training part; validation (with
 --test also test) is scored once. Each log runs in a process of its own, so that its peak memory is its own; at most TARGETS
-targets of a part (a keyed sample; TARGETS_LARGE beyond LARGE items, and there only one minimum of users). Writes results/generator/{scores,paired,laws,weights,cuts,costs}.csv, a block of rows a log;
+targets of a part (a keyed sample; TARGETS_LARGE beyond LARGE items, and there one minimum of users only). Writes
+results/generator/{scores,paired,laws,weights,cuts,costs}.csv, a block of rows per log;
 --scale writes scale.csv.
 """
 
