@@ -16,7 +16,6 @@ import dataclasses
 import json
 import os
 import sys
-import tempfile
 from concurrent.futures import as_completed
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,15 +24,15 @@ from typing import ClassVar
 sys.path.insert(0, str(Path(__file__).parent.parent / "src"))
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
+from lm_rates_job import job
+
 from preceptor import study
 from preceptor.core import workers
 from preceptor.core.tables import row
-from preceptor.curriculum.stream import EvalSet, Stream
-from preceptor.lm.config import LMConfig
+from preceptor.curriculum.stream import Stream
 from preceptor.lm.grid import size_of
 
 FACTORS = (0.25, 0.5, 1.0, 2.0)
-SET = "uih-in-graph"
 OUT = Path("results/lm-rates")
 
 
@@ -52,23 +51,6 @@ class RateRow(row.Row):
     rate: float
     loss: float
     excess: float
-
-
-def job(curriculum: Path, config: LMConfig, depth: int) -> list[tuple[int, float, float]]:
-    """(tokens, loss, excess) of each budget of one run."""
-    import torch
-
-    from preceptor.lm.train import train_run
-
-    torch.set_num_threads(1)
-    tested = EvalSet.load(curriculum / "eval" / SET)
-    with tempfile.TemporaryDirectory() as folder:
-        train_run(config, depth, 0, Stream.open(curriculum), {SET: tested}, Path(folder))
-        found = []
-        for tokens in config.tokens:
-            (one,) = json.loads((Path(folder) / "points" / f"{tokens}.json").read_text(encoding="utf-8"))["sets"]
-            found.append((tokens, one["loss"], one["excess"]))
-    return found
 
 
 def main() -> None:
