@@ -90,6 +90,8 @@ def test_a_bank_must_hold_what_a_law_needs() -> None:
             check_bank(*bad)
     with pytest.raises(PreceptorError, match="Bad memory"):
         check_bank((spec,), (1.5,), (0.0,))
+    with pytest.raises(PreceptorError, match="number of neighbours"):
+        check_bank((GraphSpec(smooth="two-hop", top_k=0),), (0.0,), (0.0,))
 
 
 def test_rows_do_not_depend_on_threads(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from preceptor.report import (
+    sections_arms,
     sections_bias,
     sections_curriculum,
     sections_data,
@@ -40,11 +41,13 @@ def page(inputs: Artifacts, config: ReportConfig) -> tuple[str, list[Drawing]]:
         ("privacy", "Privacy: what synthetic histories give away", sections_privacy.privacy(inputs)),
         ("tstr", "Train on synthetic, test on real", sections_ranking.tstr(inputs, config.metric, config.k)),
         ("loss", "Losses of the language models", sections_lm.loss(inputs)),
+        ("arms", "Arms of the study", sections_arms.arms(inputs)),
         ("laws", "Laws", sections_scaling.fitted(inputs)),
         ("forecast", "Forecast of what was held out", sections_scaling.forecast(inputs)),
         ("doubt", "What to doubt", sections_run.doubt(inputs)),
         ("again", "How to make it again", sections_run.reproduce(inputs, config)),
     ]
+    sections = [entry for entry in sections if entry[0] != "arms" or inputs.arms]
     title = f"Preceptor: {config.study}" if config.study else "Preceptor: report of a study"
     links = h("ol", (h("li", h("a", name, href=f"#{key}")) for key, name, _ in sections))
     body = [
