@@ -38,6 +38,7 @@ from preceptor.core.statistics import mean_interval
 from preceptor.curriculum import bpe, uih
 from preceptor.curriculum.config import Templates
 from preceptor.curriculum.documents import Writer
+from preceptor.curriculum.form import Form
 from preceptor.curriculum.histories import WALKS_A_BLOCK, HistorySource, save_histories
 from preceptor.generator.walk_tables import WalkTables, walk_tables
 from preceptor.generator.walks import walk
@@ -57,13 +58,11 @@ def main() -> None:
 
 def compare(items: int, folder: Path) -> None:
     tables, writer = make_graph(items), make_writer(items)
-    templates = Templates()
-    parts = uih.parts(writer, templates, LENGTH)
+    parts = uih.parts(writer, LENGTH)
     save_histories(folder, tables, parts)
     walks = histories(tables, HISTORIES)
-    before = templates.uih.replace("{items}", "")
     surfaces = [item_surface(row) for row in writer.codes]
-    texts = [before + templates.uih_separator.join(surfaces[i] for i in row) + EOS for row in walks.tolist()]
+    texts = [uih.text(writer.form, [surfaces[i] for i in row]) + EOS for row in walks.tolist()]
     joined = "".join(texts)
     tokens = sum(len(d) for d in (uih.documents(parts, [row]).tokens[0] for row in walks))
     source = HistorySource.open(folder, 0, tokens)
@@ -114,7 +113,9 @@ def make_writer(items: int) -> Writer:
     """A BPE of 512 tokens with 512 codes, and four random codes an item."""
     tokenizer = bpe.train([Templates().uih] * 50, 512)
     ids, eos = bpe.finish(tokenizer, LATENTS)
-    return Writer(tokenizer, ids, np.random.default_rng(1).integers(0, LATENTS, (items, CODES)), eos, 256)
+    return Writer(
+        tokenizer, ids, np.random.default_rng(1).integers(0, LATENTS, (items, CODES)), eos, 256, Form("paper", Templates())
+    )
 
 
 def histories(tables: WalkTables, count: int) -> np.ndarray:

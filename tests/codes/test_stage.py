@@ -20,7 +20,7 @@ from preceptor.core.errors import PreceptorError
 from preceptor.data.log import TrainSplit
 
 TOKENISERS = ["sae", pytest.param("rq-kmeans", marks=pytest.mark.skipif(not find_spec("faiss"), reason="no faiss")), "rq-vae"]
-CONFIG = CodesConfig(dims=16, n_codes=3, n_latents=64, steps=80, batch=128)
+CONFIG = CodesConfig(representation="codes", dims=16, n_codes=3, n_latents=64, steps=80, batch=128)
 
 
 def as_artifact(train: TrainSplit, folder: Path) -> Artifact:

@@ -16,6 +16,7 @@ from preceptor.graph.pairs import Pairs
 
 N_LATENTS, LENGTH = 8, 4
 CONFIG = CurriculumConfig(
+    wording="paper",
     mixture=Mixture(0.3, 0.15, 0.15, 0.4),
     general=GeneralConfig(packages=("numpy",), held_out_packages=("rich",), characters=20_000, held_out_characters=4_000),
     context=128,
@@ -57,7 +58,7 @@ def inputs_for(split: Split, out: Path) -> dict[str, Artifact]:
         np.save(folder / "codes.npy", tuples[np.random.default_rng(0).permutation(len(tuples))[: split.train.n_items]])
         np.save(folder / "held_out.npy", np.arange(split.train.n_items) % 5 == 2)
         (folder / "code_words.json").write_text(canonical([[f"word{k}", "tea"] for k in range(N_LATENTS)]))
-        return {"n_latents": N_LATENTS, "items": split.train.n_items}
+        return {"n_latents": N_LATENTS, "items": split.train.n_items, "representation": "codes"}
 
     def graph(folder: Path) -> dict:
         train = split.train

@@ -13,13 +13,15 @@ from hypothesis import strategies as st
 from tokenizers import AddedToken, Tokenizer, models, pre_tokenizers, trainers
 
 from curriculum.support import CONFIG
-from curriculum.vocabularies import CORPUS, GIVEN, KINDS, N_ITEMS, N_LATENTS, added_tokens, ladder, writer
+from curriculum.vocabularies import CORPUS, GIVEN, KINDS, N_ITEMS, N_LATENTS, PAPER, added_tokens, ladder, writer
 from fixtures import HOSTILE, tiny_split
+from preceptor.codes.vocabulary import item_surface
 from preceptor.core.artifact import Artifact
 from preceptor.core.errors import PreceptorError
 from preceptor.curriculum import bpe, cf, documents, uih
 from preceptor.curriculum.config import CurriculumConfig, Templates
 from preceptor.curriculum.documents import CODES_A, TEXT, Writer
+from preceptor.curriculum.form import Form
 from preceptor.curriculum.stream import Stream
 
 # Text in which nobody spells an added token, in every script; digits, signs and blanks in plenty.
@@ -91,11 +93,11 @@ def test_cf_equals_encoding_the_text(
 def test_histories_equal_encoding_the_text(kind: str, met: list[int], separator: str, before: str, after: str) -> None:
     w = copy.copy(writer(kind))
     w.context = 4096
-    templates = Templates(uih=before + "{items}" + after, uih_separator=separator)
-    made = uih.documents(uih.parts(w, templates, 8), [np.array(met)])
+    w.form = Form("paper", Templates(uih=before + "{items}" + after, uih_separator=separator))
+    made = uih.documents(uih.parts(w, 8), [np.array(met)])
     pieces = (before, *[separator] * (len(met) - 1), after)
     assert made.tokens[0].tolist() == whole(w, pieces, met)
-    assert uih.text(w, templates, np.array(met)) == w.text(pieces, met)
+    assert uih.text(w.form, [item_surface(w.codes[i]) for i in met]) == w.text(pieces, met)
 
 
 @each_tokenizer
@@ -110,7 +112,7 @@ def test_a_tokenizer_for_which_a_separator_merges_is_refused() -> None:
     tokenizer.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme="first")
     tokenizer.train_from_iterator(CORPUS, trainers.BpeTrainer(vocab_size=200, show_progress=False))
     ids, eos = bpe.finish(tokenizer, N_LATENTS)
-    joining = Writer(tokenizer, ids, np.zeros((3, 2), np.int64), eos, 128)
+    joining = Writer(tokenizer, ids, np.zeros((3, 2), np.int64), eos, 128, PAPER)
     with pytest.raises(PreceptorError, match=r"(?s)in parts and whole.*uih_separator.*byte-level") as caught:
         documents.check_assembly(joining, "uih_separator", ("", ", ", ""), (1, 2))
     assert "<RECTOKEN>" in str(caught.value)
@@ -121,7 +123,7 @@ def test_a_separator_that_is_a_token_of_the_tokenizer_is_refused() -> None:
     tokenizer = ladder()
     tokenizer.add_tokens([AddedToken("  ", normalized=False)])
     ids, eos = bpe.finish(tokenizer, N_LATENTS)
-    w = Writer(tokenizer, ids, np.zeros((3, 2), np.int64), eos, 128)
+    w = Writer(tokenizer, ids, np.zeros((3, 2), np.int64), eos, 128, PAPER)
     with pytest.raises(PreceptorError, match=r"(?s)spells a token.*templates\.uih.*'  '"):
         documents.check_assembly(w, "uih", ("A user  met ", ""), (1,))
 

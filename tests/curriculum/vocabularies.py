@@ -15,9 +15,12 @@ from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalize
 
 from preceptor.codes.vocabulary import EOS
 from preceptor.curriculum import bpe
+from preceptor.curriculum.config import Templates
 from preceptor.curriculum.documents import Writer
+from preceptor.curriculum.form import Form
 
 N_LATENTS, N_ITEMS, CONTEXT = 32, 40, 128
+PAPER = Form("paper", Templates())
 CORPUS = [
     f"This item is described as {w} thing, by Orrin in Home › {w.title()}. 12.5% (lift: 3.40)\nfollowing sequence of items: "
     for w in ("pan", "kettle", "violin", "tent", "spade", "drum", "lamp", "brush", "canvas", "pump")
@@ -72,7 +75,7 @@ def qwen_like() -> Tokenizer:
 
 
 @cache
-def writer(kind: str = "ladder", n_codes: int = 3) -> Writer:
+def writer(kind: str = "ladder", n_codes: int = 3, form: Form = PAPER) -> Writer:
     """A writer over a tokenizer of KINDS, with random codes for N_ITEMS items."""
     if kind in GIVEN:
         tokenizer, eos_token = bpe.given(Path(GIVEN[kind]))
@@ -81,7 +84,7 @@ def writer(kind: str = "ladder", n_codes: int = 3) -> Writer:
         tokenizer, eos_token = made[kind](), EOS
     ids, eos = bpe.finish(tokenizer, N_LATENTS, eos_token)
     codes = np.random.default_rng(0).integers(0, N_LATENTS, (N_ITEMS, n_codes))
-    return Writer(tokenizer, ids, codes, eos, CONTEXT)
+    return Writer(tokenizer, ids, codes, eos, CONTEXT, form)
 
 
 def added_tokens(of: Writer) -> list[str]:

@@ -14,6 +14,7 @@ from preceptor.codes.distinguish import distinguish
 from preceptor.codes.encoders import Encoder, TfidfEncoder, item_texts
 from preceptor.codes.held_out import held_out_items, only_train
 from preceptor.codes.index_json import ImportedCodes, export_index, import_index, is_index
+from preceptor.codes.items import INDEX, build_items, representation_of
 from preceptor.codes.minibatches import BLOCK, distinct_rows
 from preceptor.codes.quality import code_words, quality, refuse_collapse, refuse_one_text
 from preceptor.codes.residual import ResidualQuantiser, fit_rq_kmeans, fit_rq_vae
@@ -24,8 +25,6 @@ from preceptor.core.errors import PreceptorError
 from preceptor.core.progress import say
 from preceptor.core.tables.codes import Quality
 from preceptor.data.log import TrainSplit
-
-INDEX = "codes.index.json"
 
 
 class Tokeniser(Protocol):
@@ -49,12 +48,21 @@ class Tokeniser(Protocol):
 
 
 def build(train: TrainSplit, config: CodesConfig, folder: Path) -> dict[str, Any]:
-    """Write the codes of a catalogue into a folder and return their counts. Looks at nothing but the training split.
+    """Write the codes of a catalogue into a folder and return their counts. Looks at nothing but the training split."""
+    train = only_train(train)
+    representation, why = representation_of(config, train.n_items)
+    written = "one token per item" if representation == "items" else "item codes"
+    say(f"codes: {written} for {train.n_items:,} items ({why})")
+    counts = build_items(train, folder) if representation == "items" else _build_codes(train, config, folder)
+    return {"representation": representation, **counts}
+
+
+def _build_codes(train: TrainSplit, config: CodesConfig, folder: Path) -> dict[str, Any]:
+    """Codes by an encoder and a tokeniser.
 
     Files: codes, base_codes int32 [I, n_codes]; embeddings float32 [I, d]; held_out bool [I]; encoder/, tokeniser/;
     quality.json; code_words.json (three words by latent); codes.index.json.
     """
-    train = only_train(train)
     texts = item_texts(train.items)
     encoder, x = embed(texts, config)
     item_ids = train.items["item_id"].to_list()
@@ -76,7 +84,7 @@ def build(train: TrainSplit, config: CodesConfig, folder: Path) -> dict[str, Any
     held_out = held_out_items(train, base, config.held_out_share, config.seed)
     facts = quality(train, x, error, base, codes, tokeniser.n_latents, config.seed, bool(config.pretrained))
     facts |= {"encoder": "precomputed matrix" if encoder is None else encoder.kind, "tokeniser": tokeniser.kind}
-    facts |= {"dims": x.shape[1], "held_out_items": int(held_out.sum())}
+    facts |= {"representation": "codes", "dims": x.shape[1], "held_out_items": int(held_out.sum())}
     for warning in facts["warnings"]:
         say(f"codes: {warning}")
 

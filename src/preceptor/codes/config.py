@@ -9,12 +9,15 @@ from preceptor.core.checks import at_least, one_of, positive, require, share
 PAPER_LATENTS = 8192
 TEXTS_A_LATENT = 10
 DEAD_AT_MOST = 0.2
+ITEM_TOKENS_BELOW = 20_000  # items
 
 
 @dataclass(frozen=True)
 class CodesConfig:
     """How items get their codes.
 
+    representation: items (one token per item; nothing below is read), codes, or auto: items for a catalogue of fewer than
+        20,000 items, unless `pretrained` names codes.
     encoder: 'tfidf' (TF-IDF + SVD, in domain), 'minilm' (packaged), 'sentence-transformers' or 'matrix' (precomputed).
     encoder_path: a model's folder or name for 'sentence-transformers'; an .npy file, one row an item, for 'matrix'.
     dims: dimensions of the TF-IDF embedding (fewer in a small catalogue).
@@ -23,7 +26,8 @@ class CodesConfig:
     n_latents: code tokens in the vocabulary. 0: the paper's 8,192, or the largest power of two with at least ten distinct
         texts a latent if the catalogue is too small for that. A given number wins, and the report says how it compares.
     collisions: 'distinguish' (the last code is replaced until every item's codes differ) or 'shared'.
-    held_out_share: share of the items with training interactions that no training document of the language model shows.
+    held_out_share: share of the items with training interactions that no training document of the language model shows; of
+        items with a token each it is 0, whatever is set here.
     steps, batch, lr: training of the sae and the rq-vae (Adam; the rate decays linearly over the last 30 % of the steps).
     pretrained: folder of an earlier codes artifact whose encoder and tokeniser are used unchanged; items with the same
         item_id keep their codes. Or an .index.json file: every item has the codes that it gives. Empty: both are fitted to
@@ -32,6 +36,7 @@ class CodesConfig:
     seed: of every draw.
     """
 
+    representation: str = "auto"
     encoder: str = "tfidf"
     encoder_path: str = ""
     dims: int = 128
@@ -54,6 +59,11 @@ def check(config: CodesConfig) -> None:
         "codes",
         config,
         {
+            "representation": one_of(config.representation, "auto", "items", "codes"),
+            "pretrained": (
+                config.representation != "items" or not config.pretrained,
+                "nothing: under representation items no codes are read",
+            ),
             "encoder": one_of(config.encoder, "tfidf", "minilm", "sentence-transformers", "matrix"),
             "encoder_path": (
                 config.encoder not in ("sentence-transformers", "matrix") or bool(config.encoder_path),

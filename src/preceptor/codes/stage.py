@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from preceptor.codes.build import INDEX
+import polars as pl
+
 from preceptor.codes.build import build as build_codes
-from preceptor.codes.config import CodesConfig, check
+from preceptor.codes.config import ITEM_TOKENS_BELOW, CodesConfig, check
+from preceptor.codes.items import INDEX, representation_of
 from preceptor.core import artifact
 from preceptor.core.stage import Cost, Counts, Inputs, Key, Stage, with_files
 from preceptor.data.log import TrainSplit
@@ -28,8 +30,11 @@ def key(config: CodesConfig, inputs: Inputs) -> Key:
 
 
 def cost(config: CodesConfig, inputs: Inputs) -> Cost:
-    """Examples that the autoencoder is trained on; none of a pretrained one."""
-    return Cost(0 if config.pretrained else config.steps * config.batch, "examples")
+    """Examples that the autoencoder is trained on; none of a pretrained one, and none where items have a token each."""
+    path = inputs["train"].path / "items.parquet" if "train" in inputs else None
+    n_items = pl.scan_parquet(path).select(pl.len()).collect().item() if path else ITEM_TOKENS_BELOW  # not known: at most
+    trained = representation_of(config, n_items)[0] == "codes" and not config.pretrained
+    return Cost(config.steps * config.batch if trained else 0, "examples")
 
 
 def _files(path: Path) -> list[Path]:
@@ -41,4 +46,4 @@ def _files(path: Path) -> list[Path]:
     return sorted(q for q in found if q.is_file() and q.name != artifact.RUN)
 
 
-STAGE = Stage(name="codes", version=2, section="codes", needs=("data.train",), build=build, check=check, key=key, cost=cost)
+STAGE = Stage(name="codes", version=3, section="codes", needs=("data.train",), build=build, check=check, key=key, cost=cost)

@@ -1,8 +1,8 @@
 """The tokens that name items, and the safe encoding of text that isn't ours.
 
-An item is written `<RECTOKEN>REC0012REC0345…</RECTOKEN>` (paper §2), without spaces. Markers and codes are added tokens of the
-language model's tokenizer, contiguous in the order START, END, REC0000 … so that the id of a latent is `first_code + latent`.
-The model's new rows are initialised where the model lives (lm/); here are only strings and ids.
+An item is written `<RECTOKEN>REC0012REC0345…</RECTOKEN>` (paper §2), without spaces, or as its codes alone. Markers and codes
+are added tokens of the language model's tokenizer, contiguous in the order START, END, REC0000 … so that the id of a latent is
+`first_code + latent`. The model's new rows are initialised where the model lives (lm/); here are only strings and ids.
 """
 
 from __future__ import annotations
@@ -22,13 +22,14 @@ EOS = "<|endoftext|>"
 
 
 def code_token(latent: int) -> str:
-    """The token of a latent: REC0007; four digits, more from 10,000 on (a code is always followed by R or <: no ambiguity)."""
+    """The token of a latent: REC0007; four digits, more from 10,000 on (a code is never followed by a digit: no ambiguity)."""
     return f"REC{latent:04d}"
 
 
-def item_surface(codes_row: Sequence[int] | np.ndarray) -> str:
-    """How an item with these codes is written."""
-    return START + "".join(code_token(int(c)) for c in codes_row) + END
+def item_surface(codes_row: Sequence[int] | np.ndarray, markers: bool = True) -> str:
+    """How an item with these codes is written, between markers or without."""
+    written = "".join(code_token(int(c)) for c in codes_row)
+    return START + written + END if markers else written
 
 
 @dataclass(frozen=True)
@@ -40,8 +41,8 @@ class CodeIds:
     first_code: int
     n_latents: int
 
-    def items(self, codes: np.ndarray) -> np.ndarray:
-        """Token ids of items: codes int [I, n_codes] → int32 [I, n_codes + 2], markers included."""
+    def items(self, codes: np.ndarray, markers: bool = True) -> np.ndarray:
+        """Token ids of items: codes int [I, n_codes] → int32 [I, n_codes], with `markers` [I, n_codes + 2]."""
         if codes.size and (codes.min() < 0 or codes.max() >= self.n_latents):
             raise PreceptorError(
                 "Codes outside the vocabulary",
@@ -49,10 +50,8 @@ class CodeIds:
                 expected=f"0…{self.n_latents - 1}",
                 remedy="add as many code tokens as the tokeniser has latents",
             )
-        ids = np.empty((codes.shape[0], codes.shape[1] + 2), np.int32)
-        ids[:, 0], ids[:, -1] = self.start, self.end
-        ids[:, 1:-1] = codes.astype(np.int32) + np.int32(self.first_code)
-        return ids
+        ids = codes.astype(np.int32) + np.int32(self.first_code)
+        return np.pad(ids, ((0, 0), (1, 1)), constant_values=((0, 0), (self.start, self.end))) if markers else ids
 
 
 def add_codes(tokenizer: Tokenizer, n_latents: int) -> CodeIds:

@@ -10,11 +10,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from preceptor.core.rng import bits, purpose_key
-from preceptor.curriculum.documents import CODES_A, CODES_B, NUMBERS, Documents, Writer, concatenated
+from preceptor.curriculum.documents import CF_FIELDS, CODES_A, CODES_B, NUMBERS, Documents, Writer, concatenated
 from preceptor.curriculum.templates import Template
 
 TRAIN, BOTH_SEEN, ONE_UNSEEN, BOTH_UNSEEN = 0, 1, 2, 3  # pair_split
 _TURN = 50_000  # documents rendered at once
+BUCKETS = {"A": 0.5, "B": 0.2, "C": 0.1, "D": 0.05, "E": 0.02, "F": 0.01, "G": 0.0}  # by the least confidence they hold
 SPAN_NAMES = {"1": "template", "2": "codes of A", "3": "codes of B", "4": "numbers"}
 
 
@@ -63,28 +64,37 @@ def choose(
 
 
 def documents(writer: Writer, template: Template, pairs: DirectedPairs) -> Documents:
-    """One document a directed pair; spans: 1 template, 2 codes of A, 3 codes of B, 4 numbers (tokens that hold a digit).
+    """One document a directed pair; spans: 1 template, 2 codes of A, 3 codes of B, 4 numbers (tokens that hold a digit, and
+    texts of nothing but fields).
 
     Written in turns, because the texts take ten times the memory of their tokens.
     """
     turned = template.items == ("item_b", "item_a")
     spans = (CODES_B, CODES_A) if turned else (CODES_A, CODES_B)
+    marked = template.render(dict.fromkeys(CF_FIELDS, "\0")) or ()
+    numbers = [s for s, text in enumerate(marked) if text and not text.strip("\0")]
     made = []
     for first in range(0, max(1, len(pairs)), _TURN):
         part = pairs.take(np.arange(first, min(first + _TURN, len(pairs))))
         items = np.stack([part.b, part.a] if turned else [part.a, part.b], axis=1)
-        made.append(writer.write(render(template, part), items, spans, NUMBERS))
+        made.append(writer.write(render(template, part), items, spans, NUMBERS, numbers))
     whole = concatenated(made)
     assert whole is not None, "there is a turn at least"
     return whole
 
 
 def render(template: Template, pairs: DirectedPairs) -> list[tuple[str, ...]]:
-    """The text around the two items of each pair: percentages with one decimal, confidence with three, lift with two."""
+    """The text around the two items of each pair: percentages with one decimal, confidence with three, lift with two, the
+    bucket of confidence as a letter."""
     rendered = []
     for confidence, lift in zip(pairs.confidence.tolist(), pairs.lift.tolist(), strict=True):
         texts = template.render(
-            {"percent": f"{100 * confidence:.1f}", "confidence": f"{confidence:.3f}", "lift": f"{lift:.2f}"}
+            {
+                "percent": f"{100 * confidence:.1f}",
+                "confidence": f"{confidence:.3f}",
+                "lift": f"{lift:.2f}",
+                "bucket": next(letter for letter, least in BUCKETS.items() if confidence >= least),
+            }
         )
         assert texts is not None, "numbers are never missing"
         rendered.append(texts)

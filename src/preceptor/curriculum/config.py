@@ -17,7 +17,7 @@ class Templates:
 
     item_text: fields {item}, {title}, {brand}, {categories}, {description}.
     text_item: the opposite direction, from text to codes; the same fields.
-    cf: fields {item_a}, {item_b}, {percent}, {confidence}, {lift}.
+    cf: fields {item_a}, {item_b}, {percent}, {confidence}, {lift}, {bucket} (of confidence, a letter).
     uih: field {items}; the items of a history joined by uih_separator.
     uih_separator: between two items of a history.
     category_separator: between two categories.
@@ -80,7 +80,9 @@ class GeneralConfig:
 class CurriculumConfig:
     """How documents are written, mixed and cut into blocks, and what the loss is measured on.
 
-    templates: the wording. mixture: shares by tokens. general: where general text comes from.
+    wording: paper (the templates), compact (a token that begins a document, items without markers, next to no text), or auto:
+        compact, but for a study that has templates of its own.
+    templates: the paper's wording. mixture: shares by tokens. general: where general text comes from.
     item_text_directions: codes-to-text (paper), text-to-codes, or both, each an own document.
     field_characters: longest item title, brand or category path that is used; description_characters: the same for it.
     cf_pairs: training pairs at most, each giving two documents; evaluation pairs are bounded by eval_documents.
@@ -96,6 +98,7 @@ class CurriculumConfig:
     seed: of every draw.
     """
 
+    wording: Literal["auto", "paper", "compact"] = "auto"
     templates: Templates = Templates()
     mixture: Mixture = Mixture()
     general: GeneralConfig = GeneralConfig()

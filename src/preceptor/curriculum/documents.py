@@ -7,7 +7,7 @@ before anything else sees it (`check_assembly` verifies that for the tokenizer a
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -18,11 +18,12 @@ from tokenizers import Tokenizer
 from preceptor.codes.vocabulary import CodeIds, PlainEncoder, item_surface
 from preceptor.core.errors import PreceptorError
 from preceptor.curriculum.config import CurriculumConfig, Templates
+from preceptor.curriculum.form import Form
 from preceptor.curriculum.ragged import Ragged, join, stacked
 from preceptor.curriculum.templates import Template, clean, parse
 
 TEXT_FIELDS = ("title", "brand", "categories", "description")
-CF_FIELDS = ("percent", "confidence", "lift")
+CF_FIELDS = ("percent", "confidence", "lift", "bucket")
 DIRECTIONS = {"codes-to-text": "item_text", "text-to-codes": "text_item"}  # item-text directions and their templates
 TEXT, CODES_A, CODES_B, NUMBERS = 1, 2, 3, 4  # spans
 _CHUNK = 20_000  # texts encoded at once: the encoder's objects are large
@@ -49,26 +50,32 @@ def concatenated(parts: Sequence[Documents]) -> Documents | None:
 
 
 class Writer:
-    """Turns rendered templates into tokens for one tokenizer and one table of codes.
+    """Turns rendered templates into tokens for one tokenizer, one table of codes and one form.
 
     tokenizer has the codes and markers added, with the ids `ids`. codes: int [I, n_codes]. eos: the id that ends a document.
-    item_tokens: int32 [I, n_codes + 2], what stands for each item.
+    item_tokens: int32 [I, n_codes], two more with markers: what stands for each item.
     """
 
-    def __init__(self, tokenizer: Tokenizer, ids: CodeIds, codes: np.ndarray, eos: int, context: int) -> None:
-        self.tokenizer, self.codes, self.eos, self.context = tokenizer, codes, eos, context
-        self.ids, self.item_tokens = ids, ids.items(codes)
+    def __init__(self, tokenizer: Tokenizer, ids: CodeIds, codes: np.ndarray, eos: int, context: int, form: Form) -> None:
+        self.tokenizer, self.codes, self.eos, self.context, self.form = tokenizer, codes, eos, context, form
+        self.ids, self.item_tokens = ids, ids.items(codes, form.markers)
         self.encode = PlainEncoder(tokenizer)
         size = tokenizer.get_vocab_size(with_added_tokens=True)
         self._numeric = np.array([any(c.isdigit() for c in tokenizer.decode([i])) for i in range(size)])
 
     def write(
-        self, texts: Sequence[tuple[str, ...]], items: np.ndarray, item_spans: Sequence[int], number_span: int = TEXT
+        self,
+        texts: Sequence[tuple[str, ...]],
+        items: np.ndarray,
+        item_spans: Sequence[int],
+        number_span: int = TEXT,
+        number_texts: Collection[int] = (),
     ) -> Documents:
         """Documents of rendered templates.
 
         texts: for each document the text before, between and after its items. items: int [docs, slots]. item_spans: the span
-        of each slot's tokens; number_span: that of text tokens which hold a digit.
+        of each slot's tokens; number_span: that of text tokens which hold a digit, and of all tokens of the texts
+        `number_texts` (0: before the first item).
         """
         n, slots = items.shape
         everyone = np.zeros(n, np.int64)
@@ -78,7 +85,7 @@ class Writer:
         for s in range(slots + 1):
             ragged, which = self._encode_each([t[s] for t in texts])
             columns.append((ragged, which))
-            spans.append(np.where(self._numeric[ragged.flat], number_span, TEXT))
+            spans.append(np.where(self._numeric[ragged.flat] | (s in number_texts), number_span, TEXT))
             if s < slots:
                 columns.append((table, items[:, s].astype(np.int64)))
                 spans.append(np.full(len(table.flat), item_spans[s]))
@@ -92,8 +99,8 @@ class Writer:
         return np.array(self.encode([text])[0], np.int32)
 
     def text(self, pieces: tuple[str, ...], items: Sequence[int]) -> str:
-        """A rendered document as text, the items as their codes between markers."""
-        surfaces = [item_surface(self.codes[i]) for i in items]
+        """A rendered document as text, the items as their codes, between markers where the form has them."""
+        surfaces = [item_surface(self.codes[i], self.form.markers) for i in items]
         return pieces[0] + "".join(s + p for s, p in zip(surfaces, pieces[1:], strict=True))
 
     def _encode_each(self, texts: Sequence[str]) -> tuple[Ragged, np.ndarray]:

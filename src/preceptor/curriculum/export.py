@@ -25,8 +25,9 @@ from preceptor.core import artifact
 from preceptor.core.artifact import Artifact, canonical, file_digest, verify_file, write_atomic
 from preceptor.core.errors import PreceptorError
 from preceptor.core.progress import track
-from preceptor.curriculum.config import Templates
-from preceptor.curriculum.documents import uih_template
+from preceptor.curriculum import uih
+from preceptor.curriculum.config import CurriculumConfig, Templates
+from preceptor.curriculum.form import form_of
 from preceptor.curriculum.packed import INDEX
 from preceptor.curriculum.stream import Stream
 from preceptor.generator import histories as samplers
@@ -297,14 +298,13 @@ def _source_texts(study: Study, kind: str) -> Reader:
 
 def _history_texts(study: Study) -> Reader:
     """(number, text, items, −log p) of synthetic histories."""
-    templates = Templates(**((study.curriculum.manifest.get("config") or {}).get("templates") or {}))
-    before, after = uih_template(templates).render({}) or ("", "")
-    surfaces = [item_surface(row) for row in np.asarray(study.codes.array("codes"))]
+    config = study.curriculum.manifest["config"]
+    form = form_of(CurriculumConfig(wording=config["wording"], templates=Templates(**config["templates"])))
+    surfaces = [item_surface(row, form.markers) for row in np.asarray(study.codes.array("codes"))]
 
     def read(first: int, count: int) -> Iterator[tuple[int, str, list[int], float | None]]:
         items, lengths, nats = study.histories(first, count)
         for k, (row, n) in enumerate(zip(items.tolist(), lengths.tolist(), strict=True)):
-            joined = templates.uih_separator.join(surfaces[i] for i in row[:n])
-            yield first + k, before + joined + after, row[:n], float(nats[k])
+            yield first + k, uih.text(form, [surfaces[i] for i in row[:n]]), row[:n], float(nats[k])
 
     return read

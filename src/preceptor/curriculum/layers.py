@@ -18,6 +18,7 @@ from preceptor.generator.histories import Sampler, sample
 from preceptor.generator.shared import code_groups
 from preceptor.graph.pairs import Pairs
 
+NONE_HELD_OUT = "no item is held out"
 CF_SETS = {cf.BOTH_SEEN: "cf-both-seen", cf.ONE_UNSEEN: "cf-one-unseen", cf.BOTH_UNSEEN: "cf-both-unseen"}
 
 
@@ -60,27 +61,28 @@ def item_text(
 
     fields: of every item, by `documents.item_fields`.
     """
-    templates = [documents.item_template(config.templates, d) for d in config.item_text_directions]
+    templates = [documents.item_template(writer.form.templates, d) for d in config.item_text_directions]
 
     def of_items(chosen: np.ndarray) -> Documents | None:
         made = [documents.item_documents(writer, t, fields, np.flatnonzero(chosen))[0] for t in templates]
         return documents.concatenated([m for m in made if len(m)])
 
     train, test = of_items(~held_out), of_items(held_out)
+    left_out = {} if train is not None else {"item-text": "no such item has text"}
+    if test is None:
+        left_out["eval/item-text"] = "no such item has text" if held_out.any() else NONE_HELD_OUT
     return Layer(
         "item-text",
         train,
         None if train is None else _examples("item-text", train, config),
         () if test is None else (evalsets.item_text(test, config.eval_documents, config.seed),),
-        left_out=dict.fromkeys(
-            [name for name, made in (("item-text", train), ("eval/item-text", test)) if made is None], "no such item has text"
-        ),
+        left_out=left_out,
     )
 
 
 def pairs(writer: Writer, met: Pairs, held_out: np.ndarray, config: CurriculumConfig) -> Layer:
     """Training pairs, the three kinds of held-out pairs, and the control with permuted B. held_out: bool [I]."""
-    template = documents.cf_template(config.templates)
+    template = documents.cf_template(writer.form.templates)
     found = _directed(met, cf.TRAIN, config.cf_pairs, "cf/train", config)
     if len(found) and (held_out[found.a] | held_out[found.b]).any():
         raise PreceptorError("A training pair holds a held-out item", where="graph/pair_split.npy")
@@ -92,7 +94,12 @@ def pairs(writer: Writer, met: Pairs, held_out: np.ndarray, config: CurriculumCo
         tested[name] = of_kind.take(evalsets.sample_of(len(of_kind), config.eval_documents, config.seed, f"eval/{name}"))
     known = tested[CF_SETS[cf.BOTH_SEEN]]
     tested["cf-permuted"] = cf.permuted_b(known, config.seed) if len(known) > 1 else known.take(np.arange(0))
-    left_out |= {f"eval/{name}": "no such pairs" for name, of_kind in tested.items() if not len(of_kind)}
+    unseen = {CF_SETS[cf.ONE_UNSEEN], CF_SETS[cf.BOTH_UNSEEN]} if not held_out.any() else set()
+    left_out |= {
+        f"eval/{name}": NONE_HELD_OUT if name in unseen else "no such pairs"
+        for name, of_kind in tested.items()
+        if not len(of_kind)
+    }
     return Layer(
         "cf",
         train,
@@ -118,22 +125,25 @@ def histories(
     """Histories without end among seen items, and fresh ones there, among all items and among held-out ones.
 
     unseen: the sampler among held-out items, None where no edge joins two. known: what the generator states of the floors of
-    its samplers, "seen" and "all". among: its counts of held-out items, and of those that have no edge to another.
+    its samplers, "seen" and "all". among: its counts of held-out items, and of those that have no edge to another. Where no
+    item is held out there are no unseen histories, and those among all items are no set of their own.
     """
-    parts = uih.parts(writer, config.templates, max(seen.longest, every.longest))
+    parts = uih.parts(writer, max(seen.longest, every.longest))
     groups = code_groups(writer.codes)
     shared = groups if groups.max() + 1 < len(groups) else None
     count, seed = config.eval_documents, config.seed
-    sets = [
-        evalsets.walks("uih-in-graph", seen, parts, count, seed, "floor", shared),
-        evalsets.walks("uih-full", every, parts, count, seed, "entropy", shared),
-    ]
+    sets = [evalsets.walks("uih-in-graph", seen, parts, count, seed, "floor", shared)]
+    if among["items"]:
+        sets.append(evalsets.walks("uih-full", every, parts, count, seed, "entropy", shared))
     floors = {made.name: _floor(made) for made in sets}
     if shared is None:  # else the floor is that of codes, which the generator doesn't know
-        for made, graph in zip(sets, ("seen", "all"), strict=True):
-            floors[made.name]["expected_nats_per_item"] = known[graph]["floor_nats_per_item"]
+        for name, floor in floors.items():
+            graph = "seen" if name == "uih-in-graph" else "all"
+            floor["expected_nats_per_item"] = known[graph]["floor_nats_per_item"]
     left_out = {}
-    if unseen is None:
+    if not among["items"]:
+        left_out |= dict.fromkeys(("eval/uih-full", "eval/uih-ood"), NONE_HELD_OUT)
+    elif unseen is None:
         left_out["eval/uih-ood"] = "no edge joins two held-out items"
     else:
         sets.append(evalsets.walks("uih-ood", unseen, parts, count, seed, "entropy", shared))

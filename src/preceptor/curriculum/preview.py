@@ -23,6 +23,7 @@ _LINES = 8  # lines of a general text that are shown
 def readable(
     tokenizer: Tokenizer,
     ids: CodeIds,
+    n_codes: int,
     tokens: np.ndarray,
     words: Sequence[Sequence[str]],
     names: Mapping[tuple[int, ...], str],
@@ -30,14 +31,14 @@ def readable(
 ) -> str:
     """The text of a document's tokens, and below it a line for each of its items: Enamel pot: REC0007⟨kettle, steel, tea⟩ ….
 
-    Goes by token ids, so that a title which looks like a code isn't taken for one. words: by latent (codes' code_words.json).
-    names: of items, by their codes. A final `eos` is left out.
+    Goes by token ids, so that a title which looks like a code isn't taken for one. n_codes: of an item. words: by latent
+    (codes' code_words.json). names: of items, by their codes. A final `eos` is left out.
     """
     row = tokens.tolist()
     if row and row[-1] == eos:
         row.pop()
     lines = [tokenizer.decode(row, skip_special_tokens=False)]
-    for codes in dict.fromkeys(_items(row, ids)):
+    for codes in dict.fromkeys(_items(row, ids, n_codes)):
         shown = [code_token(c) + (f"⟨{', '.join(words[c])}⟩" if c < len(words) and len(words[c]) else "") for c in codes]
         lines.append("  " + (f"{names[codes]}: " if codes in names else "") + " ".join(shown))
     return "\n".join(lines)
@@ -95,13 +96,7 @@ def _cut(line: str, width: int) -> str:
     return line if len(line) <= width else line[: width - 1] + "…"
 
 
-def _items(row: Sequence[int], ids: CodeIds) -> Iterator[tuple[int, ...]]:
-    """The codes of each item that stands between markers."""
-    codes: list[int] = []
-    for token in row:
-        if token == ids.start:
-            codes = []
-        elif token == ids.end:
-            yield tuple(codes)
-        elif 0 <= token - ids.first_code < ids.n_latents:
-            codes.append(token - ids.first_code)
+def _items(row: Sequence[int], ids: CodeIds, n_codes: int) -> Iterator[tuple[int, ...]]:
+    """The codes of each item: whole items only are written, so every `n_codes` of them are one."""
+    codes = [token - ids.first_code for token in row if 0 <= token - ids.first_code < ids.n_latents]
+    yield from zip(*[iter(codes)] * n_codes, strict=True)

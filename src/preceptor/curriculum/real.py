@@ -20,6 +20,7 @@ from preceptor.curriculum import references, uih
 from preceptor.curriculum.config import CurriculumConfig
 from preceptor.curriculum.documents import Writer
 from preceptor.curriculum.evalsets import sample_of, summary
+from preceptor.curriculum.form import form_of
 from preceptor.curriculum.stream import EvalSet
 from preceptor.data.log import Targets, TrainSplit
 
@@ -30,9 +31,10 @@ def build(config: CurriculumConfig, inputs: Inputs, folder: Path) -> Counts:
     stream = curriculum.json("stream")
     tokenizer = Tokenizer.from_file(str(curriculum.file("tokenizer/tokenizer.json")))
     ids = add_codes(tokenizer, stream["n_latents"])
-    writer = Writer(tokenizer, ids, np.asarray(inputs["codes"].array("codes")), stream["eos"], stream["context"])
+    codes = np.asarray(inputs["codes"].array("codes"))
+    writer = Writer(tokenizer, ids, codes, stream["eos"], stream["context"], form_of(config))
     longest = int(stream["history_items"])
-    parts = uih.parts(writer, config.templates, longest)
+    parts = uih.parts(writer, longest)
     fitted = references.fit(TrainSplit.load(data.path / "train"))
     counts: dict[str, Any] = {"bigram_strength": fitted.strength}
     for part in ("validation", "test"):
@@ -108,7 +110,7 @@ def cost(config: CurriculumConfig, inputs: Inputs) -> Cost:
 
 STAGE = Stage(
     name="real",
-    version=1,
+    version=2,
     section="curriculum",
     needs=("data", "codes", "curriculum"),
     build=build,

@@ -33,7 +33,7 @@ def build(config: CurriculumConfig, inputs: Inputs, folder: Path) -> Counts:
     """Write OUT/curriculum: the tokenizer, the sources of the stream, the evaluation sets, floors and examples."""
     train, coded, generator = TrainSplit.load(inputs["train"].path), inputs["codes"], inputs["generator"]
     codes, held_out = np.asarray(coded.array("codes")), np.asarray(coded.array("held_out"), bool)
-    n_latents = int(coded.counts.get("n_latents", codes.max() + 1))
+    n_latents, representation = int(coded.counts["n_latents"]), str(coded.counts["representation"])
     every, seen = (load(generator.path / part) for part in ("all", "seen"))
     unseen = load(generator.path / "unseen") if (generator.path / "unseen").is_dir() else None
     text = general.read(config.general, config.seed) if config.mixture.general > 0 else None
@@ -57,6 +57,8 @@ def build(config: CurriculumConfig, inputs: Inputs, folder: Path) -> Counts:
         "n_latents": n_latents,
         "n_codes": int(codes.shape[1]),
         "history_items": seen.longest,
+        "representation": representation,
+        **writer.form.facts(writer.item_tokens.shape[1]),
     }
     sources = save_sources(made, config, vocabulary["vocab_size"], folder / "sources")
     stream = vocabulary | {
@@ -121,7 +123,8 @@ def _previews(made: Sequence[Layer], writer: Writer, codes: artifact.Artifact, t
 
     def readable(examples: Documents) -> list[str]:
         rows = (examples.tokens[d] for d in range(len(examples)))
-        return [preview.readable(writer.tokenizer, writer.ids, row, words, names, writer.eos) for row in rows]
+        n_codes = writer.codes.shape[1]
+        return [preview.readable(writer.tokenizer, writer.ids, n_codes, row, words, names, writer.eos) for row in rows]
 
     return {layer.name: readable(layer.examples) for layer in made if layer.examples is not None}
 
@@ -219,7 +222,7 @@ def phases(config: CurriculumConfig, shares: Mapping[str, float]) -> list[dict[s
 
 STAGE = Stage(
     name="curriculum",
-    version=4,
+    version=5,
     section="curriculum",
     needs=("data.train", "codes", "graph", "generator"),
     build=build,

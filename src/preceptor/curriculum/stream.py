@@ -28,7 +28,9 @@ class Stream:
     """The endless token stream of a curriculum artifact, or the blocks of an export of it.
 
     sources: names in order. context: tokens a training example holds. block_tokens: T. vocab_size, eos, first_code,
-    n_latents, n_codes: the vocabulary (code i is token first_code + i). meta: all of stream.json.
+    n_latents, n_codes: the vocabulary (code i is token first_code + i). meta: all of stream.json, which says the form too:
+    representation (items or codes), wording (paper or compact), item_width (tokens of an item, markers included), marker_before
+    and marker_after (1 where a marker opens and closes every item, else 0).
     """
 
     def __init__(self, folder: Path, meta: Mapping[str, Any]) -> None:

@@ -5,24 +5,30 @@ Training blocks are written by `histories.py`; both use the same parts, so their
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
+from preceptor.codes.vocabulary import START
 from preceptor.core.errors import PreceptorError
-from preceptor.curriculum.config import Templates
 from preceptor.curriculum.documents import TEXT, Documents, Writer, uih_template
+from preceptor.curriculum.form import Form
 from preceptor.curriculum.ragged import Ragged
 from preceptor.curriculum.stream import GIVEN
 
 
-def parts(writer: Writer, templates: Templates, longest: int) -> dict[str, np.ndarray]:
+def parts(writer: Writer, longest: int) -> dict[str, np.ndarray]:
     """Tokens of the items, the prefix, the separator and the suffix with EOS, as `histories.HistorySource` wants them.
 
+    Without markers about each item the prefix begins with the opening one.
     Raises PreceptorError when a history of `longest` items would not fit the context: its floor would not hold.
     """
+    templates, markers = writer.form.templates, writer.form.markers
     before, after = uih_template(templates).render({}) or ("", "")
+    prefix = writer.plain_ids(before)
     found = {
         "item_tokens": writer.item_tokens,
-        "prefix": writer.plain_ids(before),
+        "prefix": prefix if markers else np.append(np.int32(writer.ids.start), prefix),
         "separator": writer.plain_ids(templates.uih_separator),
         "suffix": np.append(writer.plain_ids(after), np.int32(writer.eos)),
     }
@@ -62,8 +68,7 @@ def documents(parts: dict[str, np.ndarray], histories: list[np.ndarray], given: 
     return Documents(Ragged(np.concatenate(tokens).astype(np.int32), offsets), np.concatenate(spans))
 
 
-def text(writer: Writer, templates: Templates, items: np.ndarray) -> str:
-    """A history as text, the items as their codes between markers."""
-    before, after = uih_template(templates).render({}) or ("", "")
-    pieces = (before, *[templates.uih_separator] * (len(items) - 1), after)
-    return writer.text(pieces, items.tolist())
+def text(form: Form, surfaces: Sequence[str]) -> str:
+    """A history as text. surfaces: how its items are written (`vocabulary.item_surface`)."""
+    before, after = uih_template(form.templates).render({}) or ("", "")
+    return ("" if form.markers else START) + before + form.templates.uih_separator.join(surfaces) + after

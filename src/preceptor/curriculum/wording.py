@@ -11,6 +11,7 @@ from preceptor.codes.vocabulary import EOS
 from preceptor.curriculum import bpe, cf, documents
 from preceptor.curriculum.config import CurriculumConfig, Templates
 from preceptor.curriculum.documents import Writer
+from preceptor.curriculum.form import form_of
 
 _PLAIN = {"title": "Blue pan, 20 cm", "brand": "Orrin", "categories": "Home › Kitchen", "description": "A pan."}
 
@@ -33,14 +34,14 @@ def writer_for(
         tokenizer, eos = bpe.given(Path(config.tokenizer))
     ids, eos_id = bpe.finish(tokenizer, n_latents, eos)
     bpe.save(tokenizer, eos, config.context, folder)
-    writer = Writer(tokenizer, ids, codes, eos_id, config.context)
+    writer = Writer(tokenizer, ids, codes, eos_id, config.context, form_of(config))
     _check(writer, config)
     return writer
 
 
 def _templated(config: CurriculumConfig, fields: Sequence[Mapping[str, str | None]]) -> list[str]:
     """The templates' own words and the text of items, as training text for the tokenizer."""
-    templates = config.templates
+    templates = form_of(config).templates
     found = [templates.uih.replace("{items}", ""), templates.uih_separator] * 100
     for c in range(1, 500):
         found += _numbered(templates, c / 500, 1000 / c)
@@ -53,7 +54,7 @@ def _templated(config: CurriculumConfig, fields: Sequence[Mapping[str, str | Non
 
 def _check(writer: Writer, config: CurriculumConfig) -> None:
     """That each wording in use can be put together of tokens, for the tokenizer at hand."""
-    templates = config.templates
+    templates = writer.form.templates
     documents.check_assembly(writer, "cf", _numbered(templates, 0.049, 652.45), (0, 0))
     for direction in config.item_text_directions:
         template = documents.item_template(templates, direction)

@@ -31,11 +31,12 @@ _PIECE = 128  # items of a piece of the trie
 
 @dataclass(frozen=True)
 class Prompts:
-    """How a history is written: prefix, items joined by the separator, then the marker that opens an item.
+    """How a history is written: prefix, items joined by the separator, then the marker that opens an item, where one does.
 
-    item_tokens: int32 [I, 1 + codes + 1], opening marker, codes, closing marker.
-    prefix, separator: int32. eos: put first, as in training.
+    item_tokens: int32 [I, before + codes + after], codes between markers or alone.
+    prefix, separator: int32, any number of tokens, also none. eos: put first, as in training.
     longest: the most items of a history that are shown; models know no longer ones than they were trained on.
+    before, after: 1 where a marker opens (closes) every item, as in the paper's wording, else 0.
     """
 
     item_tokens: np.ndarray
@@ -43,6 +44,8 @@ class Prompts:
     separator: np.ndarray
     eos: int
     longest: int = 1 << 30
+    before: int = 1
+    after: int = 1
 
     @classmethod
     def open(cls, curriculum: Path) -> Prompts:
@@ -62,15 +65,17 @@ class Prompts:
             np.load(curriculum / "sources" / f"uih_{name}.npy", allow_pickle=False)
             for name in ("item_tokens", "prefix", "separator")
         )
-        return cls(items, prefix, separator, int(meta["eos"]), max(1, int(meta.get("history_items", 1 << 30)) - 1))
+        longest = max(1, int(meta.get("history_items", 1 << 30)) - 1)
+        before, after = (int(meta.get(f"marker_{side}", 1)) for side in ("before", "after"))
+        return cls(items, prefix, separator, int(meta["eos"]), longest, before, after)
 
     def tokens(self, history: Sequence[int] | np.ndarray, context: int) -> np.ndarray:
-        """Token ids up to and with the next item's opening marker; the oldest items are left out to fit the context."""
+        """Token ids up to the next item's codes, opening marker included; the oldest items are left out to fit the context."""
         room = self.room(context)
         parts = [[self.eos], self.prefix]
         for item in list(history)[-room:] if room else []:
             parts += [self.item_tokens[item], self.separator]
-        return np.concatenate([*parts, self.item_tokens[0, :1]]).astype(np.int64)
+        return np.concatenate([*parts, self.item_tokens[0, : self.before]]).astype(np.int64)
 
     def room(self, context: int) -> int:
         """The most items of a history that are shown to a model of this context, 0 or more."""
@@ -80,7 +85,7 @@ class Prompts:
     @property
     def codes(self) -> np.ndarray:
         """Code tokens of every item, int32 [I, codes]."""
-        return self.item_tokens[:, 1:-1]
+        return self.item_tokens[:, self.before : self.item_tokens.shape[1] - self.after]
 
 
 @dataclass(frozen=True)

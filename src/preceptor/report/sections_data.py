@@ -105,6 +105,7 @@ def codes(inputs: Artifacts) -> Section:
         )
     ]
     labels = {
+        "representation": "Representation",
         "items": "Items",
         "latents": "Codes there are",
         "texts_a_latent": "Distinct texts for each code",

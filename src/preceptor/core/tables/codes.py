@@ -7,13 +7,17 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Quality:
-    """quality.json: facts about the item codes; `codes/quality.py` says how each is measured."""
+    """quality.json: facts about the item codes; `codes/quality.py` says how each is measured.
 
+    representation: codes, or items (one token per item: nothing is encoded or trained, and what would judge that is None).
+    """
+
+    representation: str
     items: int
     latents: int
-    latents_by_rule: int
-    distinct_embeddings: int
-    texts_a_latent: float
+    latents_by_rule: int | None
+    distinct_embeddings: int | None
+    texts_a_latent: float | None
     collisions_before: int
     collisions_after: int
     moved_items: int

@@ -1,0 +1,61 @@
+"""The form in which items, histories and the other documents are written: the paper's wording, or a compact one.
+
+paper: prose around items, each between an opening and a closing marker, items of a history parted by a separator.
+compact: no marker and no separator. A history is the opening marker once, then the tokens of its items; an item text is a
+word, the item, its text; a pair is a word, A, B, a letter for the confidence. Each kind begins with a token of its own, so
+that a model knows from the first token which law holds: with one beginning for all, no known floor could be reached.
+Representation (codes/) is another dial: an item has as many tokens as it has codes, one under `items`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from preceptor.curriculum.config import CurriculumConfig, Templates
+
+# A digit never follows an item at once: from 10,000 codes on it could be taken for one of the code's.
+COMPACT = Templates(
+    item_text="item{item} {title}[, {brand}][, {categories}]",
+    text_item="text {title}[, {brand}][, {categories}]{item}",
+    cf="pair{item_a}{item_b}{bucket}",
+    uih="{items}",
+    uih_separator="",
+)
+
+
+@dataclass(frozen=True)
+class Form:
+    """How documents are written. wording: paper or compact. templates: those in use."""
+
+    wording: str
+    templates: Templates
+
+    @property
+    def markers(self) -> bool:
+        """Whether each item stands between markers; if not, the opening one begins every history."""
+        return self.wording == "paper"
+
+    def facts(self, item_width: int) -> dict[str, Any]:
+        """What stream.json says of it. item_width: tokens of an item, the markers about it included."""
+        return {
+            "wording": self.wording,
+            "item_width": item_width,
+            "marker_before": int(self.markers),
+            "marker_after": int(self.markers),
+        }
+
+
+def form_of(config: CurriculumConfig) -> Form:
+    """The form that a config asks for. auto: compact, but for a study with templates of its own, which are the paper's kind."""
+    wording = config.wording
+    if wording == "auto":
+        wording = "paper" if own_templates(config) else "compact"
+    if wording == "paper":
+        return Form(wording, config.templates)
+    return Form(wording, replace(COMPACT, category_separator=config.templates.category_separator))
+
+
+def own_templates(config: CurriculumConfig) -> bool:
+    """Whether a study words its documents itself; the separator of categories is read in every wording."""
+    return replace(config.templates, category_separator="") != replace(Templates(), category_separator="")
