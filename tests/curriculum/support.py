@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from preceptor.codes.items import build_items
 from preceptor.core import artifact
 from preceptor.core.artifact import Artifact, canonical
 from preceptor.curriculum.config import CurriculumConfig, GeneralConfig, Mixture
@@ -39,13 +40,22 @@ class Built:
     def held_out(self) -> np.ndarray:
         return np.asarray(self.inputs["codes"].array("held_out"))
 
+    def items_of(self, tokens: np.ndarray) -> list[int]:
+        """The items written in a run of tokens, in any form; one that is cut is left out."""
+        meta = self.artifact.json("stream")
+        codes = tokens[(tokens >= meta["first_code"]) & (tokens < meta["first_code"] + meta["n_latents"])] - meta["first_code"]
+        number = {tuple(c): i for i, c in enumerate(self.codes.tolist())}
+        whole = len(codes) // meta["n_codes"] * meta["n_codes"]
+        return [number[tuple(row)] for row in codes[:whole].reshape(-1, meta["n_codes"]).tolist()]
+
     @property
     def codes(self) -> np.ndarray:
         return np.asarray(self.inputs["codes"].array("codes"))
 
 
-def inputs_for(split: Split, out: Path) -> dict[str, Artifact]:
+def inputs_for(split: Split, out: Path, representation: str = "codes") -> dict[str, Artifact]:
     """Artifacts data, codes, graph and generator of a split, by plain stand-ins for their stages."""
+    held_out = (np.arange(split.train.n_items) % 5 == 2) & (representation == "codes")
 
     def data(folder: Path) -> dict:
         split.train.save(folder / "train")
@@ -54,9 +64,11 @@ def inputs_for(split: Split, out: Path) -> dict[str, Artifact]:
         return {}
 
     def codes(folder: Path) -> dict:
+        if representation == "items":
+            return {"representation": "items", **build_items(split.train, folder)}
         tuples = np.array(list(product(range(N_LATENTS), repeat=3)))
         np.save(folder / "codes.npy", tuples[np.random.default_rng(0).permutation(len(tuples))[: split.train.n_items]])
-        np.save(folder / "held_out.npy", np.arange(split.train.n_items) % 5 == 2)
+        np.save(folder / "held_out.npy", held_out)
         (folder / "code_words.json").write_text(canonical([[f"word{k}", "tea"] for k in range(N_LATENTS)]))
         return {"n_latents": N_LATENTS, "items": split.train.n_items, "representation": "codes"}
 
@@ -69,7 +81,6 @@ def inputs_for(split: Split, out: Path) -> dict[str, Artifact]:
                 together[pair] = together.get(pair, 0) + 1
         pairs = np.array(sorted(together), np.int32)
         users = np.array([together[a, b] for a, b in pairs.tolist()], np.int32)
-        held_out = np.arange(train.n_items) % 5 == 2
         unseen = held_out[pairs].sum(axis=1)
         kept = np.random.default_rng(1).random(len(pairs)) < 0.9
         pair_split = np.where(unseen == 0, np.where(kept, 0, 1), unseen + 1).astype(np.uint8)
@@ -85,7 +96,6 @@ def inputs_for(split: Split, out: Path) -> dict[str, Artifact]:
         for name in ("all", "seen"):
             one = Graph.load(made["graph"].path / name)
             save_tables(walk_tables(one, np.ones(split.train.n_items), LENGTH), folder / name)
-        held_out = np.arange(split.train.n_items) % 5 == 2
         among = Graph.load(made["graph"].path / "all").induced(held_out)
         if among.n_edges:
             save_tables(walk_tables(among, np.ones(split.train.n_items), LENGTH), folder / "unseen")

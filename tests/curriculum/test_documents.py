@@ -110,10 +110,17 @@ def test_choice_of_pairs_is_bounded_and_keyed() -> None:
 def test_the_control_keeps_everything_but_the_match(rows: list[tuple[int, int]], seed: int) -> None:
     table = np.array(rows)
     pairs = cf.DirectedPairs(table[:, 0], table[:, 1], np.arange(len(rows)) / 100, np.ones(len(rows)))
-    control = cf.permuted_b(pairs, seed)
-    assert sorted(control.b) == sorted(pairs.b)
+    control = cf.permuted_b(pairs, table, seed)
+    kept = np.round(control.confidence * 100).astype(int)
+    assert np.array_equal(control.a, pairs.a[kept])
+    assert not {(int(a), int(b)) for a, b in zip(control.a, control.b, strict=True)} & set(rows)
+    assert not set(control.b) - set(pairs.b)
+
+
+def test_the_control_exchanges_every_b_where_pairs_are_few() -> None:
+    rng = np.random.default_rng(0)
+    table = np.unique(np.stack([rng.integers(0, 50, 100), rng.integers(50, 100, 100)], 1), axis=0)
+    pairs = cf.DirectedPairs(table[:, 0], table[:, 1], np.zeros(len(table)), np.ones(len(table)))
+    control = cf.permuted_b(pairs, table, seed=0)
     assert np.array_equal(control.a, pairs.a)
-    assert np.array_equal(control.confidence, pairs.confidence)
-    most = np.bincount(pairs.b).max()
-    if most <= len(rows) // 4:
-        assert (control.b != pairs.b).all()
+    assert sorted(control.b) == sorted(pairs.b)

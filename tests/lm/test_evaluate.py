@@ -7,6 +7,7 @@ import torch
 from lm.toy import CONFIG, CONTEXT, EOS, VOCAB, evaluation
 from preceptor.lm.checkpoints import new_model
 from preceptor.lm.evaluate import document_losses, evaluate, summarise
+from preceptor.lm.items import standard_error
 from preceptor.lm.ladder import rung
 
 MODEL = new_model(rung(CONFIG, 2, VOCAB, CONTEXT), CONTEXT, EOS, seed=3, trunk=0)
@@ -38,8 +39,10 @@ def test_figures_follow_from_the_documents() -> None:
     assert loss.loss == pytest.approx(nats.sum() / s.units.sum(), rel=2e-5)
     assert loss.floor == pytest.approx(s.doc_reference.sum() / s.units.sum())
     assert loss.excess == pytest.approx(loss.loss - loss.floor)
-    assert loss.spans["walk"] == pytest.approx(nats[:, 0].sum() / (s.span == 1).sum(), rel=2e-5)
-    assert loss.spans["middle"] == pytest.approx(nats[:, 1].sum() / (s.span == 2).sum(), rel=2e-5)
+    assert loss.spans["walk"] == pytest.approx((nats[:, 0].sum() / (s.span == 1).sum(), nats[:, 0].mean()), rel=2e-5)
+    assert loss.spans["middle"] == pytest.approx((nats[:, 1].sum() / (s.span == 2).sum(), nats[:, 1].mean()), rel=2e-5)
+    assert loss.se == pytest.approx(standard_error(nats.sum(1), s.units, np.arange(len(s))), rel=1e-4)
+    assert loss.excess_se == pytest.approx(standard_error(nats.sum(1) - s.doc_reference, s.units, np.arange(len(s))), rel=1e-3)
     assert loss.bits_per_byte is None
 
 

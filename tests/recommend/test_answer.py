@@ -12,8 +12,9 @@ from transformers import AutoModelForCausalLM
 import preceptor as pc
 from preceptor.core.errors import PreceptorError
 from preceptor.curriculum.stream import Stream
+from preceptor.lm.trie import ItemTrie, score_items
 from preceptor.recommend.answer import Recommendations, Recommended, percent, recommend
-from preceptor.recommend.score import ItemTrie, Prompts, score_items
+from preceptor.recommend.score import Prompts
 
 HISTORY = "Toy Story; heat"
 

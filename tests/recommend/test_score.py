@@ -15,17 +15,8 @@ from preceptor.core.errors import PreceptorError
 from preceptor.core.rng import generator
 from preceptor.lm.checkpoints import new_model
 from preceptor.lm.ladder import rung
-from preceptor.recommend.score import (
-    ItemTrie,
-    Prompts,
-    beam_items,
-    item_log_p,
-    probabilities,
-    score_items,
-    target_rank,
-    target_ranks,
-    top,
-)
+from preceptor.lm.trie import ItemTrie, beam_items, item_log_p, score_items
+from preceptor.recommend.score import Prompts, probabilities, target_rank, target_ranks, top
 
 QWEN = new_model(rung(CONFIG, 2, VOCAB, CONTEXT), CONTEXT, EOS, seed=1, trunk=0)
 torch.manual_seed(0)

@@ -7,7 +7,7 @@ from pathlib import Path
 import polars as pl
 
 from preceptor.codes.build import build as build_codes
-from preceptor.codes.config import ITEM_TOKENS_BELOW, CodesConfig, check
+from preceptor.codes.config import CodesConfig, check
 from preceptor.codes.items import INDEX, representation_of
 from preceptor.core import artifact
 from preceptor.core.stage import Cost, Counts, Inputs, Key, Stage, with_files
@@ -31,10 +31,15 @@ def key(config: CodesConfig, inputs: Inputs) -> Key:
 
 def cost(config: CodesConfig, inputs: Inputs) -> Cost:
     """Examples that the autoencoder is trained on; none of a pretrained one, and none where items have a token each."""
-    path = inputs["train"].path / "items.parquet" if "train" in inputs else None
-    n_items = pl.scan_parquet(path).select(pl.len()).collect().item() if path else ITEM_TOKENS_BELOW  # not known: at most
-    trained = representation_of(config, n_items)[0] == "codes" and not config.pretrained
-    return Cost(config.steps * config.batch if trained else 0, "examples")
+    if config.pretrained or config.representation == "items":
+        return Cost(0, "examples")
+    if config.representation == "auto":
+        if "train" not in inputs:
+            return Cost(None, "examples")
+        n_items = pl.scan_parquet(inputs["train"].path / "items.parquet").select(pl.len()).collect().item()
+        if representation_of(config, n_items)[0] == "items":
+            return Cost(0, "examples")
+    return Cost(config.steps * config.batch, "examples")
 
 
 def _files(path: Path) -> list[Path]:

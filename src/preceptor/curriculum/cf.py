@@ -101,20 +101,29 @@ def render(template: Template, pairs: DirectedPairs) -> list[tuple[str, ...]]:
     return rendered
 
 
-def permuted_b(pairs: DirectedPairs, seed: int) -> DirectedPairs:
+def permuted_b(pairs: DirectedPairs, met: np.ndarray, seed: int) -> DirectedPairs:
     """The control: each pair's B is exchanged for that of another pair, its A and its numbers stay.
 
-    B's are passed on in a keyed order from pair to pair, past those of the same B or equal to A where there are others.
+    met: int [P, 2], a < b, every pair that the log knows (training or held out): the control holds none of them, nor an item
+    with itself. B's are passed on in a keyed order from pair to pair; where that makes such a pair, two B's are swapped. Pairs
+    for which no swap is found are left out.
     """
+    width = int(max(pairs.a.max(initial=0), pairs.b.max(initial=0), met.max(initial=0))) + 1
+    known = np.unique(met[:, 0].astype(np.int64) * width + met[:, 1])
+
+    def fits(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+        key = np.minimum(a, b) * width + np.maximum(a, b)
+        return (a != b) & ~np.isin(key, known)
+
     order = np.argsort(bits(purpose_key(seed, "cf/permuted"), np.arange(len(pairs))), kind="stable")
-    b = pairs.b[order].copy()
-    shifted = np.roll(b, 1)
-    for i in np.flatnonzero((shifted == b) | (shifted == pairs.a[order])):
-        for j in range(len(b)):
-            swapped_fits = shifted[j] != b[i] and shifted[j] != pairs.a[order[i]]
-            if swapped_fits and shifted[i] != b[j] and shifted[i] != pairs.a[order[j]]:
-                shifted[i], shifted[j] = shifted[j], shifted[i]
-                break
+    a, b = pairs.a[order], np.roll(pairs.b[order], 1)
+    for i in np.flatnonzero(~fits(a, b)):
+        if fits(a[i : i + 1], b[i : i + 1])[0]:
+            continue  # mended by an earlier swap
+        swaps = np.flatnonzero(fits(np.full(len(b), a[i]), b) & fits(a, np.full(len(b), b[i])))
+        if len(swaps):
+            b[i], b[swaps[0]] = b[swaps[0]], b[i]
     out = np.empty_like(pairs.b)
-    out[order] = shifted
-    return DirectedPairs(pairs.a, out, pairs.confidence, pairs.lift)
+    out[order] = b
+    control = DirectedPairs(pairs.a, out, pairs.confidence, pairs.lift)
+    return control.take(np.flatnonzero(fits(pairs.a, out)))

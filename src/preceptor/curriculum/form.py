@@ -26,10 +26,11 @@ COMPACT = Templates(
 
 @dataclass(frozen=True)
 class Form:
-    """How documents are written. wording: paper or compact. templates: those in use."""
+    """How documents are written. wording: paper or compact. templates: those in use. why: who chose it, for people."""
 
     wording: str
     templates: Templates
+    why: str = "as set"
 
     @property
     def markers(self) -> bool:
@@ -48,12 +49,12 @@ class Form:
 
 def form_of(config: CurriculumConfig) -> Form:
     """The form that a config asks for. auto: compact, but for a study with templates of its own, which are the paper's kind."""
-    wording = config.wording
-    if wording == "auto":
-        wording = "paper" if own_templates(config) else "compact"
-    if wording == "paper":
-        return Form(wording, config.templates)
-    return Form(wording, replace(COMPACT, category_separator=config.templates.category_separator))
+    compact = replace(COMPACT, category_separator=config.templates.category_separator)
+    if config.wording == "auto" and own_templates(config):
+        return Form("paper", config.templates, "chosen, as the study has templates of its own")
+    if config.wording == "auto":
+        return Form("compact", compact, "chosen; curriculum.wording=paper asks for the paper's")
+    return Form(config.wording, config.templates if config.wording == "paper" else compact)
 
 
 def own_templates(config: CurriculumConfig) -> bool:

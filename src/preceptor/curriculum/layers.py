@@ -14,6 +14,7 @@ from preceptor.curriculum.config import CurriculumConfig
 from preceptor.curriculum.documents import Documents, Writer
 from preceptor.curriculum.general import GeneralText
 from preceptor.curriculum.stream import EvalSet
+from preceptor.curriculum.walk_items import with_next_items
 from preceptor.generator.histories import Sampler, sample
 from preceptor.generator.shared import code_groups
 from preceptor.graph.pairs import Pairs
@@ -93,7 +94,7 @@ def pairs(writer: Writer, met: Pairs, held_out: np.ndarray, config: CurriculumCo
         of_kind = _directed(met, kind, config.eval_documents, f"eval/{name}", config)
         tested[name] = of_kind.take(evalsets.sample_of(len(of_kind), config.eval_documents, config.seed, f"eval/{name}"))
     known = tested[CF_SETS[cf.BOTH_SEEN]]
-    tested["cf-permuted"] = cf.permuted_b(known, config.seed) if len(known) > 1 else known.take(np.arange(0))
+    tested["cf-permuted"] = cf.permuted_b(known, np.asarray(met.items), config.seed)
     unseen = {CF_SETS[cf.ONE_UNSEEN], CF_SETS[cf.BOTH_UNSEEN]} if not held_out.any() else set()
     left_out |= {
         f"eval/{name}": NONE_HELD_OUT if name in unseen else "no such pairs"
@@ -132,9 +133,14 @@ def histories(
     groups = code_groups(writer.codes)
     shared = groups if groups.max() + 1 < len(groups) else None
     count, seed = config.eval_documents, config.seed
-    sets = [evalsets.walks("uih-in-graph", seen, parts, count, seed, "floor", shared)]
+    codes = writer.codes + writer.ids.first_code
+
+    def drawn(name: str, tables: Sampler, reference: str) -> EvalSet:
+        return with_next_items(evalsets.walks(name, tables, parts, count, seed, reference, shared), tables, codes, seed)
+
+    sets = [drawn("uih-in-graph", seen, "floor")]
     if among["items"]:
-        sets.append(evalsets.walks("uih-full", every, parts, count, seed, "entropy", shared))
+        sets.append(drawn("uih-full", every, "entropy"))
     floors = {made.name: _floor(made) for made in sets}
     if shared is None:  # else the floor is that of codes, which the generator doesn't know
         for name, floor in floors.items():
@@ -146,7 +152,7 @@ def histories(
     elif unseen is None:
         left_out["eval/uih-ood"] = "no edge joins two held-out items"
     else:
-        sets.append(evalsets.walks("uih-ood", unseen, parts, count, seed, "entropy", shared))
+        sets.append(drawn("uih-ood", unseen, "entropy"))
         floors["uih-ood"] = _floor(sets[-1]) | {"held_out_items": among["items"], "isolated_items": among["isolated"]}
     items, lengths = sample(seen, seed, "preview", 0, config.preview_documents)
     examples = uih.documents(parts, [row[:n] for row, n in zip(items, lengths, strict=True)])

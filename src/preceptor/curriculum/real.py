@@ -1,32 +1,70 @@
-"""The stage `real`: real validation and test histories as evaluation sets, beside reference lines.
+"""The stage `real`: real validation and test histories as evaluation sets, beside reference lines on the same footing.
 
-A document holds some items of a user before the cut, which are given, and targets after them, which are scored: every
-target of the part is scored once, in a document no longer than the walks of the training documents. The end of a document
-isn't scored, for real histories go on.
+Targets that were trained on, held out, or without any training interaction are sets of their own, and never mixed: a model
+can't know the latter. A document holds items of a user that are given, and targets after them, which are scored: every target
+is scored at most once, in a document no longer than the walks of the training documents. Items that the model was never shown
+are dropped from histories, as the generator's law of seen items drops them. The end of a document isn't scored, for real
+histories go on.
 """
 
 from __future__ import annotations
 
-import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from tokenizers import Tokenizer
 
 from preceptor.codes.vocabulary import add_codes
+from preceptor.core.rng import permutation
 from preceptor.core.stage import Cost, Counts, Inputs, Stage
-from preceptor.curriculum import references, uih
+from preceptor.curriculum import footing, references, uih
 from preceptor.curriculum.config import CurriculumConfig
 from preceptor.curriculum.documents import Writer
 from preceptor.curriculum.evalsets import sample_of, summary
+from preceptor.curriculum.footing import Asked
 from preceptor.curriculum.form import form_of
+from preceptor.curriculum.next_items import NextItems, positions
 from preceptor.curriculum.stream import EvalSet
+from preceptor.curriculum.walk_items import SAMPLE
 from preceptor.data.log import Targets, TrainSplit
+from preceptor.generator import events
+from preceptor.generator.made import seen_part
+from preceptor.generator.mixture import Mixture
+
+PARTS = ("validation", "test")
+KINDS = ("seen", "unseen", "new")
+_LESS = 4  # of the tokens of the seen targets, the share that the others get
+
+
+class Window(NamedTuple):
+    """A document: its items, how many of them are given, and the numbers of the targets that it scores."""
+
+    items: np.ndarray
+    given: int
+    targets: np.ndarray
+
+
+@dataclass(frozen=True)
+class Known:
+    """What a model can know. seen, met: bool [I], items of its documents, items with a training interaction. law: the fitted
+    law of graph-seen, or None. repeats: whether an item may come again. fitted: counting models of the seen part."""
+
+    seen: np.ndarray
+    met: np.ndarray
+    law: Mixture | None
+    repeats: bool
+    fitted: references.References
+
+    def candidates(self, kind: str) -> np.ndarray:
+        """Numbers of the items among which targets of a kind are looked for: seen ones, else all."""
+        return np.flatnonzero(self.seen) if kind == "seen" else np.arange(len(self.seen))
 
 
 def build(config: CurriculumConfig, inputs: Inputs, folder: Path) -> Counts:
-    """Write OUT/real, the sets real-validation and real-test, from the artifacts `data`, `codes` and `curriculum`."""
+    """Write OUT/real, the sets real-<part>-<kind>, from the artifacts `data`, `codes`, `generator` and `curriculum`."""
     data, curriculum = inputs["data"], inputs["curriculum"]
     stream = curriculum.json("stream")
     tokenizer = Tokenizer.from_file(str(curriculum.file("tokenizer/tokenizer.json")))
@@ -35,31 +73,68 @@ def build(config: CurriculumConfig, inputs: Inputs, folder: Path) -> Counts:
     writer = Writer(tokenizer, ids, codes, stream["eos"], stream["context"], form_of(config))
     longest = int(stream["history_items"])
     parts = uih.parts(writer, longest)
-    fitted = references.fit(TrainSplit.load(data.path / "train"))
-    counts: dict[str, Any] = {"bigram_strength": fitted.strength}
-    for part in ("validation", "test"):
+    held_out = inputs["codes"].array("held_out", mmap=False).astype(bool)
+    known = known_of(TrainSplit.load(data.path / "train"), held_out, inputs["generator"].path / "seen" / "law")
+    counts: dict[str, Any] = {"bigram_strength": known.fitted.strength}
+    for part in PARTS:
         targets = Targets.load(data.path / part)
-        documents = windows(targets, longest)
-        if not documents:
-            counts[f"real-{part}"] = {"documents": 0}
-            continue
-        chosen = [documents[d] for d in sample_of(len(documents), config.eval_documents, config.seed, f"eval/real-{part}")]
-        made = evaluation_set(f"real-{part}", chosen, parts, fitted)
-        made.save(folder / made.name)
-        counts[made.name] = summary(made) | {"targets": len(targets), "scored_targets": int(made.units.sum())}
+        counts[part] = {"targets": len(targets), "visited": 0}
+        for kind in KINDS:
+            name = f"real-{part}-{kind}"
+            asked, visited = targets_of(targets, known, kind)
+            counts[part] |= {kind: len(asked), "visited": counts[part]["visited"] + visited}
+            documents = windows(asked, longest, alone=kind != "seen")
+            if not documents:
+                counts[name] = {"documents": 0}
+                continue
+            tokens = config.real_tokens // (1 if kind == "seen" else _LESS)
+            limit = max(1, tokens // (longest * parts["item_tokens"].shape[1] + (longest - 1) * len(parts["separator"])))
+            chosen = [documents[d] for d in sample_of(len(documents), limit, config.seed, f"eval/{name}")]
+            made = evaluation_set(name, chosen, parts)
+            made = with_references(made, chosen, asked, known, codes + ids.first_code, config.seed)
+            made.save(folder / name)
+            counts[name] = summary(made) | {"scored_targets": int(made.units.sum())}
     return counts
 
 
-def windows(targets: Targets, longest: int) -> list[tuple[np.ndarray, int]]:
-    """Documents (items, how many of them are given) in which every target is scored once.
+def known_of(train: TrainSplit, held_out: np.ndarray, law: Path) -> Known:
+    """What a model that was never shown held-out items (bool [I]) can know. law: a folder that may not be there."""
+    met = train.popularity > 0
+    fitted = Mixture.load(law) if (law / "mixture.json").exists() else None
+    repeats = not events.never_repeats(train) if fitted is None else fitted.repeats
+    return Known(met & ~held_out, met, fitted, repeats, references.fit(seen_part(train, held_out)))
 
-    Each scores up to half of `longest` successive targets of one user, after as many of the items before them as fit.
+
+def targets_of(targets: Targets, known: Known, kind: str) -> tuple[Asked, int]:
+    """The targets of a kind after histories of seen items alone, and how many were left out since their user had met the item.
+
+    Those whose history holds no seen item are left out.
     """
-    scored = max(1, longest // 2)
-    found = []
-    first = 0
-    start, end = np.asarray(targets.start), np.asarray(targets.end)
+    wanted = {"seen": known.seen, "unseen": known.met & ~known.seen, "new": ~known.met}[kind]
+    sequence = np.asarray(targets.sequence)
+    kept = known.seen[sequence]
+    place = np.concatenate([[0], np.cumsum(kept)])
+    start, end, item = place[targets.start], place[targets.end], np.asarray(targets.item, np.int64)
+    rows = np.flatnonzero(wanted[item] & (end > start))
+    visited = np.zeros(len(rows), bool)
+    if kind == "seen" and not known.repeats and len(rows):
+        visited = events.repeated(Targets(targets.user[rows], sequence[kept], start[rows], end[rows]))
+    rows, n_visited = rows[~visited], int(visited.sum())
+    timelines = Targets(np.asarray(targets.user)[rows], sequence[kept], start[rows], end[rows])
+    return Asked(timelines, item[rows], np.zeros(len(rows), np.int64)), n_visited
+
+
+def windows(asked: Asked, longest: int, alone: bool = False) -> list[Window]:
+    """Documents in which every target is scored once.
+
+    Each scores up to half of `longest` successive targets of one user (alone: one), after as many of the items before them as
+    fit.
+    """
+    scored = 1 if alone else max(1, longest // 2)
+    found: list[Window] = []
+    start, end, sequence = (np.asarray(getattr(asked.timelines, name)) for name in ("start", "end", "sequence"))
     order = np.lexsort((end, start))
+    first = 0
     while first < len(order):
         t = order[first]
         n = 1
@@ -70,33 +145,78 @@ def windows(targets: Targets, longest: int) -> list[tuple[np.ndarray, int]]:
             and end[order[first + n]] == end[t] + n
         ):
             n += 1
+        numbers = order[first : first + n]
         given = int(min(longest - n, end[t] - start[t]))
-        found.append((np.asarray(targets.sequence[end[t] - given : end[t] + n]), given))
+        items = np.concatenate([sequence[end[t] - given : end[t]], asked.item[numbers]])
+        found.append(Window(items.astype(np.int64), given, numbers))
         first += n
     return found
 
 
-def evaluation_set(
-    name: str, documents: list[tuple[np.ndarray, int]], parts: dict[str, np.ndarray], fitted: references.References
-) -> EvalSet:
-    """The set of these documents, with the references' losses an item over the same scored items."""
-    given = [g for _, g in documents]
-    made = uih.documents(parts, [items for items, _ in documents], given)
-    units = np.array([len(items) - g for items, g in documents], np.float64)
-    before = np.concatenate([np.append(-1, items)[g : len(items)] for items, g in documents])
-    item = np.concatenate([items[g:] for items, g in documents])
-    lines = {
-        "uniform": math.log(len(fitted.log_unigram)),
-        "unigram": float(-fitted.log_unigram[item].mean()),
-        "bigram": float(-fitted.log_bigram(before, item).mean()),
-    }
-    meta = {
-        "set": name,
-        "unit": "item",
-        "span_names": {"1": "target items and the separators before them"},
-        "references": lines,
-    }
+def evaluation_set(name: str, documents: Sequence[Window], parts: dict[str, np.ndarray]) -> EvalSet:
+    """The set of these documents."""
+    given = [window.given for window in documents]
+    made = uih.documents(parts, [window.items for window in documents], given)
+    units = np.array([len(window.targets) for window in documents], np.float64)
+    spans = {"1": "target items and the separators before them"}
+    meta = {"set": name, "unit": "item", "span_names": spans, "references": {}}
     return EvalSet(made.tokens.flat, made.tokens.offsets, made.span, units, meta)
+
+
+def with_references(
+    made: EvalSet, documents: Sequence[Window], asked: Asked, known: Known, codes: np.ndarray, seed: int
+) -> EvalSet:
+    """The set with its next items, and what counting models and the law give them. codes: int [I, codes], token ids."""
+    kind = made.name.rpartition("-")[2]
+    candidates = known.candidates(kind)
+    rows = np.concatenate([window.targets for window in documents])
+    timelines = asked.timelines
+    own = Targets(timelines.user[rows], timelines.sequence, timelines.start[rows], timelines.end[rows])
+    given = np.concatenate([window.given + np.arange(len(window.targets)) for window in documents])
+    chosen = Asked(own, asked.item[rows], given)
+    sample = permutation(seed, f"eval/{made.name}/sample", len(rows))[:SAMPLE]
+    nats = footing.counted(known.fitted, chosen, candidates, known.repeats)
+    law = prior = None
+    if kind == "seen" and known.law is not None:
+        nats["generator"], law = footing.of_law(known.law, chosen, candidates, sample)
+        prior = footing.prior_of(known.law, candidates)
+    visited, start, end = _visited(own, candidates, known.repeats)
+    per_document = np.array([len(window.targets) for window in documents])
+    every = positions(made.tokens, codes)
+    asked_here = np.concatenate([np.arange(len(window.items)) >= window.given for window in documents])
+    found = NextItems(
+        codes=codes[candidates],
+        document=np.repeat(np.arange(len(documents)), per_document),
+        position=every[asked_here],
+        target=np.searchsorted(candidates, chosen.item),
+        visited=visited,
+        start=start,
+        end=end,
+        cluster=np.asarray(own.user),
+        sample=sample,
+        nats=nats,
+        law=law,
+        prior=prior,
+    )
+    lines = {name: float(values.mean()) for name, values in nats.items()}
+    return replace(made, meta=dict(made.meta) | {"references": lines}, next_items=found)
+
+
+def _visited(timelines: Targets, candidates: np.ndarray, repeats: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Histories as numbers of candidates (all of their items are), and where each target's begins and ends.
+
+    Only the timelines in use are kept.
+    """
+    if repeats:
+        nothing = np.zeros(len(timelines), np.int64)
+        return np.zeros(0, np.int32), nothing, nothing
+    first, which = np.unique(timelines.start, return_inverse=True)
+    last = np.zeros(len(first), np.int64)
+    np.maximum.at(last, which, timelines.end)
+    kept = np.concatenate([np.arange(a, b) for a, b in zip(first, last, strict=True)])
+    begin = np.concatenate([[0], np.cumsum(last - first)[:-1]])
+    start = begin[which]
+    return np.searchsorted(candidates, timelines.sequence[kept]), start, start + (timelines.end - timelines.start)
 
 
 def check(config: CurriculumConfig) -> None:
@@ -104,15 +224,15 @@ def check(config: CurriculumConfig) -> None:
 
 
 def cost(config: CurriculumConfig, inputs: Inputs) -> Cost:
-    """Documents of both sets, at most."""
-    return Cost(2 * config.eval_documents, "documents")
+    """Tokens of all sets, at most."""
+    return Cost(len(PARTS) * config.real_tokens * (1 + 2 / _LESS), "tokens")
 
 
 STAGE = Stage(
     name="real",
-    version=2,
+    version=3,
     section="curriculum",
-    needs=("data", "codes", "curriculum"),
+    needs=("data", "codes", "generator", "curriculum"),
     build=build,
     check=check,
     cost=cost,

@@ -30,6 +30,17 @@ class References:
         smoothed = np.log((joint + self.strength * unigram) / (total + self.strength))
         return np.where(before < 0, self.log_unigram[item], smoothed)
 
+    def bigram_rows(self, before: np.ndarray) -> np.ndarray:
+        """What p(x | before) is proportional to for every item x, float64 [b, I]; `before` < 0: the unigram."""
+        n = len(self.log_unigram)
+        out = np.repeat(self.strength * np.exp(self.log_unigram)[None], len(before), axis=0)
+        ends = np.searchsorted(self._keys, np.arange(n + 1, dtype=np.int64) * n)
+        for row, v in zip(out, before.tolist(), strict=True):
+            if v >= 0:
+                some = slice(ends[v], ends[v + 1])
+                row[self._keys[some] - v * n] += self._counts[some]
+        return out
+
     def _look_up(self, before: np.ndarray, item: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         key = before.astype(np.int64) * len(self.log_unigram) + item
         if not len(self._keys):

@@ -20,9 +20,10 @@ from preceptor.core.stage import Cost, Counts, Inputs, Key, Stage, with_files
 from preceptor.curriculum import documents, evalsets, general, layers, preview
 from preceptor.curriculum.config import CurriculumConfig
 from preceptor.curriculum.documents import Documents, Writer
+from preceptor.curriculum.form import form_of, own_templates
 from preceptor.curriculum.histories import save_histories
 from preceptor.curriculum.layers import Endless, Layer
-from preceptor.curriculum.stream import Stream
+from preceptor.curriculum.stream import EvalSet, Stream
 from preceptor.curriculum.wording import writer_for
 from preceptor.data.log import TrainSplit
 from preceptor.generator.histories import load
@@ -80,13 +81,24 @@ def build(config: CurriculumConfig, inputs: Inputs, folder: Path) -> Counts:
         opened.block(b)
     for name, why in left_out.items():
         say(f"  left out: {name} ({why})")
+    per_item = tokens_per_item(sets)
+    say(f"curriculum: {writer.form.wording} wording ({writer.form.why}), {per_item:.1f} tokens per item of a history")
     return {
+        "wording": writer.form.wording,
+        "representation": representation,
+        "tokens_per_item": round(per_item, 4),
         "sources": {s["name"]: {k: s[k] for k in ("share", "documents", "tokens") if k in s} for s in sources},
         "eval": {tested.name: evalsets.summary(tested) for tested in sets},
         "general": text.record if text else None,
         "vocab_size": vocabulary["vocab_size"],
         "left_out": left_out,
     }
+
+
+def tokens_per_item(sets: Sequence[EvalSet]) -> float:
+    """Tokens of the training sampler's histories over their items."""
+    (walks,) = (tested for tested in sets if tested.name == "uih-in-graph")
+    return float(walks.offsets[-1] / walks.units.sum())
 
 
 def save_sources(made: Sequence[Layer], config: CurriculumConfig, vocab_size: int, folder: Path) -> list[dict[str, Any]]:
@@ -152,10 +164,11 @@ def cost(config: CurriculumConfig, inputs: Inputs) -> Cost:
 
 def check(config: CurriculumConfig) -> None:
     """Refuse settings that contradict each other, and templates that can't be rendered; PreceptorError names the field."""
-    documents.cf_template(config.templates)
-    documents.uih_template(config.templates)
-    for direction in documents.DIRECTIONS:
-        documents.item_template(config.templates, direction)
+    for templates in (config.templates, form_of(config).templates):
+        documents.cf_template(templates)
+        documents.uih_template(templates)
+        for direction in documents.DIRECTIONS:
+            documents.item_template(templates, direction)
     shares = config.mixture.shares().values()
     require(
         "curriculum",
@@ -165,6 +178,11 @@ def check(config: CurriculumConfig) -> None:
             "general.held_out_characters": at_least(config.general.held_out_characters, 1),
             "general.held_out_share": share(config.general.held_out_share, whole=False),
             "general.near_duplicate": share(config.general.near_duplicate),
+            "wording": one_of(config.wording, "auto", "paper", "compact"),
+            "templates": (
+                config.wording != "compact" or not own_templates(config),
+                "the paper's, which the compact wording doesn't read (wording: paper reads those of the study)",
+            ),
             "item_text_directions": each(config.item_text_directions, one_of, *documents.DIRECTIONS),
             "field_characters": at_least(config.field_characters, 1),
             "description_characters": at_least(config.description_characters, 1),
@@ -178,6 +196,7 @@ def check(config: CurriculumConfig) -> None:
                 "bpe, or a folder with tokenizer.json",
             ),
             "eval_documents": at_least(config.eval_documents, 1),
+            "real_tokens": at_least(config.real_tokens, 1),
             "preview_documents": at_least(config.preview_documents, 0),
             "context": at_least(config.context, 1),
             "block_tokens": (
@@ -222,7 +241,7 @@ def phases(config: CurriculumConfig, shares: Mapping[str, float]) -> list[dict[s
 
 STAGE = Stage(
     name="curriculum",
-    version=5,
+    version=6,
     section="curriculum",
     needs=("data.train", "codes", "graph", "generator"),
     build=build,

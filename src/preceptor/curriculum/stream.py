@@ -19,8 +19,10 @@ from preceptor.core.artifact import canonical, write_atomic
 from preceptor.core.errors import PreceptorError
 from preceptor.curriculum.blocks import FiniteSource, Schedule
 from preceptor.curriculum.histories import HistorySource
+from preceptor.curriculum.next_items import NextItems
 from preceptor.curriculum.packed import INDEX, PackedBlocks
 
+_NEXT_ITEMS = "next_items"  # a set's folder of them
 GIVEN, SCORED = 0, 1  # spans: tokens that are not scored, and those that are (sets may name more kinds from 1 on)
 
 
@@ -107,7 +109,8 @@ class EvalSet:
     meta["span_names"]). units: float64 [docs]: items scored where meta["unit"] is "item" (the loss is nats over units),
     bytes for general text (bits per byte = nats / units / ln 2), else tokens scored. meta: set, unit, span_names, references
     (nats per unit: floor, entropy, unigram, bigram, uniform, as far as known). doc_reference: float64 [docs],
-    −log p of each document's walk under its sampler, or None.
+    −log p of each document's walk under its sampler, or None. next_items: the items asked for with their candidates, in sets
+    of items, else None.
     """
 
     tokens: np.ndarray
@@ -116,6 +119,7 @@ class EvalSet:
     units: np.ndarray
     meta: Mapping[str, Any] = field(default_factory=dict)
     doc_reference: np.ndarray | None = None
+    next_items: NextItems | None = None
 
     def __len__(self) -> int:
         return len(self.offsets) - 1
@@ -181,6 +185,8 @@ class EvalSet:
         np.save(folder / "units.npy", np.asarray(self.units, np.float64))
         if self.doc_reference is not None:
             np.save(folder / "doc_reference.npy", np.asarray(self.doc_reference, np.float64))
+        if self.next_items is not None:
+            self.next_items.save(folder / _NEXT_ITEMS)
         write_atomic(folder / "meta.json", canonical(dict(self.meta)))
 
     @classmethod
@@ -195,7 +201,8 @@ class EvalSet:
 
         reference = array("doc_reference") if (folder / "doc_reference.npy").exists() else None
         meta = json.loads((folder / "meta.json").read_text(encoding="utf-8"))
-        return cls(array("tokens"), array("offsets"), array("span"), array("units"), meta, reference)
+        asked = NextItems.load(folder / _NEXT_ITEMS) if (folder / _NEXT_ITEMS).is_dir() else None
+        return cls(array("tokens"), array("offsets"), array("span"), array("units"), meta, reference, asked)
 
     @classmethod
     def load_all(cls, folder: Path) -> dict[str, EvalSet]:

@@ -27,6 +27,8 @@ class LMConfig:
     clip: largest norm of the gradient.
     base: folder of a checkpoint to go on from (continual pre-training); empty: from scratch, on the ladder.
     keep: which finished runs leave a checkpoint: "all", "largest" (each trunk's largest budget) or "none".
+    trie_histories: next items of a set that are scored among all items where an item has several tokens: at the largest budget
+        of a run, on walks in the graph and on real histories. Where an item is one token all are, at every budget.
     threads: torch threads of a process; part of the result's identity.
     device: "cpu" (fp32) or "cuda" (bf16 autocast).
     seed: the study's seed; trunk s is initialised from (seed, s).
@@ -51,6 +53,7 @@ class LMConfig:
     clip: float = 1.0
     base: str = ""
     keep: str = "largest"
+    trie_histories: int = 32
     threads: int = 1
     device: str = "cpu"
     seed: int = 0

@@ -2,12 +2,13 @@
 
 Why nats per *unit* and not per token: items have several code tokens, and models of other tokenizers would not compare; so
 walks and histories are measured per item and general text per byte too. Left out: padding (never scored) and the given
-part of a document. Sums are in float64 by document, in the documents' order, whatever the batches were.
+part of a document. Sums are in float64 by document, in the documents' order, whatever the batches were. What a set of items
+asks for is measured among items alone too (`lm/items.py`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from math import log
 
@@ -18,31 +19,56 @@ from transformers import PreTrainedModel
 from preceptor.core.cross_entropy import token_losses
 from preceptor.curriculum.stream import EvalSet
 from preceptor.lm.checkpoints import head, hidden_states
+from preceptor.lm.items import (
+    COSTLY,
+    VALIDATION,
+    ItemLoss,
+    ItemScores,
+    OneTokenReader,
+    fit_share,
+    item_loss,
+    score_sample,
+    standard_error,
+)
+
+Reader = Callable[[np.ndarray, torch.Tensor, torch.Tensor], None]  # of documents, their states [B, L, W], the head [V, W]
 
 
 @dataclass(frozen=True)
 class SetLoss:
     """The loss of a model on one set.
 
-    loss: nats per unit. floor: the known floor in the same unit, or None. excess: loss − floor, document by document, or None.
-    bits_per_byte: of general text, or None. spans: nats per token of each kind of scored token.
+    loss, se: nats per unit, and its standard error over documents (real histories: over users). floor: the known floor in the
+    same unit, or None. excess, excess_se: loss − floor, document by document, or None. bits_per_byte: of general text, or None.
+    spans: nats of each kind of scored token, per token and per document. items: among items alone, or None.
     """
 
     set: str
     unit: str
     loss: float
+    se: float
     floor: float | None
     excess: float | None
+    excess_se: float | None
     bits_per_byte: float | None
-    spans: Mapping[str, float]
+    spans: Mapping[str, tuple[float, float]]
     documents: int
+    items: ItemLoss | None = None
 
 
 @torch.no_grad()
-def document_losses(model: PreTrainedModel, evaluation: EvalSet, context: int, eos: int, max_tokens: int = 8192) -> np.ndarray:
+def document_losses(
+    model: PreTrainedModel,
+    evaluation: EvalSet,
+    context: int,
+    eos: int,
+    max_tokens: int = 8192,
+    reader: Reader | None = None,
+) -> np.ndarray:
     """Nats of every document by kind of span, float64 [docs, kinds]; kind k of the set is column k − 1.
 
-    Every document stands alone after one EOS. Raises PreceptorError when one is longer than the context.
+    Every document stands alone after one EOS. reader: is shown the hidden states of every batch.
+    Raises PreceptorError when a document is longer than the context.
     """
     model.eval()
     device = head(model).device
@@ -50,6 +76,8 @@ def document_losses(model: PreTrainedModel, evaluation: EvalSet, context: int, e
     sums = np.zeros((len(evaluation), kinds), np.float64)
     for batch in evaluation.batches(context, eos, max_tokens):
         states_BLW = hidden_states(model, torch.from_numpy(batch.inputs).long().to(device))
+        if reader is not None:
+            reader(batch.docs, states_BLW, head(model))
         scored = batch.span > 0
         rows = torch.from_numpy(np.flatnonzero(scored)).to(device)
         targets = torch.from_numpy(batch.targets[scored]).long().to(device)
@@ -59,37 +87,88 @@ def document_losses(model: PreTrainedModel, evaluation: EvalSet, context: int, e
     return sums
 
 
-def summarise(evaluation: EvalSet, nats: np.ndarray) -> SetLoss:
+def summarise(evaluation: EvalSet, nats: np.ndarray, items: ItemLoss | None = None) -> SetLoss:
     """The figures of a set from its documents' nats [docs, kinds]."""
-    units = float(evaluation.units.sum())
-    total = float(nats.sum())
+    by_document, units = nats.sum(1), evaluation.units
     scored = np.bincount(evaluation.span, minlength=nats.shape[1] + 1)[1:]
     names = evaluation.meta.get("span_names", {})
-    spans = {str(names.get(str(k + 1), f"span-{k + 1}")): float(nats[:, k].sum() / n) for k, n in enumerate(scored) if n}
+    spans = {
+        str(names.get(str(k + 1), f"span-{k + 1}")): (float(nats[:, k].sum() / n), float(nats[:, k].mean()))
+        for k, n in enumerate(scored)
+        if n
+    }
     references = evaluation.meta.get("references", {})
     per_byte = evaluation.name == "general"
+    n_bytes = float(units.sum())
     if per_byte:  # units are bytes; the loss itself is per token
-        units, n_bytes = float(scored.sum()), units
-    floor = excess = None
+        units = evaluation.scored.astype(np.float64)
+    cluster = _clusters(evaluation)
+    floor = excess = excess_se = None
     if "floor" in references:
-        if evaluation.doc_reference is not None:
-            floor = float(evaluation.doc_reference.sum()) / units
-            excess = float((nats.sum(1) - evaluation.doc_reference).sum()) / units
-        else:
-            floor = float(references["floor"])
-            excess = total / units - floor
+        known = evaluation.doc_reference
+        if known is None:
+            known = float(references["floor"]) * units
+        above = by_document - known
+        floor, excess = float(known.sum() / units.sum()), float(above.sum() / units.sum())
+        excess_se = standard_error(above, units, cluster)
     return SetLoss(
         set=evaluation.name,
         unit=str(evaluation.meta.get("unit", "token")),
-        loss=total / units,
+        loss=float(by_document.sum() / units.sum()),
+        se=standard_error(by_document, units, cluster),
         floor=floor,
         excess=excess,
-        bits_per_byte=total / n_bytes / log(2) if per_byte else None,
+        excess_se=excess_se,
+        bits_per_byte=float(by_document.sum()) / n_bytes / log(2) if per_byte else None,
         spans=spans,
         documents=len(evaluation),
+        items=items,
     )
 
 
-def evaluate(model: PreTrainedModel, sets: Mapping[str, EvalSet], context: int, eos: int) -> list[SetLoss]:
-    """The loss of the model on every set, in their order."""
-    return [summarise(s, document_losses(model, s, context, eos)) for s in sets.values()]
+def evaluate(
+    model: PreTrainedModel, sets: Mapping[str, EvalSet], context: int, eos: int, trie_histories: int = 0
+) -> list[SetLoss]:
+    """The loss of the model on every set, in their order.
+
+    trie_histories: of sets whose items have several tokens, how many next items are scored among items, each over the whole
+    trie.
+    """
+    nats, scores = {}, {}
+    for name, evaluation in sets.items():
+        nats[name], found = _measured(model, evaluation, context, eos, trie_histories)
+        if found is not None:
+            scores[name] = found
+    share = None
+    if VALIDATION in scores and (validation := sets[VALIDATION].next_items) is not None and validation.prior is not None:
+        share = fit_share(validation, scores[VALIDATION])
+    losses = []
+    for name, evaluation in sets.items():
+        asked = evaluation.next_items
+        among = item_loss(asked, scores[name], share) if asked is not None and name in scores else None
+        losses.append(summarise(evaluation, nats[name], among))
+    return losses
+
+
+def _measured(
+    model: PreTrainedModel, evaluation: EvalSet, context: int, eos: int, trie_histories: int
+) -> tuple[np.ndarray, ItemScores | None]:
+    """Nats of the documents, and what the model gives to the items they ask for, where that is measured."""
+    asked = evaluation.next_items
+    if asked is not None and asked.codes.shape[1] == 1:
+        reader = OneTokenReader(evaluation)
+        return document_losses(model, evaluation, context, eos, reader=reader.take), reader.scores()
+    nats = document_losses(model, evaluation, context, eos)
+    if asked is None or not trie_histories or evaluation.name not in COSTLY:
+        return nats, None
+    return nats, score_sample(model, evaluation, eos, trie_histories)
+
+
+def _clusters(evaluation: EvalSet) -> np.ndarray:
+    """Which documents depend on one another, int64 [docs]: those of one user; else each is on its own."""
+    asked = evaluation.next_items
+    if asked is None:
+        return np.arange(len(evaluation))
+    out = np.full(len(evaluation), -1)
+    out[asked.document] = asked.cluster
+    return out

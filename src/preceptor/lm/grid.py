@@ -51,6 +51,7 @@ def check(config: LMConfig) -> None:
             "beta2": share(config.beta2, False),
             "clip": positive(config.clip),
             "keep": one_of(config.keep, "all", "largest", "none"),
+            "trie_histories": at_least(config.trie_histories, 0),
             "threads": at_least(config.threads, 1),
             "device": one_of(config.device, "cpu", "cuda"),
         },

@@ -5,8 +5,9 @@ from __future__ import annotations
 import dataclasses
 import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from preceptor.core.artifact import canonical, write_atomic
 from preceptor.core.errors import PreceptorError
@@ -19,6 +20,9 @@ from preceptor.lm.config import LMConfig
 from preceptor.lm.grid import budgets, check, run_name, size_of, training_tokens, trunks
 from preceptor.lm.ladder import SOURCES
 from preceptor.lm.sweep import sweep
+
+_SOURCES = ("general", "item-text", "cf", "uih")
+_OF_SET = ("set", "unit", "loss", "se", "floor", "excess", "excess_se", "bits_per_byte")
 
 
 def build(config: LMConfig, inputs: Inputs, folder: Path) -> Counts:
@@ -73,6 +77,7 @@ def _write_tables(config: LMConfig, stream: Stream, folder: Path) -> int:
     points: list[Point] = []
     spans: list[SpanLoss] = []
     steps: list[Step] = []
+    unique = {d: _unique(stream, d) for d in (b.tokens for b in budgets(config, stream.block_tokens))}
     for depth, trunk in sorted(trunks(config)):
         name, size = run_name(depth, trunk), size_of(config, depth, stream.vocab_size, stream.context)
         at = folder / "runs" / name
@@ -81,28 +86,44 @@ def _write_tables(config: LMConfig, stream: Stream, folder: Path) -> int:
         for budget in budgets(config, stream.block_tokens):
             found = json.loads((at / "points" / f"{budget.tokens}.json").read_text(encoding="utf-8"))
             steps += [Step(run=name, branch=f"D{budget.tokens}", **one) for one in found["curve"]]
+            cost = {"flops_per_token": size.flops_per_token, **unique[budget.tokens]}
             for s in found["sets"]:
                 points.append(
                     Point(
                         params=size.params,
                         tokens=budget.tokens,
-                        loss=s["loss"],
                         run=name,
                         seed=trunk,
-                        set=s["set"],
                         params_total=size.params_total,
                         depth=depth,
-                        unit=s["unit"],
-                        floor=s["floor"],
-                        excess=s["excess"],
-                        bits_per_byte=s["bits_per_byte"],
+                        **{k: s[k] for k in _OF_SET},
+                        **_among_items(s["items"]),
+                        **cost,
                     )
                 )
-                spans += [SpanLoss(name, budget.tokens, s["set"], span, nats) for span, nats in s["spans"].items()]
+                spans += [SpanLoss(name, budget.tokens, s["set"], span, *nats) for span, nats in s["spans"].items()]
     row.write(folder, Point, points)
     row.write(folder, SpanLoss, spans)
     row.write(folder, Step, steps)
     return len(points)
+
+
+def _among_items(found: Mapping[str, Any] | None) -> dict[str, Any]:
+    """The columns of a point that only sets of items have; the references are columns of their own."""
+    if found is None:
+        return {}
+    return {k: v for k, v in found.items() if k != "references"} | found["references"]
+
+
+def _unique(stream: Stream, tokens: int) -> dict[str, int]:
+    """Distinct tokens of each source among the first `tokens`, by column of a point; 0 for a source that isn't there."""
+    n = tokens // stream.block_tokens
+    drawn, epochs = stream.tokens_by_source(0, n), stream.epochs(n)
+    return {f"unique_{s.replace('-', '_')}": _distinct(drawn.get(s, 0), epochs.get(s)) for s in _SOURCES}
+
+
+def _distinct(drawn: int, epochs: float | None) -> int:
+    return drawn if epochs is None or epochs <= 1 else round(drawn / epochs)
 
 
 def _write_ladder(config: LMConfig, stream: Stream, folder: Path) -> None:
@@ -116,13 +137,14 @@ def _write_sources(stream: Stream, tokens: Sequence[int], folder: Path) -> None:
     for d in tokens:
         n = d // stream.block_tokens
         epochs = stream.epochs(n)
-        rows += [SourceTokens(d, name, count, epochs.get(name)) for name, count in stream.tokens_by_source(0, n).items()]
+        for name, count in stream.tokens_by_source(0, n).items():
+            rows.append(SourceTokens(d, name, count, epochs.get(name), _distinct(count, epochs.get(name))))
     row.write(folder, SourceTokens, rows)
 
 
 STAGE = Stage(
     name="lm",
-    version=1,
+    version=2,
     section="lm",
     needs=("curriculum", "real"),
     build=build,

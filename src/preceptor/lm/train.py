@@ -68,7 +68,8 @@ def train_run(
         branch.decay(budget, report)
         if config.keep == "all" or (config.keep == "largest" and budget is asked[-1]):
             save_model(branch.model, stream.folder / "tokenizer", folder / f"D{budget.tokens}")
-        losses = evaluate(branch.model, sets, stream.context, stream.eos)
+        scored = config.trie_histories if budget is asked[-1] else 0
+        losses = evaluate(branch.model, sets, stream.context, stream.eos, scored)
         write_atomic(point, canonical({"tokens": budget.tokens, "sets": losses, "curve": branch.curve}))
     write_atomic(folder / "trunk.json", canonical({"curve": learner.curve}))
     (folder / STATE).unlink(missing_ok=True)

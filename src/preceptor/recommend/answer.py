@@ -76,6 +76,7 @@ def recommend(
     name, folder = choose(run, model)
 
     from preceptor.curriculum.stream import Stream
+    from preceptor.lm import trie
     from preceptor.recommend import score
 
     verify(curriculum, "stream.json", "tokenizer/", "sources/uih_item_tokens", "sources/uih_prefix", "sources/uih_separator")
@@ -88,9 +89,9 @@ def recommend(
             found=f"{stream.context} tokens",
             remedy="build the curriculum with a longer context",
         )
-    network, trie = open_model(folder, curriculum, stream.vocab_size), score.ItemTrie(prompts.codes)
-    scores = score.scores_for(network, trie, prompts.tokens(items, stream.context), top)
-    log_p = score.item_log_p(trie, scores)
+    network, every = open_model(folder, curriculum, stream.vocab_size), trie.ItemTrie(prompts.codes)
+    scores = trie.scores_for(network, every, prompts.tokens(items, stream.context), top)
+    log_p = trie.item_log_p(every, scores)
     masked = _masks_history(run, train)
     p = score.probabilities(log_p, items if masked else ())
     best = [i for i in score.top(p, min(top, len(p))).tolist() if p[i] > 0]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -33,11 +33,15 @@ class Curve:
         return self.loss - (np.nan if self.floor is None else self.floor)
 
 
-def curves(inputs: Artifacts) -> dict[str, list[Curve]]:
-    """All curves by set, smallest size first."""
+def curves(inputs: Artifacts, among_items: bool = False) -> dict[str, list[Curve]]:
+    """All curves by set, smallest size first. among_items: of the loss among items, with the prior where there is one; only
+    sets and points where it was measured."""
     groups: dict[tuple[str, float], list[Point]] = {}
     for row in inputs.rows("lm", Point):
-        groups.setdefault((row.set, row.params), []).append(row)
+        if among_items and row.best_trie is None:
+            continue
+        own = replace(row, loss=row.best_trie, floor=None) if among_items and row.best_trie is not None else row
+        groups.setdefault((row.set, row.params), []).append(own)
     found: dict[str, list[Curve]] = {}
     for name, params in sorted(groups, key=lambda key: key[1]):
         found.setdefault(name, []).append(_curve(name, params, groups[name, params]))

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from preceptor.core.tables.lm import Point
 from preceptor.core.tables.ranking import ArmMean, Paired
 from preceptor.report import formats as f
 from preceptor.report import sections_generator, sections_privacy
 from preceptor.report.curves import Curve, curves, slope
 from preceptor.report.fitted import laws
 from preceptor.report.inputs import Artifacts
+from preceptor.report.items import rivals
 from preceptor.report.sections_data import evaluated, splits_of
-from preceptor.report.sections_lm import FLOOR_SET, references
+from preceptor.report.sections_lm import FLOOR_SET
 from preceptor.report.sections_ranking import headline, label, verdict
 from preceptor.report.sections_scaling import largest
 
+_REAL = "real-test-seen"
 FEW_USERS = 300
 FEW_SIZES, FEW_SEEDS = 5, 3
 FEW_REACHED, LITTLE_SIGNAL = 0.9, 0.3  # shares of real next items, of the law
@@ -122,22 +125,19 @@ def _excess(inputs: Artifacts) -> str | None:
 
 
 def _real(inputs: Artifacts) -> str | None:
-    name = "real-test"
-    found = curves(inputs).get(name)
-    lines = references(inputs, name)
+    found = curves(inputs, among_items=True).get(_REAL)
     if not found:
         return None
+    lines = rivals(inputs.rows("lm", Point), _REAL)
     best = min(((float(c.loss[-1]), c) for c in found), key=lambda pair: pair[0])
-    near = {k: lines[k] for k in ("bigram", "unigram", "uniform") if k in lines}
     said = (
-        f"On real test histories the best model (N = {f.size(best[1].params)}) has {f.fixed(best[0])} nats per {best[1].unit}"
+        f"On real test targets that it was trained on the best model (N = {f.size(best[1].params)}) has {f.fixed(best[0])} nats"
+        " per item, among the items that could come"
     )
-    if not near:
-        return said + "."
-    beaten = [k for k, v in near.items() if best[0] < v]
-    listed = ", ".join(f"{k} {f.fixed(v)}" for k, v in near.items())
+    beaten = [f.name(k) for k, v in lines.items() if best[0] < v]
+    listed = ", ".join(f"{f.name(k)} {f.fixed(v)}" for k, v in lines.items())
     tail = f"it is below {' and '.join(beaten)}" if beaten else "it is below none of them"
-    return f"{said}; counting models have {listed}, so {tail}."
+    return f"{said}; others have {listed}, so {tail}."
 
 
 def _forecast(inputs: Artifacts) -> str | None:
@@ -286,7 +286,8 @@ def _doubt_forecast(inputs: Artifacts) -> list[tuple[str, str]]:
 
 
 def _doubt_real(inputs: Artifacts) -> list[tuple[str, str]]:
-    found, bigram = curves(inputs).get("real-test"), references(inputs, "real-test").get("bigram")
+    found = curves(inputs, among_items=True).get(_REAL)
+    bigram = rivals(inputs.rows("lm", Point), _REAL).get("bigram")
     if found and bigram is not None and min(float(c.loss.min()) for c in found) >= bigram:
         return [("Real histories", "No language model here beats a smoothed bigram on real test histories.")]
     return []

@@ -20,8 +20,12 @@ SETS = {
     "uih-in-graph": "UIH in-graph",
     "uih-full": "UIH Full",
     "uih-ood": "UIH OOD",
-    "real-validation": "Real, validation",
-    "real-test": "Real, test",
+    "real-validation-seen": "Real seen, validation",
+    "real-test-seen": "Real seen, test",
+    "real-validation-unseen": "Real unseen, validation",
+    "real-test-unseen": "Real unseen, test",
+    "real-validation-new": "Real new, validation",
+    "real-test-new": "Real new, test",
 }
 _NAMES = {
     "sasrec": "SASRec",
@@ -33,6 +37,7 @@ _NAMES = {
     "rp3beta": "RP3β",
     "ndcg": "NDCG",
     "recall": "Recall",
+    "generator": "generator's law",
     "real": "real histories",
     "synthetic": "synthetic histories",
     "real+synthetic": "real + synthetic",

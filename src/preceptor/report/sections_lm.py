@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 
-from preceptor.core.tables.lm import Rung, SpanLoss
+from preceptor.core.tables.lm import Point, Rung, SpanLoss
 from preceptor.core.tables.row import columns
 from preceptor.core.tables.scaling import Fitted
 from preceptor.report import formats as f
+from preceptor.report import items
 from preceptor.report.curves import Curve, curves
 from preceptor.report.drawing import MARKERS, Drawing, colour, draw, figure, ladder, legend, log_axis
 from preceptor.report.fitted import laws
@@ -20,8 +21,9 @@ from preceptor.report.inputs import Artifacts, number
 from preceptor.report.section import Section
 
 ORDER = list(f.SETS)
-REFERENCES = {"uniform": ":", "unigram": "--", "bigram": "-.", "entropy": "--"}
+REFERENCES = {"uniform": ":", "unigram": "--", "bigram": "-.", "generator": "-", "entropy": "--"}
 FLOOR_SET = "uih-in-graph"
+REAL = ("real-validation-seen", "real-test-seen")
 
 
 def loss(inputs: Artifacts) -> Section:
@@ -32,8 +34,7 @@ def loss(inputs: Artifacts) -> Section:
     sizes = sizes_of(by_set)
     ordered = sorted(by_set, key=lambda s: ORDER.index(s) if s in ORDER else 99)
     floored = [s for s in ordered if any(c.floor is not None for c in by_set[s])]
-    real = [s for s in ordered if s.startswith("real")]
-    others = [s for s in ordered if s not in floored and s not in real]
+    others = [s for s in ordered if s not in floored]
     parts: list[Html | None] = [
         paragraphs(
             "A ladder of models trained from scratch on the curriculum (pre-training). Each point is a finished run: a trunk at"
@@ -62,19 +63,23 @@ def loss(inputs: Artifacts) -> Section:
                 size_legend(sizes, lines),
             )
         )
+    points = inputs.rows("lm", Point)
+    real = {s: found for s, found in curves(inputs, among_items=True).items() if s in REAL}
     if real:
-        parts.append(h("h3", "On real histories"))
-        panels = [loss_panel(by_set[s], sizes, inputs) for s in real]
+        parts.append(h("h3", "On real histories, among items"))
+        panels = [items_panel(real[s], sizes, items.rivals(points, s)) for s in REAL if s in real]
         drawings += panels
-        lines = [("soft", style, f.name(r)) for r, style in REFERENCES.items() if any(r in references(inputs, s) for s in real)]
+        drawn = {rival for s in real for rival in items.rivals(points, s)}
+        lines = [("soft", style, f.name(r)) for r, style in REFERENCES.items() if r in drawn]
         parts.append(
             figure(
                 panels,
-                "Loss on real histories, beside models that count: a law on drawn histories alone says nothing about"
-                " recommendation.",
+                "Real next items that the models were trained on, beside models that count and the generator's law: same"
+                " targets, same histories, same candidates. A law on drawn histories alone says nothing about recommendation.",
                 size_legend(sizes, lines),
             )
         )
+    parts.append(items.among_items(points))
     if others:
         parts.append(h("h3", "Every other set"))
         panels = [loss_panel(by_set[s], sizes, inputs) for s in others]
@@ -89,7 +94,7 @@ def loss(inputs: Artifacts) -> Section:
                 panels, "Loss against tokens, each size. Bars, where there are any, span the seeds.", size_legend(sizes, lines)
             )
         )
-    parts += [_table(by_set, ordered), _spans(inputs.rows("lm", SpanLoss))]
+    parts += [_table(by_set, ordered), items.pairs(inputs.rows("lm", SpanLoss))]
     return Section(join(parts), tuple(drawings))
 
 
@@ -105,13 +110,10 @@ def size_legend(sizes: list[float], lines: list[tuple[str, str, str]]) -> Html:
 
 
 def references(inputs: Artifacts, name: str) -> dict[str, float]:
-    """Reference lines of an evaluation set, nats per unit, from its meta.json; none where the stage that made it is absent."""
-    found = inputs.document("real", f"{name}/meta.json") if name.startswith("real") else _meta(inputs, name)
+    """Reference lines of an evaluation set of the curriculum, nats per unit, from its meta.json; none of real histories, whose
+    references are among items, and where the curriculum is absent."""
+    found = None if name.startswith("real") else inputs.document("curriculum", f"eval/{name}/meta.json")
     return {} if found is None else dict(found["references"])
-
-
-def _meta(inputs: Artifacts, name: str) -> Any:
-    return inputs.document("curriculum", f"eval/{name}/meta.json")
 
 
 def plot_series(axes: Axes, found: list[Curve], sizes: list[float], excess: bool, joined: bool = True) -> None:
@@ -165,6 +167,24 @@ def loss_panel(found: list[Curve], sizes: list[float], inputs: Artifacts | None 
     drawn = [("known floor", floor)] if floor is not None else [(k, v) for k, v in lines.items() if k in REFERENCES]
     said = _said(found) + "".join(f"; {k}: {f.fixed(v)}" for k, v in drawn)
     return draw(f"loss-{name}", f"Loss against tokens, {f.name(name)}", said, plot)
+
+
+def items_panel(found: list[Curve], sizes: list[float], rivals: Mapping[str, float]) -> Drawing:
+    """Loss among items against tokens, with the prior where there is one, beside what others have on the same items."""
+    name = found[0].set
+
+    def plot(axes: Axes) -> None:
+        plot_series(axes, found, sizes, excess=False)
+        lines = sorted((value, rival) for rival, value in rivals.items())
+        for value, rival in lines:
+            axes.axhline(value, color=colour("soft"), linestyle=REFERENCES[rival], linewidth=1.1)
+        _name_lines(axes, [(value, f.name(rival)) for value, rival in lines])
+        log_axis(axes, "x", "Training tokens D")
+        axes.set_ylabel("Loss among items, nats per item")
+        axes.set_title(f.name(name))
+
+    said = _said(found) + "".join(f"; {f.name(k)}: {f.fixed(v)}" for k, v in rivals.items())
+    return draw(f"items-{name}", f"Loss among items against tokens, {f.name(name)}", said, plot)
 
 
 def fitted(inputs: Artifacts, name: str) -> dict[float, list[tuple[float, float]]]:
@@ -231,20 +251,3 @@ def _table(by_set: dict[str, list[Curve]], ordered: list[str]) -> Html:
     head = ["Set", "N", "Fewest D", "Loss there", "Most D", "Loss there", "Known floor", "Excess at most D", "Runs"]
     inner = table(head, rows, "First and last point of every curve", text_columns=1)
     return h("details", h("summary", "The losses as a table"), inner)
-
-
-def _spans(rows: list[SpanLoss]) -> Html | None:
-    kept = [r for r in rows if r.set.startswith("cf")]
-    if not kept:
-        return None
-    most = max(r.tokens for r in kept)
-    kept = [r for r in kept if r.tokens == most]
-    spans = list(dict.fromkeys(r.span for r in kept))
-    grid: dict[tuple[str, str], dict[str, float]] = {}
-    for r in kept:
-        grid.setdefault((r.set, r.run), {})[r.span] = r.nats_per_token
-    body = [[f.name(s), run, *(f.fixed(v.get(span)) for span in spans)] for (s, run), v in grid.items()]
-    inner = table(
-        ["Set", "Run", *spans], body, f"CF by span at D = {f.size(most)}, nats per token; the permuted control has a false B", 2
-    )
-    return h("details", h("summary", "CF loss by span: A's codes, B's codes given A, the numbers, the template"), inner)

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from preceptor.core.tables.lm import Point
 from preceptor.core.tables.ranking import ArmMean, Paired
 from preceptor.report import formats as f
 from preceptor.report.curves import curves
 from preceptor.report.findings import doubts
 from preceptor.report.inputs import Artifacts
-from preceptor.report.sections_lm import ORDER
+from preceptor.report.items import rivals
+from preceptor.report.sections_lm import ORDER, REAL
 from preceptor.report.sections_ranking import headline, label, verdict
 from preceptor.report.sections_scaling import FORMS, largest
 
@@ -62,12 +64,13 @@ def _ranking(inputs: Artifacts, metric: str, k: int) -> str:
 
 
 def _losses(inputs: Artifacts) -> str:
-    by_set = curves(inputs)
+    by_set, among = curves(inputs), curves(inputs, among_items=True)
     if not by_set:
         return ""
     sizes = sorted({c.params for found in by_set.values() for c in found})
     most = max(float(c.tokens[-1]) for found in by_set.values() for c in found)
-    rows = []
+    rows, said = [], []
+    points = inputs.rows("lm", Point)
     for name in sorted(by_set, key=lambda s: ORDER.index(s) if s in ORDER else 99):
         at = {c.params: c for c in by_set[name]}
         rows.append(
@@ -78,6 +81,14 @@ def _losses(inputs: Artifacts) -> str:
         )
         if any(c.floor is not None for c in by_set[name]):
             rows.append(["  excess over the known floor", *(f.fixed(at[n].excess[-1]) if n in at else f.ABSENT for n in sizes)])
+        if name in REAL and name in among:
+            at = {c.params: c for c in among[name]}
+            rows.append(["  among items, with the prior", *(f.fixed(at[n].loss[-1]) if n in at else f.ABSENT for n in sizes)])
+            said.append(f.name(name) + ": " + ", ".join(f"{f.name(k)} {f.fixed(v)}" for k, v in rivals(points, name).items()))
+    return "\n".join([_of_sizes(most, sizes, rows), *said])
+
+
+def _of_sizes(most: float, sizes: Sequence[float], rows: Sequence[Sequence[str]]) -> str:
     return f"Loss of the language models at D = {f.size(most)} tokens\n" + columns(
         ["set", *(f"N = {f.size(n)}" for n in sizes)], rows
     )

@@ -28,6 +28,11 @@ from preceptor.scaling.repetition import Repetition, fit_repetition
 from preceptor.scaling.show import law_table
 
 FORMAT = 1
+_NOT_SHOWN = "its items are in no training document, so the loss tells of no learning"
+NO_LAW = {
+    "uih-full": "it adds the falling curve of seen items and the rising one of held-out items",
+    **{f"real-{part}-{kind}": _NOT_SHOWN for part in ("validation", "test") for kind in ("unseen", "new")},
+}  # sets of the stage lm that are measured, but not fitted
 
 
 @dataclass(frozen=True)
@@ -97,7 +102,7 @@ class Law:
 
 
 def fit(points: Points, config: ScalingConfig | None = None) -> Law:
-    """Fit every form to every set, judge every parameter, and predict the held-out corner.
+    """Fit every form to every set but those of NO_LAW, judge every parameter, and predict the held-out corner.
 
     Raises PreceptorError when there are no points. What can't be fitted or isn't identified is said, not raised.
     """
@@ -107,6 +112,9 @@ def fit(points: Points, config: ScalingConfig | None = None) -> Law:
     sets, forecasts = {}, []
     for name in track(points.sets, "laws", unit="sets"):
         part = points.of_set(name)
+        if name in NO_LAW:
+            sets[name] = SetLaws(name, str(part.unit[0]), part.known_floor(), (), None, dict.fromkeys(FORMS, NO_LAW[name]), {})
+            continue
         rows = forecast(name, part.where(~part.repeated), config) if config.forecast else []
         sets[name] = _fit_set(name, part, rows, config)
         forecasts += rows

@@ -15,8 +15,8 @@ import numpy as np
 from preceptor.core.errors import PreceptorError
 
 REQUIRED = ("params", "tokens", "loss")
-OPTIONAL = ("run", "seed", "set", "floor", "unit", "unique_tokens")
-_POSITIVE = ("params", "tokens", "loss", "floor", "unique_tokens")
+OPTIONAL = ("run", "seed", "set", "floor", "unit", "unique_tokens", "flops_per_token")
+_POSITIVE = ("params", "tokens", "loss", "floor", "unique_tokens", "flops_per_token")
 _ALONE = "loss"  # the set's name where the table has no column of sets
 
 
@@ -27,7 +27,8 @@ class Points:
     params, tokens, loss: float64, positive (loss in nats). run: the trunk a point belongs to; where the table names none,
     every point is a run of its own. seed: int64, −1 where unknown. set: evaluation set. floor: float64, the known lower
     bound of the loss, NaN where unknown (one value a set). unit: what the loss is per. unique_tokens: float64, distinct
-    tokens behind `tokens` where data were repeated, NaN where unknown. extra: other columns, kept as text.
+    tokens behind `tokens` where data were repeated, NaN where unknown. flops_per_token: float64, what training on a token
+    costs, head included, NaN where unknown. extra: other columns, kept as text.
     """
 
     params: np.ndarray
@@ -39,6 +40,7 @@ class Points:
     floor: np.ndarray
     unit: np.ndarray
     unique_tokens: np.ndarray
+    flops_per_token: np.ndarray
     extra: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     def __len__(self) -> int:
@@ -81,8 +83,9 @@ class Points:
 
     @property
     def flops(self) -> np.ndarray:
-        """Training cost C = 6·N·D (Kaplan et al. 2020)."""
-        return 6.0 * self.params * self.tokens
+        """Training cost: FLOP per token times D where the table has them, else C = 6·N·D (Kaplan et al. 2020)."""
+        each = np.where(np.isnan(self.flops_per_token), 6.0 * self.params, self.flops_per_token)
+        return each * self.tokens
 
     def where(self, mask: np.ndarray) -> Points:
         """The points of a boolean mask or an index array, in that order."""

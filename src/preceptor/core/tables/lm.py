@@ -13,7 +13,15 @@ class Point(Row):
     """The loss of one finished run of `params` parameters and `tokens` tokens on an evaluation set, in nats per unit.
 
     floor, excess: the known floor in the same unit and the loss above it, None where none is known. bits_per_byte: of general
-    text only.
+    text only. se, excess_se: standard errors over documents (real histories: over users).
+
+    Of sets of items, where it was measured, means over `asked` next items. trie, trie_se: −ln of p(the item's code tokens) over
+    the sum of the same for all candidates. mass: that sum (geometric mean). trie_prior: the trie loss of
+    model_share·model + (1 − model_share)·the generator's prior, the share fitted on real validation targets. kl: mean
+    KL(the generator's law ‖ that), over sampled real histories; 0 where the model has learnt the law. uniform, unigram, bigram,
+    generator: −ln p of these for the same items, histories and candidates.
+
+    flops_per_token: training cost, head included. unique_*: distinct tokens of each source among the first `tokens`.
     """
 
     FILE: ClassVar[str] = "points.csv"
@@ -30,11 +38,34 @@ class Point(Row):
     floor: float | None
     excess: float | None
     bits_per_byte: float | None
+    se: float | None = None
+    excess_se: float | None = None
+    asked: int | None = None
+    trie: float | None = None
+    trie_se: float | None = None
+    mass: float | None = None
+    trie_prior: float | None = None
+    model_share: float | None = None
+    kl: float | None = None
+    uniform: float | None = None
+    unigram: float | None = None
+    bigram: float | None = None
+    generator: float | None = None
+    flops_per_token: int | None = None
+    unique_general: int | None = None
+    unique_item_text: int | None = None
+    unique_cf: int | None = None
+    unique_uih: int | None = None
+
+    @property
+    def best_trie(self) -> float | None:
+        """The trie loss, with the prior where there is one."""
+        return self.trie if self.trie_prior is None else self.trie_prior
 
 
 @dataclass(frozen=True)
 class SpanLoss(Row):
-    """The loss of a run on one kind of token of an evaluation set."""
+    """The loss of a run on one kind of token of an evaluation set: per token, and all of them in a document together."""
 
     FILE: ClassVar[str] = "spans.csv"
 
@@ -43,6 +74,7 @@ class SpanLoss(Row):
     set: str
     span: str
     nats_per_token: float
+    nats_per_document: float
 
 
 @dataclass(frozen=True)
@@ -83,7 +115,8 @@ class Rung(Row):
 
 @dataclass(frozen=True)
 class SourceTokens(Row):
-    """Tokens of a source among the first `tokens` of the stream. epochs: how often a finite source was read."""
+    """Tokens of a source among the first `tokens` of the stream. epochs: how often a finite source was read. unique_tokens: the
+    distinct ones; walks never repeat."""
 
     FILE: ClassVar[str] = "sources.csv"
 
@@ -91,3 +124,4 @@ class SourceTokens(Row):
     source: str
     source_tokens: int
     epochs: float | None
+    unique_tokens: int
