@@ -72,7 +72,7 @@ def train_job(job: Job, config: RankingConfig) -> str:
         curve, update, looked = fitted.curve, fitted.update, fitted.validation
         write_atomic(Path(job.stem + ".safetensors"), save(dict(fitted.model.state_dict())))
     else:
-        rank = rank_targets(_baseline(job), validation, mask).rank
+        rank = rank_targets(scorer_of(job.arm, job.settings, None, train, config), validation, mask).rank
         update = 0
         looked = {"recall@10": float(metrics.recall(rank, 10).mean()), "ndcg@10": float(metrics.ndcg(rank, 10).mean())}
     facts = {"arm": job.arm, "split": job.source.name, "seed": job.seed, "settings": job.settings}
@@ -87,17 +87,22 @@ def test_job(job: Job, out: str, config: RankingConfig) -> str:
         return out
     torch.set_num_threads(config.threads)
     train = _train(job.source.data)
-    if job.arm in TRAINED:
-        model = SASRec(train.n_items, recipe(job.settings, config), seed=0)
-        model.load_state_dict(load_file(job.stem + ".safetensors"))
-        scorer: Scorer = SASRecScorer(model)
-    else:
-        scorer = _baseline(job)
+    weights = Path(job.stem + ".safetensors") if job.arm in TRAINED else None
+    scorer = scorer_of(job.arm, job.settings, weights, train, config)
     ranked = rank_targets(scorer, Targets.load(Path(job.source.data) / "test"), mask_history(train, config))
     content = io.BytesIO()
     np.save(content, np.column_stack([ranked.rank, ranked.top]).astype(np.int32))
     write_atomic(done, content.getvalue())
     return out
+
+
+def scorer_of(arm: str, settings: Settings, weights: Path | None, train: TrainSplit, config: RankingConfig) -> Scorer:
+    """The model of an arm: opened from its weights, or made anew from its settings where it has none."""
+    if weights is None:
+        return {"popularity": Popularity, "item-knn": ItemKNN}[arm](train, **settings)
+    model = SASRec(train.n_items, recipe(settings, config), seed=0)
+    model.load_state_dict(load_file(weights))
+    return SASRecScorer(model)
 
 
 def mask_history(train: TrainSplit, config: RankingConfig) -> bool:
@@ -118,8 +123,3 @@ def _histories(job: Job, config: RankingConfig, seed: int) -> Histories:
     drawn_from = kind.load(Path(job.source.graph))
     tables = tables_for(drawn_from, train, job.source.histories, chosen.length, chosen.start)
     return WalkHistories(tables, config.positions, seed)
-
-
-def _baseline(job: Job) -> Scorer:
-    kinds = {"popularity": Popularity, "item-knn": ItemKNN}
-    return kinds[job.arm](_train(job.source.data), **job.settings)

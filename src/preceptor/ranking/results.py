@@ -13,11 +13,11 @@ import polars as pl
 from preceptor.core import metrics
 from preceptor.core.statistics import Resamples, difference, ratio
 from preceptor.core.tables import row
-from preceptor.core.tables.ranking import ArmMean, Paired, SliceMean
+from preceptor.core.tables.ranking import ArmMean, Paired, SliceMean, RankedModel
 from preceptor.data.log import Targets, TrainSplit
 from preceptor.ranking.config import RankingConfig
 from preceptor.ranking.jobs import Job, Source, mask_history
-from preceptor.ranking.trials import ARMS
+from preceptor.ranking.trials import ARMS, TRAINED
 
 PAIRS = (
     ("synthetic", "real"),
@@ -32,7 +32,8 @@ COLUMNS = [(metric, k) for metric in metrics.METRICS for k in metrics.KS]
 def write(
     folder: Path, sources: Sequence[Source], models: Sequence[Job], config: RankingConfig, file: Callable[[Path, Job], str]
 ) -> dict[str, Any]:
-    """Write tstr.csv, paired.csv and slices.csv from the ranks that `file(folder, job)` names; return counts per split."""
+    """Write tstr.csv, paired.csv, slices.csv and models.jsonl from the ranks that `file(folder, job)` names; return counts per
+    split."""
     means: list[ArmMean] = []
     pairs: list[Paired] = []
     slices: list[SliceMean] = []
@@ -57,6 +58,7 @@ def write(
     row.write(folder, ArmMean, means)
     row.write(folder, Paired, pairs)
     row.write(folder, SliceMean, slices)
+    row.write(folder, RankedModel, [_tested(folder, job, file(folder, job)) for job in models])
     return counts
 
 
@@ -75,6 +77,14 @@ def per_target(rank_ST: np.ndarray) -> np.ndarray:
 
 def _is(job: Job, source: Source, arm: str) -> bool:
     return job.source == source and job.arm == arm
+
+
+def _tested(folder: Path, job: Job, ranks: str) -> RankedModel:
+    def below(path: str) -> str:
+        return Path(path).relative_to(folder).as_posix()
+
+    weights = below(job.stem + ".safetensors") if job.arm in TRAINED else None
+    return RankedModel(job.source.name, job.arm, ARMS[job.arm], job.seed, job.settings, weights, below(ranks + ".npy"))
 
 
 def _means(source: Source, found: Mapping[str, np.ndarray], resamples: Resamples, n: int) -> list[ArmMean]:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from preceptor.core.progress import say
 from preceptor.core.stage import Cost, Counts, Inputs, Stage
-from preceptor.core.tables.ranking import ArmMean, Look, Paired, SliceMean, Trial
+from preceptor.core.tables.ranking import ArmMean, Look, Paired, SliceMean, RankedModel, Trial
 from preceptor.data.log import TrainSplit
 from preceptor.generator.config import GeneratorConfig
 from preceptor.generator.made import moved
@@ -55,12 +55,12 @@ def cost(config: RankingConfig, inputs: Inputs) -> Cost:
 
 STAGE = Stage(
     name="ranking",
-    version=4,
+    version=5,
     section="ranking",
     needs=("data", "graph", "generator"),
     build=build,
     check=check,
     cost=cost,
     resumable=True,
-    tables=(ArmMean, Paired, SliceMean, Trial, Look),
+    tables=(ArmMean, Paired, SliceMean, Trial, Look, RankedModel),
 )

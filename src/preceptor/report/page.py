@@ -12,6 +12,7 @@ from preceptor.report import (
     sections_lm,
     sections_privacy,
     sections_ranking,
+    sections_recommend,
     sections_run,
     sections_scaling,
 )
@@ -38,6 +39,7 @@ def page(inputs: Artifacts, config: ReportConfig) -> tuple[str, list[Drawing]]:
         ("privacy", "Privacy: what walks give away", sections_privacy.privacy(inputs)),
         ("tstr", "Train on synthetic, test on real", sections_ranking.tstr(inputs, config.metric, config.k)),
         ("loss", "Losses of the language models", sections_lm.loss(inputs)),
+        ("recommend", "Language models as recommenders", sections_recommend.recommend(inputs)),
         ("laws", "Laws", sections_scaling.fitted(inputs)),
         ("forecast", "Forecast of what was held out", sections_scaling.forecast(inputs)),
         ("doubt", "What to doubt", sections_run.doubt(inputs)),

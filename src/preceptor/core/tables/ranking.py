@@ -93,3 +93,22 @@ class Look(Row):
     positions: int
     loss: float
     validation: dict[str, float]
+
+
+@dataclass(frozen=True)
+class RankedModel(Row):
+    """A model that ranked the test targets of a split, so that others can be compared with it on the very same ones.
+
+    weights: its file below the stage's folder; None where settings and training part say it all. ranks: int32
+    [targets, 1 + list], a row per target of the split's test part, in order.
+    """
+
+    FILE: ClassVar[str] = "models.jsonl"
+
+    split: str
+    arm: str
+    model: str
+    seed: int
+    settings: dict[str, Any]
+    weights: str | None
+    ranks: str
