@@ -3,10 +3,10 @@
     python benchmarks/representation.py OUT     # from the repository's root; writes results/representation/points.csv
 
 Items or codes (4 of 512), in the compact wording or the paper's: one law of histories (that of `quick`, without held-out
-items), so one known floor; histories are the only source. The smallest size of quick (2 layers, width 32), its batch of 512
-tokens, one seed, one thread, at quick's learning rate and twice and half of it. Tokens per item differ, so at equal items the
-longer forms have more optimiser steps and more FLOP: both are in the table. `unigram` is the loss of a model that knows
-nothing but how often each item is drawn, and the lengths.
+items), so one known floor; histories are the only source. The smallest size of quick (2 layers, width 32), one seed, one
+thread, at quick's learning rate, a half and a quarter of it. Tokens per item differ: with quick's batch of 512 tokens the
+longer forms have more optimiser steps at equal items, so the compact ones are trained with batches of as few items, too.
+`unigram` is the loss of a model that knows nothing but how often each item is drawn, and the lengths.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ import csv
 import dataclasses
 import json
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +33,16 @@ from preceptor.lm.grid import size_of
 from preceptor.lm.train import train_run
 
 ITEMS = (12_500, 25_000, 50_000, 100_000, 200_000)
-RATES = (0.5, 1.0, 2.0)
+# representation, wording, context, batch in tokens: quick's, and one of about 55 items, which quick's is in the paper's form
+ARMS = (
+    ("items", "compact", 256, 512),
+    ("items", "compact", 64, 64),
+    ("items", "paper", 256, 512),
+    ("codes", "compact", 256, 512),
+    ("codes", "compact", 256, 256),
+    ("codes", "paper", 256, 512),
+)
+RATES = (0.5, 1.0, 0.25)
 DOCUMENTS = 2000
 RESULTS = Path("results/representation/points.csv")
 
@@ -53,49 +61,46 @@ def main(out: Path) -> None:
         made[name] = stages[name].make(getattr(config, name), stages[name].inputs(made), out)
     unigram = unigram_nats(made["generator"])
     rows: list[dict[str, Any]] = []
-    for representation, codes in coded.items():
-        for wording in ("compact", "paper"):
-            settings = dataclasses.replace(config.curriculum, wording=wording, mixture=Mixture(0.0, 0.0, 0.0, 1.0))
-            home = out / f"{representation}-{wording}"
-            inputs = stages["curriculum"].inputs({**made, "codes": codes})
+    for rate in RATES:
+        for representation, wording, context, batch in ARMS:
+            settings = dataclasses.replace(
+                config.curriculum, wording=wording, mixture=Mixture(0.0, 0.0, 0.0, 1.0), context=context, block_tokens=context
+            )
+            inputs = stages["curriculum"].inputs({**made, "codes": coded[representation]})
+            home = out / f"{representation}-{wording}-{context}"
             curriculum = stages["curriculum"].make(settings, inputs, home)
-            for rate in RATES:
-                rows += points(curriculum, config.lm, rate, home, {"representation": representation, "wording": wording})
-                write([row | {"unigram": unigram} for row in rows])
+            lm = dataclasses.replace(config.lm, batch_tokens=batch, lr=config.lm.lr * rate)
+            named = {"representation": representation, "wording": wording, "batch_tokens": batch, "rate": rate}
+            rows += [named | row | {"unigram": unigram} for row in points(curriculum, lm, home / f"run-{batch}-{rate}")]
+            write(rows)
 
 
-def points(curriculum: Artifact, quick: LMConfig, rate: float, home: Path, named: dict[str, Any]) -> list[dict[str, Any]]:
+def points(curriculum: Artifact, quick: LMConfig, folder: Path) -> list[dict[str, Any]]:
     """Train one run and return its rows."""
     stream, made = Stream.open(curriculum.path), EvalSet.load(curriculum.path / "eval" / "uih-in-graph")
-    per_item = len(made.tokens) / made.units.sum()
-    batch = quick.batch_tokens
+    per_item, batch = float(made.offsets[-1] / made.units.sum()), quick.batch_tokens
     budgets = {round(items * per_item / batch) * batch: items for items in ITEMS}
-    config = dataclasses.replace(quick, tokens=tuple(budgets), seeds=(1,), lr=quick.lr * rate, keep="none", warmup=8192)
-    begin = time.process_time()
-    train_run(config, 2, 0, stream, {made.name: made}, home / f"run-{rate}")
-    seconds = time.process_time() - begin
+    config = dataclasses.replace(quick, tokens=tuple(budgets), seeds=(1,), keep="none", warmup=8192)
+    train_run(config, 2, 0, stream, {made.name: made}, folder)
     size = size_of(config, 2, stream.vocab_size, stream.context)
     rows = []
     for tokens, items in budgets.items():
-        (found,) = json.loads((home / f"run-{rate}" / "points" / f"{tokens}.json").read_text())["sets"]
+        (found,) = json.loads((folder / "points" / f"{tokens}.json").read_text())["sets"]
         rows.append(
             {
-                **named,
-                "rate": rate,
                 "items": items,
+                "items_per_step": round(batch / per_item, 1),
                 "tokens": tokens,
-                "tokens_per_item": round(float(per_item), 3),
-                "steps": tokens // batch,
+                "tokens_per_item": round(per_item, 3),
                 "params": size.params,
                 "params_total": size.params_total,
                 "gflop": round(tokens * size.flops_per_token / 1e9, 2),
                 "nats_per_item": round(found["loss"], 4),
                 "floor": round(found["floor"], 4),
                 "excess": round(found["excess"], 4),
-                "cpu_seconds_of_run": round(seconds, 1),
             }
         )
-        print(rows[-1], flush=True)
+        print(folder, rows[-1], flush=True)
     return rows
 
 

@@ -26,12 +26,15 @@ from preceptor.report.inputs import Artifacts
 
 SOURCE = "market:family=misleading,n_interactions=3000,n_items=120,seed=3"
 OVERRIDES = (
+    "codes.representation=codes",  # so that every evaluation set is there; tests/recommend has a run of item tokens
     "codes.n_codes=3",
     "codes.n_latents=32",
     "generator.floor_walks=300",
+    "curriculum.wording=paper",
     "curriculum.bpe_vocab=300",
     "curriculum.cf_pairs=500",
     "curriculum.eval_documents=16",
+    "curriculum.eval_history_tokens=1200",
     "curriculum.general={characters: 60_000, held_out_characters: 5000}",
     "audit.walks=300",
     "audit.truth_multiples=[1, 2, 4]",

@@ -141,7 +141,7 @@ def test_plan_of_an_empty_folder_makes_nothing(tmp_path: Path) -> None:
 
 
 def test_every_stage_states_its_work(tmp_path: Path) -> None:
-    rows = study.dry_run(study.load_config("miniature"), tmp_path / "out")
+    rows = study.dry_run(study.load_config("miniature", overrides=["codes.representation=codes"]), tmp_path / "out")
     assert all(row.work for row in rows)
     known = {row.stage: row.work for row in rows}
     assert known["codes"] == "307k examples"
@@ -153,7 +153,7 @@ def test_time_is_said_once_a_rate_was_measured_here(tmp_path: Path, monkeypatch:
     cache = os.environ.get("PRECEPTOR_CACHE") or str(Path.home() / ".cache" / "preceptor")
     assert study.dry_run(study.load_config("miniature"), tmp_path / "out")  # ml-100k is in the cache now
     monkeypatch.setattr(rates, "cache_folder", lambda: tmp_path)
-    config = study.load_config("miniature")
+    config = study.load_config("miniature", overrides=["codes.representation=codes"])
     assert {row.seconds for row in study.dry_run(config, tmp_path / "out")} == {None}, cache
     rates.record("codes", "examples", 1000.0, 2.0)
     rates.record("codes", "rows", 1000.0, 50.0)

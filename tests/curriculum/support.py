@@ -1,6 +1,7 @@
 """Stand-ins for the stages before the curriculum, and the settings of the tests."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import product
 from pathlib import Path
 
@@ -24,6 +25,7 @@ CONFIG = CurriculumConfig(
     block_tokens=128,
     bpe_vocab=400,
     eval_documents=24,
+    eval_history_tokens=24 * 60,
     preview_documents=3,
 )
 
@@ -40,13 +42,20 @@ class Built:
     def held_out(self) -> np.ndarray:
         return np.asarray(self.inputs["codes"].array("held_out"))
 
+    @cached_property
+    def _numbers(self) -> dict[tuple[int, ...], int]:
+        return {tuple(c): i for i, c in enumerate(self.codes.tolist())}
+
+    @cached_property
+    def _stream(self) -> dict:
+        return self.artifact.json("stream")
+
     def items_of(self, tokens: np.ndarray) -> list[int]:
         """The items written in a run of tokens, in any form; one that is cut is left out."""
-        meta = self.artifact.json("stream")
-        codes = tokens[(tokens >= meta["first_code"]) & (tokens < meta["first_code"] + meta["n_latents"])] - meta["first_code"]
-        number = {tuple(c): i for i, c in enumerate(self.codes.tolist())}
-        whole = len(codes) // meta["n_codes"] * meta["n_codes"]
-        return [number[tuple(row)] for row in codes[:whole].reshape(-1, meta["n_codes"]).tolist()]
+        first, n_latents, n_codes = (self._stream[k] for k in ("first_code", "n_latents", "n_codes"))
+        codes = tokens[(tokens >= first) & (tokens < first + n_latents)] - first
+        whole = len(codes) // n_codes * n_codes
+        return [self._numbers[tuple(row)] for row in codes[:whole].reshape(-1, n_codes).tolist()]
 
     @property
     def codes(self) -> np.ndarray:

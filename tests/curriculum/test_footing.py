@@ -71,6 +71,7 @@ def test_priors_are_renormalised_over_what_is_offered() -> None:
     worth[visited] = 0
     uniform = (worth > 0) / (worth > 0).sum()
     np.testing.assert_allclose(row, 2 / 3 * worth / worth.sum() + 1 / 3 * uniform)
+    assert footing.prior_own(made) == pytest.approx(row[0])
     assert len(some) == len(CANDIDATES) - 4
 
 

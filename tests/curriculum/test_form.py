@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -13,10 +14,11 @@ from curriculum.support import CONFIG, LENGTH, Built, curriculum_inputs, inputs_
 from curriculum.vocabularies import KINDS, PAPER, writer
 from preceptor.codes.vocabulary import item_surface
 from preceptor.core.errors import PreceptorError
-from preceptor.curriculum import cf, documents, evalsets, stage, uih
+from preceptor.curriculum import cf, documents, evalsets, export, stage, uih
 from preceptor.curriculum.config import CurriculumConfig, Templates
 from preceptor.curriculum.curriculum import Curriculum
 from preceptor.curriculum.documents import CODES_A, NUMBERS, TEXT, Writer
+from preceptor.curriculum.export import Study
 from preceptor.curriculum.form import COMPACT, Form, form_of
 from preceptor.curriculum.histories import HistorySource
 from preceptor.generator.walk_tables import walk_tables
@@ -192,7 +194,7 @@ def test_a_curriculum_of_item_tokens(of_items: Built) -> None:
     assert "uih-full" not in cur.floors
     start = cur.tokenizer.convert_tokens_to_ids("<RECTOKEN>")
     met: set[int] = set()
-    for b in range(300):
+    for b in range(100):
         if cur.stream.sources[cur.stream.source(b)] == "uih":
             for document in np.split(block := cur.stream.block(b), np.flatnonzero(block == cur.stream.eos) + 1)[:-1]:
                 assert document[0] == start
@@ -213,3 +215,20 @@ def test_previews_of_item_tokens_name_the_items(of_items: Built) -> None:
 def test_the_choice_is_said_aloud(of_items: Built, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     stage.STAGE.make(replace(CONFIG, wording="auto"), curriculum_inputs(of_items.inputs), tmp_path)
     assert "compact wording (chosen; curriculum.wording=paper asks for the paper's), 1.5 tokens" in capsys.readouterr().err
+
+
+def test_an_export_of_item_tokens_encodes_to_them(of_items: Built, tmp_path: Path) -> None:
+    export.text(Study.open(of_items.artifact.path.parent, min_users=1), tmp_path, ("item-text", "cf", "uih"), histories=20)
+    ids = [str(i) for i in of_items.split.train.items["item_id"].to_list()]
+    tokenizer = Curriculum(of_items.artifact.path).tokenizer
+    start = tokenizer.convert_tokens_to_ids("<RECTOKEN>")
+    rows = pl.read_parquet(tmp_path / "*.parquet").to_dicts()
+    for row, ids_of_text in zip(rows, tokenizer([r["text"] for r in rows], add_special_tokens=False)["input_ids"], strict=True):
+        tokens = np.array(ids_of_text)
+        assert [ids[i] for i in of_items.items_of(tokens)] == row["items"]
+        if row["kind"] == "uih":
+            assert len(tokens) == LENGTH + 1
+            assert tokens[0] == start
+        else:
+            numbers = of_items.artifact.array(f"sources/{row['kind']}_offsets")[row["number"] :][:2]
+            assert tokens.tolist() == of_items.artifact.array(f"sources/{row['kind']}_tokens")[slice(*numbers)][:-1].tolist()

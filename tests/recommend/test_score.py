@@ -1,6 +1,7 @@
 """Items' scores are those of reading every item by itself; a full beam is exact; ranks lose ties."""
 
 import dataclasses
+import json
 from pathlib import Path
 
 import numpy as np
@@ -81,13 +82,44 @@ def test_prompt_is_the_training_form_and_drops_the_oldest_items() -> None:
     assert short.tokens([3, 1], 64).tolist() == [0, 1, 2, 40, 11, 21, 41, 5, 40]
 
 
-def test_prompts_are_read_from_a_curriculum(tmp_path: Path) -> None:
+def test_a_compact_prompt_ends_with_the_last_item() -> None:
+    items = np.array([[10 + i] for i in range(5)], np.int32)
+    prompts = Prompts(items, np.array([40], np.int32), np.array([], np.int32), EOS, before=0, after=0)
+    assert prompts.tokens([3, 1], 64).tolist() == [0, 40, 13, 11]
+    assert prompts.tokens([], 64).tolist() == [0, 40]
+    assert prompts.tokens([3, 1, 2], 5).tolist() == [0, 40, 11, 12], "room for the target is kept"
+    assert prompts.codes.tolist() == items.tolist()
+    assert [prompts.room(context) for context in (2, 3, 4, 9)] == [0, 0, 1, 6]
+
+
+@pytest.mark.parametrize(
+    ("markers", "items", "separator", "expected"),
+    [
+        (1, [[40, 10, 41], [40, 11, 41]], [5], [7, 1, 40, 11, 41, 5, 40, 10, 41, 5, 40]),
+        (0, [[10], [11]], [], [7, 1, 11, 10]),
+        (0, [[10, 20], [11, 21]], [], [7, 1, 11, 21, 10, 20]),
+    ],
+)
+def test_prompts_are_read_from_a_curriculum(
+    markers: int, items: list, separator: list, expected: list[int], tmp_path: Path
+) -> None:
     (tmp_path / "sources").mkdir()
-    (tmp_path / "stream.json").write_text('{"eos": 7, "history_items": 3}')
-    for name, value in (("item_tokens", [[40, 10, 41], [40, 11, 41]]), ("prefix", [1]), ("separator", [5])):
+    meta = {"eos": 7, "history_items": 3, "marker_before": markers, "marker_after": markers}
+    (tmp_path / "stream.json").write_text(json.dumps(meta))
+    for name, value in (("item_tokens", items), ("prefix", [1]), ("separator", separator)):
         np.save(tmp_path / "sources" / f"uih_{name}.npy", np.array(value, np.int32))
     prompts = Prompts.open(tmp_path)
-    assert prompts.tokens([0, 1, 0], 64).tolist() == [7, 1, 40, 11, 41, 5, 40, 10, 41, 5, 40]
+    assert prompts.tokens([0, 1, 0], 64).tolist() == expected
+    assert prompts.codes.tolist() == [row[1:-1] if markers else row for row in items]
+
+
+def test_scores_of_item_tokens_are_one_softmax() -> None:
+    """Whatever the search: of one token each, nothing is read after the prompt."""
+    trie, prompt = ItemTrie(np.array([[12], [10], [11]])), np.array([EOS, 3])
+    with torch.no_grad():
+        log_p = torch.log_softmax(QWEN(torch.from_numpy(prompt)[None]).logits[0, -1].double(), -1).numpy()
+    for scores in (score_items(QWEN, trie, prompt), beam_items(QWEN, trie, prompt, beam=1)):
+        np.testing.assert_allclose(scores, log_p[[12, 10, 11]], rtol=1e-4)
 
 
 def test_ranks_of_targets_are_those_of_scoring_one_by_one() -> None:

@@ -62,7 +62,7 @@ def test_laws_keep_intervals_reasons_and_whether_they_are_identified(miniature: 
     assert law.parameters["alpha"].reason == "at 0"
     assert "starts at the optimum" in law.starts
     assert len([law for law in every if (law.set, law.form) == ("uih-in-graph", "excess")]) == 4  # one for each size
-    assert ("real-test", "excess", "the floor of this set isn't known") in not_fitted(Artifacts.of(out))
+    assert ("real-test-seen", "excess", "the floor of this set isn't known") in not_fitted(Artifacts.of(out))
 
 
 def test_numbers_are_printed_as_readers_want_them() -> None:
@@ -90,4 +90,4 @@ def test_the_forecast_shown_is_the_best_form_s_at_the_corner_else_a_fixed_one_s(
     path.write_text(canonical(found))
     forms = {r.set: r.form for r in largest(Artifacts.of(out))}
     assert forms["uih-in-graph"] == "joint-excess"
-    assert forms["real-test"] == "joint"
+    assert forms["real-test-seen"] == "joint"

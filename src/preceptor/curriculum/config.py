@@ -93,9 +93,9 @@ class CurriculumConfig:
     context: tokens of a training example. block_tokens: tokens of a block, a multiple of the context.
     tokenizer: bpe (byte-level BPE trained here) or the folder of a Hugging Face tokenizer.
     bpe_vocab: tokens of that BPE, codes and markers not counted.
-    eval_documents: documents of each evaluation set at most, but for real histories.
-    real_tokens: tokens of a set of real histories at most (of held-out and new targets a quarter); a loss of 1.5 nats a target
-        in spread has a standard error of .02 from 5,600 targets on.
+    eval_documents: documents of each evaluation set at most, but for histories.
+    eval_history_tokens: tokens of a set of histories at most, drawn in the graph of seen items or real with targets seen there;
+        of the other sets of histories a quarter.
     preview_documents: examples of each kind that are kept to be looked at.
     seed: of every draw.
     """
@@ -117,6 +117,6 @@ class CurriculumConfig:
     tokenizer: str = "bpe"
     bpe_vocab: int = 8192
     eval_documents: int = 256
-    real_tokens: int = 65_536
+    eval_history_tokens: int = 24_576
     preview_documents: int = 10
     seed: int = 0

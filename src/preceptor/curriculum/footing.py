@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from preceptor.curriculum.next_items import NextItems
 from preceptor.curriculum.references import References
 from preceptor.data.log import Targets
 from preceptor.generator.likelihood import prior_weights
@@ -81,6 +82,16 @@ def prior_of(law: Mixture, candidates: np.ndarray) -> np.ndarray:
     share = np.array([prior.weight for prior in law.priors])
     worth = np.stack([prior_weights(law.popularity, p.alpha, law.members)[candidates] for p in law.priors])
     out: np.ndarray = worth / worth.sum(axis=1, keepdims=True) * (share / share.sum())[:, None]
+    return out
+
+
+def prior_own(asked: NextItems) -> np.ndarray:
+    """What the prior gives each of the items asked for, float64 [n]."""
+    out = np.empty(len(asked))
+    step = max(1, _CELLS // max(len(asked.codes), 1))
+    for first in range(0, len(asked), step):
+        numbers = np.arange(first, min(len(asked), first + step))
+        out[numbers] = asked.prior_rows(numbers)[np.arange(len(numbers)), asked.target[numbers]]
     return out
 
 

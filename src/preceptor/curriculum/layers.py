@@ -132,10 +132,11 @@ def histories(
     parts = uih.parts(writer, max(seen.longest, every.longest))
     groups = code_groups(writer.codes)
     shared = groups if groups.max() + 1 < len(groups) else None
-    count, seed = config.eval_documents, config.seed
+    seed = config.seed
     codes = writer.codes + writer.ids.first_code
 
     def drawn(name: str, tables: Sampler, reference: str) -> EvalSet:
+        count = uih.count_within(parts, tables.longest, config.eval_history_tokens, main=tables is seen)
         return with_next_items(evalsets.walks(name, tables, parts, count, seed, reference, shared), tables, codes, seed)
 
     sets = [drawn("uih-in-graph", seen, "floor")]

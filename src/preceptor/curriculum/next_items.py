@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 _PLAIN = ("codes", "document", "position", "target", "visited", "start", "end", "cluster", "sample")
+_OPTIONAL = {"law": np.float32, "prior": np.float64, "prior_own": np.float64}
 _KINDS = dict.fromkeys(_PLAIN, np.int64) | {"codes": np.int32, "target": np.int32, "visited": np.int32}
 
 
@@ -28,7 +29,7 @@ class NextItems:
     nats: by reference model, float64 [n], −log p over the same candidates after the same history.
     law: float32 [t, M], the generator's p(x | h) for the first t of `sample`, or None.
     prior: float64 [K, M], the law's priors, each times its weight among them (all together 1), or None: over what is offered
-    after a history each is renormalised to its weight.
+    after a history each is renormalised to its weight. prior_own: float64 [n], what it gives the items asked for, or None.
     """
 
     codes: np.ndarray
@@ -43,6 +44,7 @@ class NextItems:
     nats: Mapping[str, np.ndarray] = field(default_factory=dict)
     law: np.ndarray | None = None
     prior: np.ndarray | None = None
+    prior_own: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.position)
@@ -73,10 +75,9 @@ class NextItems:
             np.save(folder / f"{name}.npy", np.asarray(getattr(self, name), kind))
         for name, values in self.nats.items():
             np.save(folder / f"nats_{name}.npy", np.asarray(values, np.float64))
-        if self.law is not None:
-            np.save(folder / "law.npy", np.asarray(self.law, np.float32))
-        if self.prior is not None:
-            np.save(folder / "prior.npy", np.asarray(self.prior, np.float64))
+        for name, kind in _OPTIONAL.items():
+            if getattr(self, name) is not None:
+                np.save(folder / f"{name}.npy", np.asarray(getattr(self, name), kind))
 
     @classmethod
     def load(cls, folder: Path) -> NextItems:
@@ -87,8 +88,8 @@ class NextItems:
             return found
 
         nats = {p.stem.removeprefix("nats_"): array(p.stem) for p in sorted(folder.glob("nats_*.npy"))}
-        some = {name: array(name) if (folder / f"{name}.npy").exists() else None for name in ("law", "prior")}
-        return cls(*(array(name) for name in _PLAIN), nats, some["law"], some["prior"])
+        optional = (array(name) if (folder / f"{name}.npy").exists() else None for name in _OPTIONAL)
+        return cls(*(array(name) for name in _PLAIN), nats, *optional)
 
 
 def positions(tokens: np.ndarray, codes: np.ndarray) -> np.ndarray:

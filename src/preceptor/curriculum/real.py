@@ -36,7 +36,6 @@ from preceptor.generator.mixture import Mixture
 
 PARTS = ("validation", "test")
 KINDS = ("seen", "unseen", "new")
-_LESS = 4  # of the tokens of the seen targets, the share that the others get
 
 
 class Window(NamedTuple):
@@ -87,8 +86,7 @@ def build(config: CurriculumConfig, inputs: Inputs, folder: Path) -> Counts:
             if not documents:
                 counts[name] = {"documents": 0}
                 continue
-            tokens = config.real_tokens // (1 if kind == "seen" else _LESS)
-            limit = max(1, tokens // (longest * parts["item_tokens"].shape[1] + (longest - 1) * len(parts["separator"])))
+            limit = uih.count_within(parts, longest, config.eval_history_tokens, main=kind == "seen")
             chosen = [documents[d] for d in sample_of(len(documents), limit, config.seed, f"eval/{name}")]
             made = evaluation_set(name, chosen, parts)
             made = with_references(made, chosen, asked, known, codes + ids.first_code, config.seed)
@@ -198,6 +196,8 @@ def with_references(
         law=law,
         prior=prior,
     )
+    if prior is not None:
+        found = replace(found, prior_own=footing.prior_own(found))
     lines = {name: float(values.mean()) for name, values in nats.items()}
     return replace(made, meta=dict(made.meta) | {"references": lines}, next_items=found)
 
@@ -225,7 +225,7 @@ def check(config: CurriculumConfig) -> None:
 
 def cost(config: CurriculumConfig, inputs: Inputs) -> Cost:
     """Tokens of all sets, at most."""
-    return Cost(len(PARTS) * config.real_tokens * (1 + 2 / _LESS), "tokens")
+    return Cost(len(PARTS) * config.eval_history_tokens * (1 + 2 / uih.LESS), "tokens")
 
 
 STAGE = Stage(

@@ -196,7 +196,7 @@ def check(config: CurriculumConfig) -> None:
                 "bpe, or a folder with tokenizer.json",
             ),
             "eval_documents": at_least(config.eval_documents, 1),
-            "real_tokens": at_least(config.real_tokens, 1),
+            "eval_history_tokens": at_least(config.eval_history_tokens, 1),
             "preview_documents": at_least(config.preview_documents, 0),
             "context": at_least(config.context, 1),
             "block_tokens": (

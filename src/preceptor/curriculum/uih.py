@@ -16,6 +16,8 @@ from preceptor.curriculum.form import Form
 from preceptor.curriculum.ragged import Ragged
 from preceptor.curriculum.stream import GIVEN
 
+LESS = 4  # of the tokens of the main sets of histories, others have one in so many
+
 
 def parts(writer: Writer, longest: int) -> dict[str, np.ndarray]:
     """Tokens of the items, the prefix, the separator and the suffix with EOS, as `histories.HistorySource` wants them.
@@ -43,6 +45,12 @@ def parts(writer: Writer, longest: int) -> dict[str, np.ndarray]:
             remedy="raise curriculum.context, or shorten generator.length",
         )
     return found
+
+
+def count_within(parts: dict[str, np.ndarray], longest: int, tokens: int, main: bool) -> int:
+    """How many documents of `longest` items an evaluation set has, at least one. main: it has all the tokens, else a part."""
+    each = longest * parts["item_tokens"].shape[1] + (longest - 1) * len(parts["separator"]) + len(parts["prefix"])
+    return max(1, tokens // (1 if main else LESS) // (each + len(parts["suffix"])))
 
 
 def documents(parts: dict[str, np.ndarray], histories: list[np.ndarray], given: list[int] | None = None) -> Documents:

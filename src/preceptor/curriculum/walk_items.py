@@ -14,7 +14,7 @@ from preceptor.generator.mixture_probability import conditional
 from preceptor.generator.mixture_tables import MixtureTables
 from preceptor.graph.graph import TOTAL
 
-SAMPLE = 1024
+SAMPLE = 512
 
 
 def with_next_items(made: EvalSet, tables: Sampler, codes: np.ndarray, seed: int) -> EvalSet:

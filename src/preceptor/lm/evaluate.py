@@ -31,7 +31,7 @@ from preceptor.lm.items import (
     standard_error,
 )
 
-Reader = Callable[[np.ndarray, torch.Tensor, torch.Tensor], None]  # of documents, their states [B, L, W], the head [V, W]
+Reader = Callable[[np.ndarray, torch.Tensor, torch.Tensor], tuple[np.ndarray, np.ndarray, np.ndarray]]
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,8 @@ def document_losses(
 ) -> np.ndarray:
     """Nats of every document by kind of span, float64 [docs, kinds]; kind k of the set is column k − 1.
 
-    Every document stands alone after one EOS. reader: is shown the hidden states of every batch.
+    Every document stands alone after one EOS. reader: is given the numbers of a batch's documents, their hidden states
+    [B, L, W] and the head [V, W], and returns (row, column, nats) of the scored tokens that it has read by itself.
     Raises PreceptorError when a document is longer than the context.
     """
     model.eval()
@@ -76,9 +77,11 @@ def document_losses(
     sums = np.zeros((len(evaluation), kinds), np.float64)
     for batch in evaluation.batches(context, eos, max_tokens):
         states_BLW = hidden_states(model, torch.from_numpy(batch.inputs).long().to(device))
-        if reader is not None:
-            reader(batch.docs, states_BLW, head(model))
         scored = batch.span > 0
+        if reader is not None:
+            row, column, read = reader(batch.docs, states_BLW, head(model))
+            np.add.at(sums, (batch.docs[row], batch.span[row, column].astype(np.int64) - 1), read)
+            scored[row, column] = False
         rows = torch.from_numpy(np.flatnonzero(scored)).to(device)
         targets = torch.from_numpy(batch.targets[scored]).long().to(device)
         nats = token_losses(states_BLW.flatten(0, 1)[rows], head(model), targets).cpu().numpy().astype(np.float64)
@@ -140,7 +143,7 @@ def evaluate(
         if found is not None:
             scores[name] = found
     share = None
-    if VALIDATION in scores and (validation := sets[VALIDATION].next_items) is not None and validation.prior is not None:
+    if VALIDATION in scores and (validation := sets[VALIDATION].next_items) is not None and validation.prior_own is not None:
         share = fit_share(validation, scores[VALIDATION])
     losses = []
     for name, evaluation in sets.items():

@@ -14,7 +14,7 @@ targets and nothing else.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -82,23 +82,37 @@ class OneTokenReader:
         self._own, self._mass = np.full(len(asked), np.nan), np.full(len(asked), np.nan)
         self._sampled, self._kept = _with_law(asked, len(asked.sample))
         self._q = np.empty((len(self._sampled), len(asked.codes)), np.float32)
-        self._sharers = np.log(ItemTrie(asked.codes).sharers).astype(np.float32)
+        sharers = np.log(ItemTrie(asked.codes).sharers).astype(np.float32)
+        self._sharers, self._tokens = torch.from_numpy(sharers), torch.from_numpy(asked.codes[:, 0].astype(np.int64))
 
-    def take(self, docs: np.ndarray, states_BLW: torch.Tensor, head_VW: torch.Tensor) -> None:
-        """Read the states of some documents; the state at column j predicts their token j."""
-        asked, row_of = self._asked, np.full(int(max(docs.max(), self._asked.document.max())) + 1, -1)
+    def take(
+        self, docs: np.ndarray, states_BLW: torch.Tensor, head_VW: torch.Tensor
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Read the states of some documents; the state at column j predicts their token j.
+
+        Returns row, column (int64 [b]) and nats of the tokens (float64 [b]) of every next item there.
+        """
+        asked, device = self._asked, head_VW.device
+        row_of = np.full(int(max(docs.max(), asked.document.max())) + 1, -1)
         row_of[docs] = np.arange(len(docs))
         here = np.flatnonzero(row_of[asked.document] >= 0)
-        tokens = torch.from_numpy(asked.codes[:, 0].astype(np.int64)).to(head_VW.device)
+        row, column, nats = row_of[asked.document[here]], self._column[here], np.empty(len(here))
+        tokens, sharers = self._tokens.to(device), self._sharers.to(device)
         step = max(1, _CELLS // len(head_VW))
         for first in range(0, len(here), step):
-            some = here[first : first + step]
-            at = (torch.from_numpy(x).to(head_VW.device) for x in (row_of[asked.document[some]], self._column[some]))
-            logits = (states_BLW[tuple(at)].to(head_VW.dtype) @ head_VW.T).float()
-            log_p = (logits[:, tokens] - torch.logsumexp(logits, 1, keepdim=True)).cpu().numpy() - self._sharers
-            self._own[some], self._mass[some], offered = _renormalised(asked, some, log_p)
+            part = slice(first, first + step)
+            some = here[part]
+            states = states_BLW[torch.from_numpy(row[part]).to(device), torch.from_numpy(column[part]).to(device)]
+            logits = (states @ head_VW.to(states.dtype).T).float()
+            log_p = logits[:, tokens] - (torch.logsumexp(logits, 1, keepdim=True) + sharers)
+            target = torch.from_numpy(asked.target[some].astype(np.int64)).to(device)
+            own = log_p.gather(1, target[:, None]).squeeze(1)
+            nats[part] = -(own + sharers[target]).cpu().numpy()
+            log_p[tuple(torch.from_numpy(x).to(device) for x in asked.closed(some))] = -torch.inf
+            self._own[some], self._mass[some] = own.cpu().numpy(), torch.logsumexp(log_p, 1).cpu().numpy()
             kept = self._kept[some]
-            self._q[kept[kept >= 0]] = offered[kept >= 0]
+            self._q[kept[kept >= 0]] = torch.softmax(log_p[torch.from_numpy(kept >= 0).to(device)], 1).cpu().numpy()
+        return row, column, nats
 
     def scores(self) -> ItemScores:
         """Of all next items, once every document has passed."""
@@ -115,16 +129,19 @@ def score_sample(model: PreTrainedModel, evaluation: EvalSet, eos: int, limit: i
     q = np.empty((len(sampled), len(asked.codes)), np.float32)
     for k, number in enumerate(numbers):
         before = evaluation.tokens[evaluation.offsets[asked.document[number]] : asked.position[number]]
-        log_p = item_log_p(trie, score_items(model, trie, np.concatenate([[eos], before])))[None]
-        own[[k]], mass[[k]], offered = _renormalised(asked, numbers[[k]], log_p)
+        log_p = item_log_p(trie, score_items(model, trie, np.concatenate([[eos], before])))
+        own[k] = log_p[asked.target[number]]
+        log_p[asked.closed(numbers[[k]])[1]] = -np.inf
+        mass[k] = log_p.max() + np.log(np.exp(log_p - log_p.max()).sum())
         if kept[number] >= 0:
-            q[kept[number]] = offered[0]
+            q[kept[number]] = np.exp(log_p - mass[k])
     return ItemScores(numbers, own, mass, sampled, q)
 
 
 def fit_share(asked: NextItems, scores: ItemScores) -> float:
     """The λ in [0, 1] under which λ·model + (1 − λ)·prior gives these targets the fewest nats (concave: by bisection)."""
-    model, prior = np.exp(-scores.trie), _prior_of(asked, scores.asked)
+    assert asked.prior_own is not None
+    model, prior = np.exp(-scores.trie), asked.prior_own[scores.asked]
     low, high = 0.0, 1.0
     for _ in range(50):
         middle = (low + high) / 2
@@ -136,11 +153,9 @@ def fit_share(asked: NextItems, scores: ItemScores) -> float:
 def item_loss(asked: NextItems, scores: ItemScores, share: float | None) -> ItemLoss:
     """The figures of a set. share: the model's λ, fitted on validation, where the prior is to be added."""
     trie = scores.trie
-    given = share is not None and asked.prior is not None
-    with_prior = None
-    if given:
-        assert share is not None
-        mixed = share * np.exp(-trie) + (1 - share) * _prior_of(asked, scores.asked)
+    with_prior, share = None, None if asked.prior_own is None else share
+    if share is not None and asked.prior_own is not None:
+        mixed = share * np.exp(-trie) + (1 - share) * asked.prior_own[scores.asked]
         with_prior = float(-np.log(np.maximum(mixed, _LEAST)).mean())
     return ItemLoss(
         asked=len(trie),
@@ -148,8 +163,8 @@ def item_loss(asked: NextItems, scores: ItemScores, share: float | None) -> Item
         trie_se=standard_error(trie, np.ones(len(trie)), asked.cluster[scores.asked]),
         mass=float(np.exp(scores.mass.mean())),
         trie_prior=with_prior,
-        model_share=share if given else None,
-        kl=_divergence(asked, scores, share if given else None) if len(scores.sampled) else None,
+        model_share=share,
+        kl=_divergence(asked, scores, share) if len(scores.sampled) else None,
         references={name: float(nats[scores.asked].mean()) for name, nats in asked.nats.items()},
     )
 
@@ -162,17 +177,6 @@ def standard_error(nats: np.ndarray, units: np.ndarray, cluster: np.ndarray) -> 
     return float(np.sqrt((sums**2).sum() * n / max(n - 1, 1)) / units.sum())
 
 
-def _renormalised(asked: NextItems, numbers: np.ndarray, log_p: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """(ln p of the items, ln of the sum over what is offered, p over what is offered [b, M]) from ln p of all candidates."""
-    own = log_p[np.arange(len(numbers)), asked.target[numbers]].astype(np.float64)
-    offered = log_p.copy()
-    offered[asked.closed(numbers)] = -np.inf
-    most = offered.max(axis=1, keepdims=True)
-    p = np.exp(offered - most)
-    total = p.sum(axis=1, keepdims=True, dtype=np.float64)
-    return own, (np.log(total) + most)[:, 0].astype(np.float64), p / total
-
-
 def _with_law(asked: NextItems, limit: int) -> tuple[np.ndarray, np.ndarray]:
     """The sampled next items whose law is known, and for each of all n which of these it is (−1: none)."""
     count = 0 if asked.law is None else min(limit, len(asked.law))
@@ -181,25 +185,12 @@ def _with_law(asked: NextItems, limit: int) -> tuple[np.ndarray, np.ndarray]:
     return asked.sample[:count], kept
 
 
-def _turns(asked: NextItems, numbers: np.ndarray) -> Iterator[slice]:
-    step = max(1, _CELLS // len(asked.codes))
-    return (slice(first, first + step) for first in range(0, len(numbers), step))
-
-
-def _prior_of(asked: NextItems, numbers: np.ndarray) -> np.ndarray:
-    """What the prior gives the targets, float64 [b]."""
-    out = np.empty(len(numbers))
-    for part in _turns(asked, numbers):
-        rows = asked.prior_rows(numbers[part])
-        out[part] = rows[np.arange(len(rows)), asked.target[numbers[part]]]
-    return out
-
-
 def _divergence(asked: NextItems, scores: ItemScores, share: float | None) -> float:
     """Mean KL(law ‖ share·model + (1 − share)·prior) over the sampled histories."""
     assert asked.law is not None
     total = 0.0
-    for part in _turns(asked, scores.sampled):
+    step = max(1, _CELLS // len(asked.codes))
+    for part in (slice(first, first + step) for first in range(0, len(scores.sampled), step)):
         p, q = asked.law[: len(scores.q)][part].astype(np.float64), scores.q[part].astype(np.float64)
         if share is not None:
             q = share * q + (1 - share) * asked.prior_rows(scores.sampled[part])

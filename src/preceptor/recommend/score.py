@@ -55,6 +55,7 @@ class Prompts:
             for name in ("item_tokens", "prefix", "separator")
         )
         longest = max(1, int(meta.get("history_items", 1 << 30)) - 1)
+        # Curricula made before there was a choice have markers.
         before, after = (int(meta.get(f"marker_{side}", 1)) for side in ("before", "after"))
         return cls(items, prefix, separator, int(meta["eos"]), longest, before, after)
 

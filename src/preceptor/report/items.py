@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from preceptor.core.tables.lm import Point, SpanLoss
 from preceptor.report import formats as f
@@ -52,6 +52,12 @@ def among_items(points: Sequence[Point]) -> Html | None:
     at = f.size(max(p.tokens for p in found))
     caption = f"Nats per item at D = {at}; means over so many next items: {asked}"
     return join([paragraphs(*_SAID), table(_HEAD, body, caption, text_columns=2)])
+
+
+def of_all_targets(name: str, references: Mapping[str, float]) -> Html:
+    """What the rivals give all targets of a set of real histories, of which models may have been measured on a sample."""
+    listed = ", ".join(f"{f.name(rival)} {f.fixed(references[rival])}" for rival in RIVALS if rival in references)
+    return paragraphs(f"{f.name(name)}, all targets of the set: {listed}." if listed else "")
 
 
 def pairs(rows: Sequence[SpanLoss]) -> Html | None:

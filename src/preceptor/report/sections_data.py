@@ -97,6 +97,14 @@ def codes(inputs: Artifacts) -> Section:
     if found is None:
         return Section(missing("The codes stage is not among the inputs."))
     quality = facts(Quality, found, found.where)
+    if quality.representation == "items":
+        return Section(
+            paragraphs(
+                f"Each of the {f.whole(quality.items)} items has a token of its own. Nothing was encoded or trained for it,"
+                " and no item is held out: of a token that no training document shows a model knows nothing, so there are no sets"
+                " of unseen items."
+            )
+        )
     parts = [
         paragraphs(
             "Each item is written as a short tuple of discrete codes. Good codes are distinct (few collisions), used evenly"

@@ -79,7 +79,7 @@ def loss(inputs: Artifacts) -> Section:
                 size_legend(sizes, lines),
             )
         )
-    parts.append(items.among_items(points))
+    parts += [items.among_items(points), *(items.of_all_targets(s, references(inputs, s)) for s in REAL if s in real)]
     if others:
         parts.append(h("h3", "Every other set"))
         panels = [loss_panel(by_set[s], sizes, inputs) for s in others]
@@ -110,9 +110,10 @@ def size_legend(sizes: list[float], lines: list[tuple[str, str, str]]) -> Html:
 
 
 def references(inputs: Artifacts, name: str) -> dict[str, float]:
-    """Reference lines of an evaluation set of the curriculum, nats per unit, from its meta.json; none of real histories, whose
-    references are among items, and where the curriculum is absent."""
-    found = None if name.startswith("real") else inputs.document("curriculum", f"eval/{name}/meta.json")
+    """References of an evaluation set, nats per unit, from its meta.json; none where the stage that made it is absent. Those of
+    real histories are among items: no lines beside a loss."""
+    real = name.startswith("real")
+    found = inputs.document("real", f"{name}/meta.json") if real else inputs.document("curriculum", f"eval/{name}/meta.json")
     return {} if found is None else dict(found["references"])
 
 
@@ -143,7 +144,7 @@ def _said(found: list[Curve], excess: bool = False) -> str:
 def loss_panel(found: list[Curve], sizes: list[float], inputs: Artifacts | None = None) -> Drawing:
     """Loss against tokens, with the known floor or the reference lines of the set."""
     name, unit = found[0].set, found[0].unit
-    lines = references(inputs, name) if inputs else {}
+    lines = references(inputs, name) if inputs and not name.startswith("real") else {}
     floor = next((c.floor for c in found if c.floor is not None), None)
 
     def plot(axes: Axes) -> None:

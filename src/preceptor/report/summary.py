@@ -55,7 +55,7 @@ def _ranking(inputs: Artifacts, metric: str, k: int) -> str:
                 ]
             )
         users = f"{f.whole(rows[0].users)} users, {f.whole(rows[0].targets)} targets"
-        text = f"RankedModel on real histories, {f.name(split)} ({users})\n"
+        text = f"Tested on real histories, {f.name(split)} ({users})\n"
         text += columns(["arm", f"{f.name(metric)}@{k}", "95 %", "Recall@100", "95 %"], body)
         for p in inputs.rows("ranking", Paired):
             if (p.split, p.metric, p.k) == (split, metric, k):

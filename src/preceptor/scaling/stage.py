@@ -92,7 +92,7 @@ def _set_summary(law: Law, entry: SetLaws) -> dict[str, Any]:
 
 STAGE = Stage(
     name="scaling",
-    version=1,
+    version=2,
     section="scaling",
     needs=("lm",),
     build=build,
