@@ -83,7 +83,7 @@ def test_held_out_items_are_refused(trained: Path, tmp_path: Path) -> None:
     shutil.copytree(trained, run)
     np.save(run / "codes/held_out.npy", np.arange(catalogue(trained).height) == 5)  # items with a token each have none
     with pytest.raises(PreceptorError, match="held-out items"):
-        recommend(run, f"Heat; {catalogue(trained)['title'][5]}")
+        recommend(run, f"Heat; id:{catalogue(trained)['item_id'][5]}")
 
 
 def test_api_is_the_same_and_stays_a_function(trained: Path) -> None:
@@ -140,8 +140,8 @@ def test_prior_is_given_back_with_the_share_fitted_on_validation(miniature: Path
     alone = recommend(miniature, ids, top=1000, model=str(miniature / "lm/runs/d1-s0/D16384"))  # by path: share unknown
     assert any("left out" in note for note in alone.notes)
     drawn = Mixture.load(miniature / "generator/all/law")
-    worth = sum(p.weight * drawn.popularity**p.alpha / (drawn.popularity**p.alpha).sum() for p in drawn.priors)
-    assert isinstance(worth, np.ndarray)
+    popular = [drawn.members * drawn.popularity.astype(float) ** p.alpha for p in drawn.priors]
+    worth = np.sum([p.weight * x / x.sum() for p, x in zip(drawn.priors, popular, strict=True)], axis=0)
     number = {name: i for i, name in enumerate(catalogue(miniature)["item_id"])}
     before = {x.item_id: x.probability for x in alone}
     assert sum(x.probability for x in found) == pytest.approx(1)

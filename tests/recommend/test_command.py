@@ -97,7 +97,7 @@ def test_the_documented_python_works(
     trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _at_run_quick(trained, tmp_path, monkeypatch)
-    (code,) = blocks("python")
+    code = next(block for block in blocks("python") if "import preceptor" in block)
     exec(compile(code, "docs/recommend.md", "exec"), {})
     assert "After Toy Story (1995); Heat (1995)" in capsys.readouterr().out
 

@@ -100,9 +100,9 @@ def test_held_out_items_are_refused_by_name() -> None:
 
 
 def test_items_whose_token_was_never_trained_are_refused_by_name() -> None:
-    untrained = np.array([title == "Heat (1995)" for title in CATALOGUE.titles])
-    with pytest.raises(PreceptorError, match=r"never met(.|\n)*Heat \(1995\)(.|\n)*representation=codes"):
-        resolve("Heat", dataclasses.replace(CATALOGUE, untrained=untrained))
+    untrained = np.arange(len(TITLES)) == 2
+    with pytest.raises(PreceptorError, match=r"never met(.|\n)*Matrix, The \(1999\) \[id:189\](.|\n)*representation=codes"):
+        resolve("Heat; the matrix", dataclasses.replace(CATALOGUE, untrained=untrained))
 
 
 def test_titles_in_errors_are_printable() -> None:

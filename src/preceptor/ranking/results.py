@@ -13,7 +13,7 @@ import polars as pl
 from preceptor.core import metrics
 from preceptor.core.statistics import Resamples, difference, ratio
 from preceptor.core.tables import row
-from preceptor.core.tables.ranking import ArmMean, Paired, SliceMean, RankedModel
+from preceptor.core.tables.ranking import ArmMean, Paired, RankedModel, SliceMean
 from preceptor.data.log import Targets, TrainSplit
 from preceptor.ranking.config import RankingConfig
 from preceptor.ranking.jobs import Job, Source, mask_history

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from preceptor.core.progress import say
 from preceptor.core.stage import Cost, Counts, Inputs, Stage
-from preceptor.core.tables.ranking import ArmMean, Look, Paired, SliceMean, RankedModel, Trial
+from preceptor.core.tables.ranking import ArmMean, Look, Paired, RankedModel, SliceMean, Trial
 from preceptor.data.log import TrainSplit
 from preceptor.generator.config import GeneratorConfig
 from preceptor.generator.made import moved
