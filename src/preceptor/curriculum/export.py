@@ -299,7 +299,8 @@ def _source_texts(study: Study, kind: str) -> Reader:
 def _history_texts(study: Study) -> Reader:
     """(number, text, items, −log p) of synthetic histories."""
     config = study.curriculum.manifest["config"]
-    form = form_of(CurriculumConfig(wording=config["wording"], templates=Templates(**config["templates"])))
+    asked = CurriculumConfig(wording=config["wording"], templates=Templates(**config["templates"]))
+    form = form_of(asked, study.curriculum.json("stream")["representation"])
     surfaces = [item_surface(row, form.markers) for row in np.asarray(study.codes.array("codes"))]
 
     def read(first: int, count: int) -> Iterator[tuple[int, str, list[int], float | None]]:

@@ -147,7 +147,7 @@ def histories(
         for name, floor in floors.items():
             graph = "seen" if name == "uih-in-graph" else "all"
             floor["expected_nats_per_item"] = known[graph]["floor_nats_per_item"]
-    left_out = {}
+    left_out: dict[str, str] = {}
     if not among["items"]:
         left_out |= dict.fromkeys(("eval/uih-full", "eval/uih-ood"), NONE_HELD_OUT)
     elif unseen is None:

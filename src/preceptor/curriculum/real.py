@@ -69,7 +69,7 @@ def build(config: CurriculumConfig, inputs: Inputs, folder: Path) -> Counts:
     tokenizer = Tokenizer.from_file(str(curriculum.file("tokenizer/tokenizer.json")))
     ids = add_codes(tokenizer, stream["n_latents"])
     codes = np.asarray(inputs["codes"].array("codes"))
-    writer = Writer(tokenizer, ids, codes, stream["eos"], stream["context"], form_of(config))
+    writer = Writer(tokenizer, ids, codes, stream["eos"], stream["context"], form_of(config, stream["representation"]))
     longest = int(stream["history_items"])
     parts = uih.parts(writer, longest)
     held_out = inputs["codes"].array("held_out", mmap=False).astype(bool)

@@ -20,7 +20,7 @@ from preceptor.core.stage import Cost, Counts, Inputs, Key, Stage, with_files
 from preceptor.curriculum import documents, evalsets, general, layers, preview
 from preceptor.curriculum.config import CurriculumConfig
 from preceptor.curriculum.documents import Documents, Writer
-from preceptor.curriculum.form import form_of, own_templates
+from preceptor.curriculum.form import COMPACT, form_of, own_templates
 from preceptor.curriculum.histories import save_histories
 from preceptor.curriculum.layers import Endless, Layer
 from preceptor.curriculum.stream import EvalSet, Stream
@@ -40,7 +40,8 @@ def build(config: CurriculumConfig, inputs: Inputs, folder: Path) -> Counts:
     text = general.read(config.general, config.seed) if config.mixture.general > 0 else None
     fields = documents.item_fields(train.items, config)
     known = [fields[i] for i in np.flatnonzero(~held_out)]
-    writer = writer_for(config, text.train if text else [], known, codes, n_latents, folder / "tokenizer")
+    form = form_of(config, representation)
+    writer = writer_for(config, text.train if text else [], known, codes, n_latents, form, folder / "tokenizer")
     made = [
         *([layers.general(writer, text, config)] if text else []),
         layers.item_text(writer, fields, held_out, config),
@@ -59,7 +60,7 @@ def build(config: CurriculumConfig, inputs: Inputs, folder: Path) -> Counts:
         "n_codes": int(codes.shape[1]),
         "history_items": seen.longest,
         "representation": representation,
-        **writer.form.facts(writer.item_tokens.shape[1]),
+        **form.facts(writer.item_tokens.shape[1]),
     }
     sources = save_sources(made, config, vocabulary["vocab_size"], folder / "sources")
     stream = vocabulary | {
@@ -82,9 +83,9 @@ def build(config: CurriculumConfig, inputs: Inputs, folder: Path) -> Counts:
     for name, why in left_out.items():
         say(f"  left out: {name} ({why})")
     per_item = tokens_per_item(sets)
-    say(f"curriculum: {writer.form.wording} wording ({writer.form.why}), {per_item:.1f} tokens per item of a history")
+    say(f"curriculum: {form.wording} wording ({form.why}), {per_item:.1f} tokens per item of a history")
     return {
-        "wording": writer.form.wording,
+        "wording": form.wording,
         "representation": representation,
         "tokens_per_item": round(per_item, 4),
         "sources": {s["name"]: {k: s[k] for k in ("share", "documents", "tokens") if k in s} for s in sources},
@@ -164,7 +165,7 @@ def cost(config: CurriculumConfig, inputs: Inputs) -> Cost:
 
 def check(config: CurriculumConfig) -> None:
     """Refuse settings that contradict each other, and templates that can't be rendered; PreceptorError names the field."""
-    for templates in (config.templates, form_of(config).templates):
+    for templates in (config.templates, COMPACT):
         documents.cf_template(templates)
         documents.uih_template(templates)
         for direction in documents.DIRECTIONS:

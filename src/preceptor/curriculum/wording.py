@@ -11,7 +11,7 @@ from preceptor.codes.vocabulary import EOS
 from preceptor.curriculum import bpe, cf, documents
 from preceptor.curriculum.config import CurriculumConfig, Templates
 from preceptor.curriculum.documents import Writer
-from preceptor.curriculum.form import form_of
+from preceptor.curriculum.form import Form
 
 _PLAIN = {"title": "Blue pan, 20 cm", "brand": "Orrin", "categories": "Home › Kitchen", "description": "A pan."}
 
@@ -22,6 +22,7 @@ def writer_for(
     fields: Sequence[Mapping[str, str | None]],
     codes: np.ndarray,
     n_latents: int,
+    form: Form,
     folder: Path,
 ) -> Writer:
     """Train the tokenizer on training text alone, or open a given one; save it to `folder`, and return a writer with it.
@@ -29,19 +30,18 @@ def writer_for(
     general: general text. fields: of the seen items. codes: int [I, n_codes]. Raises where a wording can't be put together.
     """
     if config.tokenizer == "bpe":
-        tokenizer, eos = bpe.train([*general, *_templated(config, fields)], config.bpe_vocab), EOS
+        tokenizer, eos = bpe.train([*general, *_templated(config, form.templates, fields)], config.bpe_vocab), EOS
     else:
         tokenizer, eos = bpe.given(Path(config.tokenizer))
     ids, eos_id = bpe.finish(tokenizer, n_latents, eos)
     bpe.save(tokenizer, eos, config.context, folder)
-    writer = Writer(tokenizer, ids, codes, eos_id, config.context, form_of(config))
+    writer = Writer(tokenizer, ids, codes, eos_id, config.context, form)
     _check(writer, config)
     return writer
 
 
-def _templated(config: CurriculumConfig, fields: Sequence[Mapping[str, str | None]]) -> list[str]:
+def _templated(config: CurriculumConfig, templates: Templates, fields: Sequence[Mapping[str, str | None]]) -> list[str]:
     """The templates' own words and the text of items, as training text for the tokenizer."""
-    templates = form_of(config).templates
     found = [templates.uih.replace("{items}", ""), templates.uih_separator] * 100
     for c in range(1, 500):
         found += _numbered(templates, c / 500, 1000 / c)

@@ -101,8 +101,8 @@ def codes(inputs: Artifacts) -> Section:
         return Section(
             paragraphs(
                 f"Each of the {f.whole(quality.items)} items has a token of its own. Nothing was encoded or trained for it,"
-                " and no item is held out: of a token that no training document shows a model knows nothing, so there are no sets"
-                " of unseen items."
+                " and no item is held out: of a token that no training document shows a model knows nothing, so there are no"
+                " sets of unseen items."
             )
         )
     parts = [
