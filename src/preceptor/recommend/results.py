@@ -73,7 +73,7 @@ def _rows(
     all_users, inside_users = _units(asked.user, balance), _units(asked.user[asked.inside], balance)
     resamples, of_inside = Resamples(all_users, *settings), Resamples(inside_users, *settings)
     beside = None if knn is None else resamples.means(_balanced(knn.values, asked.user, balance))
-    counts = {
+    counts: dict[str, Any] = {
         "targets": len(asked.user),
         "users": len(np.unique(asked.user)),
         "inside": int(asked.inside.sum()),
@@ -89,7 +89,7 @@ def _rows(
         if beside is not None and one is not knn:
             over = difference((mean[_NDCG], drawn[:, _NDCG]), (beside[0][_NDCG], beside[1][:, _NDCG]), resamples)
         cells |= _cells("over_knn", over) | _cells("nats", _nats(one, asked, balance, of_inside))
-        facts = {"arm": one.arm.arm, "model": one.arm.model, "run": one.arm.run, "params": one.arm.params}
+        facts: dict[str, Any] = {"arm": one.arm.arm, "model": one.arm.model, "run": one.arm.run, "params": one.arm.params}
         found.append(
             RecommendRow(
                 part=part, form=one.form, tokens=one.arm.tokens, seeds=one.seeds, balance=balance, **facts, **counts, **cells

@@ -45,7 +45,8 @@ def build(config: RecommendConfig, inputs: Inputs, folder: Path) -> Counts:
     for name, part in parts.items():
         np.save(folder / "targets" / f"{name}.npy", part.number)
         targets = part.offered.targets
-        asked[name] = Asked(np.asarray(targets.user), part.offered.inside, held_out[targets.item])
+        if len(targets):
+            asked[name] = Asked(np.asarray(targets.user), part.offered.inside, held_out[targets.item])
     outcomes = [(arm, Outcome.load(folder / "judged" / f"{arm.name}.safetensors")) for arm in arms]
     row.write(folder, RecommendRow, rows(outcomes, asked, config))
     row.write(folder, FittedRow, [one for _, outcome in outcomes for one in outcome.fitted])
