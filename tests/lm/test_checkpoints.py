@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors.numpy import load_file, save_file
 from transformers import AutoModelForCausalLM, AutoTokenizer, Qwen3ForCausalLM
 
 from lm.toy import CONFIG, CONTEXT, EOS, VOCAB, tokenizer
@@ -69,6 +70,20 @@ def test_new_rows_are_initialised_and_old_ones_kept(tied: bool) -> None:
 def test_absent_checkpoint_is_named(tmp_path: Path) -> None:
     with pytest.raises(PreceptorError, match="No checkpoint"):
         load_model(tmp_path / "nothing")
+
+
+@pytest.mark.parametrize(("name", "said"), [("model.norm.weight", "missing"), ("", "unexpected: more")])
+def test_other_tensors_than_the_config_says_are_named(tmp_path: Path, name: str, said: str) -> None:
+    folder = tmp_path / "saved"
+    save_model(new_model(SIZE, CONTEXT, EOS, 0, 0), tmp_path / "none", folder)
+    tensors = load_file(folder / "model.safetensors")
+    if name:
+        del tensors[name]
+    else:
+        tensors["more"] = np.ones(2, np.float32)
+    save_file(tensors, folder / "model.safetensors", {"format": "pt"})
+    with pytest.raises(PreceptorError, match=said):
+        load_model(folder)
 
 
 def test_init_scale_follows_fan_in() -> None:

@@ -47,6 +47,21 @@ def test_points_hold_every_run_budget_and_set(made: tuple[Artifact, Artifact]) -
     for p in points:
         assert float(p["loss"]) > 0
         assert (p["floor"] == "") == (p["set"] == "general") == (p["excess"] == "") == (p["bits_per_byte"] != "")
+        assert (p["excess_se"] == "") == (p["set"] == "general")
+        assert float(p["se"]) > 0
+        assert p["trie"] == p["asked"] == ""  # these sets ask for no items
+
+
+def test_points_hold_what_a_token_costs_and_how_many_are_distinct(made: tuple[Artifact, Artifact]) -> None:
+    cost = {r["depth"]: r["flops_per_token"] for r in rows(made[1], "ladder.csv")}
+    sources = {(r["tokens"], r["source"]): r for r in rows(made[1], "sources.csv")}
+    for p in rows(made[1], "points.csv"):
+        assert p["flops_per_token"] == cost[p["depth"]]
+        assert p["unique_cf"] == p["unique_uih"] == "0"
+        for source in ("general", "item-text"):
+            row = sources[p["tokens"], source]
+            assert p[f"unique_{source.replace('-', '_')}"] == row["unique_tokens"]
+            assert int(row["unique_tokens"]) == int(row["source_tokens"]) / max(1.0, float(row["epochs"]))
 
 
 def test_other_tables(made: tuple[Artifact, Artifact]) -> None:

@@ -45,6 +45,19 @@ def test_four_sizes_and_four_budgets_without_seeds_say_what_is_not_known() -> No
         law.plan(flops=1e12)
 
 
+def test_sets_that_tell_of_no_learning_are_kept_but_not_fitted(tmp_path: Path) -> None:
+    points = sweep(4, 4)
+    names = ("uih-full", "real-test-unseen", "real-validation-new")
+    columns = {k: points.columns()[k] for k in ("params", "tokens", "loss", "run", "seed")}
+    law = fit(Points.of({k: v * 3 for k, v in columns.items()} | {"set": [n for n in names for _ in range(16)]}), LIGHT)
+    assert list(law.sets) == list(names)
+    assert all(not entry.laws and entry.chosen is None for entry in law.sets.values())
+    assert "rising" in law.sets["uih-full"].not_fitted["joint"]
+    law.save(tmp_path / "law.json")
+    assert Law.load(tmp_path / "law.json").sets["uih-full"].not_fitted == law.sets["uih-full"].not_fitted
+    assert "falling curve" in str(law)
+
+
 def test_saved_and_loaded_is_the_same(good: Law, tmp_path: Path) -> None:
     good.save(tmp_path / "law.json")
     again = Law.load(tmp_path / "law.json")

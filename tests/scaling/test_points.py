@@ -58,6 +58,11 @@ def test_three_columns_are_enough(tmp_path: Path) -> None:
     assert points.flops.tolist() == [1.2e13, 2.4e13]
 
 
+def test_cost_is_the_true_flop_per_token_where_the_table_has_it() -> None:
+    columns = {"params": [1e6, 1e6], "tokens": [2e6, 4e6], "loss": [3.5, 3.25], "flops_per_token": ["9e6", ""]}
+    assert Points.of(columns).flops.tolist() == [1.8e13, 2.4e13]
+
+
 @given(st.lists(st.floats(1e-300, 1e300), min_size=1, max_size=9))
 def test_written_and_read_again_is_the_same(tmp_path_factory: pytest.TempPathFactory, losses: list[float]) -> None:
     path = tmp_path_factory.mktemp("p") / "points.csv"

@@ -114,6 +114,6 @@ def _closed(timelines: Targets, candidates: np.ndarray, repeats: bool) -> Iterat
         shut = np.zeros((len(rows), len(candidates)), bool)
         if not repeats:
             for r, t in enumerate(rows):
-                visited = place[timelines.history(t)]
+                visited = place[timelines.history(int(t))]
                 shut[r, visited[visited >= 0]] = True
         yield rows, shut

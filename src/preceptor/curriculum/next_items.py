@@ -75,9 +75,9 @@ class NextItems:
             np.save(folder / f"{name}.npy", np.asarray(getattr(self, name), kind))
         for name, values in self.nats.items():
             np.save(folder / f"nats_{name}.npy", np.asarray(values, np.float64))
-        for name, kind in _OPTIONAL.items():
+        for name, number in _OPTIONAL.items():
             if getattr(self, name) is not None:
-                np.save(folder / f"{name}.npy", np.asarray(getattr(self, name), kind))
+                np.save(folder / f"{name}.npy", np.asarray(getattr(self, name), number))
 
     @classmethod
     def load(cls, folder: Path) -> NextItems:
@@ -87,9 +87,10 @@ class NextItems:
             found: np.ndarray = np.load(folder / f"{name}.npy", allow_pickle=False)
             return found
 
+        plain = {name: array(name) for name in _PLAIN}
         nats = {p.stem.removeprefix("nats_"): array(p.stem) for p in sorted(folder.glob("nats_*.npy"))}
-        optional = (array(name) if (folder / f"{name}.npy").exists() else None for name in _OPTIONAL)
-        return cls(*(array(name) for name in _PLAIN), nats, *optional)
+        optional = {name: array(name) for name in _OPTIONAL if (folder / f"{name}.npy").exists()}
+        return cls(**plain, nats=nats, **optional)
 
 
 def positions(tokens: np.ndarray, codes: np.ndarray) -> np.ndarray:

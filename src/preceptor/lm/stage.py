@@ -86,7 +86,7 @@ def _write_tables(config: LMConfig, stream: Stream, folder: Path) -> int:
         for budget in budgets(config, stream.block_tokens):
             found = json.loads((at / "points" / f"{budget.tokens}.json").read_text(encoding="utf-8"))
             steps += [Step(run=name, branch=f"D{budget.tokens}", **one) for one in found["curve"]]
-            cost = {"flops_per_token": size.flops_per_token, **unique[budget.tokens]}
+            cost: dict[str, Any] = {"flops_per_token": size.flops_per_token, **unique[budget.tokens]}
             for s in found["sets"]:
                 points.append(
                     Point(
