@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from curriculum.support import CONFIG, LENGTH, Built, curriculum_inputs, inputs_for
-from curriculum.vocabularies import KINDS, PAPER, writer
+from curriculum.vocabularies import KINDS, writer
 from preceptor.codes.vocabulary import item_surface
 from preceptor.core.errors import PreceptorError
 from preceptor.curriculum import cf, documents, evalsets, export, stage, uih
@@ -25,9 +25,12 @@ from preceptor.generator.walk_tables import walk_tables
 from preceptor.graph.graph import from_edges
 from preceptor.study import load_config
 
-FORMS = {"paper": PAPER, "compact": Form("compact", COMPACT)}
 FIELDS = {"title": "Blue pan", "brand": "Orrin", "categories": "Home › Kitchen", "description": None}
 each_form = pytest.mark.parametrize(("n_codes", "wording"), [(1, "paper"), (1, "compact"), (4, "paper"), (4, "compact")])
+
+
+def form(n_codes: int, wording: str) -> Form:
+    return form_of(CurriculumConfig(wording=wording), "items" if n_codes == 1 else "codes")  # type: ignore[arg-type]
 
 
 def names(w: Writer, tokens: np.ndarray) -> str:
@@ -37,7 +40,7 @@ def names(w: Writer, tokens: np.ndarray) -> str:
 
 @each_form
 def test_documents_have_the_documented_form(n_codes: int, wording: str) -> None:
-    w = writer(n_codes=n_codes, form=FORMS[wording])
+    w = writer(n_codes=n_codes, form=form(n_codes, wording))
     a, b = (item_surface(w.codes[i], markers=False) for i in (3, 7))
     history = uih.documents(uih.parts(w, 3), [np.array([3, 7])])
     item_text = w.write(
@@ -46,11 +49,12 @@ def test_documents_have_the_documented_form(n_codes: int, wording: str) -> None:
     pair = cf.documents(
         w, documents.cf_template(w.form.templates), cf.DirectedPairs(*(np.array([x]) for x in (3, 7, 0.21, 1.5)))
     )
+    comma = "," if n_codes > 1 else ""
     expected = {
         "compact": (
-            f"<RECTOKEN>{a}{b}",
+            f"<RECTOKEN>{a}{comma}{b}",
             f"item{a} Blue pan, Orrin, Home › Kitchen",
-            f"pair{a}{b}B",
+            f"pair{a}{comma}{b}B",
         ),
         "paper": (
             f"A user interacted with the following sequence of items: <RECTOKEN>{a}</RECTOKEN>, <RECTOKEN>{b}</RECTOKEN>",
@@ -64,9 +68,11 @@ def test_documents_have_the_documented_form(n_codes: int, wording: str) -> None:
         assert w.tokenizer.encode(text, add_special_tokens=False).ids == made.tokens[0][:-1].tolist()
     per_item = n_codes + 2 * (wording == "paper")
     assert w.item_tokens.shape[1] == per_item
-    assert (history.span > 0).sum() == 2 * per_item + (wording == "paper") * len(w.plain_ids(", ")) + 1, "all but the prefix"
+    between = len(w.plain_ids(w.form.templates.uih_separator))
+    assert (history.span > 0).sum() == 2 * per_item + between + 1, "all but the prefix"
     if wording == "compact":
-        assert len(history.tokens[0]) == 2 * n_codes + 2, "the begin token, the items, the end"
+        assert between == (n_codes > 1)
+        assert len(history.tokens[0]) == 2 * n_codes + between + 2, "the begin token, the items, the end"
         assert pair.span[-2:].tolist() == [NUMBERS, TEXT], "the bucket is one token"
         assert (pair.span == NUMBERS).sum() == 1
 
@@ -75,7 +81,7 @@ def test_documents_have_the_documented_form(n_codes: int, wording: str) -> None:
 @settings(max_examples=12, deadline=None)
 @given(size=st.integers(1, 500), block=st.integers(0, 2**20))
 def test_blocks_are_these_documents(n_codes: int, wording: str, size: int, block: int) -> None:
-    w, tables = writer(n_codes=n_codes, form=FORMS[wording]), small_law()
+    w, tables = writer(n_codes=n_codes, form=form(n_codes, wording)), small_law()
     parts = uih.parts(w, 3)
     made = HistorySource(0, tables, parts, size).block(block)
     ends = np.flatnonzero(made == w.eos) + 1
@@ -98,7 +104,7 @@ def small_law():  # type: ignore[no-untyped-def]
 @each_form
 def test_the_floor_is_the_entropy_of_the_tokens(n_codes: int, wording: str) -> None:
     """By hand: list all histories as tokens, and add up −log p of every scored token given those before it."""
-    w = writer(n_codes=n_codes, form=FORMS[wording])
+    w = writer(n_codes=n_codes, form=form(n_codes, wording))
     step = {0: {1: 0.75, 2: 0.25}, 1: {0: 0.5, 2: 0.5}, 2: {0: 0.2, 1: 0.8}}
     law: dict[tuple[int, ...], float] = {}
     for n, p_n in ((2, 0.25), (3, 0.75)):
@@ -128,12 +134,13 @@ def test_the_floor_is_the_entropy_of_the_tokens(n_codes: int, wording: str) -> N
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("n_codes", [1, 3])
 def test_the_compact_wording_equals_encoding_the_text(kind: str, n_codes: int) -> None:
-    w = writer(kind, n_codes, FORMS["compact"])
+    w = writer(kind, n_codes, form(n_codes, "compact"))
     for direction in documents.DIRECTIONS:
-        rendered = documents.item_template(COMPACT, direction).render(FIELDS)
+        rendered = documents.item_template(w.form.templates, direction).render(FIELDS)
         assert rendered is not None
         documents.check_assembly(w, documents.DIRECTIONS[direction], rendered, (5,))
-    documents.check_assembly(w, "cf", ("pair", "", "G"), (1, 2))
+    pair = cf.DirectedPairs(*(np.array([x]) for x in (1, 2, 0.001, 1.0)))
+    documents.check_assembly(w, "cf", cf.render(documents.cf_template(w.form.templates), pair)[0], (1, 2))
     history = uih.documents(uih.parts(w, 4), [np.array([1, 2, 1, 3])]).tokens[0][:-1].tolist()
     text = uih.text(w.form, [item_surface(w.codes[i], markers=False) for i in (1, 2, 1, 3)])
     assert w.tokenizer.encode(text, add_special_tokens=False).ids == history
@@ -142,15 +149,17 @@ def test_the_compact_wording_equals_encoding_the_text(kind: str, n_codes: int) -
 def test_no_digit_follows_an_item_without_a_marker() -> None:
     """REC1234 and a 5 would spell another code of a vocabulary of more than 10,000."""
     filled = {**dict.fromkeys(documents.TEXT_FIELDS, "7"), **dict.fromkeys(documents.CF_FIELDS, "7"), "bucket": "A"}
-    templates = [documents.item_template(COMPACT, d) for d in documents.DIRECTIONS]
-    for template in (*templates, documents.cf_template(COMPACT), documents.uih_template(COMPACT)):
-        assert not any(text[:1].isdigit() for text in (template.render(filled) or ())[1:])
+    for compact in COMPACT.values():
+        templates = [documents.item_template(compact, d) for d in documents.DIRECTIONS]
+        for template in (*templates, documents.cf_template(compact), documents.uih_template(compact)):
+            assert not any(text[:1].isdigit() for text in (template.render(filled) or ())[1:])
+        assert not compact.uih_separator[:1].isdigit()
     assert not any(letter[0].isdigit() for letter in cf.BUCKETS)
 
 
 def test_buckets_part_confidence() -> None:
     pairs = cf.DirectedPairs(*(np.zeros(8, np.int64),) * 2, np.array([1, 0.5, 0.49, 0.1, 0.05, 0.02, 0.01, 0.001]), np.ones(8))
-    assert "".join(texts[2] for texts in cf.render(documents.cf_template(COMPACT), pairs)) == "AABCDEFG"
+    assert "".join(texts[2] for texts in cf.render(documents.cf_template(COMPACT["items"]), pairs)) == "AABCDEFG"
 
 
 def test_auto_is_compact_for_items_but_for_own_templates() -> None:

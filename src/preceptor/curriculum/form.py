@@ -1,9 +1,11 @@
 """The form in which items, histories and the other documents are written: the paper's wording, or a compact one.
 
 paper: prose around items, each between an opening and a closing marker, items of a history parted by a separator.
-compact: no marker and no separator. A history is the opening marker once, then the tokens of its items; an item text is a
-word, the item, its text; a pair is a word, A, B, a letter for the confidence. Each kind begins with a token of its own, so
-that a model knows from the first token which law holds: with one beginning for all, no known floor could be reached.
+compact: no marker. A history is the opening marker once, then the tokens of its items; an item text is a word, the item, its
+text; a pair is a word, A, B, a letter for the confidence. Nothing parts items of one token; a comma parts those of several
+codes, since a small model doesn't count and learns from it which code is next (results/representation). Each kind begins
+with a token of its own, so that a model knows from the first token which law holds: with one beginning for all, no known
+floor could be reached.
 Representation (codes/) is another dial: an item has as many tokens as it has codes, one under `items`.
 """
 
@@ -15,13 +17,17 @@ from typing import Any
 from preceptor.curriculum.config import CurriculumConfig, Templates
 
 # A digit never follows an item at once: from 10,000 codes on it could be taken for one of the code's.
-COMPACT = Templates(
+_ITEMS = Templates(
     item_text="item{item} {title}[, {brand}][, {categories}]",
     text_item="text {title}[, {brand}][, {categories}]{item}",
     cf="pair{item_a}{item_b}{bucket}",
     uih="{items}",
     uih_separator="",
 )
+COMPACT = {
+    "items": _ITEMS,
+    "codes": replace(_ITEMS, cf="pair{item_a},{item_b}{bucket}", uih_separator=","),
+}  # by representation
 
 
 @dataclass(frozen=True)
@@ -53,7 +59,7 @@ def form_of(config: CurriculumConfig, representation: str) -> Form:
     auto: compact for items; the paper's for codes, whose markers tell a small model which of an item's codes comes next
     (results/representation), and for a study with templates of its own.
     """
-    compact = replace(COMPACT, category_separator=config.templates.category_separator)
+    compact = replace(COMPACT[representation], category_separator=config.templates.category_separator)
     if config.wording == "auto" and own_templates(config):
         return Form("paper", config.templates, "chosen, as the study has templates of its own")
     if config.wording == "auto" and representation == "codes":

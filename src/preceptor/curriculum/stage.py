@@ -165,7 +165,7 @@ def cost(config: CurriculumConfig, inputs: Inputs) -> Cost:
 
 def check(config: CurriculumConfig) -> None:
     """Refuse settings that contradict each other, and templates that can't be rendered; PreceptorError names the field."""
-    for templates in (config.templates, COMPACT):
+    for templates in (config.templates, *COMPACT.values()):
         documents.cf_template(templates)
         documents.uih_template(templates)
         for direction in documents.DIRECTIONS:
