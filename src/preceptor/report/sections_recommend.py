@@ -25,7 +25,7 @@ FORMS = {
     "alone": "alone",
     "calibrated": "calibrated",
     "prior": "with the prior",
-    "generator": "× the generator's law",
+    "generator": "× the law",
 }
 
 
@@ -130,7 +130,7 @@ def label(row: RecommendRow) -> str:
     return (
         f"{f.name(row.model)} on {f.name(row.arm)}"
         if trained
-        else "the generator's law"
+        else "Generator's law"
         if row.arm == "generator"
         else f.name(row.arm)
     )
@@ -188,7 +188,7 @@ def _legend(models: Sequence[RecommendRow], rows: Sequence[RecommendRow]) -> Htm
     return legend(entries + [(*LINES[arm], label(lines[arm])) for arm in LINES if arm in lines])
 
 
-_HEAD = ["Arm", "Form", "Nats", "Recall@10", "Recall@100", "NDCG@10", "NDCG@10 over item-kNN"]
+_HEAD = ["Arm", "Form", "Nats", "Recall@100", "NDCG@10", "Over item-kNN"]
 
 
 def _cells(row: RecommendRow) -> list[object]:
@@ -201,12 +201,13 @@ def _cells(row: RecommendRow) -> list[object]:
         if row.over_knn is not None
         else f.ABSENT
     )
-    measured = (with_interval("nats", 3), *(with_interval(m, 4) for m in ("recall_10", "recall_100", "ndcg_10")))
+    measured = (with_interval("nats", 3), *(with_interval(m, 4) for m in METRICS))
     return [label(row), FORMS.get(row.form, row.form), *measured, over]
 
 
 def _table(rows: Sequence[RecommendRow]) -> Html:
-    caption = f"{rows[0].part.capitalize()} part: {f.whole(rows[0].targets)} targets of {f.whole(rows[0].users)} users"
+    counted = f"{f.whole(rows[0].targets)} targets of {f.whole(rows[0].users)} users"
+    caption = f"{rows[0].part.capitalize()} part: {counted}; the last column is NDCG@10 less item-kNN's, paired over users"
     return table(_HEAD, [_cells(r) for r in compared(rows)], caption, text_columns=2)
 
 
