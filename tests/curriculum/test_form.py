@@ -162,9 +162,9 @@ def test_buckets_part_confidence() -> None:
     assert "".join(texts[2] for texts in cf.render(documents.cf_template(COMPACT["items"]), pairs)) == "AABCDEFG"
 
 
-def test_auto_is_compact_for_items_but_for_own_templates() -> None:
+def test_auto_is_compact_but_for_own_templates() -> None:
     auto = CurriculumConfig()
-    assert [form_of(auto, r).wording for r in ("items", "codes")] == ["compact", "paper"]
+    assert [form_of(auto, r).wording for r in ("items", "codes")] == ["compact", "compact"]
     for wording in ("paper", "compact"):
         assert {form_of(replace(auto, wording=wording), r).wording for r in ("items", "codes")} == {wording}  # type: ignore[arg-type]
     own = CurriculumConfig(templates=Templates(uih="Verlauf: {items}"))
@@ -226,10 +226,7 @@ def test_previews_of_item_tokens_name_the_items(of_items: Built) -> None:
 
 def test_the_choice_is_said_aloud(of_items: Built, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     stage.STAGE.make(replace(CONFIG, wording="auto"), curriculum_inputs(of_items.inputs), tmp_path)
-    assert (
-        "compact wording (chosen for item tokens; curriculum.wording=paper asks for the paper's), 1.5 tokens"
-        in capsys.readouterr().err
-    )
+    assert "compact wording (chosen; curriculum.wording=paper asks for the paper's), 1.5 tokens" in capsys.readouterr().err
 
 
 def test_an_export_of_item_tokens_encodes_to_them(of_items: Built, tmp_path: Path) -> None:

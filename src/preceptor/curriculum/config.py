@@ -81,7 +81,7 @@ class CurriculumConfig:
     """How documents are written, mixed and cut into blocks, and what the loss is measured on.
 
     wording: paper (the templates), compact (a token that begins a document, items without markers, next to no text), or auto:
-        compact where items have a token each, but for a study that has templates of its own; paper for codes.
+        compact, but for a study that has templates of its own.
     templates: the paper's wording. mixture: shares by tokens. general: where general text comes from.
     item_text_directions: codes-to-text (paper), text-to-codes, or both, each an own document.
     field_characters: longest item title, brand or category path that is used; description_characters: the same for it.

@@ -56,16 +56,13 @@ class Form:
 def form_of(config: CurriculumConfig, representation: str) -> Form:
     """The form that a config asks for. representation: items or codes.
 
-    auto: compact for items; the paper's for codes, whose markers tell a small model which of an item's codes comes next
-    (results/representation), and for a study with templates of its own.
+    auto: compact, which teaches most per token (results/representation), but for a study with templates of its own.
     """
     compact = replace(COMPACT[representation], category_separator=config.templates.category_separator)
     if config.wording == "auto" and own_templates(config):
         return Form("paper", config.templates, "chosen, as the study has templates of its own")
-    if config.wording == "auto" and representation == "codes":
-        return Form("paper", config.templates, "chosen for codes; curriculum.wording=compact asks for the compact one")
     if config.wording == "auto":
-        return Form("compact", compact, "chosen for item tokens; curriculum.wording=paper asks for the paper's")
+        return Form("compact", compact, "chosen; curriculum.wording=paper asks for the paper's")
     return Form(config.wording, config.templates if config.wording == "paper" else compact)
 
 
