@@ -22,8 +22,6 @@ from preceptor.core import metrics
 from preceptor.core.artifact import write_atomic
 from preceptor.core.tables.ranking import RankedModel
 from preceptor.core.tables.recommend import FittedRow
-from preceptor.generator.mixture import Mixture
-from preceptor.generator.score import LawScorer
 from preceptor.lm.checkpoints import load_model
 from preceptor.ranking import calibrate, combine
 from preceptor.ranking.calibrate import Judged, Offer
@@ -128,7 +126,7 @@ def outcome_of(arm: Arm, ground: Ground) -> Outcome:
         return of_ranker(arm, _ranker_scorer(arm.source, ground), parts)
     if arm.arm == "ease":
         return of_ranker(arm, best_ease(ground, parts[VALIDATION].offered), parts)
-    return of_law(arm, ground, parts)
+    return of_law(parts)
 
 
 def of_language(arm: Arm, scorer: Scorer, parts: Mapping[str, Part]) -> Outcome:
@@ -165,12 +163,10 @@ def of_ranker(arm: Arm, scorer: Scorer, parts: Mapping[str, Part]) -> Outcome:
     return found
 
 
-def of_law(arm: Arm, ground: Ground, parts: Mapping[str, Part]) -> Outcome:
+def of_law(parts: Mapping[str, Part]) -> Outcome:
     """The generator's law as it is."""
     found = Outcome()
-    law = LawScorer(Mixture.load(Path(str(ground.law))))
-    scores = {name: calibrate.dense(law, part.offered, log=True) for name, part in parts.items()}
-    _judge(found, ALONE, parts, lambda name: of_scores(scores[name], parts[name].offered))
+    _judge(found, ALONE, parts, lambda name: calibrate.judge(_given(parts[name].law), parts[name].offered))
     return found
 
 
