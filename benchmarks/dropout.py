@@ -38,7 +38,7 @@ from preceptor.core.rng import draw, stream_state
 from preceptor.ranking.config import RankingConfig, Recipe
 from preceptor.ranking.dropout import Dropout
 from preceptor.ranking.sasrec import SASRec
-from preceptor.ranking.train import batch_loss
+from preceptor.ranking.teach import Lesson, lesson_loss
 
 ITEMS = 1682
 ARMS = ("ours", "compiled", "torch", "none")
@@ -78,7 +78,7 @@ def main() -> None:
     args = parser.parse_args()
     torch.set_num_threads(1)
     config = RankingConfig()
-    rows = [row for n in config.lengths for p in config.dropouts for row in measure(config, n, p, args.seconds)]
+    rows = [row for n in (20, 50) for p in config.dropouts for row in measure(config, n, p, args.seconds)]
     if args.out:
         with open(args.out, "w", newline="", encoding="utf-8") as f:
             writer = csv.DictWriter(f, list(rows[0]), lineterminator="\n")
@@ -105,7 +105,7 @@ def measure(config: RankingConfig, length: int, p: float, budget: float) -> list
         seconds = {}
         for arm in (ARMS[i] for i in draws.permutation(len(ARMS))):
             start = time.process_time()
-            loss, _ = batch_loss(models[arm], items, lengths)
+            loss, _ = lesson_loss(models[arm], Lesson(items, lengths))
             optimisers[arm].zero_grad(set_to_none=True)
             loss.backward()
             torch.nn.utils.clip_grad_norm_(list(models[arm].parameters()), 1.0)

@@ -36,10 +36,9 @@ from preceptor.ranking.config import Recipe
 from preceptor.ranking.distance import divergence_from_scores, law_of
 from preceptor.ranking.evaluate import subsample
 from preceptor.ranking.histories import RealHistories
-from preceptor.ranking.sasrec import SASRec
+from preceptor.ranking.sasrec import SASRec, SASRecScorer
 from preceptor.ranking.synthetic import WalkHistories, tables_for
 from preceptor.ranking.teach import Halves, Plain, RealWithLaw, Samples, Source, law_of_training
-from preceptor.ranking.train import SASRecScorer
 
 LENGTH, DIM, LAYERS, HEADS, RATE, WARMUP = 50, 64, 2, 2, 2e-3, 50
 VALIDATION, CURVE = 3000, 1000  # validation targets that decide, and those that curves are drawn from (keyed samples)
@@ -172,7 +171,7 @@ def _real(given: Prepared, positions: int, seed: int) -> Source:
 
 
 def _walks(given: Prepared, positions: int, seed: int) -> Source:
-    tables = tables_for(given.graph, given.train, GeneratorConfig(), LENGTH, "popularity")
+    tables = tables_for(given.graph, given.train, GeneratorConfig(start="popularity"), LENGTH)
     return Plain(WalkHistories(tables, positions, seed))
 
 

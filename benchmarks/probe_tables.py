@@ -26,8 +26,7 @@ from preceptor.generator.mixture import Mixture
 from preceptor.ranking import calibrate, combine, ease
 from preceptor.ranking.baselines import ItemKNN, Popularity
 from preceptor.ranking.evaluate import Scorer
-from preceptor.ranking.sasrec import SASRec
-from preceptor.ranking.train import SASRecScorer
+from preceptor.ranking.sasrec import SASRec, SASRecScorer
 
 MEASURES = ("nats", "recall@100", "ndcg@10")
 PARTNERS = (

@@ -171,7 +171,7 @@ def test_time_is_said_once_a_rate_was_measured_here(tmp_path: Path, monkeypatch:
         "generator.length=0",
         "curriculum.eval_documents=0",
         "audit.walks=0",
-        "ranking.max_updates=0",
+        "ranking.first=0",
         "lm.lr=0",
         "scaling.starts=0",
         "report.k=7",

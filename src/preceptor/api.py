@@ -11,12 +11,11 @@ from typing import TYPE_CHECKING, Any
 from preceptor.core import artifact
 
 if TYPE_CHECKING:
-    import polars as pl
-
     from preceptor.curriculum.curriculum import Curriculum
     from preceptor.data.config import DataConfig
     from preceptor.data.log import Log, Split, TrainSplit
     from preceptor.generator.verdict import Generator
+    from preceptor.ranking.tstr import Comparison
     from preceptor.recommend.answer import Recommendations
     from preceptor.scaling.law import Law
     from preceptor.scaling.points import Points
@@ -88,11 +87,12 @@ def _save(train: TrainSplit, out: Path) -> artifact.Artifact:
     return artifact.make("train", 1, {"content": content.hexdigest()}, {}, out, build_split)
 
 
-def tstr(split: Split, curriculum: Curriculum, study: str | StudyConfig = "quick") -> dict[str, pl.DataFrame]:
-    """Train on synthetic, test on real: ranking models trained on histories of `curriculum`'s generator beside those trained on
-    the real histories of `split`, both tested on its real targets.
+def tstr(split: Split, curriculum: Curriculum, study: str | StudyConfig = "quick") -> Comparison:
+    """Which recipe ranks best on real targets: a model trained on the real histories of `split`, on histories of `curriculum`'s
+    generator, on both, the generator itself, or two put together. Each is calibrated, and trained until it has converged.
 
-    Tables: tstr (each arm, with intervals), paired (differences and ratios over the same users) and slices."""
+    Printed, it answers in words (`.answers`), then shows NDCG@10. Tables: ["tstr"] (each arm, with intervals), ["paired"]
+    (differences and ratios over the same users) and ["slices"]."""
     from preceptor.generator.mixture import Mixture
     from preceptor.graph.graph import Graph
     from preceptor.ranking.tstr import compare

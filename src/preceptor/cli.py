@@ -258,13 +258,27 @@ def export(
 
 
 @app.command
-def tstr(study: str = "quick", *, data: Data = None, out: Out = None, set_: Set = None) -> None:
-    """Train ranking models on synthetic and on real histories, test both on real ones."""
+def tstr(study: str = "quick", *, data: Data = None, out: Out = None, set_: Set = None, json_: Json = False) -> None:
+    """Say which recipe ranks best on real targets: models of real or synthetic histories, the generator, or both together.
+
+    The answer comes in words, with what it gains, whether the log can tell, and whether every model was trained to convergence;
+    then the table. docs/tstr.md says how to read it.
+    """
     from preceptor import study as studies
+    from preceptor.core.progress import duration
+    from preceptor.core.tables import row
+    from preceptor.core.tables.ranking import Answer, ArmMean, Paired
+    from preceptor.report.summary import ranking_tables
 
     config, folder = _resolve(study, data, out, set_)
-    made = studies.run(config, folder, wanted="ranking")
-    print(made["ranking"].file("tstr.csv").read_text(), end="")
+    made = studies.run(config, folder, wanted="ranking")["ranking"]
+    if json_:
+        tables = {cls.FILE.partition(".")[0]: row.read(made.path, cls) for cls in (Answer, ArmMean, Paired)}  # type: ignore[type-abstract]
+        _print({name: [vars(r) for r in rows] for name, rows in tables.items()})
+        return
+    print(ranking_tables(folder))
+    seconds = next(s for name, s, _ in studies.times(folder) if name == "ranking")
+    print(f"\nTime of training, calibrating and testing, when last made: {duration(seconds)}.")
 
 
 @app.command

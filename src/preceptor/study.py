@@ -85,6 +85,10 @@ MOVED = {  # keys of preceptor 0.1 and where they went in 0.2
     "audit.p": "generator.p",
     "audit.q": "generator.q",
     "audit.history_decay": "generator.decay",
+    "ranking.max_updates": "ranking.first",
+    "ranking.eval_every": "ranking.first",
+    "ranking.patience": "ranking.doublings",
+    "ranking.starts": "generator.start",
 }
 
 

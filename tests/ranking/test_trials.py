@@ -1,28 +1,34 @@
-"""Every arm tries as many settings; the generator's choices count among the synthetic arm's."""
+"""Every trained arm tries as many settings; untrained rankers try all."""
 
-from preceptor.ranking.config import RankingConfig
-from preceptor.ranking.trials import ARMS, recipe, settings
+from preceptor.ranking.config import TRAINED, RankingConfig
+from preceptor.ranking.trials import TOGETHER, grid, parts, recipe, settings
 
 
 def test_arms_try_equally_often_and_no_setting_twice() -> None:
-    for trials in (1, 3, 4):
-        config = RankingConfig(trials=trials)
-        for arm in ("real", "synthetic", "item-knn"):
+    for trials in (1, 2, 4):
+        config = RankingConfig(trials=trials, lengths=(20, 50))
+        for arm in TRAINED:
             tried = settings(arm, config)
             assert len(tried) == trials
             assert len({str(s) for s in tried}) == trials
-        assert all(len(settings(arm, config)) <= trials for arm in ARMS)
+    assert len(settings("real", RankingConfig(trials=9))) == 2
 
 
 def test_the_first_trial_takes_the_first_of_every_choice() -> None:
-    config = RankingConfig(lengths=(7, 9), starts=("uniform", "popularity"))
-    assert settings("synthetic", config)[0] == {
-        "length": 7,
-        "dropout": 0.2,
-        "learning_rate": 2e-3,
-        "loss": "full",
-        "start": "uniform",
-    }
-    assert {s["start"] for s in settings("synthetic", RankingConfig(trials=8))} == {"uniform", "popularity"}
-    assert "start" not in settings("real", config)[0]
-    assert recipe(settings("real", config)[0], config).length == 7
+    config = RankingConfig(lengths=(7, 9))
+    first = {"length": 7, "dropout": 0.2, "learning_rate": 2e-3, "loss": "full"}
+    assert settings("real", config)[0] == settings("real+synthetic", config)[0] == first
+    assert settings("synthetic", config)[0] == {**first, "dropout": 0.0}
+    assert recipe(first, config).length == 7
+
+
+def test_untrained_rankers_try_everything() -> None:
+    assert len(grid("item-knn", RankingConfig(neighbours=(1, 2), decays=(0.5, 1.0)))) == 4
+    assert grid("popularity", RankingConfig(recents=(1.0, 0.5))) == [{"recent": 1.0}, {"recent": 0.5}]
+
+
+def test_an_arm_rests_on_the_models_that_are_trained_for_it() -> None:
+    assert parts("real") == ("real",)
+    assert parts("generator") == parts("ease") == ()
+    assert parts("real+synthetic-x-generator") == ("real+synthetic",)
+    assert {parts(arm) for arm in TOGETHER} == {("real",), ("real+synthetic",)}

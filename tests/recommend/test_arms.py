@@ -9,12 +9,12 @@ import pytest
 from preceptor.data.log import Targets
 from preceptor.generator.score import LawScorer
 from preceptor.ranking import calibrate
-from preceptor.recommend.arms import ALONE, CALIBRATED, GENERATOR, PRIOR, Arm, Outcome, of_language, of_ranker, of_scores
-from preceptor.recommend.footing import Ground, Part, over, prior_of, sample
+from preceptor.recommend.arms import ALONE, GENERATOR, PRIOR, Arm, Outcome, judged, of_scores
+from preceptor.recommend.footing import Ground, Part, judged_numbers, over, prior_of, sample
 from ranking.laws import law_and_split
 
 ITEMS = 30
-LM = Arm("lm-x", "lm", "lm", run="d1-s0", tokens=1, seed=0)
+LM = Arm("d1-s0", 10, 20, "", "", 64, True, 400)
 
 
 class Fixed:
@@ -44,17 +44,17 @@ def test_ranks_and_nats_are_those_of_the_scores() -> None:
     p = np.arange(1, ITEMS + 1) / np.arange(1, ITEMS + 1).sum()  # the last item is the likeliest
     given = part(np.array([ITEMS - 1, 0, 10]), None)
     for scores in (np.log(p), np.log(p) + 5):  # whatever a model gives to what is no item
-        found = of_language(LM, Fixed(scores), {"validation": given}).judged
+        found = judged(LM, Fixed(scores), {"validation": given}).judged
         assert list(found) == [ALONE]  # neither law nor prior was given
         assert found[ALONE]["validation"].rank.tolist() == [1, ITEMS, ITEMS - 10]
         np.testing.assert_allclose(found[ALONE]["validation"].nats, -np.log(p[[ITEMS - 1, 0, 10]]), rtol=1e-5)
 
 
-def test_equal_scores_count_against_the_model_and_baselines_have_no_nats() -> None:
+def test_equal_scores_count_against_the_model() -> None:
     offered = part(np.array([3]), None).offered
-    judged = of_scores(calibrate.dense(Fixed(np.zeros(ITEMS)), offered), offered, nats=False)
-    assert judged.rank.tolist() == [ITEMS]
-    assert np.isnan(judged.nats).all()
+    found = of_scores(calibrate.dense(Fixed(np.zeros(ITEMS)), offered), offered)
+    assert found.rank.tolist() == [ITEMS]
+    np.testing.assert_allclose(found.nats, np.log(ITEMS))
 
 
 def test_prior_is_given_back_in_the_share_it_had() -> None:
@@ -63,7 +63,7 @@ def test_prior_is_given_back_in_the_share_it_had() -> None:
     law = 0.7 * signal + 0.3 * prior
     item = rng.choice(ITEMS, 20_000, p=law)
     parts = {"validation": part(item, prior, law), "test": part(item[:50], prior, law)}
-    found = of_language(LM, Fixed(np.log(signal)), parts)
+    found = judged(LM, Fixed(np.log(signal)), parts)
     by_form = {r.form: r for r in found.fitted}
     assert by_form[PRIOR].model == pytest.approx(0.7, abs=0.03)
     assert by_form[PRIOR].model + by_form[PRIOR].other == pytest.approx(1)
@@ -79,23 +79,16 @@ def test_nothing_of_test_targets_shapes_what_is_fitted() -> None:
     seen = part(rng.integers(0, ITEMS, 300), prior, law)
     one, other = ({"validation": seen, "test": part(rng.integers(0, ITEMS, 40), prior, law)} for _ in range(2))
     scorer = Fixed(np.log(rng.dirichlet(np.ones(ITEMS))))
-    for make in (of_language, of_ranker):
-        a, b = make(LM, scorer, one), make(LM, scorer, other)
-        assert a.fitted == b.fitted != []
-        for form in a.judged:
-            assert np.array_equal(a.judged[form]["validation"].rank, b.judged[form]["validation"].rank)
-            assert not np.array_equal(a.judged[form]["test"].rank, b.judged[form]["test"].rank)
-
-
-def test_arms_without_training_have_no_form_with_the_law() -> None:
-    prior = np.full(ITEMS, 1 / ITEMS)
-    given = {"validation": part(np.arange(ITEMS), prior, prior)}
-    assert list(of_ranker(LM, Fixed(np.zeros(ITEMS)), given).judged) == [ALONE, CALIBRATED]
+    a, b = judged(LM, scorer, one), judged(LM, scorer, other)
+    assert a.fitted == b.fitted != []
+    for form in a.judged:
+        assert np.array_equal(a.judged[form]["validation"].rank, b.judged[form]["validation"].rank)
+        assert not np.array_equal(a.judged[form]["test"].rank, b.judged[form]["test"].rank)
 
 
 def test_outcome_reads_back_as_it_was_written(tmp_path: Path) -> None:
     prior = np.full(ITEMS, 1 / ITEMS)
-    made = of_language(LM, Fixed(np.arange(ITEMS)), {"validation": part(np.arange(5), prior, prior)})
+    made = judged(LM, Fixed(np.arange(ITEMS)), {"validation": part(np.arange(5), prior, prior)})
     made.save(tmp_path / "x.safetensors")
     found = Outcome.load(tmp_path / "x.safetensors")
     assert found.fitted == made.fitted
@@ -117,12 +110,24 @@ def test_prior_alone_is_what_is_left_of_a_law_without_its_signal() -> None:
     assert prior_of(replace(mixture, priors=())) is None
 
 
+def ground(ranking: Path) -> Ground:
+    return Ground("", str(ranking), "temporal", None, 0.0, False, (), 2000, 0)
+
+
 def test_sample_is_keyed_by_part_and_smaller_in_a_large_catalogue() -> None:
-    ground = Ground("", None, 0.0, False, (), 2000, 0)
-    found = sample("test", 10_000, 100, ground)
+    every, here = np.arange(10_000), ground(Path())
+    found = sample("test", every, 100, here)
     assert len(found) == 2000
     assert (np.diff(found) > 0).all()
-    assert np.array_equal(found, sample("test", 10_000, 100, ground))
-    assert not np.array_equal(found, sample("validation", 10_000, 100, ground))
-    assert len(sample("test", 10_000, 1_000_000, ground)) == 500
-    assert sample("test", 7, 100, ground).tolist() == list(range(7))
+    assert np.array_equal(found, sample("test", every, 100, here))
+    assert not np.array_equal(found, sample("validation", every, 100, here))
+    assert len(sample("test", every, 1_000_000, here)) == 500
+    assert sample("test", every[:7], 100, here).tolist() == list(range(7))
+
+
+def test_only_targets_that_the_ranking_stage_has_judged_are_ranked(tmp_path: Path) -> None:
+    (tmp_path / "ranks/temporal/validation").mkdir(parents=True)
+    np.save(tmp_path / "ranks/temporal/validation/rows.npy", np.array([3, 8, 11]))
+    here = ground(tmp_path)
+    assert judged_numbers(here, "test", 5).tolist() == [0, 1, 2, 3, 4]
+    assert sample("validation", judged_numbers(here, "validation", 20), 100, here).tolist() == [3, 8, 11]

@@ -14,12 +14,13 @@ from preceptor.core.errors import PreceptorError
 from preceptor.core.tables import row
 from preceptor.core.tables.generator import RealityRow
 from preceptor.core.tables.lm import Point
-from preceptor.core.tables.ranking import RankedModel
+from preceptor.core.tables.ranking import ArmMean, ArmRun
 from preceptor.core.tables.recommend import FittedRow, RecommendRow
-from preceptor.data.log import Targets, TrainSplit
-from preceptor.recommend.arms import Outcome
+from preceptor.data.log import Targets
+from preceptor.ranking import calibrate, panel
 from preceptor.recommend.config import RecommendConfig
-from preceptor.recommend.stage import STAGE, cost, ground_of, language_arms
+from preceptor.recommend.footing import opened
+from preceptor.recommend.stage import STAGE, arms_of, cost, ground_of
 
 
 def inputs(out: Path) -> dict[str, Artifact]:
@@ -31,47 +32,57 @@ def found(miniature: Path) -> list[RecommendRow]:
     return row.read(miniature / "recommend", RecommendRow)
 
 
-def test_targets_are_those_of_the_ranking_stage(miniature: Path) -> None:
-    """Its ranks, of the targets named here, are ours, but that items nobody met are no candidates here."""
-    number = np.load(miniature / "recommend" / "targets" / "test.npy")
-    untouched = int((TrainSplit.load(miniature / "data" / "train").popularity == 0).sum())
-    tested = [t for t in row.read(miniature / "ranking", RankedModel) if t.split == "temporal"]
-    assert {t.arm for t in tested} == {"real", "synthetic", "popularity", "item-knn"}
-    for one in tested:
-        theirs = np.load(miniature / "ranking" / one.ranks)[number, 0]
-        outcome = Outcome.load(miniature / "recommend" / "judged" / f"{one.arm}-seed{one.seed}.safetensors")
-        fewer = theirs - outcome.judged["alone"]["test"].rank
-        inside = np.isfinite(outcome.judged["calibrated"]["test"].nats)
-        assert inside.any()
-        assert ((fewer >= 0) & (fewer <= untouched))[inside].all()
+def number(miniature: Path, part: str) -> np.ndarray:
+    return np.load(miniature / "recommend" / "targets" / f"{part}.npy")
 
 
-def test_the_law_s_figures_are_those_of_reality(miniature: Path, found: list[RecommendRow]) -> None:
+def test_targets_and_ranks_of_the_other_arms_are_the_ranking_stage_s(miniature: Path, found: list[RecommendRow]) -> None:
+    ranking = miniature / "ranking"
+    judged = np.load(ranking / "ranks" / "temporal" / "validation" / "rows.npy")
+    assert set(number(miniature, "validation")) <= set(judged)
+    runs = [r for r in row.read(ranking, ArmRun) if r.split == "temporal"]
+    assert {r.arm for r in found} == {"lm"} | {r.arm for r in runs}
+    for arm in {r.arm for r in runs}:
+        seeds = [r.seed for r in runs if r.arm == arm]
+        rank = [np.load(panel.file(ranking, "ranks", "temporal", "test", arm, s))[number(miniature, "test")] for s in seeds]
+        ours = next(r for r in found if (r.arm, r.part, r.balance) == (arm, "test", "targets"))
+        assert ours.recall_100 == pytest.approx(np.mean(np.array(rank) <= 100))
+        assert ours.seeds == len(seeds)
+
+
+def test_the_whole_sample_s_means_are_those_of_the_ranking_stage(miniature: Path, found: list[RecommendRow]) -> None:
+    """All test targets are in it here, so that these are the numbers of its own table."""
+    for r in row.read(miniature / "ranking", ArmMean):
+        if (r.split, r.metric, r.k, r.balance) == ("temporal", "ndcg", 10, "target"):
+            ours = next(x for x in found if (x.arm, x.part, x.balance) == (r.arm, "test", "targets"))
+            assert (ours.targets, ours.users) == (r.targets, r.users)
+            assert ours.ndcg_10 == pytest.approx(r.mean)
+
+
+def test_the_law_here_is_the_law_whose_cost_on_reality_is_known(miniature: Path) -> None:
     known = {r.part: r for r in row.read(miniature / "reality", RealityRow) if r.law == "all"}
-    for part in ("validation", "test"):
-        ours = next(r for r in found if (r.arm, r.part, r.balance) == ("generator", part, "targets"))
-        assert ours.targets == known[part].targets  # the sample is all of them
-        assert ours.inside == known[part].inside
-        assert ours.nats == pytest.approx(known[part].nats, abs=1e-4)
-        assert ours.recall_100 == pytest.approx(known[part].recall_100, abs=2 / ours.targets)  # float32 may tie
-        assert ours.ndcg_10 == pytest.approx(known[part].ndcg_10, abs=2 / ours.targets)
+    for name, part in opened(ground_of(config().recommend, inputs(miniature))).items():
+        assert part.law is not None
+        judged = calibrate.judge(part.law, part.offered)
+        assert len(part.number) == known[name].targets  # the sample is all of them
+        assert int(part.offered.inside.sum()) == known[name].inside
+        assert np.nanmean(judged.nats) == pytest.approx(known[name].nats, abs=1e-4)
+        assert np.mean(judged.rank <= 100) == pytest.approx(known[name].recall_100, abs=2 / len(part.number))  # float32 may tie
 
 
-def test_every_arm_is_ranked_in_its_forms_on_the_same_targets(miniature: Path, found: list[RecommendRow]) -> None:
-    forms = {"lm": 3, "generator": 1, "real": 3, "synthetic": 3, "popularity": 2, "item-knn": 2, "ease": 2}
+def test_every_arm_is_ranked_on_the_same_targets(miniature: Path, found: list[RecommendRow]) -> None:
     sizes = {p.params for p in row.read(miniature / "lm", Point)}
+    held_out = np.load(miniature / "codes" / "held_out.npy").astype(bool)
     for part in ("validation", "test"):
+        item = Targets.load(miniature / "data" / part).item[number(miniature, part)]
         for balance in ("targets", "users"):
             rows = [r for r in found if (r.part, r.balance) == (part, balance)]
-            assert len({(r.targets, r.users, r.inside, r.held_out) for r in rows}) == 1
-            for arm, n in forms.items():
-                assert sum(r.arm == arm for r in rows) == n * (len(sizes) if arm == "lm" else 1)
+            assert len({(r.targets, r.users, r.inside) for r in rows}) == 1
+            assert {r.held_out for r in rows} == {int(held_out[item].sum())}
+            assert sum(r.arm == "lm" for r in rows) == 3 * len(sizes)
     lm = [r for r in found if r.arm == "lm"]
     assert {(r.params, r.tokens) for r in lm} == {(n, 16_384) for n in sizes}  # items have codes: the largest budget alone
-    held_out = np.load(miniature / "codes" / "held_out.npy").astype(bool)
-    number = np.load(miniature / "recommend" / "targets" / "test.npy")
-    item = Targets.load(miniature / "data" / "test").item[number]
-    assert {r.held_out for r in found if r.part == "test"} == {int(held_out[item].sum())}
+    assert {r.form for r in lm} == {"alone", "prior", "generator"}
     assert all(0 <= r.model <= 1 for r in row.read(miniature / "recommend", FittedRow) if r.form == "prior")
 
 
@@ -82,7 +93,7 @@ def test_where_items_are_tokens_every_point_that_was_kept_is_ranked(miniature: P
     run = out / "lm" / "runs" / "d1-s0"
     (run / "D4096").mkdir()
     (run / "D4096" / "config.json").write_text("{}")
-    arms = language_arms(RecommendConfig(), inputs(out))
+    arms = arms_of(RecommendConfig(), inputs(out))
     assert [(a.run, a.tokens) for a in arms][:2] == [("d1-s0", 4096), ("d1-s0", 16_384)]
     assert [a.params for a in arms] == sorted(a.params or 0 for a in arms)
     assert len(arms) == 5
@@ -101,7 +112,7 @@ def test_test_part_stays_shut_where_it_is_not_to_be_opened(miniature: Path) -> N
 def test_curriculum_without_histories_leaves_the_other_arms(miniature: Path, tmp_path: Path) -> None:
     out = copied(miniature, tmp_path)
     (out / "curriculum" / "sources" / "uih_item_tokens.npy").unlink()
-    assert language_arms(RecommendConfig(), inputs(out)) == []
+    assert arms_of(RecommendConfig(), inputs(out)) == []
 
 
 @pytest.mark.parametrize("setting", ["targets=0", "trie_targets=0", "confidence=1", "threads=0", "bootstraps=0", "beam=0"])

@@ -31,8 +31,8 @@ def test_verdict_is_about_the_largest_model_and_what_it_is_compared_with(miniatu
     assert (best.params, best.form, best.part) == (max(r.params or 0 for r in rows), "prior", "test")
     said = verdict(Artifacts.of(miniature))
     assert percent(best.recall_100) in said
-    knn = next(r for r in shown(rows) if (r.arm, r.form) == ("item-knn", "alone"))
-    assert f"Item-kNN {percent(knn.recall_100)}" in said
+    knn = next(r for r in shown(rows) if r.arm == "item-knn")
+    assert f"item-kNN {percent(knn.recall_100)}" in said
     assert said in recommend(Artifacts.of(miniature)).html.replace("&#x27;", "'")
     assert f"{best.ndcg_10:.4f}" in main_table(miniature)
 
@@ -52,7 +52,7 @@ def test_figures_say_what_they_draw(miniature: Path, rows: list[RecommendRow]) -
     assert [d.name for d in section.figures] == ["recommend-recall-100", "recommend-ndcg-10"]
     for metric, drawing in zip(("recall_100", "ndcg_10"), section.figures, strict=True):
         for r in shown(rows):
-            if (r.arm == "lm" and r.form == "prior") or (r.arm in ("generator", "real", "popularity") and r.form == "alone"):
+            if r.form == "prior" or r.arm in ("generator", "real", "popularity"):
                 assert fixed(getattr(r, metric), 4) in drawing.file
 
 

@@ -1,6 +1,7 @@
 """The whole page, of a real study: complete, silent, escaped, the same bytes again, and loud about what doesn't fit."""
 
 import dataclasses
+import html
 import itertools
 import json
 import re
@@ -16,7 +17,7 @@ from preceptor.core.tables import document, row
 from preceptor.core.tables.data import FunnelStep, Quarantined
 from preceptor.core.tables.generator import LawRow
 from preceptor.core.tables.lm import Point
-from preceptor.core.tables.ranking import ArmMean, Paired
+from preceptor.core.tables.ranking import Answer, ArmMean, ArmRun, Paired
 from preceptor.report import sections_run
 from preceptor.report.config import ReportConfig
 from preceptor.report.inputs import STAGES, Artifacts
@@ -36,7 +37,7 @@ FIGURES = {
 }
 TABLES = {  # tables in each section of the page
     "found": 0, "run": 1, "data": 2, "codes": 1, "graph": 1, "generator": 7, "documents": 4, "bias": 3, "privacy": 3,
-    "tstr": 10, "loss": 4, "recommend": 4, "laws": 3, "forecast": 2, "doubt": 0, "again": 0,
+    "tstr": 12, "loss": 4, "recommend": 4, "laws": 3, "forecast": 2, "doubt": 0, "again": 0,
 }  # fmt: skip
 
 
@@ -141,18 +142,15 @@ def test_every_figure_says_what_it_shows(page: str, miniature: Path) -> None:
 
 def test_the_findings_are_computed_from_the_tables(page: str, miniature: Path) -> None:
     found = section(page, "found")
-    (pair,) = (
-        r
-        for r in row.read(miniature / "ranking", Paired)
-        if (r.split, r.arm_a, r.arm_b, r.metric, r.k) == ("temporal", "synthetic", "real", "ndcg", 10)
-    )
-    assert f"a ratio of {pair.ratio:.2f}" in found
+    said = next(r for r in row.read(miniature / "ranking", Answer) if r.split == "temporal")
+    assert said.sentences[0] in html.unescape(found)
+    assert all(s in html.unescape(section(page, "tstr")) for s in said.sentences)
     points = [p for p in row.read(miniature / "lm", Point) if p.set == "uih-in-graph"]
     excess = max(points, key=lambda p: (p.params, p.tokens)).excess
     assert f"to {excess:.3f} at 16.4k" in found
     assert "The held-out run of N = " in found
     assert "On real test targets that it was trained on the best model" in found
-    assert "The best of all arms on the temporal split is" in found
+    assert "The highest NDCG@10 of all arms on the temporal split is that of" in found
     own = next(r for r in row.read(miniature / "generator" / "all" / "law", LawRow) if r.kind == "mixture")
     assert f"The fitted law gives a real next item {own.nats:.2f} nats on average" in found
 
@@ -190,7 +188,7 @@ def test_nothing_at_all_is_still_a_page(tmp_path: Path) -> None:
     [
         ("ranking/tstr.csv", "seed_sd", "seed_spread", r"other columns[\s\S]*tstr\.csv[\s\S]*seed_spread"),
         ("lm/points.csv", "uih-in-graph", "uih,in-graph", r"cut[\s\S]*points\.csv, line"),
-        ("ranking/trials.jsonl", '"update"', '"updates"', r"other fields[\s\S]*trials\.jsonl, line 1"),
+        ("ranking/trials.jsonl", '"budget"', '"updates"', r"other fields[\s\S]*trials\.jsonl, line 1"),
         ("scaling/laws.json", '"interval_method"', '"method"', r"missing[\s\S]*laws\.json[\s\S]*interval_method"),
         ("data/summary.json", '"few_users"', '"few"', r"missing[\s\S]*summary\.json[\s\S]*few_users"),
         ("generator/floor.json", '"entropy_rate"', '"entropy"', r"other keys[\s\S]*floor\.json[\s\S]*entropy_rate"),
@@ -223,13 +221,24 @@ def test_a_missing_table_is_an_error(miniature: Path, tmp_path: Path) -> None:
 @pytest.mark.usefixtures("undrawn")
 def test_numbers_that_do_not_exist_are_said(miniature: Path, tmp_path: Path) -> None:
     out = copied(miniature, tmp_path)
-    replaced(out, "ranking", Paired, diff_lo=None, lo=None)
+    replaced(out, "ranking", Paired, diff_lo=None, lo=None, reading="no interval")
     inputs = replaced(out, "ranking", ArmMean, lo=None, hi=None, seed_sd=None)
     text, _ = made_of(inputs, CONFIG)
     assert "no interval" in section(text, "tstr")
-    assert "not told apart" not in section(text, "tstr")
+    assert "no interval, no interval" in section(text, "tstr")
     empty = replaced(out, "ranking", ArmMean, mean=None)
-    assert "trained on synthetic" not in sections_run.found(empty, CONFIG).html
+    assert "<span>NDCG@10" not in sections_run.found(empty, CONFIG).html
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_arms_that_have_not_converged_are_doubted_and_hollow(miniature: Path, tmp_path: Path) -> None:
+    out = copied(miniature, tmp_path)
+    replaced(out, "ranking", ArmMean, verdict="no verdict")
+    inputs = replaced(out, "ranking", ArmRun, verdict="no verdict")
+    text, _ = made_of(inputs, CONFIG)
+    assert "Arms not converged" in section(text, "doubt")
+    assert "(no verdict)" in section(text, "tstr")
+    assert "Arms not converged" not in section(made_of(replaced(out, "ranking", ArmRun, verdict=""), CONFIG)[0], "doubt")
 
 
 @pytest.mark.usefixtures("undrawn")

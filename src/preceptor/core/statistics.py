@@ -101,6 +101,19 @@ def student(dof: float) -> float:
     return float(t.ppf(0.975, dof))
 
 
+POWER_FACTOR = 1.959964 + 0.841621  # z_0.975 + z_0.80
+
+
+def minimum_effect(sigma: float, users: int) -> float:
+    """The smallest paired difference found with 80 % power at 5 %, two-sided. sigma: as `deviation_over_users` measures it."""
+    return POWER_FACTOR * sigma / float(np.sqrt(users))
+
+
+def users_needed(sigma: float, effect: float) -> int:
+    """Users that make `effect` the minimum detectable one, at least 2."""
+    return max(2, int(np.ceil((POWER_FACTOR * sigma / effect) ** 2)))
+
+
 def deviation_over_users(values: np.ndarray, user: np.ndarray) -> float:
     """Standard deviation over users behind the mean of values float [targets]: that mean's standard error times √users.
 

@@ -19,10 +19,9 @@ import numpy as np
 from scipy import sparse
 
 from preceptor.core import metrics, rng
-from preceptor.core.statistics import deviation_over_users
+from preceptor.core.statistics import deviation_over_users, minimum_effect, users_needed
 from preceptor.data.log import Targets, TrainSplit
 
-FACTOR = 1.959964 + 0.841621  # z_0.975 + z_0.80
 METRICS = (("ndcg", 10), ("recall", 10), ("recall", 100))
 EFFECTS = (0.05, 0.1, 0.2)  # of the better one's value
 FEW = 30  # validation users below which σ is a guess
@@ -86,16 +85,6 @@ def power(split: str, train: TrainSplit, validation: Targets, test_users: int, s
             )
         )
     return found
-
-
-def minimum_effect(sigma: float, users: int) -> float:
-    """The smallest paired difference found with 80 % power at 5 %, two-sided."""
-    return FACTOR * sigma / float(np.sqrt(users))
-
-
-def users_needed(sigma: float, effect: float) -> int:
-    """Users that make `effect` the minimum detectable one, at least 2."""
-    return max(2, int(np.ceil((FACTOR * sigma / effect) ** 2)))
 
 
 def _sample(targets: Targets, seed: int) -> np.ndarray:

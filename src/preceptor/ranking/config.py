@@ -7,20 +7,19 @@ from dataclasses import dataclass
 from preceptor.core.checks import at_least, each, one_of, positive, require, share
 
 LOSSES = ("full", "bce")
-STARTS = ("popularity", "uniform")
+TRAINED = ("real", "synthetic", "real+synthetic")
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """One way to train a model: what a trial may vary, and what both arms of a comparison share.
+    """One way to train a model: what a trial may vary, and what all arms share.
 
     length: longest history the model sees (its last items); training sequences have at most length + 1 items.
     dim, layers, heads: size of the transformer.
     dropout: share of the units dropped.
-    learning_rate: peak, reached after `warmup` updates (Adam), then constant.
+    learning_rate: peak, reached after `warmup` updates (Adam), then constant until the budget's decay.
     warmup: updates of linear warm-up.
     loss: full (cross-entropy over the catalogue) or bce (the original SASRec's, one random negative a position).
-    start: items where walks begin (synthetic arm): uniform over items with an edge, or by popularity.
     """
 
     length: int = 50
@@ -29,52 +28,57 @@ class Recipe:
     heads: int = 2
     dropout: float = 0.2
     learning_rate: float = 2e-3
-    warmup: int = 20
+    warmup: int = 50
     loss: str = "full"
-    start: str = "popularity"
 
 
 @dataclass(frozen=True)
 class RankingConfig:
-    """How arms are tuned, trained and compared. Every arm has the same trials, updates, batch and stopping rule.
+    """How arms are tuned, trained to convergence, calibrated, put together with the generator, and compared.
 
-    trials: settings tried per arm; what the generator of histories may vary counts among them.
-    seeds: trained models per arm, at least 3; seed number 0 is the chosen trial itself.
-    lengths, dropouts, learning_rates, losses: what trials choose from (both arms).
-    starts: what trials of the synthetic arm choose from besides.
-    neighbours, decays: what trials of item-kNN choose from.
-    recents: shares of the newest training interactions that trials of popularity choose from.
-    dim, layers, heads: size of SASRec, the same for all.
+    arms: models that are trained: real (the log), synthetic (histories of the study's generator), real+synthetic (half of
+        each update from either). real is always among them.
+    trials: settings tried per trained arm, for the first budget each; the best by calibrated validation nats is frozen.
+    seeds: trained models per arm. Seed 0 decides the budget, the others train for it.
+    first, doublings: budgets are first · 2^k updates, k up to `doublings`, each a finished run with its own decay. An arm has
+        converged when the last doubling changes its validation nats by less than one standard error.
+    lengths, dropouts, learning_rates, losses: what trials choose from.
+    fresh_dropouts: takes the place of `dropouts` for arm synthetic, whose histories never come again.
+    neighbours, decays: what trials of item-kNN choose from. ridges, decays: of EASE. recents: of popularity, shares of the
+        newest training interactions. These are untrained and try everything.
+    dim, layers, heads: size of SASRec, the same for all arms.
     positions: predicted positions an update, padding included.
-    max_updates, eval_every, patience: train for at most so many updates, look at validation NDCG@10 every so many, stop
-        after so many looks without a better one, and keep the best.
-    validation_targets: at most so many validation targets decide (a keyed sample; 0: all).
+    validation_targets: at most so many validation targets decide (a keyed sample; 0: all). Large catalogues take fewer, so
+        that scores of all of them fit in memory.
+    second_split: also train and test on the leave-last-out split, where the data stage left one.
     mask_history: items of the history are not offered. None: masked where the training log never repeats an item to a user
         (less than 1 in 1,000 interactions does), offered otherwise. The same for every arm.
     threads: compute threads of a training process; a result depends on it.
     bootstraps: resamples of the users behind each interval.
     confidence: of the intervals.
-    seed: decides initial weights, batches, walks and resamples.
+    seed: decides initial weights, batches, histories and resamples.
     """
 
-    trials: int = 3
+    arms: tuple[str, ...] = TRAINED
+    trials: int = 2
     seeds: int = 3
-    lengths: tuple[int, ...] = (20, 50)
+    first: int = 400
+    doublings: int = 3
+    lengths: tuple[int, ...] = (50,)
     dropouts: tuple[float, ...] = (0.2, 0.5)
+    fresh_dropouts: tuple[float, ...] = (0.0, 0.2)
     learning_rates: tuple[float, ...] = (2e-3,)
     losses: tuple[str, ...] = ("full",)
-    starts: tuple[str, ...] = ("popularity", "uniform")
     neighbours: tuple[int, ...] = (50, 200)
     decays: tuple[float, ...] = (0.9, 1.0)
+    ridges: tuple[float, ...] = (100.0, 1000.0)
     recents: tuple[float, ...] = (1.0, 0.3, 0.1)
     dim: int = 64
     layers: int = 2
     heads: int = 2
     positions: int = 3200
-    max_updates: int = 300
-    eval_every: int = 25
-    patience: int = 4
-    validation_targets: int = 1000
+    validation_targets: int = 3000
+    second_split: bool = True
     mask_history: bool | None = None
     threads: int = 1
     bootstraps: int = 2000
@@ -88,23 +92,27 @@ def check(config: RankingConfig) -> None:
         "ranking",
         config,
         {
+            "arms": (
+                "real" in config.arms and set(config.arms) <= set(TRAINED) and len(set(config.arms)) == len(config.arms),
+                f"real, and others of {', '.join(TRAINED)}, each once",
+            ),
             "trials": at_least(config.trials, 1),
             "seeds": at_least(config.seeds, 1),
+            "first": at_least(config.first, 1),
+            "doublings": at_least(config.doublings, 0),
             "lengths": each(config.lengths, at_least, 1),
             "dropouts": each(config.dropouts, share, False),
+            "fresh_dropouts": each(config.fresh_dropouts, share, False),
             "learning_rates": each(config.learning_rates, positive),
             "losses": each(config.losses, one_of, *LOSSES),
-            "starts": each(config.starts, one_of, *STARTS),
             "neighbours": each(config.neighbours, at_least, 1),
             "decays": each(config.decays, positive),
+            "ridges": each(config.ridges, positive),
             "recents": each(config.recents, positive),
             "layers": at_least(config.layers, 1),
             "heads": at_least(config.heads, 1),
             "dim": (config.dim >= 1 and config.dim % max(config.heads, 1) == 0, f"a multiple of heads ({config.heads})"),
-            "positions": at_least(config.positions, 1),
-            "max_updates": at_least(config.max_updates, 1),
-            "eval_every": at_least(config.eval_every, 1),
-            "patience": at_least(config.patience, 1),
+            "positions": at_least(config.positions, 2),
             "validation_targets": at_least(config.validation_targets, 0),
             "threads": at_least(config.threads, 1),
             "bootstraps": at_least(config.bootstraps, 1),

@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 
+from preceptor.core import rng
 from preceptor.core.errors import PreceptorError
 from preceptor.ranking.config import Recipe
 from preceptor.ranking.sasrec import SASRec
@@ -104,7 +105,7 @@ def train(
         stops = sorted({*(look for look in schedule.looks if done < look <= turn), turn})
         for stop in stops:
             began = time.perf_counter()
-            _run(model, optimiser, recipe, source, range(done, stop), None)
+            _run(model, optimiser, recipe, source, range(done, stop), None, seed)
             seconds, updates, done = seconds + time.perf_counter() - began, updates + stop - done, stop
             if stop in schedule.looks:
                 watch(stop, model)
@@ -112,7 +113,7 @@ def train(
         branch = copy.deepcopy(model)
         branch_optimiser = _adam(branch, recipe)
         branch_optimiser.load_state_dict(copy.deepcopy(optimiser.state_dict()))
-        loss = _run(branch, branch_optimiser, recipe, source, range(turn, budget), (turn, budget))
+        loss = _run(branch, branch_optimiser, recipe, source, range(turn, budget), (turn, budget), seed)
         seconds, updates = seconds + time.perf_counter() - began, updates + budget - turn
         if not np.isfinite(loss):
             raise PreceptorError("Training diverged", where=f"update {budget}", found=loss, remedy="lower the learning rate")
@@ -166,6 +167,7 @@ def _run(
     source: Source,
     updates: range,
     decay: tuple[int, int] | None,
+    seed: int,
 ) -> float:
     """Updates number `updates`; the rate falls to 0 from the first to the second number of `decay`. Returns the mean loss."""
     parameters = list(model.parameters())
@@ -177,7 +179,9 @@ def _run(
             rate *= (decay[1] - update) / (decay[1] - decay[0] + 1)
         for group in optimiser.param_groups:
             group["lr"] = rate
-        loss, counted = lesson_loss(model, source.lesson(update))
+        # of each update its own: a branch draws what the trunk would have drawn
+        negatives = rng.generator(seed, f"ranking/negatives/{update}") if recipe.loss == "bce" else None
+        loss, counted = lesson_loss(model, source.lesson(update), negatives)
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(parameters, 1.0)

@@ -73,9 +73,16 @@ def histories_of(targets: Targets, rows: np.ndarray, longest: int | None = None)
     return place, targets.sequence[np.repeat(end - size, size) + within]
 
 
+def sampled_rows(n: int, count: int, seed: int) -> np.ndarray:
+    """Numbers of a keyed sample of at most `count` of n targets, ascending, int64; 0 keeps all."""
+    if not count or n <= count:
+        return np.arange(n)
+    return np.sort(rng.permutation(seed, "validation-targets", n)[:count]).astype(np.int64)
+
+
 def subsample(targets: Targets, count: int, seed: int) -> Targets:
-    """A keyed sample of at most `count` targets, in their order; 0 keeps all."""
+    """The targets of `sampled_rows`, in their order."""
     if not count or len(targets) <= count:
         return targets
-    kept = np.sort(rng.permutation(seed, "validation-targets", len(targets))[:count])
+    kept = sampled_rows(len(targets), count, seed)
     return Targets(targets.user[kept], targets.sequence, targets.start[kept], targets.end[kept])

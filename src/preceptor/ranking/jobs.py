@@ -1,15 +1,17 @@
-"""The units of work of the comparison: train and look at validation, or rank the test targets. Each leaves its files whole.
+"""The units of work before the test: train one model to its verdict, or try the settings of an untrained ranker.
 
-A job is plain values and paths, runs in any process, and leaves `<name>.json` last: a job whose file stands is done. Jobs of
-the first kind never touch the folder `test/`.
+A job is plain values and paths, runs in any process, and leaves `<stem>.json` last: a job whose file stands is done. No job
+here touches the folder `test/`.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import functools
-import io
+import json
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,20 +19,24 @@ from safetensors.torch import load_file, save
 
 from preceptor.core import metrics
 from preceptor.core.artifact import canonical, write_atomic
+from preceptor.core.errors import PreceptorError
 from preceptor.core.rng import purpose_key
 from preceptor.data.log import Targets, TrainSplit
 from preceptor.generator.config import GeneratorConfig
 from preceptor.generator.events import never_repeats
 from preceptor.generator.mixture import Mixture
+from preceptor.generator.score import LawScorer
 from preceptor.graph.graph import Graph
+from preceptor.ranking import calibrate, converge
 from preceptor.ranking.baselines import ItemKNN, Popularity
 from preceptor.ranking.config import RankingConfig
-from preceptor.ranking.evaluate import Scorer, rank_targets, subsample
-from preceptor.ranking.histories import Histories, RealHistories
-from preceptor.ranking.sasrec import SASRec
-from preceptor.ranking.synthetic import WalkHistories, tables_for
-from preceptor.ranking.train import SASRecScorer, fit
-from preceptor.ranking.trials import TRAINED, Settings, recipe
+from preceptor.ranking.ease import Ease
+from preceptor.ranking.evaluate import Scorer, sampled_rows
+from preceptor.ranking.sasrec import SASRec, SASRecScorer
+from preceptor.ranking.synthetic import teacher
+from preceptor.ranking.trials import GENERATOR, Settings, grid, recipe
+
+CELLS = 1 << 26  # scores of validation targets held at once, by each of a handful of rankers: 256 MiB of float32
 
 
 @dataclass(frozen=True)
@@ -43,83 +49,179 @@ class Source:
     graph: str
     histories: GeneratorConfig = field(default_factory=GeneratorConfig)
 
+    @property
+    def law(self) -> bool:
+        """Whether histories are drawn from a law that can be scored exactly."""
+        return self.histories.law == "mixture"
+
 
 @dataclass(frozen=True)
 class Job:
-    """Train (or build) one arm's model with `settings` and `seed`; its files begin with `stem`."""
+    """Train one arm's model with `settings` and `seed` on the budgets of `schedule`; its files begin with `stem`.
+
+    keep: whether its weights are written.
+    """
 
     source: Source
     arm: str
     settings: Settings
     seed: int
+    schedule: converge.Schedule
     stem: str
+    keep: bool = True
 
 
 def train_job(job: Job, config: RankingConfig) -> str:
-    """Fit, look at validation, and write STEM.safetensors (trained arms) and STEM.json. Returns the stem."""
+    """Train, look at validation at the end of each budget, write STEM.safetensors and STEM.json. Returns the stem."""
     done = Path(job.stem + ".json")
     if done.exists():
         return job.stem
     torch.set_num_threads(config.threads)
-    train = _train(job.source.data)
-    validation = subsample(Targets.load(Path(job.source.data) / "validation"), config.validation_targets, config.seed)
-    mask = mask_history(train, config)
-    curve: list[dict[str, float]] = []
-    if job.arm in TRAINED:
-        # Seeds of a study are far apart, and an arm's seed s differs from the other arm's in nothing but its histories.
-        seed = int(purpose_key(config.seed, f"ranking/{job.source.name}/{job.seed}") >> 1)
-        fitted = fit(recipe(job.settings, config), _histories(job, config, seed), train.n_items, validation, mask, config, seed)
-        curve, update, looked = fitted.curve, fitted.update, fitted.validation
-        write_atomic(Path(job.stem + ".safetensors"), save(dict(fitted.model.state_dict())))
-    else:
-        rank = rank_targets(scorer_of(job.arm, job.settings, None, train, config), validation, mask).rank
-        update = 0
-        looked = {"recall@10": float(metrics.recall(rank, 10).mean()), "ndcg@10": float(metrics.ndcg(rank, 10).mean())}
+    train, offered = opened(job.source.data), seen(job.source, config)
+    chosen = recipe(job.settings, config)
+    # Seeds of a study are far apart, and an arm's seed s differs from the other arms' in nothing but its histories.
+    seed = int(purpose_key(config.seed, f"ranking/{job.source.name}/{job.seed}") >> 1)
+    reached: list[float] = []
+
+    def validate(model: SASRec) -> np.ndarray:
+        judged = calibrated(SASRecScorer(model), False, offered)[1]
+        reached.append(float(metrics.ndcg(judged.rank, 10).mean()))
+        return judged.nats
+
+    drawn_from = None if job.arm == "real" else drawn(job.source)
+    source = teacher(job.arm, train, drawn_from, job.source.histories, chosen.length, config.positions, seed)
+    found = converge.train(chosen, source, train.n_items, job.schedule, seed, validate, offered.targets.user)
+    seen_before = [
+        end.budget * _real_positions(job.arm, config) / max(len(train.item) - train.n_users, 1) for end in found.ends
+    ]
+    ends = [
+        {**{k: v for k, v in dataclasses.asdict(end).items() if k != "seconds"}, "ndcg": ndcg, "epochs": epochs}
+        for end, ndcg, epochs in zip(found.ends, reached, seen_before, strict=True)
+    ]
+    for end in ends:
+        end |= {k: None for k in ("error", "change", "change_error") if not np.isfinite(end[k])}
+    verdict = found.verdict
+    if verdict == converge.CONVERGED and job.arm != "synthetic" and ends[-1]["epochs"] < 1:
+        verdict = converge.NO_VERDICT  # what hasn't seen the log once has not come to rest on it
+    if job.keep:
+        write_atomic(Path(job.stem + ".safetensors"), save(dict(found.model.state_dict())))
     facts = {"arm": job.arm, "split": job.source.name, "seed": job.seed, "settings": job.settings}
-    write_atomic(done, canonical({**facts, "update": update, "validation": looked, "curve": curve}))
+    write_atomic(done, canonical({**facts, "budget": found.budget, "verdict": verdict, "ends": ends}))
     return job.stem
 
 
-def test_job(job: Job, out: str, config: RankingConfig) -> str:
-    """Rank the test targets with the model of `job` and write OUT.npy (int32 [targets, 1 + TOP]: rank, then the list)."""
-    done = Path(out + ".npy")
+def tune_job(source: Source, baseline: str, stem: str, config: RankingConfig) -> str:
+    """Try every setting of an untrained ranker on validation; write STEM.json. Returns the stem."""
+    done = Path(stem + ".json")
     if done.exists():
-        return out
+        return stem
     torch.set_num_threads(config.threads)
-    train = _train(job.source.data)
-    weights = Path(job.stem + ".safetensors") if job.arm in TRAINED else None
-    scorer = scorer_of(job.arm, job.settings, weights, train, config)
-    ranked = rank_targets(scorer, Targets.load(Path(job.source.data) / "test"), mask_history(train, config))
-    content = io.BytesIO()
-    np.save(content, np.column_stack([ranked.rank, ranked.top]).astype(np.int32))
-    write_atomic(done, content.getvalue())
-    return out
+    offered = seen(source, config)
+    found = []
+    for settings in grid(baseline, config):
+        judged = calibrated(untrained(source.data, baseline, settings), False, offered)[1]
+        reached = {"nats": float(np.nanmean(judged.nats)), "ndcg@10": float(metrics.ndcg(judged.rank, 10).mean())}
+        found.append({"settings": settings, "validation": reached})
+    write_atomic(done, canonical({"arm": baseline, "split": source.name, "found": found}))
+    return stem
 
 
-def scorer_of(arm: str, settings: Settings, weights: Path | None, train: TrainSplit, config: RankingConfig) -> Scorer:
-    """The model of an arm: opened from its weights, or made anew from its settings where it has none."""
-    if weights is None:
-        return {"popularity": Popularity, "item-knn": ItemKNN}[arm](train, **settings)
-    model = SASRec(train.n_items, recipe(settings, config), seed=0)
-    model.load_state_dict(load_file(weights))
-    return SASRecScorer(model)
+def calibrated(scorer: Scorer, probabilities: bool, offered: calibrate.Offer) -> tuple[calibrate.Calibration, calibrate.Judged]:
+    """The calibration of a ranker fitted on these targets, and what it reaches there. probabilities: whether it gives these."""
+    scores = calibrate.dense(scorer, offered, log=probabilities)
+    found = calibrate.fit(scores, offered)
+    return found, calibrate.judge(calibrate.probabilities(scores, found, offered), offered)
 
 
-def mask_history(train: TrainSplit, config: RankingConfig) -> bool:
-    """Whether items of the history are offered or not, the same for all arms."""
-    return never_repeats(train) if config.mask_history is None else config.mask_history
-
-
-@functools.lru_cache(maxsize=4)
-def _train(data: str) -> TrainSplit:
+@functools.lru_cache(maxsize=2)
+def opened(data: str) -> TrainSplit:
+    """The training part of a split."""
     return TrainSplit.load(Path(data) / "train")
 
 
-def _histories(job: Job, config: RankingConfig, seed: int) -> Histories:
-    train, chosen = _train(job.source.data), recipe(job.settings, config)
-    if job.arm == "real":
-        return RealHistories(train, chosen.length, config.positions, seed)
-    kind = Mixture if job.source.histories.law == "mixture" else Graph
-    drawn_from = kind.load(Path(job.source.graph))
-    tables = tables_for(drawn_from, train, job.source.histories, chosen.length, chosen.start)
-    return WalkHistories(tables, config.positions, seed)
+def validation_rows(source: Source, config: RankingConfig) -> np.ndarray:
+    """Numbers in data/validation of the targets that decide, ascending: as many as asked for and as fit in memory."""
+    found = Targets.load(Path(source.data) / "validation")
+    fit = max(1, CELLS // max(opened(source.data).n_items, 1))
+    wanted = min(config.validation_targets or len(found), fit)
+    return sampled_rows(len(found), wanted, config.seed)
+
+
+@functools.lru_cache(maxsize=2)
+def seen(source: Source, config: RankingConfig) -> calibrate.Offer:
+    """The validation targets that decide, with their candidates."""
+    found, rows = Targets.load(Path(source.data) / "validation"), validation_rows(source, config)
+    kept = Targets(found.user[rows], found.sequence, found.start[rows], found.end[rows])
+    offered = offer(source.data, kept, config)
+    if not offered.inside.any():
+        raise PreceptorError(
+            "No validation target to calibrate on",
+            where=f"split {source.name}",
+            found="every validation item was never met in training, or repeats its history",
+            expected="at least one that could be recommended",
+            remedy="widen the validation part (data.split.validation_from), or ranking.mask_history=false for logs that repeat",
+        )
+    return offered
+
+
+def offer(data: str, targets: Targets, config: RankingConfig) -> calibrate.Offer:
+    """Targets with their candidates: items met in training, less the history where it is masked."""
+    train = opened(data)
+    return calibrate.offer(targets, _popularity(data), not mask_history(train, config))
+
+
+def mask_history(train: TrainSplit, config: RankingConfig) -> bool:
+    """Whether items of the history are not offered, the same for all arms."""
+    return never_repeats(train) if config.mask_history is None else config.mask_history
+
+
+@functools.lru_cache(maxsize=2)
+def drawn(source: Source) -> Graph | Mixture:
+    """What synthetic histories are drawn from."""
+    return (Mixture if source.law else Graph).load(Path(source.graph))
+
+
+def trained(source: Source, arm: str, stem: str, config: RankingConfig) -> Scorer:
+    """The finished model of a training job."""
+    settings = json.loads(Path(stem + ".json").read_text(encoding="utf-8"))["settings"]
+    model = SASRec(opened(source.data).n_items, recipe(settings, config), seed=0)
+    model.load_state_dict(load_file(stem + ".safetensors"))
+    return SASRecScorer(model)
+
+
+def untrained(data: str, baseline: str, settings: Settings) -> Scorer:
+    """A baseline under its settings."""
+    return _untrained(data, baseline, tuple(sorted(settings.items())))
+
+
+def generator(source: Source) -> Scorer:
+    """The fitted law as a ranker."""
+    law = drawn(source)
+    if not isinstance(law, Mixture):
+        raise ValueError(f"{GENERATOR} needs a law that can be scored: {source.graph} holds a graph")
+    return LawScorer(law)
+
+
+@functools.lru_cache(maxsize=4)
+def _untrained(data: str, baseline: str, settings: tuple[tuple[str, Any], ...]) -> Scorer:
+    train, given = opened(data), dict(settings)
+    if baseline == "ease":  # the inverse is what costs: one serves all decays
+        return _ease(data, given["ridge"]).with_decay(given["decay"])
+    kinds: dict[str, Any] = {"popularity": Popularity, "item-knn": ItemKNN}
+    made: Scorer = kinds[baseline](train, **given)
+    return made
+
+
+@functools.lru_cache(maxsize=1)
+def _ease(data: str, ridge: float) -> Ease:
+    return Ease(opened(data), ridge)
+
+
+@functools.lru_cache(maxsize=2)
+def _popularity(data: str) -> np.ndarray:
+    return opened(data).popularity
+
+
+def _real_positions(arm: str, config: RankingConfig) -> int:
+    """Next items of the real log in an update, at most."""
+    return {"real": config.positions, "synthetic": 0}.get(arm, config.positions // 2)

@@ -1,9 +1,14 @@
-"""The comparison's tables: means over seeds with intervals over users, paired differences and ratios, slices."""
+"""The comparison's tables: means over seeds with intervals over users, paired differences and ratios, slices, the answer.
+
+Seeds are averaged for each target first, then users are resampled. Balance `user` averages each user's targets before that, so
+that heavy users weigh no more than others.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,54 +16,77 @@ import numpy as np
 import polars as pl
 
 from preceptor.core import metrics
-from preceptor.core.statistics import Resamples, difference, ratio
+from preceptor.core.statistics import Interval, Resamples, difference, ratio
 from preceptor.core.tables import row
-from preceptor.core.tables.ranking import ArmMean, Paired, RankedModel, SliceMean
-from preceptor.data.log import Targets, TrainSplit
+from preceptor.core.tables.ranking import NO_VERDICT, Answer, ArmMean, ArmRun, Paired, SliceMean
+from preceptor.data.log import Targets
+from preceptor.ranking import arm_runs, panel
+from preceptor.ranking.answer import Shown, answer, best_form
 from preceptor.ranking.config import RankingConfig
-from preceptor.ranking.jobs import Job, Source, mask_history
-from preceptor.ranking.trials import ARMS, TRAINED
+from preceptor.ranking.evaluate import TOP
+from preceptor.ranking.jobs import Source, mask_history, opened, seen
+from preceptor.ranking.panel import Panel
+from preceptor.ranking.trials import BASELINES
 
-PAIRS = (
-    ("synthetic", "real"),
-    ("real", "popularity"),
-    ("synthetic", "popularity"),
-    ("real", "item-knn"),
-    ("synthetic", "item-knn"),
-)
 COLUMNS = [(metric, k) for metric in metrics.METRICS for k in metrics.KS]
+NATS = ("nats", 0)
+BALANCES = ("target", "user")
 
 
-def write(
-    folder: Path, sources: Sequence[Source], models: Sequence[Job], config: RankingConfig, file: Callable[[Path, Job], str]
-) -> dict[str, Any]:
-    """Write tstr.csv, paired.csv, slices.csv and models.jsonl from the ranks that `file(folder, job)` names; return counts per
-    split."""
+@dataclass(frozen=True)
+class Judgement:
+    """An arm on the test targets. rank: int32 [seeds, targets]; nats: float32, the same shape."""
+
+    rank: np.ndarray
+    nats: np.ndarray
+
+    def values(self, columns: Sequence[tuple[str, int]]) -> np.ndarray:
+        """Values of each column, float64 [seeds, targets, columns]."""
+        return np.stack([self.nats if c == NATS else metrics.value(c[0], self.rank, c[1]) for c in columns], axis=2)
+
+
+def write(folder: Path, sources: Sequence[Source], panels: Sequence[Panel], config: RankingConfig) -> dict[str, Any]:
+    """Write tstr.csv, paired.csv, slices.csv and answer.jsonl from what the panels found; return counts per split."""
     means: list[ArmMean] = []
     pairs: list[Paired] = []
     slices: list[SliceMean] = []
+    answers: list[Answer] = []
     counts = {}
+    runs = row.read(folder, ArmRun)
     for source in sources:
-        targets = Targets.load(Path(source.data) / "test")
-        train = TrainSplit.load(Path(source.data) / "train")
-        found = {
-            arm: np.stack([np.load(file(folder, job) + ".npy", allow_pickle=False) for job in models if _is(job, source, arm)])
-            for arm in ARMS
-        }
-        resamples = Resamples(targets.user, config.bootstraps, config.seed, config.confidence)
-        means += _means(source, found, resamples, len(targets))
-        pairs += _paired(source, found, resamples)
-        slices += _slices(source, found, targets, train.popularity)
+        targets, train = Targets.load(Path(source.data) / "test"), opened(source.data)
+        own = [p for p in panels if p.source == source]
+        lists = [panel.gather(p, folder) for p in own]
+        found = {arm: _judgement(folder, source.name, arm, own) for arm in _order(own)}
+        verdict = arm_runs.verdicts(runs, source.name)
+        best = best_form([r for r in runs if r.split == source.name], "real")
+        made = list(_compared(source.name, found, targets.user, verdict, best, config))
+        means += [m for m in made if isinstance(m, ArmMean)]
+        pairs += [m for m in made if isinstance(m, Paired)]
+        slices += _slices(source.name, found, targets, train.popularity)
+        slices += _lists(source.name, lists, train.popularity)
+        left_out = [b for b in BASELINES if b not in found]
+        shown = Shown(
+            source.name,
+            [m for m in means if m.split == source.name],
+            [m for m in pairs if m.split == source.name],
+            [r for r in runs if r.split == source.name],
+            {arm: j.values([("ndcg", 10)]).mean(axis=0)[:, 0] for arm, j in found.items()},
+            targets.user,
+            left_out,
+            config,
+        )
+        answers.append(answer(shown))
         counts[source.name] = {
-            "users": resamples.users,
+            "users": targets.n_users,
             "targets": len(targets),
             "targets_seen_in_training": int((train.popularity[targets.item] > 0).sum()),
+            "validation_targets": len(seen(source, config).targets),
             "history_masked": mask_history(train, config),
+            "left_out": left_out,
         }
-    row.write(folder, ArmMean, means)
-    row.write(folder, Paired, pairs)
-    row.write(folder, SliceMean, slices)
-    row.write(folder, RankedModel, [_tested(folder, job, file(folder, job)) for job in models])
+    for cls, rows in ((ArmMean, means), (Paired, pairs), (SliceMean, slices), (Answer, answers)):
+        row.write(folder, cls, rows)  # type: ignore[type-var]
     return counts
 
 
@@ -70,97 +98,93 @@ def read(folder: Path) -> dict[str, pl.DataFrame]:
     }
 
 
-def per_target(rank_ST: np.ndarray) -> np.ndarray:
-    """Values of all COLUMNS averaged over seeds, float64 [targets, columns]; rank_ST: int [seeds, targets]."""
-    return np.stack([metrics.value(metric, rank_ST, k).mean(axis=0) for metric, k in COLUMNS], axis=1)
+def _order(panels: Sequence[Panel]) -> list[str]:
+    return list(dict.fromkeys(arm for p in panels for arm in p.arms))
 
 
-def _is(job: Job, source: Source, arm: str) -> bool:
-    return job.source == source and job.arm == arm
+def _judgement(folder: Path, split: str, arm: str, panels: Sequence[Panel]) -> Judgement:
+    seeds = [p.seed for p in panels if arm in p.arms]
+    rank, nats = (
+        np.stack([np.load(panel.file(folder, kind, split, "test", arm, s), allow_pickle=False) for s in seeds])
+        for kind in ("ranks", "nats")
+    )
+    return Judgement(rank, nats)
 
 
-def _tested(folder: Path, job: Job, ranks: str) -> RankedModel:
-    def below(path: str) -> str:
-        return Path(path).relative_to(folder).as_posix()
-
-    weights = below(job.stem + ".safetensors") if job.arm in TRAINED else None
-    return RankedModel(job.source.name, job.arm, ARMS[job.arm], job.seed, job.settings, weights, below(ranks + ".npy"))
-
-
-def _means(source: Source, found: Mapping[str, np.ndarray], resamples: Resamples, n: int) -> list[ArmMean]:
-    rows = []
-    for arm, ranked in found.items():
-        rank = ranked[:, :, 0]
-        mean, drawn = resamples.means(per_target(rank))
-        for c, (metric, k) in enumerate(COLUMNS):
-            interval = resamples.interval(mean[c], drawn[:, c])
-            by_seed = metrics.value(metric, rank, k).mean(axis=1)
-            rows.append(
-                ArmMean(
-                    split=source.name,
-                    arm=arm,
-                    model=ARMS[arm],
-                    metric=metric,
-                    k=k,
-                    mean=interval.value,
-                    lo=interval.lo,
-                    hi=interval.hi,
-                    seed_sd=float(by_seed.std(ddof=1)) if len(by_seed) > 1 else None,
-                    seeds=len(by_seed),
-                    users=resamples.users,
-                    targets=n,
-                )
-            )
-    return rows
+def _compared(
+    split: str,
+    found: Mapping[str, Judgement],
+    user: np.ndarray,
+    verdict: Mapping[str, str],
+    best: str | None,
+    config: RankingConfig,
+) -> Iterator[ArmMean | Paired]:
+    inside = np.isfinite(found["real"].nats[0])
+    for columns, rows in ((COLUMNS, np.ones(len(user), bool)), ([NATS], inside)):
+        for balance in BALANCES if rows.any() else ():
+            values = {arm: _balanced(j.values(columns)[:, rows], user[rows], balance) for arm, j in found.items()}
+            owner = user[rows] if balance == "target" else np.unique(user[rows])
+            resamples = Resamples(owner, config.bootstraps, config.seed, config.confidence)
+            drawn = {arm: resamples.means(v.mean(axis=0)) for arm, v in values.items()}
+            for arm, (mean, samples) in drawn.items():
+                for c, (metric, k) in enumerate(columns):
+                    by_seed = values[arm][:, :, c].mean(axis=1)
+                    got = resamples.interval(mean[c], samples[:, c])
+                    spread = float(by_seed.std(ddof=1)) if len(by_seed) > 1 else None
+                    facts = (got.value, got.lo, got.hi, spread, len(by_seed), resamples.users, int(rows.sum()))
+                    yield ArmMean(split, arm, balance, metric, k, *facts, verdict[arm])
+            for a, b in [(a, b) for b in ("real", best) if b for a in drawn if a != b]:
+                unsure = NO_VERDICT in (verdict[a], verdict[b])
+                for c, (metric, k) in enumerate(columns):
+                    one, other = ((drawn[arm][0][c], drawn[arm][1][:, c]) for arm in (a, b))
+                    times, more = ratio(one, other, resamples), difference(one, other, resamples)
+                    numbers = (times.value, times.lo, times.hi, more.value, more.lo, more.hi)
+                    yield Paired(split, a, b, balance, metric, k, *numbers, _reading(more, metric, unsure))
 
 
-def _paired(source: Source, found: Mapping[str, np.ndarray], resamples: Resamples) -> list[Paired]:
-    means = {arm: resamples.means(per_target(ranked[:, :, 0])) for arm, ranked in found.items()}
-    rows = []
-    for a, b in PAIRS:
-        for c, (metric, k) in enumerate(COLUMNS):
-            one, other = ((means[arm][0][c], means[arm][1][:, c]) for arm in (a, b))
-            times, more = ratio(one, other, resamples), difference(one, other, resamples)
-            rows.append(
-                Paired(
-                    split=source.name,
-                    arm_a=a,
-                    arm_b=b,
-                    metric=metric,
-                    k=k,
-                    ratio=times.value,
-                    lo=times.lo,
-                    hi=times.hi,
-                    difference=more.value,
-                    diff_lo=more.lo,
-                    diff_hi=more.hi,
-                )
-            )
-    return rows
+def _reading(more: Interval, metric: str, unsure: bool) -> str:
+    if unsure:
+        return NO_VERDICT
+    if math.isnan(more.lo) or math.isnan(more.hi):
+        return "no interval"
+    if more.lo <= 0 <= more.hi:
+        return "not told apart"
+    return "better" if (more.lo > 0) == (metric != "nats") else "worse"
 
 
-def _slices(source: Source, found: Mapping[str, np.ndarray], targets: Targets, popularity: np.ndarray) -> list[SliceMean]:
+def _balanced(values: np.ndarray, user: np.ndarray, balance: str) -> np.ndarray:
+    """Values per target as they are, or their mean per user; [seeds, targets or users, columns]."""
+    if balance == "target":
+        return values
+    _, number = np.unique(user, return_inverse=True)
+    count = np.bincount(number)
+    return np.stack([[np.bincount(number, weights=c) / count for c in seed.T] for seed in values]).transpose(0, 2, 1)
+
+
+def _slices(split: str, found: Mapping[str, Judgement], targets: Targets, popularity: np.ndarray) -> list[SliceMean]:
     item = targets.item
     group = metrics.popularity_groups(popularity)[item]
     rows: list[SliceMean] = []
-
-    def add(arm: str, part: str, metric: str, k: int, mean: float, n: int) -> None:
-        rows.append(SliceMean(source.name, arm, ARMS[arm], part, metric, k, mean, n))
-
-    for arm, ranked in found.items():
-        values = per_target(ranked[:, :, 0])
+    for arm, judged in found.items():
+        values = judged.values(COLUMNS).mean(axis=0)
         for c, (metric, k) in enumerate(COLUMNS):
             column = values[:, c]
-            add(arm, "all", metric, k, float(column.mean()), len(item))
+            rows.append(SliceMean(split, arm, "all", metric, k, float(column.mean()), len(item)))
             for g, name in enumerate(metrics.GROUPS):
                 n = int((group == g).sum())
-                add(arm, name, metric, k, float(column[group == g].mean()) if n else math.nan, n)
+                rows.append(SliceMean(split, arm, name, metric, k, float(column[group == g].mean()) if n else math.nan, n))
             balanced = metrics.item_balanced(column, item, popularity)
-            add(arm, "item-balanced", metric, k, balanced, int((popularity[item] > 0).sum()))
-            add(arm, "user-balanced", metric, k, metrics.user_balanced(column, targets.user), len(item))
-        lists = ranked[:, :, 1:]
-        covered = float(np.mean([metrics.coverage(top, len(popularity)) for top in lists]))
-        popular = float(np.mean([metrics.mean_popularity(top, popularity) for top in lists]))
-        add(arm, "lists", "coverage", lists.shape[2], covered, len(item))
-        add(arm, "lists", "popularity_place", lists.shape[2], popular, len(item))
+            rows.append(SliceMean(split, arm, "item-balanced", metric, k, balanced, int((popularity[item] > 0).sum())))
+    return rows
+
+
+def _lists(split: str, lists: Sequence[Mapping[str, np.ndarray]], popularity: np.ndarray) -> list[SliceMean]:
+    """Coverage and mean popularity of each arm's lists, mean over seeds."""
+    rows = []
+    for arm in dict.fromkeys(arm for by_arm in lists for arm in by_arm):
+        own = [by_arm[arm] for by_arm in lists if arm in by_arm]
+        covered = float(np.mean([metrics.coverage(top, len(popularity)) for top in own]))
+        popular = float(np.mean([metrics.mean_popularity(top, popularity) for top in own]))
+        rows.append(SliceMean(split, arm, "lists", "coverage", TOP, covered, len(own[0])))
+        rows.append(SliceMean(split, arm, "lists", "popularity_place", TOP, popular, len(own[0])))
     return rows

@@ -6,15 +6,16 @@ from pathlib import Path
 
 from preceptor.core.progress import say
 from preceptor.core.stage import Cost, Counts, Inputs, Stage
-from preceptor.core.tables.ranking import ArmMean, Look, Paired, RankedModel, SliceMean, Trial
+from preceptor.core.tables import row
+from preceptor.core.tables.ranking import Answer, ArmMean, ArmRun, Budget, Paired, SliceMean, Trial
 from preceptor.data.log import TrainSplit
 from preceptor.generator.config import GeneratorConfig
 from preceptor.generator.made import moved
 from preceptor.graph.config import GraphConfig
 from preceptor.graph.item_graph import build_graph
 from preceptor.ranking.config import RankingConfig, check
+from preceptor.ranking.converge import Schedule
 from preceptor.ranking.jobs import Source
-from preceptor.ranking.trials import TRAINED
 from preceptor.ranking.tstr import run as run_comparison
 
 _SECOND = "leave_last_out"
@@ -23,16 +24,16 @@ _SECOND = "leave_last_out"
 def build(config: RankingConfig, inputs: Inputs, folder: Path) -> Counts:
     """Write OUT/ranking.
 
-    Where the data stage left a leave-last-out split beside the temporal one, the recipes frozen on the temporal split are
-    trained and tested on it too, with histories drawn from a graph, or graphs, of its own training part
-    (graph-leave-last-out/).
+    Where the data stage left a leave-last-out split beside the temporal one, and `second_split` asks for it, the settings
+    frozen on the temporal split are trained and tested on it too, with histories drawn from a graph, or graphs, of its own
+    training part (graph-leave-last-out/).
     """
     data, graph = inputs["data"], inputs["graph"]
     histories = GeneratorConfig(**inputs["generator"].manifest["config"])
     law = inputs["generator"].path / "all" / "law"
     drawn_from = law if histories.law == "mixture" else graph.path / "all"
     sources = [Source(data.json("summary")["kind"], str(data.path), str(drawn_from), histories)]
-    if (data.path / _SECOND).is_dir():
+    if config.second_split and (data.path / _SECOND).is_dir():
         home = folder / "graph-leave-last-out"
         train = TrainSplit.load(data.path / _SECOND / "train")
         if histories.law == "mixture":
@@ -43,14 +44,26 @@ def build(config: RankingConfig, inputs: Inputs, folder: Path) -> Counts:
     counts = run_comparison(sources, config, folder)
     for name, found in counts.items():
         say(f"ranking: {name}: {found['targets']:,} test targets of {found['users']:,} users, tested once")
+        if found["left_out"]:
+            say(f"ranking: {name}: left out, the catalogue being too large: {', '.join(found['left_out'])}")
+    for answer in row.read(folder, Answer):
+        say(f"ranking: {answer.split}: {answer.sentences[0]}")
     return counts
 
 
 def cost(config: RankingConfig, inputs: Inputs) -> Cost:
-    """Predicted positions of all training runs, at most: a run may stop early."""
-    splits = 2 if "data" in inputs and (inputs["data"].path / _SECOND).is_dir() else 1
-    runs = len(TRAINED) * (config.trials + config.seeds * splits - 1)
-    return Cost(runs * config.max_updates * config.positions, "positions")
+    """Predicted positions of all training runs, at most: an arm that converges early stops."""
+    splits = 2 if config.second_split and "data" in inputs and (inputs["data"].path / _SECOND).is_dir() else 1
+    whole, last = most_updates(config), config.first << config.doublings
+    trials = len(config.arms) * config.trials * config.first if config.trials > 1 else 0
+    updates = trials + splits * len(config.arms) * (whole + (config.seeds - 1) * last)
+    return Cost(updates * config.positions, "positions")
+
+
+def most_updates(config: RankingConfig) -> int:
+    """Updates of a run through every budget: the trunk of the last, and the decay of each."""
+    schedule = Schedule(config.first, config.doublings)
+    return schedule.trunk(schedule.budgets[-1]) + sum(b - schedule.trunk(b) for b in schedule.budgets)
 
 
 STAGE = Stage(
@@ -62,5 +75,5 @@ STAGE = Stage(
     check=check,
     cost=cost,
     resumable=True,
-    tables=(ArmMean, Paired, SliceMean, Trial, Look, RankedModel),
+    tables=(ArmMean, Paired, SliceMean, Trial, ArmRun, Budget, Answer),
 )

@@ -1,4 +1,4 @@
-"""Training batches from walks over the item graph, drawn fresh for ever: no walk is ever seen twice."""
+"""Synthetic histories as a teacher, drawn fresh for ever: none is ever seen twice. What each trained arm learns from."""
 
 from __future__ import annotations
 
@@ -11,9 +11,11 @@ from preceptor.generator.config import GeneratorConfig
 from preceptor.generator.histories import Sampler, sample
 from preceptor.generator.made import sampler_of
 from preceptor.generator.mixture import Mixture
+from preceptor.generator.mixture_tables import MixtureTables
 from preceptor.generator.sampler import build_tables
 from preceptor.graph.graph import Graph
-from preceptor.ranking.histories import Batch
+from preceptor.ranking.histories import Batch, RealHistories
+from preceptor.ranking.teach import Halves, Plain, Samples, Source
 
 
 class WalkHistories:
@@ -31,10 +33,37 @@ class WalkHistories:
         return np.maximum(items[whole, :width], 0), lengths[whole]
 
 
-def tables_for(drawn_from: Graph | Mixture, train: TrainSplit, histories: GeneratorConfig, length: int, start: str) -> Sampler:
-    """The sampler of a study's histories as a model of `length` positions wants them: length + 1 items, begun at `start`.
+def tables_for(drawn_from: Graph | Mixture, train: TrainSplit, histories: GeneratorConfig, length: int) -> Sampler:
+    """The sampler of a study's histories as a model of `length` positions wants them: at most length + 1 items.
 
-    Policy, p, q, decay, repeats and the share of priors are those of `histories`.
+    Start, policy, p, q, decay, repeats and the share of priors are those of `histories`; walks all have length + 1 items.
     """
-    wanted = dataclasses.replace(histories, length=length + 1, lengths="fixed", start=start)  # type: ignore[arg-type]
-    return (sampler_of if isinstance(drawn_from, Mixture) else build_tables)(drawn_from, train, wanted)  # type: ignore[arg-type]
+    if isinstance(drawn_from, Mixture):
+        return sampler_of(drawn_from, train, dataclasses.replace(histories, length=length + 1))
+    return build_tables(drawn_from, train, dataclasses.replace(histories, length=length + 1, lengths="fixed"))
+
+
+def teacher(
+    arm: str,
+    train: TrainSplit,
+    drawn_from: Graph | Mixture | None,
+    histories: GeneratorConfig,
+    length: int,
+    positions: int,
+    seed: int,
+) -> Source:
+    """What an arm is taught from: real histories, those of the generator, or half of each lesson from either.
+
+    drawn_from: the graph of the walks, or the fitted law; needed by all arms but real.
+    """
+    if arm == "real":
+        return Plain(RealHistories(train, length, positions, seed))
+    if drawn_from is None:
+        raise ValueError(f"{arm} needs a graph or a law to draw histories from")
+    half = positions // 2 if arm == "real+synthetic" else 0
+    tables = tables_for(drawn_from, train, histories, length)
+    if isinstance(tables, MixtureTables):
+        drawn: Source = Samples(tables, positions - half, seed)
+    else:
+        drawn = Plain(WalkHistories(tables, positions - half, seed))
+    return Halves(Plain(RealHistories(train, length, half, seed)), drawn) if half else drawn

@@ -1,4 +1,4 @@
-"""What each arm may try: the same number of settings an arm, with the generator's choices counted among the synthetic arm's."""
+"""The arms of the comparison, and what each may try."""
 
 from __future__ import annotations
 
@@ -8,21 +8,44 @@ from typing import Any
 from preceptor.core import rng
 from preceptor.ranking.config import RankingConfig, Recipe
 
-ARMS = {"real": "sasrec", "synthetic": "sasrec", "popularity": "popularity", "item-knn": "item-knn"}
-TRAINED = ("real", "synthetic")
+BASELINES = ("popularity", "item-knn", "ease")
+GENERATOR = "generator"
+AGAIN = "real, another seed"  # the control's second model: not an arm of its own
+TOGETHER = {  # arm: (one, other, form), fitted on validation
+    f"{one}-{sign}-{other}": (one, AGAIN if other == "real" else other, form)
+    for one, other in (("real", GENERATOR), ("real+synthetic", GENERATOR), ("real", "real"))
+    for sign, form in (("x", "multiplied"), ("plus", "added"))
+}
+EASE_ITEMS = 5000  # beyond, EASE is left out: a dense inverse of the catalogue takes minutes and gigabytes
 
 Settings = dict[str, Any]
 
 
 def settings(arm: str, config: RankingConfig) -> list[Settings]:
-    """The settings that `arm` tries, at most config.trials and all different.
+    """The settings that a trained arm tries, at most config.trials and all different.
 
     Trial 0 takes the first of every choice; the others are a keyed sample of the rest.
     """
-    space = _space(arm, config)
-    every = [dict(zip(space, values, strict=True)) for values in itertools.product(*space.values())]
+    every = _product(
+        {
+            "length": config.lengths,
+            "dropout": config.fresh_dropouts if arm == "synthetic" else config.dropouts,
+            "learning_rate": config.learning_rates,
+            "loss": config.losses,
+        }
+    )
     order = [0, *(1 + i for i in rng.permutation(config.seed, f"trials/{arm}", len(every) - 1))]
     return [every[i] for i in order[: config.trials]]
+
+
+def grid(baseline: str, config: RankingConfig) -> list[Settings]:
+    """The settings that an untrained ranker tries: all there are, for they cost seconds."""
+    spaces: dict[str, dict[str, tuple[Any, ...]]] = {
+        "popularity": {"recent": config.recents},
+        "item-knn": {"neighbours": config.neighbours, "decay": config.decays},
+        "ease": {"ridge": config.ridges, "decay": config.decays},
+    }
+    return _product(spaces[baseline])
 
 
 def recipe(chosen: Settings, config: RankingConfig) -> Recipe:
@@ -30,15 +53,13 @@ def recipe(chosen: Settings, config: RankingConfig) -> Recipe:
     return Recipe(dim=config.dim, layers=config.layers, heads=config.heads, **chosen)
 
 
-def _space(arm: str, config: RankingConfig) -> dict[str, tuple[Any, ...]]:
-    if arm == "popularity":
-        return {"recent": config.recents}
-    if arm == "item-knn":
-        return {"neighbours": config.neighbours, "decay": config.decays}
-    model: dict[str, tuple[Any, ...]] = {
-        "length": config.lengths,
-        "dropout": config.dropouts,
-        "learning_rate": config.learning_rates,
-        "loss": config.losses,
-    }
-    return {**model, "start": config.starts} if arm == "synthetic" else model
+def parts(arm: str) -> tuple[str, ...]:
+    """The trained arms that an arm rests on: itself, those put together in it, or none."""
+    if arm in TOGETHER:
+        one, other, _ = TOGETHER[arm]
+        return tuple(p for p in (one, other) if p not in (GENERATOR, AGAIN))
+    return () if arm in (*BASELINES, GENERATOR) else (arm,)
+
+
+def _product(space: dict[str, tuple[Any, ...]]) -> list[Settings]:
+    return [dict(zip(space, values, strict=True)) for values in itertools.product(*space.values())]

@@ -1,7 +1,8 @@
-"""Train on synthetic, test on real: the same models, trained on the real log or on walks, ranked on the same real targets.
+"""Train on synthetic, test on real: every arm converged, calibrated, put together with the generator, and only then tested.
 
-In order: every arm tries its settings and looks at real validation only; the best is frozen in trials.jsonl; the chosen
-recipes are trained with further seeds; then, once, the test targets are opened and every model ranks them.
+In order: each trained arm tries its settings for the first budget; the best is frozen; seed 0 trains on until a doubling of the
+budget changes nothing, and the other seeds train for the budget that it chose; all rankers of a seed are calibrated and put
+together on validation; then, once, the test targets are opened and every arm ranks them.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 import polars as pl
 import torch
 
@@ -23,15 +25,31 @@ from preceptor.core.artifact import write_atomic
 from preceptor.core.errors import PreceptorError
 from preceptor.core.progress import Progress
 from preceptor.core.tables import row
-from preceptor.core.tables.ranking import Look, Trial
+from preceptor.core.tables.ranking import Answer, ArmRun, Trial
 from preceptor.data.log import Split, Targets
 from preceptor.generator.config import GeneratorConfig
 from preceptor.generator.mixture import Mixture
 from preceptor.graph.graph import Graph
+from preceptor.ranking import arm_runs, panel
 from preceptor.ranking import results as tables
 from preceptor.ranking.config import RankingConfig, check
-from preceptor.ranking.jobs import Job, Source, test_job, train_job
-from preceptor.ranking.trials import ARMS, TRAINED, Settings, settings
+from preceptor.ranking.converge import Schedule
+from preceptor.ranking.jobs import Job, Source, opened, train_job, tune_job, validation_rows
+from preceptor.ranking.panel import PARTS, Panel, fit_job, test_job
+from preceptor.ranking.trials import BASELINES, EASE_ITEMS, Settings, settings
+
+
+class Comparison(dict[str, pl.DataFrame]):
+    """The tables tstr, paired and slices; `answers` says in words, for each split, which recipe to use."""
+
+    def __init__(self, tables: Mapping[str, pl.DataFrame], answers: Sequence[Answer]) -> None:
+        super().__init__(tables)
+        self.answers = list(answers)
+
+    def __repr__(self) -> str:
+        said = ["\n".join([f"{a.split}:", *(f"• {s}" for s in a.sentences)]) for a in self.answers]
+        means = self["tstr"].filter(pl.col("balance") == "target", pl.col("metric") == "ndcg", pl.col("k") == 10)
+        return "\n\n".join([*said, str(means.select("split", "arm", "mean", "lo", "hi", "verdict", "seeds"))])
 
 
 def compare(
@@ -40,13 +58,12 @@ def compare(
     config: RankingConfig | None = None,
     folder: Path | None = None,
     histories: GeneratorConfig | None = None,
-) -> dict[str, pl.DataFrame]:
+) -> Comparison:
     """Compare the arms on one split. Runs in this process.
 
     drawn_from: the item graph of the walks, or the fitted law; made from split.train. histories: how they are drawn.
 
-    Returns the tables tstr, paired and slices. Files go to `folder` (default: a temporary one); an interrupted comparison
-    is taken up there.
+    Files go to `folder` (default: a temporary one); an interrupted comparison is taken up there.
     """
     with tempfile.TemporaryDirectory() as temporary:
         home = Path(folder or temporary)
@@ -59,82 +76,146 @@ def compare(
         drawn = dataclasses.replace(histories or GeneratorConfig(), law=law)
         source = Source(split.kind, str(data), str(data / "graph"), drawn)
         run([source], config or RankingConfig(), home, in_process=True)
-        return tables.read(home)
+        return Comparison(tables.read(home), row.read(home, Answer))
 
 
 def run(sources: Sequence[Source], config: RankingConfig, folder: Path, in_process: bool = False) -> dict[str, Any]:
     """Tune on sources[0], train and test on all of them, write the tables to `folder`, and return counts.
 
-    Recipes are chosen on the validation targets of the first source only.
+    Settings are chosen on the validation targets of the first source only; each source decides its own budgets.
     """
     _check(sources, config)
-    (folder / "runs").mkdir(parents=True, exist_ok=True)
-    trials = [
-        Job(sources[0], arm, chosen, 0, str(folder / "runs" / f"{arm}-trial{t}"))
-        for arm in ARMS
-        for t, chosen in enumerate(settings(arm, config))
-    ]
-    more = len(TRAINED) * (config.seeds * len(sources) - 1)
-    tests = len(sources) * (len(TRAINED) * config.seeds + len(ARMS) - len(TRAINED))
-    with _executor(in_process, config) as pool, Progress("ranking", len(trials) + more + tests, "runs") as progress:
-        _all(pool, train_job, [(job, config) for job in trials], progress)
-        frozen = freeze(folder, trials)
-        models = _models(sources, frozen, config, folder)
-        again = [job for job in models if job.arm in TRAINED]
-        _all(pool, train_job, [(job, config) for job in again if not Path(job.stem + ".json").exists()], progress)
-        _open_test(folder, pool, models, config, progress)
-    _write_curves(folder, trials, again)
-    counts = tables.write(folder, sources, models, config, _ranks_file)
-    for job in trials:  # weights of settings that weren't chosen are of no use
-        if job.settings != frozen[job.arm]:
-            Path(job.stem + ".safetensors").unlink(missing_ok=True)
+    runs = folder / "runs"
+    runs.mkdir(parents=True, exist_ok=True)
+    trials = _trials(sources[0], config, runs)
+    tunes = [(sources[0], b, str(runs / f"{b}-trials"), config) for b in baselines_of(sources[0])]
+    more = len(sources) * (len(config.arms) * config.seeds + config.seeds * (1 + PARTS))
+    with _executor(in_process, config) as pool, Progress("ranking", len(trials) + len(tunes) + more, "runs") as progress:
+        _all(pool, [(train_job, job, config) for job in trials], progress)
+        chosen = {arm: best_of(arm, trials, config) for arm in config.arms}
+        firsts = [_job(runs, source, arm, chosen[arm], 0, _schedule(config)) for source in sources for arm in _slowest(config)]
+        _all(pool, [*((train_job, job, config) for job in firsts), *((tune_job, *call) for call in tunes)], progress)
+        frozen = freeze(folder, trials, chosen, [stem for _, _, stem, _ in tunes], sources[0])
+        others = [
+            dataclasses.replace(job, seed=seed, schedule=Schedule(_budget(job), 0), stem=_stem(runs, job.source, job.arm, seed))
+            for seed in range(1, config.seeds)
+            for job in firsts
+        ]
+        _all(pool, [(train_job, job, config) for job in others], progress)
+        panels = [_panel(runs, source, seed, frozen, config) for source in sources for seed in range(config.seeds)]
+        _all(pool, [(fit_job, p, str(folder), config) for p in panels], progress)
+        arm_runs.write(folder, panels, {(job.source.name, job.arm, job.seed): job for job in [*firsts, *others]}, frozen)
+        _open_test(folder, pool, panels, config, progress)
+    for source in sources:
+        (folder / "ranks" / source.name / "validation").mkdir(parents=True, exist_ok=True)
+        panel.write_array(folder / "ranks" / source.name / "validation" / "rows.npy", validation_rows(source, config))
+    counts = tables.write(folder, sources, panels, config)
+    for p in panels:
+        for part in range(PARTS):
+            Path(f"{p.stem}-test{part}.safetensors").unlink(missing_ok=True)
     return counts
 
 
-def freeze(folder: Path, trials: Sequence[Job]) -> dict[str, Settings]:
-    """Choose each arm's settings by validation NDCG@10 (the earlier trial where equal) and write them to trials.jsonl.
+def baselines_of(source: Source) -> list[str]:
+    """The untrained rankers that are compared: EASE in catalogues of at most EASE_ITEMS items."""
+    return [b for b in BASELINES if b != "ease" or opened(source.data).n_items <= EASE_ITEMS]
+
+
+def best_of(arm: str, trials: Sequence[Job], config: RankingConfig) -> Settings:
+    """The arm's settings with the fewest calibrated validation nats, the earlier trial where equal; its only ones, if one."""
+    tried = [job for job in trials if job.arm == arm]
+    if not tried:
+        return settings(arm, config)[0]
+    return min(tried, key=lambda job: _read(job.stem)["ends"][-1]["nats"]).settings
+
+
+def freeze(
+    folder: Path, trials: Sequence[Job], chosen: Mapping[str, Settings], tuned: Sequence[str], source: Source
+) -> dict[str, Settings]:
+    """Write trials.jsonl: every arm's settings, what they reached on validation, and which are chosen. Returns the chosen.
 
     What stands in a trials.jsonl written before is returned as it is: a frozen recipe stays frozen.
     """
     path = folder / Trial.FILE
     if not path.exists():
-        found = [json.loads(Path(job.stem + ".json").read_text(encoding="utf-8")) for job in trials]
         rows = []
-        for arm in ARMS:
-            own = [x for x in found if x["arm"] == arm]
-            best = max(range(len(own)), key=lambda t: (own[t]["validation"]["ndcg@10"], -t))
-            for t, x in enumerate(own):
-                kept = {k: x[k] for k in ("arm", "split", "settings", "validation", "update")}
-                rows.append(Trial(**kept, trial=t, chosen=t == best))
+        for arm, best in chosen.items():
+            tried = [job for job in trials if job.arm == arm]
+            if not tried:  # nothing to choose from, so nothing was tried
+                rows.append(Trial(arm, source.name, best, {}, None, 0, True))
+            for t, job in enumerate(tried):
+                end = _read(job.stem)["ends"][-1]
+                reached = {"nats": end["nats"], "ndcg@10": end["ndcg"]}
+                rows.append(Trial(arm, source.name, job.settings, reached, end["budget"], t, job.settings == best))
+        for stem in tuned:
+            made = _read(stem)
+            nats = [x["validation"]["nats"] for x in made["found"]]
+            for t, x in enumerate(made["found"]):
+                rows.append(Trial(made["arm"], source.name, x["settings"], x["validation"], None, t, t == int(np.argmin(nats))))
         write_atomic(path, row.text(Trial, rows))
     return {trial.arm: trial.settings for trial in row.read(folder, Trial) if trial.chosen}
 
 
-def _models(sources: Sequence[Source], frozen: Mapping[str, Settings], config: RankingConfig, folder: Path) -> list[Job]:
-    """Every model to be tested. Seed 0 of the first source is the chosen trial itself; baselines have one seed."""
-    models = []
-    for source in sources:
-        for arm, chosen in frozen.items():
-            for seed in range(config.seeds if arm in TRAINED else 1):
-                stem = folder / "runs" / f"{source.name}-{arm}-seed{seed}"
-                if seed == 0 and source is sources[0]:
-                    stem = folder / "runs" / f"{arm}-trial{settings(arm, config).index(chosen)}"
-                models.append(Job(source, arm, chosen, seed, str(stem)))
-    return models
+def _trials(source: Source, config: RankingConfig, runs: Path) -> list[Job]:
+    """The trials of every trained arm that has something to choose from."""
+    made = []
+    for arm in config.arms:
+        every = settings(arm, config)
+        schedule = Schedule(config.first, 0)
+        made += [
+            Job(source, arm, tried, 0, schedule, str(runs / f"{arm}-trial{t}"), keep=False)
+            for t, tried in enumerate(every)
+            if len(every) > 1
+        ]
+    return made
 
 
-def _open_test(folder: Path, pool: Executor | None, models: Sequence[Job], config: RankingConfig, progress: Progress) -> None:
-    """The one place where test targets are read: after the recipes are frozen and the models trained."""
-    if not (folder / Trial.FILE).exists():
-        raise RuntimeError("the test targets stay shut until the recipes are frozen")
-    for job in models:
-        Path(_ranks_file(folder, job)).parent.mkdir(parents=True, exist_ok=True)
-    _all(pool, test_job, [(job, _ranks_file(folder, job), config) for job in models], progress)
+def _panel(runs: Path, source: Source, seed: int, frozen: Mapping[str, Settings], config: RankingConfig) -> Panel:
+    again = _stem(runs, source, "real", (seed + 1) % config.seeds) if config.seeds > 1 else None
+    return Panel(
+        source=source,
+        seed=seed,
+        trained={arm: _stem(runs, source, arm, seed) for arm in config.arms},
+        again=again,
+        baselines={b: frozen[b] for b in baselines_of(source)} if seed == 0 else {},
+        law=source.law,
+        alone=source.law and seed == 0,
+        stem=str(runs / f"{source.name}-seed{seed}-together"),
+    )
 
 
-def _ranks_file(folder: Path, job: Job) -> str:
-    """Where the ranks of a model go, without the ending."""
-    return str(folder / "ranks" / job.source.name / f"{job.arm}-seed{job.seed}")
+def _open_test(folder: Path, pool: Executor | None, panels: Sequence[Panel], config: RankingConfig, progress: Progress) -> None:
+    """The one place where test targets are ranked: after settings, budgets, calibrations and combinations are frozen."""
+    if not ((folder / Trial.FILE).exists() and (folder / ArmRun.FILE).exists()):
+        raise RuntimeError("the test targets stay shut until every arm is frozen")
+    _all(pool, [(test_job, p, part, config) for p in panels for part in range(PARTS)], progress)
+
+
+def _schedule(config: RankingConfig) -> Schedule:
+    return Schedule(config.first, config.doublings)
+
+
+def _slowest(config: RankingConfig) -> list[str]:
+    """The trained arms, those that take longest first: workers then end together."""
+    return sorted(config.arms, key=("real+synthetic", "real", "synthetic").index)
+
+
+def _job(runs: Path, source: Source, arm: str, chosen: Settings, seed: int, schedule: Schedule) -> Job:
+    return Job(source, arm, chosen, seed, schedule, _stem(runs, source, arm, seed))
+
+
+def _stem(runs: Path, source: Source, arm: str, seed: int) -> str:
+    return str(runs / f"{source.name}-{arm}-seed{seed}")
+
+
+def _budget(job: Job) -> int:
+    """The budget that a finished training job chose."""
+    return int(_read(job.stem)["budget"])
+
+
+def _read(stem: str) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(Path(stem + ".json").read_text(encoding="utf-8"))
+    return found
 
 
 @contextmanager
@@ -144,17 +225,17 @@ def _executor(in_process: bool, config: RankingConfig) -> Iterator[Executor | No
         yield None
         torch.set_num_threads(before)
         return
-    with workers.pool(2 * config.trials, threads=config.threads) as pool:
+    with workers.pool(len(config.arms) * max(config.trials, config.seeds), threads=config.threads) as pool:
         yield pool
 
 
-def _all(pool: Executor | None, work: Callable[..., str], calls: Sequence[tuple[Any, ...]], progress: Progress) -> None:
+def _all(pool: Executor | None, calls: Sequence[tuple[Callable[..., str], *tuple[Any, ...]]], progress: Progress) -> None:
     if pool is None:
-        for call in calls:
-            work(*call)
+        for work, *given in calls:
+            work(*given)
             progress.advance()
         return
-    futures = [pool.submit(work, *call) for call in calls]
+    futures = [pool.submit(work, *given) for work, *given in calls]
     try:
         for future in as_completed(futures):
             future.result()
@@ -162,19 +243,6 @@ def _all(pool: Executor | None, work: Callable[..., str], calls: Sequence[tuple[
     finally:
         for future in futures:
             future.cancel()
-
-
-def _write_curves(folder: Path, trials: Sequence[Job], models: Sequence[Job]) -> None:
-    stems = dict.fromkeys(job.stem for job in [*trials, *models] if job.arm in TRAINED)
-    looks = []
-    for stem in stems:
-        found = json.loads(Path(stem + ".json").read_text(encoding="utf-8"))
-        facts = {k: found[k] for k in ("arm", "split", "seed", "settings")}
-        for look in found["curve"]:
-            seen = {k: look[k] for k in ("update", "positions", "loss")}
-            reached = {k: v for k, v in look.items() if k not in seen}
-            looks.append(Look(run=Path(stem).name, **facts, **seen, validation=reached))
-    row.write(folder, Look, looks)
 
 
 def _check(sources: Sequence[Source], config: RankingConfig) -> None:

@@ -1,7 +1,7 @@
-"""The arms and what is made of each: scores as they are, and together with what is known without the model.
+"""Language models as arms, and what is made of each: scores as they are, and together with what is known without the model.
 
-Whatever has to be fitted (shares, exponents, a temperature, EASE's ridge) is fitted on validation targets; test targets are
-only judged. An arm is plain values and paths, is judged in any process, and leaves one file, whole.
+Whatever has to be fitted (a share, exponents) is fitted on validation targets; test targets are only judged. An arm is plain
+values and paths, is judged in any process, and leaves one file, whole.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -20,56 +19,37 @@ from safetensors.numpy import save
 
 from preceptor.core import metrics
 from preceptor.core.artifact import write_atomic
-from preceptor.core.tables.ranking import RankedModel
 from preceptor.core.tables.recommend import FittedRow
 from preceptor.lm.checkpoints import load_model
 from preceptor.ranking import calibrate, combine
 from preceptor.ranking.calibrate import Judged, Offer
-from preceptor.ranking.config import RankingConfig
-from preceptor.ranking.ease import RIDGES, Ease
 from preceptor.ranking.evaluate import Scorer
-from preceptor.ranking.jobs import scorer_of
 from preceptor.recommend.footing import VALIDATION, Ground, Part, opened, train_of
 from preceptor.recommend.rank import LanguageScorer
 from preceptor.recommend.score import Prompts
 
-FORMS = ALONE, CALIBRATED, PRIOR, GENERATOR = "alone", "calibrated", "prior", "generator"
-DECAYS = (0.9, 1.0)  # of EASE, as item-kNN's
+FORMS = ALONE, PRIOR, GENERATOR = "alone", "prior", "generator"
 Law = dict[str, np.ndarray]  # of each part, float32 [n, I] over X(h)
 
 
 @dataclass(frozen=True)
-class Language:
-    """A language model's finished run. context: of the curriculum, in tokens; one_token: whether items are single tokens."""
+class Arm:
+    """A language model's finished run. folder: its checkpoint. context: of the curriculum, in tokens; one_token: whether items
+    are single tokens; beam: for catalogues too large to score whole."""
 
+    run: str
+    params: int
+    tokens: int
     folder: str
     curriculum: str
     context: int
     one_token: bool
     beam: int
 
-
-@dataclass(frozen=True)
-class Ranker:
-    """A model of the ranking stage, whose folder and config are given."""
-
-    folder: str
-    config: RankingConfig
-    tested: RankedModel
-
-
-@dataclass(frozen=True)
-class Arm:
-    """What is judged. name: of its file. source: a language model, a ranking model, or None for `generator` and `ease`."""
-
-    name: str
-    arm: str
-    model: str
-    source: Language | Ranker | None = None
-    run: str | None = None
-    params: int | None = None
-    tokens: int | None = None
-    seed: int | None = None
+    @property
+    def name(self) -> str:
+        """Of its file."""
+        return f"{self.run}-D{self.tokens}"
 
 
 @dataclass
@@ -118,18 +98,14 @@ def judge(arm: Arm, ground: Ground, folder: str, threads: int) -> str:
 
 
 def outcome_of(arm: Arm, ground: Ground) -> Outcome:
-    """Ranks and nats of an arm in every form it has."""
-    parts = opened(ground)
-    if isinstance(arm.source, Language):
-        return of_language(arm, _language_scorer(arm.source, ground), parts)
-    if isinstance(arm.source, Ranker):
-        return of_ranker(arm, _ranker_scorer(arm.source, ground), parts)
-    if arm.arm == "ease":
-        return of_ranker(arm, best_ease(ground, parts[VALIDATION].offered), parts)
-    return of_law(parts)
+    """Ranks and nats of a language model in every form."""
+    met = train_of(ground.data).popularity > 0
+    known = met if arm.one_token else np.ones(len(met), bool)
+    prompts = Prompts.open(Path(arm.curriculum))
+    return judged(arm, LanguageScorer(load_model(arm.folder), prompts, arm.context, known, arm.beam), opened(ground))
 
 
-def of_language(arm: Arm, scorer: Scorer, parts: Mapping[str, Part]) -> Outcome:
+def judged(arm: Arm, scorer: Scorer, parts: Mapping[str, Part]) -> Outcome:
     """Alone; with the prior that it wasn't taught; multiplied with the generator's law."""
     found = Outcome()
     scores = {name: calibrate.dense(scorer, part.offered) for name, part in parts.items()}
@@ -145,50 +121,13 @@ def of_language(arm: Arm, scorer: Scorer, parts: Mapping[str, Part]) -> Outcome:
     return found
 
 
-def of_ranker(arm: Arm, scorer: Scorer, parts: Mapping[str, Part]) -> Outcome:
-    """Alone, ranked as the ranking stage ranks; calibrated; of a trained model also multiplied with the generator's law.
-
-    Scores of models that aren't trained are no logarithms of probabilities, so that alone they have no nats.
-    """
-    found = Outcome()
-    trained = isinstance(arm.source, Ranker) and arm.source.tested.weights is not None
-    scores = {name: calibrate.dense(scorer, part.offered) for name, part in parts.items()}
-    _judge(found, ALONE, parts, lambda name: of_scores(scores[name], parts[name].offered, nats=trained))
-    c = calibrate.fit(scores[VALIDATION], parts[VALIDATION].offered)
-    q = {name: calibrate.probabilities(scores[name], c, part.offered) for name, part in parts.items()}
-    _judge(found, CALIBRATED, parts, lambda name: calibrate.judge(q[name], parts[name].offered))
-    found.fitted.append(_fitted(arm, CALIBRATED, c.model, c.popularity + c.uniform, c.temperature, c.alpha))
-    if trained:
-        _multiplied(found, arm, q, parts)
-    return found
-
-
-def of_law(parts: Mapping[str, Part]) -> Outcome:
-    """The generator's law as it is."""
-    found = Outcome()
-    _judge(found, ALONE, parts, lambda name: calibrate.judge(_given(parts[name].law), parts[name].offered))
-    return found
-
-
-def of_scores(scores: np.ndarray, offered: Offer, nats: bool = True) -> Judged:
-    """Ranks by scores as `calibrate.dense` makes them, and nats of their softmax over X(h) (NaN outside, or if not asked)."""
+def of_scores(scores: np.ndarray, offered: Offer) -> Judged:
+    """Ranks by scores as `calibrate.dense` makes them, and nats of their softmax over X(h), NaN outside."""
     item = offered.targets.item
     rank = metrics.ranks(scores, item)
-    if not nats:
-        return Judged(np.full(len(rank), np.nan), rank)
     own = scores[np.arange(len(rank)), item].astype(np.float64)
     mass = np.log(np.exp(scores).sum(axis=1, dtype=np.float64))  # each row's largest score is 0
     return Judged(np.where(offered.inside, mass - own, np.nan), rank)
-
-
-def best_ease(ground: Ground, offered: Offer) -> Ease:
-    """EASE with the ridge and the decay of best NDCG@10 on validation, the first where equal."""
-    tried = []
-    for ridge in RIDGES:
-        plain = Ease(train_of(ground.data), ridge)
-        tried += [plain.with_decay(decay) for decay in DECAYS]
-    reached = [metrics.ndcg(of_scores(calibrate.dense(one, offered), offered, nats=False).rank, 10).mean() for one in tried]
-    return tried[int(np.argmax(reached))]
 
 
 def _multiplied(found: Outcome, arm: Arm, q: Law, parts: Mapping[str, Part]) -> None:
@@ -197,11 +136,11 @@ def _multiplied(found: Outcome, arm: Arm, q: Law, parts: Mapping[str, Part]) -> 
         return
     a, b = combine.fit_multiplied(q[VALIDATION], seen.law, seen.offered)
 
-    def judged(name: str) -> Judged:
+    def product(name: str) -> Judged:
         part = parts[name]
         return calibrate.judge(combine.multiplied(q[name], _given(part.law), (a, b)), part.offered)
 
-    _judge(found, GENERATOR, parts, judged)
+    _judge(found, GENERATOR, parts, product)
     found.fitted.append(_fitted(arm, GENERATOR, a, b))
 
 
@@ -209,24 +148,10 @@ def _judge(found: Outcome, form: str, parts: Mapping[str, Part], judged: Callabl
     found.judged[form] = {name: judged(name) for name in parts}
 
 
-def _fitted(arm: Arm, form: str, model: float, other: float, *more: float) -> FittedRow:
-    temperature, popularity = more or (None, None)
-    return FittedRow(arm.arm, arm.run, arm.tokens, arm.seed, form, model, other, temperature, popularity)
+def _fitted(arm: Arm, form: str, model: float, other: float) -> FittedRow:
+    return FittedRow(arm.run, arm.tokens, form, model, other)
 
 
-def _given(law: Any) -> np.ndarray:
-    assert isinstance(law, np.ndarray)
+def _given(law: np.ndarray | None) -> np.ndarray:
+    assert law is not None
     return law
-
-
-def _language_scorer(source: Language, ground: Ground) -> LanguageScorer:
-    met = train_of(ground.data).popularity > 0
-    known = met if source.one_token else np.ones(len(met), bool)
-    prompts = Prompts.open(Path(source.curriculum))
-    return LanguageScorer(load_model(source.folder), prompts, source.context, known, source.beam)
-
-
-def _ranker_scorer(source: Ranker, ground: Ground) -> Scorer:
-    tested = source.tested
-    weights = None if tested.weights is None else Path(source.folder) / tested.weights
-    return scorer_of(tested.arm, tested.settings, weights, train_of(ground.data), source.config)

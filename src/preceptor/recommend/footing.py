@@ -28,11 +28,14 @@ _CELLS, _LEAST = 1 << 24, 500  # probabilities of an arm held at a time, and tar
 class Ground:
     """What decides targets and candidates, as plain values and paths: every process opens it for itself.
 
-    data: folder with train/, validation/ and test/. law: folder of the generator's law, or None. taught: how much of the law's
-    prior is in the documents. repeats: whether items may come again. parts: of the data. targets: at most so many of each.
+    data: folder with train/, validation/ and test/. ranking: folder of that stage, which has judged the same targets of the
+    split. law: folder of the generator's law, or None. taught: how much of the law's prior is in the documents. repeats:
+    whether items may come again. parts: of the data. targets: at most so many of each.
     """
 
     data: str
+    ranking: str
+    split: str
     law: str | None
     taught: float
     repeats: bool
@@ -75,7 +78,7 @@ def without_law(ground: Ground) -> dict[str, Part]:
     found = {}
     for name in ground.parts:
         targets = Targets.load(Path(ground.data) / name)
-        number = sample(name, len(targets), train.n_items, ground)
+        number = sample(name, judged_numbers(ground, name, len(targets)), train.n_items, ground)
         offered = calibrate.offer(events.select(targets, number), train.popularity, ground.repeats)
         found[name] = Part(number, offered, None, None)
     return found
@@ -87,10 +90,16 @@ def forget() -> None:
     train_of.cache_clear()
 
 
-def sample(part: str, count: int, n_items: int, ground: Ground) -> np.ndarray:
-    """Numbers of the targets that are ranked, in order: a keyed sample of the part's `count`."""
+def judged_numbers(ground: Ground, part: str, count: int) -> np.ndarray:
+    """Numbers of a part's `count` targets that the ranking stage has judged: all of them, or of validation a sample."""
+    rows = Path(ground.ranking) / "ranks" / ground.split / part / "rows.npy"
+    return np.load(rows, allow_pickle=False) if rows.exists() else np.arange(count)
+
+
+def sample(part: str, numbers: np.ndarray, n_items: int, ground: Ground) -> np.ndarray:
+    """Those that are ranked here, in order: a keyed sample."""
     limit = min(ground.targets, max(_LEAST, _CELLS // max(n_items, 1)))
-    return np.sort(rng.permutation(ground.seed, f"recommend/{part}", count)[:limit])
+    return np.sort(numbers[rng.permutation(ground.seed, f"recommend/{part}", len(numbers))[:limit]])
 
 
 def over(law: Scorer, offered: Offer) -> np.ndarray:

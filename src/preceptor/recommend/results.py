@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from preceptor.core import metrics
+from preceptor.core.errors import PreceptorError
 from preceptor.core.statistics import Interval, Resamples, difference
+from preceptor.core.tables import row
+from preceptor.core.tables.ranking import ArmRun
 from preceptor.core.tables.recommend import RecommendRow
-from preceptor.ranking.calibrate import Judged
-from preceptor.recommend.arms import ALONE, Arm, Outcome
+from preceptor.ranking import panel
+from preceptor.recommend.arms import Arm, Outcome
 from preceptor.recommend.config import RecommendConfig
 
-KNN = "item-knn"
+KNN, LM, CALIBRATED = "item-knn", "lm", "calibrated"
 BALANCES = ("targets", "users")
 _COLUMNS = {"recall_10": ("recall", 10), "recall_100": ("recall", 100), "ndcg_10": ("ndcg", 10)}
 _NDCG = list(_COLUMNS).index("ndcg_10")
@@ -23,47 +27,67 @@ _NDCG = list(_COLUMNS).index("ndcg_10")
 
 @dataclass(frozen=True)
 class Judgement:
-    """A form of an arm on a part, its seeds averaged target by target. values: float64 [n, columns]; nats: float64 [n]."""
+    """A form of an arm on a part, its seeds averaged target by target. facts: columns of the row that say which it is.
 
-    arm: Arm
-    form: str
-    seeds: int
+    values: float64 [n, columns]; nats: float64 [n], NaN where a target is no candidate.
+    """
+
+    facts: Mapping[str, Any]
     values: np.ndarray
     nats: np.ndarray
 
 
 @dataclass(frozen=True)
 class Asked:
-    """The targets of a part. user: int [n]; inside, held_out: bool [n]."""
+    """The targets of a part. number: int64 [n], in data/<part>. user: int [n]; inside, held_out: bool [n]."""
 
+    number: np.ndarray
     user: np.ndarray
     inside: np.ndarray
     held_out: np.ndarray
 
 
-def rows(outcomes: Sequence[tuple[Arm, Outcome]], asked: Mapping[str, Asked], config: RecommendConfig) -> list[RecommendRow]:
-    """The table, part after part, arms and their forms in the order given."""
+def rows(judged: Sequence[Judgement], part: str, asked: Asked, config: RecommendConfig) -> list[RecommendRow]:
+    """The table's rows of a part, in the order given."""
+    knn = next((one for one in judged if one.facts["arm"] == KNN), None)
+    return [r for balance in BALANCES for r in _rows(part, balance, judged, knn, asked, config)]
+
+
+def of_models(outcomes: Sequence[tuple[Arm, Outcome]], part: str) -> list[Judgement]:
+    """Every form of every language model."""
+    return [
+        Judgement(_facts(LM, form, arm.run, arm.params, arm.tokens), _values([judged[part].rank]), judged[part].nats)
+        for arm, outcome in outcomes
+        for form, judged in outcome.judged.items()
+    ]
+
+
+def of_ranking(folder: Path, split: str, part: str, there: np.ndarray, number: np.ndarray) -> list[Judgement]:
+    """Every arm that the ranking stage in `folder` has judged on targets number `there`, on those that are asked for."""
+    place = np.searchsorted(there, number)
+    runs: dict[str, list[ArmRun]] = {}
+    for run in row.read(folder, ArmRun):
+        if run.split == split:
+            runs.setdefault(run.arm, []).append(run)
     found = []
-    for part, targets in asked.items():
-        judged = judgements(outcomes, part)
-        knn = next((one for one in judged if (one.arm.arm, one.form) == (KNN, ALONE)), None)
-        for balance in BALANCES:
-            found += _rows(part, balance, judged, knn, targets, config)
+    for arm, seeds in runs.items():
+        files = [panel.file(folder, kind, split, part, arm, run.seed) for kind in ("ranks", "nats") for run in seeds]
+        arrays = [np.load(file, allow_pickle=False) for file in files]
+        if any(len(values) != len(there) for values in arrays):
+            raise PreceptorError("The ranking stage has judged other targets", where=files[0], remedy="run the study again")
+        ranks, nats = ([values[place] for values in arrays[k * len(seeds) : (k + 1) * len(seeds)]] for k in range(2))
+        facts = _facts(arm, CALIBRATED) | {"seeds": len(seeds), "verdict": seeds[0].verdict}
+        found.append(Judgement(facts, _values(ranks), np.mean(nats, axis=0, dtype=np.float64)))
     return found
 
 
-def judgements(outcomes: Sequence[tuple[Arm, Outcome]], part: str) -> list[Judgement]:
-    """Every form of every arm; models of one arm that aren't language models are seeds of it."""
-    grouped: dict[tuple[str, str | None, int | None, str], list[tuple[Arm, Judged]]] = {}
-    for arm, outcome in outcomes:
-        for form, parts in outcome.judged.items():
-            grouped.setdefault((arm.arm, arm.run, arm.tokens, form), []).append((arm, parts[part]))
-    found = []
-    for (*_, form), same in grouped.items():
-        values = [np.stack([metrics.value(m, judged.rank, k) for m, k in _COLUMNS.values()], 1) for _, judged in same]
-        nats = np.mean([judged.nats for _, judged in same], axis=0)
-        found.append(Judgement(same[0][0], form, len(same), np.mean(values, axis=0), nats))
-    return found
+def _facts(arm: str, form: str, run: str | None = None, params: int | None = None, tokens: int | None = None) -> dict[str, Any]:
+    return {"arm": arm, "form": form, "run": run, "params": params, "tokens": tokens, "seeds": 1, "verdict": ""}
+
+
+def _values(ranks: Sequence[np.ndarray]) -> np.ndarray:
+    """Metrics of each target, averaged over seeds; float64 [n, columns]."""
+    return np.mean([np.stack([metrics.value(m, rank, k) for m, k in _COLUMNS.values()], 1) for rank in ranks], axis=0)
 
 
 def _rows(
@@ -89,12 +113,7 @@ def _rows(
         if beside is not None and one is not knn:
             over = difference((mean[_NDCG], drawn[:, _NDCG]), (beside[0][_NDCG], beside[1][:, _NDCG]), resamples)
         cells |= _cells("over_knn", over) | _cells("nats", _nats(one, asked, balance, of_inside))
-        facts: dict[str, Any] = {"arm": one.arm.arm, "model": one.arm.model, "run": one.arm.run, "params": one.arm.params}
-        found.append(
-            RecommendRow(
-                part=part, form=one.form, tokens=one.arm.tokens, seeds=one.seeds, balance=balance, **facts, **counts, **cells
-            )
-        )
+        found.append(RecommendRow(part=part, balance=balance, **one.facts, **counts, **cells))
     return found
 
 

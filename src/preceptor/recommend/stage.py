@@ -18,44 +18,51 @@ from preceptor.core.progress import Progress, say
 from preceptor.core.stage import Cost, Counts, Inputs, Stage
 from preceptor.core.tables import row
 from preceptor.core.tables.lm import Point
-from preceptor.core.tables.ranking import RankedModel
 from preceptor.core.tables.recommend import FittedRow, RecommendRow
 from preceptor.data.log import TrainSplit
 from preceptor.ranking.config import RankingConfig
 from preceptor.ranking.jobs import mask_history
-from preceptor.recommend.arms import Arm, Language, Outcome, Ranker, judge
+from preceptor.recommend.arms import Arm, Outcome, judge
 from preceptor.recommend.config import RecommendConfig, check
-from preceptor.recommend.footing import TEST, VALIDATION, Ground, forget, without_law
-from preceptor.recommend.results import Asked, rows
+from preceptor.recommend.footing import TEST, VALIDATION, Ground, forget, judged_numbers, without_law
+from preceptor.recommend.results import Asked, of_models, of_ranking, rows
 
 
 def build(config: RecommendConfig, inputs: Inputs, folder: Path) -> Counts:
     """Write OUT/recommend: recommend.csv, fitted.csv, targets/<part>.npy (which targets of data/<part> were ranked, int64), and
-    judged/<arm>.safetensors (rank and nats of each of these, by form)."""
-    ground = ground_of(config, inputs)
-    arms = arms_of(config, inputs)
+    judged/<run>-D<tokens>.safetensors (rank and nats of each of these, by form)."""
+    ground, arms = ground_of(config, inputs), arms_of(config, inputs)
     for name in ("targets", "judged"):
         (folder / name).mkdir(exist_ok=True)
     forget()
     _judge(arms, ground, folder / "judged", config)
-    parts = without_law(ground)
-    forget()
+    asked = asked_of(ground, inputs)
+    outcomes = [(arm, Outcome.load(folder / "judged" / f"{arm.name}.safetensors")) for arm in arms]
+    found = []
+    for part, targets in asked.items():
+        np.save(folder / "targets" / f"{part}.npy", targets.number)
+        there = judged_numbers(ground, part, len(inputs["data"].array(f"{part}/end")))
+        beside = of_ranking(inputs["ranking"].path, ground.split, part, there, targets.number)
+        found += rows([*of_models(outcomes, part), *beside], part, targets, config)
+    row.write(folder, RecommendRow, found)
+    row.write(folder, FittedRow, [one for _, outcome in outcomes for one in outcome.fitted])
+    points = len(_points(inputs["lm"]))
+    say(f"recommend: {len(arms)} of {points} points of the language models, {len(asked[VALIDATION].user):,} validation targets")
+    if len(arms) < points and one_token(inputs["curriculum"]):
+        say("recommend: the others have no checkpoint; lm.keep=all keeps one of each")
+    return {"points": points, "ranked": len(arms), **{f"{name}_targets": len(a.user) for name, a in asked.items()}}
+
+
+def asked_of(ground: Ground, inputs: Inputs) -> dict[str, Asked]:
+    """The targets of each part that has any."""
     held_out = inputs["codes"].array("held_out", mmap=False).astype(bool)
-    asked = {}
-    for name, part in parts.items():
-        np.save(folder / "targets" / f"{name}.npy", part.number)
+    found = {}
+    for name, part in without_law(ground).items():
         targets = part.offered.targets
         if len(targets):
-            asked[name] = Asked(np.asarray(targets.user), part.offered.inside, held_out[targets.item])
-    outcomes = [(arm, Outcome.load(folder / "judged" / f"{arm.name}.safetensors")) for arm in arms]
-    row.write(folder, RecommendRow, rows(outcomes, asked, config))
-    row.write(folder, FittedRow, [one for _, outcome in outcomes for one in outcome.fitted])
-    scored = sum(arm.arm == "lm" for arm in arms)
-    points = len(_points(inputs["lm"]))
-    say(f"recommend: {scored} of {points} points of the language models, {len(asked[VALIDATION].user):,} validation targets")
-    if scored < points and one_token(inputs["curriculum"]):
-        say("recommend: the others have no checkpoint; lm.keep=all keeps one of each")
-    return {"points": points, "ranked": scored, **{f"{name}_targets": len(a.user) for name, a in asked.items()}}
+            found[name] = Asked(part.number, np.asarray(targets.user), part.offered.inside, held_out[targets.item])
+    forget()
+    return found
 
 
 def ground_of(config: RecommendConfig, inputs: Inputs) -> Ground:
@@ -64,6 +71,8 @@ def ground_of(config: RecommendConfig, inputs: Inputs) -> Ground:
     train = TrainSplit.load(data.path / "train")
     return Ground(
         data=str(data.path),
+        ranking=str(inputs["ranking"].path),
+        split=data.json("summary")["kind"],
         law=str(inputs["generator"].path / "all" / "law") if drawn["law"] == "mixture" else None,
         taught=float(drawn["prior"]),
         repeats=not mask_history(train, RankingConfig(**inputs["ranking"].manifest["config"])),
@@ -74,23 +83,6 @@ def ground_of(config: RecommendConfig, inputs: Inputs) -> Ground:
 
 
 def arms_of(config: RecommendConfig, inputs: Inputs) -> list[Arm]:
-    """Every arm: language models, smallest first, then the generator, then the ranking stage's, and EASE."""
-    train = TrainSplit.load(inputs["data"].path / "train")
-    arms = language_arms(config, inputs)
-    if inputs["generator"].manifest["config"]["law"] == "mixture":
-        arms.append(Arm("generator", "generator", "generator"))
-    settings = RankingConfig(**inputs["ranking"].manifest["config"])
-    primary = inputs["data"].json("summary")["kind"]
-    for tested in row.read(inputs["ranking"].path, RankedModel):
-        if tested.split == primary:
-            source = Ranker(str(inputs["ranking"].path), settings, tested)
-            arms.append(Arm(f"{tested.arm}-seed{tested.seed}", tested.arm, tested.model, source, seed=tested.seed))
-    if train.n_items <= config.ease_items:
-        arms.append(Arm("ease", "ease", "ease"))
-    return arms
-
-
-def language_arms(config: RecommendConfig, inputs: Inputs) -> list[Arm]:
     """The points of the stage `lm` that are ranked; none where the curriculum has no histories to learn from."""
     curriculum, lm = inputs["curriculum"], inputs["lm"]
     if not (curriculum.path / "sources" / "uih_item_tokens.npy").exists():
@@ -103,8 +95,7 @@ def language_arms(config: RecommendConfig, inputs: Inputs) -> list[Arm]:
     for p in points:
         at = lm.path / "runs" / p.run / f"D{p.tokens}"
         if (at / "config.json").exists() and (single or (p.tokens == most and p.seed == seed[p.params])):
-            source = Language(str(at), str(curriculum.path), context, single, config.beam)
-            arms.append(Arm(f"lm-{p.run}-D{p.tokens}", "lm", "lm", source, p.run, p.params, p.tokens, p.seed))
+            arms.append(Arm(p.run, p.params, p.tokens, str(at), str(curriculum.path), context, single, config.beam))
     return arms
 
 
@@ -143,7 +134,7 @@ def cost(config: RecommendConfig, inputs: Inputs) -> Cost:
     parts = (VALIDATION, TEST) if config.test else (VALIDATION,)
     targets = sum(min(limit, len(inputs["data"].array(f"{part}/end"))) for part in parts)
     unit = "histories" if single else "histories by trie"
-    return Cost(len(language_arms(config, inputs)) * targets, unit)
+    return Cost(len(arms_of(config, inputs)) * targets, unit)
 
 
 STAGE = Stage(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from preceptor.core.tables.lm import Point
-from preceptor.core.tables.ranking import ArmMean, Paired
+from preceptor.core.tables.ranking import NO_VERDICT, ArmMean, ArmRun
 from preceptor.report import formats as f
 from preceptor.report import sections_generator, sections_privacy, sections_recommend
 from preceptor.report.curves import Curve, curves, slope
@@ -12,7 +12,7 @@ from preceptor.report.inputs import Artifacts
 from preceptor.report.items import rivals
 from preceptor.report.sections_data import evaluated, splits_of
 from preceptor.report.sections_lm import FLOOR_SET
-from preceptor.report.sections_ranking import headline, label, verdict
+from preceptor.report.sections_ranking import answers, headline, label, measure
 from preceptor.report.sections_scaling import largest
 
 _REAL = "real-test-seen"
@@ -25,7 +25,7 @@ def findings(inputs: Artifacts, metric: str, k: int) -> list[str]:
     """Four to seven entries of a sentence or a few, fewer where stages are absent."""
     made = [
         sections_generator.verdict(inputs),
-        _tstr(inputs, metric, k),
+        _tstr(inputs),
         _best(inputs, metric, k),
         _excess(inputs),
         _real(inputs),
@@ -40,6 +40,7 @@ def doubts(inputs: Artifacts) -> list[tuple[str, str]]:
     made = [
         *_doubt_users(inputs),
         *_doubt_generator(inputs),
+        *_doubt_convergence(inputs),
         *_doubt_seeds(inputs),
         *_doubt_laws(inputs),
         *_doubt_forecast(inputs),
@@ -66,29 +67,9 @@ def doubts(inputs: Artifacts) -> list[tuple[str, str]]:
     return made
 
 
-def _paired(inputs: Artifacts, metric: str, k: int, split: str) -> Paired | None:
-    wanted = (split, metric, k, "synthetic", "real")
-    return next((r for r in inputs.rows("ranking", Paired) if (r.split, r.metric, r.k, r.arm_a, r.arm_b) == wanted), None)
-
-
-def _tstr(inputs: Artifacts, metric: str, k: int) -> str | None:
-    for split, rows in headline(inputs, metric, k).items():
-        arms = {r.arm: r for r in reversed(rows)}
-        if "real" not in arms or "synthetic" not in arms:
-            continue
-        a, b = arms["synthetic"], arms["real"]
-        said = (
-            f"{f.name(a.model)} trained on synthetic histories reaches {f.name(metric)}@{k} {f.fixed(a.mean, 4)} on"
-            f" real test histories ({f.name(split)}), against {f.fixed(b.mean, 4)} when trained on the real log"
-        )
-        pair = _paired(inputs, metric, k, split)
-        if pair is None:
-            return said + "."
-        how = {"higher": "the synthetic arm is better", "lower": "the synthetic arm is worse"}.get(
-            verdict(pair), "the two are not told apart"
-        )
-        return f"{said}: a ratio of {f.fixed(pair.ratio, 2)} {f.interval(pair.lo, pair.hi, 2)}, so {how}."
-    return None
+def _tstr(inputs: Artifacts) -> str | None:
+    """Which recipe to use, as the ranking stage answers."""
+    return next((said.sentences[0] for said in answers(inputs).values()), None)
 
 
 def _best(inputs: Artifacts, metric: str, k: int) -> str | None:
@@ -98,8 +79,8 @@ def _best(inputs: Artifacts, metric: str, k: int) -> str | None:
         first, second = rows[0], rows[1]
         apart = "" if first.lo is not None and second.hi is not None and first.lo > second.hi else "; their intervals overlap"
         return (
-            f"The best of all arms on the {f.name(split)} is {label(first)} ({f.fixed(first.mean, 4)}), before"
-            f" {label(second)} ({f.fixed(second.mean, 4)}){apart}."
+            f"The highest {measure(metric, k)} of all arms on the {f.name(split)} is that of {label(first.arm)}"
+            f" ({f.fixed(first.mean, 4)}), before {label(second.arm)} ({f.fixed(second.mean, 4)}){apart}."
         )
     return None
 
@@ -216,6 +197,17 @@ def _doubt_users(inputs: Artifacts) -> list[tuple[str, str]]:
             )
         )
     return made
+
+
+def _doubt_convergence(inputs: Artifacts) -> list[tuple[str, str]]:
+    """Ranking arms that were still getting better when their budget ended."""
+    runs = [r for r in inputs.rows("ranking", ArmRun) if r.verdict == NO_VERDICT and r.updates is not None]
+    if not runs:
+        return []
+    arms = ", ".join(dict.fromkeys(f"{label(r.arm)} ({f.name(r.split)})" for r in runs))
+    return [
+        ("Arms not converged", f"More training may change what is said of: {arms}. Comparisons with these have no verdict.")
+    ]
 
 
 def _doubt_seeds(inputs: Artifacts) -> list[tuple[str, str]]:

@@ -28,26 +28,17 @@ SETS = {
     "real-test-new": "Real new, test",
 }
 _NAMES = {
-    "sasrec": "SASRec",
-    "gru4rec": "GRU4Rec",
-    "hstu": "HSTU",
-    "popularity": "Popularity",
-    "item-knn": "Item-kNN",
-    "ease": "EASE",
-    "rp3beta": "RP3β",
     "ndcg": "NDCG",
     "recall": "Recall",
     "generator": "generator's law",
-    "real": "real histories",
-    "synthetic": "synthetic histories",
-    "real+synthetic": "real + synthetic",
+    "nats": "Nats",
     "temporal": "temporal split",
     "leave-last-out": "leave-last-out",
 }
 
 
 def name(key: Any) -> str:
-    """The printed name of a set, arm, model, metric or split; unknown keys are shown as they are."""
+    """The printed name of a set, metric or split; unknown keys are shown as they are."""
     text = str(key)
     return SETS.get(text) or _NAMES.get(text.lower().replace("_", "-")) or text.replace("_", " ")
 

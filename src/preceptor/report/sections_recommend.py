@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.axes import Axes
 
+from preceptor.core.tables.ranking import NAMES, NO_VERDICT
 from preceptor.core.tables.recommend import FittedRow, RecommendRow
 from preceptor.report import formats as f
 from preceptor.report.drawing import MARKERS, Drawing, colour, draw, figure, ladder, legend, log_axis
@@ -14,6 +15,7 @@ from preceptor.report.html import Html, h, join, missing, paragraphs, table
 from preceptor.report.inputs import Artifacts
 from preceptor.report.section import Section
 
+LM = "lm"
 LINES = {  # arms drawn as lines: (palette name, dashes)
     "popularity": ("soft", ":"),
     "item-knn": ("soft", "--"),
@@ -23,7 +25,7 @@ LINES = {  # arms drawn as lines: (palette name, dashes)
 METRICS = {"recall_100": "Recall@100", "ndcg_10": "NDCG@10"}
 FORMS = {
     "alone": "alone",
-    "calibrated": "calibrated",
+    "calibrated": "",
     "prior": "with the prior",
     "generator": "× the law",
 }
@@ -44,8 +46,8 @@ def recommend(inputs: Artifacts) -> Section:
         f" twice. {f.whole(first.inside)} of the targets are among these candidates, the others count as ranked last. Ties"
         " count against the model, and every row is about the same targets after the same histories.",
         "A model that was taught on histories of the signal alone lacks the prior, which is known: it is given back as"
-        " λ·model + (1 − λ)·prior, with λ fitted on validation targets. So are the exponents of model × law, and the"
-        " calibration of the other arms.",
+        " λ·model + (1 − λ)·prior, with λ fitted on validation targets. So are the exponents of model × law. The"
+        " other arms are those of the ranking stage, calibrated on validation too.",
     ]
     if first.held_out:
         said.append(
@@ -67,9 +69,9 @@ def shown(rows: Sequence[RecommendRow]) -> list[RecommendRow]:
 
 def taught(rows: Sequence[RecommendRow]) -> list[RecommendRow]:
     """The language models: with the prior where they lack it, else alone."""
-    models = [r for r in rows if r.arm == "lm"]
-    form = "prior" if any(r.form == "prior" for r in models) else "alone"
-    return [r for r in models if r.form == form]
+    models = [r for r in rows if r.arm == LM]
+    kind = "prior" if any(r.form == "prior" for r in models) else "alone"
+    return [r for r in models if r.form == kind]
 
 
 def largest(rows: Sequence[RecommendRow]) -> RecommendRow | None:
@@ -80,7 +82,7 @@ def largest(rows: Sequence[RecommendRow]) -> RecommendRow | None:
 def compared(rows: Sequence[RecommendRow]) -> list[RecommendRow]:
     """Every arm in every form, best NDCG@10 first; of the language models the largest."""
     best = largest(rows)
-    kept = [r for r in rows if r.arm != "lm" or (best is not None and (r.run, r.tokens) == (best.run, best.tokens))]
+    kept = [r for r in rows if r.arm != LM or (best is not None and (r.run, r.tokens) == (best.run, best.tokens))]
     return sorted(kept, key=lambda r: -r.ndcg_10)
 
 
@@ -90,7 +92,7 @@ def verdict(inputs: Artifacts) -> str:
     best = largest(rows)
     if best is None:
         return "No language model was ranked." if rows else ""
-    arms = {r.arm: r for r in rows if r.form == "alone" and r.arm != "lm"}
+    arms = {r.arm: r for r in rows if r.arm != LM}
     beside = ", ".join(f"{label(arms[arm])} {f.percent(arms[arm].recall_100)}" for arm in LINES if arm in arms)
     with_prior = ", with the prior given back," if best.form == "prior" else ""
     said = (
@@ -106,7 +108,7 @@ def verdict(inputs: Artifacts) -> str:
             f" ({f.signed(best.over_knn, 4)} {f.interval(best.over_knn_lo, best.over_knn_hi, 4)})."
         )
     same = (best.run, best.tokens, "generator")
-    together = next((r for r in rows if r.arm == "lm" and (r.run, r.tokens, r.form) == same), None)
+    together = next((r for r in rows if r.arm == LM and (r.run, r.tokens, r.form) == same), None)
     if together is not None:
         said += f" Multiplied with the generator's law, Recall@100 is {f.percent(together.recall_100)}."
     return said
@@ -123,17 +125,15 @@ def _percents(lo: float | None, hi: float | None) -> str:
 
 
 def label(row: RecommendRow) -> str:
-    """An arm with its model: 'SASRec on real histories', 'Item-kNN'."""
-    if row.arm == "lm":
+    """An arm as a person reads it: 'SASRec on the real log', 'item-kNN'."""
+    if row.arm == LM:
         return f"Language model, N = {f.size(row.params)}, D = {f.size(row.tokens)}"
-    trained = row.arm != row.model
-    return (
-        f"{f.name(row.model)} on {f.name(row.arm)}"
-        if trained
-        else "Generator's law"
-        if row.arm == "generator"
-        else f.name(row.arm)
-    )
+    return NAMES.get(row.arm, row.arm)
+
+
+def form(row: RecommendRow) -> str:
+    """What was made of a language model, or that an arm that was trained hasn't converged."""
+    return FORMS[row.form] or (NO_VERDICT if row.verdict == NO_VERDICT else "")
 
 
 def _sizes(models: Sequence[RecommendRow]) -> list[int]:
@@ -142,7 +142,7 @@ def _sizes(models: Sequence[RecommendRow]) -> list[int]:
 
 def _panel(models: Sequence[RecommendRow], rows: Sequence[RecommendRow], metric: str) -> Drawing:
     sizes = _sizes(models)
-    lines = [r for r in rows if r.arm in LINES and r.form == "alone"]
+    lines = [r for r in rows if r.arm in LINES]
 
     def plot(axes: Axes) -> None:
         for r in lines:
@@ -184,7 +184,7 @@ def _legend(models: Sequence[RecommendRow], rows: Sequence[RecommendRow]) -> Htm
     sizes = _sizes(models)
     names = ladder(len(sizes))
     entries = [(names[i], MARKERS[i % 8], f"N = {f.size(n)}") for i, n in enumerate(sizes)]
-    lines = {r.arm: r for r in rows if r.form == "alone"}
+    lines = {r.arm: r for r in rows}
     return legend(entries + [(*LINES[arm], label(lines[arm])) for arm in LINES if arm in lines])
 
 
@@ -202,7 +202,7 @@ def _cells(row: RecommendRow) -> list[object]:
         else f.ABSENT
     )
     measured = (with_interval("nats", 3), *(with_interval(m, 4) for m in METRICS))
-    return [label(row), FORMS.get(row.form, row.form), *measured, over]
+    return [label(row), form(row), *measured, over]
 
 
 def _table(rows: Sequence[RecommendRow]) -> Html:
@@ -212,7 +212,7 @@ def _table(rows: Sequence[RecommendRow]) -> Html:
 
 
 def _models(rows: Sequence[RecommendRow]) -> Html | None:
-    models = sorted((r for r in rows if r.arm == "lm"), key=lambda r: (r.params or 0, r.run or "", r.tokens or 0))
+    models = sorted((r for r in rows if r.arm == LM), key=lambda r: (r.params or 0, r.run or "", r.tokens or 0))
     if not models:
         return None
     inner = table(["Arm", "Run", *_HEAD[1:]], [[c[0], r.run, *c[1:]] for r in models for c in [_cells(r)]], "", 3)
@@ -220,7 +220,7 @@ def _models(rows: Sequence[RecommendRow]) -> Html | None:
 
 
 def _every(rows: Sequence[RecommendRow], chosen: Sequence[RecommendRow]) -> Html | None:
-    others = [r for r in rows if r not in chosen and (r.arm != "lm" or r.form != "alone")]
+    others = [r for r in rows if r not in chosen and (r.arm != LM or r.form != "alone")]
     if not others:
         return None
     body = [[r.part, "each user counts the same" if r.balance == "users" else "each target does", *_cells(r)] for r in others]
@@ -233,12 +233,12 @@ def _fitted(rows: Sequence[FittedRow]) -> Html | None:
         return None
     body = [
         [
-            f.name(r.arm) if r.run is None else f"{r.run}, D = {f.size(r.tokens)}",
+            f"{r.run}, D = {f.size(r.tokens)}",
             FORMS.get(r.form, r.form),
-            *(f.fixed(x) for x in (r.model, r.other, r.temperature, r.popularity)),
+            *(f.fixed(x) for x in (r.model, r.other)),
         ]
         for r in rows
     ]
-    head = ["Model", "Form", "Its weight", "The other side's", "Temperature", "Exponent of popularity"]
+    head = ["Model", "Form", "Its weight", "The other side's"]
     inner = table(head, body, "Shares where they are added, exponents where model and law are multiplied", 2)
     return h("details", h("summary", "What was fitted on validation"), inner)

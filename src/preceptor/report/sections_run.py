@@ -16,7 +16,7 @@ from preceptor.report.inputs import STAGES, Artifacts
 from preceptor.report.section import Section
 from preceptor.report.sections_data import evaluated, splits_of
 from preceptor.report.sections_lm import FLOOR_SET
-from preceptor.report.sections_ranking import headline
+from preceptor.report.sections_ranking import answers, headline, label, measure
 
 
 def found(inputs: Artifacts, config: ReportConfig) -> Section:
@@ -37,16 +37,12 @@ def _tiles(inputs: Artifacts, config: ReportConfig) -> Html | None:
     tiles: list[tuple[str, str, str]] = []
     for split, rows in headline(inputs, config.metric, config.k).items():
         by_arm = {r.arm: r for r in reversed(rows)}
-        for arm in ("synthetic", "real"):
+        said = answers(inputs)[split]
+        for arm in dict.fromkeys((said.recipe, "real")):
             if arm in by_arm:
                 row = by_arm[arm]
-                tiles.append(
-                    (
-                        f.fixed(row.mean, 4),
-                        f"{f.name(config.metric)}@{config.k}, trained on {f.name(arm)}",
-                        f"{f.name(split)}, {f.interval(row.lo, row.hi, 4)}",
-                    )
-                )
+                what = f"{measure(config.metric, config.k)}, {label(arm)}"
+                tiles.append((f.fixed(row.mean, 4), what, f"{f.name(split)}, {f.interval(row.lo, row.hi, 4)}"))
         break
     best = [c for c in curves(inputs).get(FLOOR_SET, []) if c.floor is not None]
     if best:

@@ -15,7 +15,7 @@ from preceptor.report.findings import doubts
 from preceptor.report.inputs import Artifacts
 from preceptor.report.items import rivals
 from preceptor.report.sections_lm import ORDER, REAL
-from preceptor.report.sections_ranking import headline, label, verdict
+from preceptor.report.sections_ranking import answers, headline, label, measure
 from preceptor.report.sections_scaling import FORMS, largest
 
 
@@ -37,31 +37,35 @@ def columns(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "\n".join([lines[0], "  ".join("─" * w for w in widths), *lines[1:]])
 
 
-def _ranking(inputs: Artifacts, metric: str, k: int) -> str:
-    blocks = []
+def ranking_tables(out: Path, metric: str = "ndcg", k: int = 10) -> str:
+    """The whole answer of the ranking stage in `out` in words, and its table, for each split."""
+    return _ranking(Artifacts.of(Path(out)), metric, k, whole=True)
+
+
+def _ranking(inputs: Artifacts, metric: str, k: int, whole: bool = False) -> str:
+    """whole: every sentence of the answer, not the first alone."""
+    said, blocks = answers(inputs), []
     for split, rows in headline(inputs, metric, k).items():
-        every = [r for r in inputs.rows("ranking", ArmMean) if r.split == split]
-        recall = {label(r): r for r in every if (r.metric, r.k) == ("recall", 100)}
+        every = [r for r in inputs.rows("ranking", ArmMean) if (r.split, r.balance) == (split, "target")]
+        cells = {(r.arm, r.metric, r.k): r for r in every}
+        pairs = {p.arm_a: p for p in inputs.rows("ranking", Paired)
+                 if (p.split, p.arm_b, p.balance, p.metric, p.k) == (split, "real", "target", metric, k)}  # fmt: skip
         body = []
         for r in rows:
-            other = recall[label(r)]
-            body.append(
-                [
-                    label(r),
-                    f.fixed(r.mean, 4),
-                    f.interval(r.lo, r.hi, 4),
-                    f.fixed(other.mean, 4),
-                    f.interval(other.lo, other.hi, 4),
-                ]
+            others = [cells.get((r.arm, *m)) for m in (("recall", 100), ("nats", 0))]
+            pair = pairs.get(r.arm)
+            gap = (
+                [f"{f.signed(pair.difference, 4)} {f.interval(pair.diff_lo, pair.diff_hi, 4)}", pair.reading]
+                if pair
+                else ["", ""]
             )
+            numbers = [f.fixed(x.mean if x else None, digits) for x, digits in zip(others, (4, 3), strict=True)]
+            body.append([label(r.arm), f.fixed(r.mean, 4), f.interval(r.lo, r.hi, 4), *numbers, *gap])
         users = f"{f.whole(rows[0].users)} users, {f.whole(rows[0].targets)} targets"
-        text = f"Tested on real histories, {f.name(split)} ({users})\n"
-        text += columns(["arm", f"{f.name(metric)}@{k}", "95 %", "Recall@100", "95 %"], body)
-        for p in inputs.rows("ranking", Paired):
-            if (p.split, p.metric, p.k) == (split, metric, k):
-                ratio = f"{f.fixed(p.ratio, 2)} {f.interval(p.lo, p.hi, 2)}"
-                text += f"\n{f.name(p.arm_a)} over {f.name(p.arm_b)}: ratio {ratio}, {verdict(p)}"
-        blocks.append(text)
+        words = [f"• {s}" for s in said[split].sentences] if whole else [said[split].sentences[0]]
+        text = "\n".join([*words, f"\nTested on real histories, {f.name(split)} ({users})"]) + "\n"
+        head = ["arm", measure(metric, k), "95 %", "Recall@100", "Nats", "against real alone", "reading"]
+        blocks.append(text + columns(head, body))
     return "\n\n".join(blocks)
 
 
@@ -98,12 +102,12 @@ def _of_sizes(most: float, sizes: Sequence[float], rows: Sequence[Sequence[str]]
 
 def _recommended(inputs: Artifacts) -> str:
     rows = recommended.compared(recommended.shown(inputs.rows("recommend", RecommendRow)))
-    kept = [r for r in rows if r.form != "calibrated"]
+    kept = [r for r in rows if r.arm in (recommended.LM, *recommended.LINES, "ease")]
     if not kept:
         return ""
     body = [
         [
-            f"{recommended.label(r)}, {recommended.FORMS[r.form]}",
+            ", ".join(x for x in (recommended.label(r), recommended.form(r)) if x),
             f.fixed(r.ndcg_10, 4),
             f.interval(r.ndcg_10_lo, r.ndcg_10_hi, 4),
             f.fixed(r.recall_100, 4),

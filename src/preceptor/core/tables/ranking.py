@@ -1,4 +1,9 @@
-"""Tables of the stage `ranking`. A metric is recall or ndcg at k; a number that doesn't exist is None."""
+"""Tables of the stage `ranking`. A metric is recall or ndcg at k, or nats (k = 0, less is better); what doesn't exist is None.
+
+One number per target is kept beside them: ranks/<split>/<part>/<arm>-seed<k>.npy (int32, 1 = best) and nats/… (float32, NaN
+where the item is no candidate), targets as in data/<part>, in order. Of part validation only the targets whose numbers are in
+ranks/<split>/validation/rows.npy (int64) are there.
+"""
 
 from __future__ import annotations
 
@@ -7,16 +12,37 @@ from typing import Any, ClassVar
 
 from preceptor.core.tables.row import Row
 
+NO_VERDICT = "no verdict"
+NAMES = {  # arms as a person reads them
+    "real": "SASRec on the real log",
+    "synthetic": "SASRec on synthetic histories",
+    "real+synthetic": "SASRec on real + synthetic histories",
+    "generator": "the generator alone",
+    "real-x-generator": "real ⊕ generator, multiplied",
+    "real-plus-generator": "real ⊕ generator, added",
+    "real+synthetic-x-generator": "real + synthetic ⊕ generator, multiplied",
+    "real+synthetic-plus-generator": "real + synthetic ⊕ generator, added",
+    "real-x-real": "real ⊕ real (another seed), multiplied",
+    "real-plus-real": "real ⊕ real (another seed), added",
+    "popularity": "popularity",
+    "item-knn": "item-kNN",
+    "ease": "EASE",
+}
+
 
 @dataclass(frozen=True)
 class ArmMean(Row):
-    """An arm's mean over targets and seeds on a split's test part. lo, hi: over users; seed_sd: between seeds."""
+    """An arm's mean over targets and seeds on a split's test part. lo, hi: over users; seed_sd: between seeds.
+
+    balance: target (each counts the same) or user (each user counts the same). verdict: converged, turned or no verdict, the
+    worst of the trained arms in it; empty where nothing was trained.
+    """
 
     FILE: ClassVar[str] = "tstr.csv"
 
     split: str
     arm: str
-    model: str
+    balance: str
     metric: str
     k: int
     mean: float | None
@@ -26,17 +52,22 @@ class ArmMean(Row):
     seeds: int
     users: int
     targets: int
+    verdict: str
 
 
 @dataclass(frozen=True)
 class Paired(Row):
-    """Arm a against arm b over the same users: ratio with [lo, hi], difference a − b with [diff_lo, diff_hi]."""
+    """Arm a against arm b over the same users: ratio with [lo, hi], difference a − b with [diff_lo, diff_hi].
+
+    reading: better, worse, not told apart, no interval, or no verdict where an arm in it hasn't converged.
+    """
 
     FILE: ClassVar[str] = "paired.csv"
 
     split: str
     arm_a: str
     arm_b: str
+    balance: str
     metric: str
     k: int
     ratio: float | None
@@ -45,6 +76,7 @@ class Paired(Row):
     difference: float | None
     diff_lo: float | None
     diff_hi: float | None
+    reading: str
 
 
 @dataclass(frozen=True)
@@ -55,7 +87,6 @@ class SliceMean(Row):
 
     split: str
     arm: str
-    model: str
     slice: str
     metric: str
     k: int
@@ -65,7 +96,10 @@ class SliceMean(Row):
 
 @dataclass(frozen=True)
 class Trial(Row):
-    """Settings that an arm tried, what they reached on validation, and whether they were chosen. update: of the best look."""
+    """Settings that an arm tried, what they reached on validation (nats, ndcg@10), and whether they were chosen.
+
+    budget: updates; None for the untrained. validation is empty where an arm had one setting, and nothing to try.
+    """
 
     FILE: ClassVar[str] = "trials.jsonl"
 
@@ -73,42 +107,89 @@ class Trial(Row):
     split: str
     settings: dict[str, Any]
     validation: dict[str, float]
-    update: int
+    budget: int | None
     trial: int
     chosen: bool
 
 
 @dataclass(frozen=True)
-class Look(Row):
-    """A look at validation during a training run. loss: mean since the last look; positions: predicted so far."""
+class ArmRun(Row):
+    """One arm and seed, frozen before the test: its setting, its convergence, and what validation fitted.
 
-    FILE: ClassVar[str] = "curves.jsonl"
+    budget: updates of the model that is judged. verdict: converged, turned, no verdict, or `as seed 0`; empty for the
+    untrained. change: nats that the last doubling gained, change_error its paired standard error, error that of the nats at the
+    last budget (users are the clusters). updates: spent in all. epochs: of the real log within the budget. nats, ndcg
+    (NDCG@10): calibrated, on validation. temperature to uniform: the calibration. a, b: of two that are put together, their
+    exponents (multiplied) or their weights (added).
+    """
 
-    run: str
-    arm: str
+    FILE: ClassVar[str] = "arms.csv"
+
     split: str
+    arm: str
     seed: int
-    settings: dict[str, Any]
-    update: int
-    positions: int
-    loss: float
-    validation: dict[str, float]
+    setting: str
+    budget: int | None
+    verdict: str
+    change: float | None
+    change_error: float | None
+    error: float | None
+    updates: int | None
+    epochs: float | None
+    nats: float
+    ndcg: float
+    temperature: float | None
+    alpha: float | None
+    model: float | None
+    popularity: float | None
+    uniform: float | None
+    a: float | None
+    b: float | None
 
 
 @dataclass(frozen=True)
-class RankedModel(Row):
-    """A model that ranked the test targets of a split, so that others can be compared with it on the very same ones.
+class Budget(Row):
+    """The end of one budget of one training run, on validation, calibrated. loss: of training, mean over the decay.
 
-    weights: its file below the stage's folder; None where settings and training part say it all. ranks: int32
-    [targets, 1 + list], a row per target of the split's test part, in order.
+    nats, error, change, change_error, updates and epochs as in ArmRun; chosen: whether its model is the one that is judged.
     """
 
-    FILE: ClassVar[str] = "models.jsonl"
+    FILE: ClassVar[str] = "budgets.csv"
 
     split: str
     arm: str
-    model: str
     seed: int
-    settings: dict[str, Any]
-    weights: str | None
-    ranks: str
+    budget: int
+    updates: int
+    epochs: float
+    loss: float
+    nats: float
+    error: float | None
+    change: float | None
+    change_error: float | None
+    ndcg: float
+    chosen: bool
+
+
+@dataclass(frozen=True)
+class Answer(Row):
+    """Which recipe to use on a split, and what it gains, in words.
+
+    recipe: the arm that validation chose. reading: use (its gain is shown), keep real (it is real itself, or no better),
+    can't tell, or no verdict. gain, lo, hi: in NDCG@10 over real, on test. users: test users; needed: how many could tell a
+    gain of that size, needed_5: one of 5 %. left_out: baselines that were too large. sentences: the answer.
+    """
+
+    FILE: ClassVar[str] = "answer.jsonl"
+
+    split: str
+    recipe: str
+    reading: str
+    gain: float | None
+    lo: float | None
+    hi: float | None
+    users: int
+    needed: int | None
+    needed_5: int | None
+    left_out: list[str]
+    sentences: list[str]

@@ -12,26 +12,26 @@ from preceptor.core.tables.row import Row
 class RecommendRow(Row):
     """How an arm ranks the real targets of a part; all rows of a part are over the same targets.
 
-    arm: lm, generator, or an arm of the ranking comparison; model: what it is. form: alone; calibrated (temperature, shares
-    of popularity and uniform); prior (share·model + the rest·the generator's prior); generator (the former multiplied with the
-    law). What a form has to fit is fitted on validation. run, params, tokens: of a language model. seeds: models averaged.
-    balance: targets (each counts the same) or users (each user does).
+    arm: lm, or an arm of the ranking comparison (tables/ranking.py). form, of a language model: alone; prior (share·model + the
+    rest·the generator's prior); generator (the former multiplied with the law); what it has to fit is fitted on validation. Of
+    other arms: calibrated, as the ranking stage has them. run, params, tokens: of a language model. seeds: models averaged.
+    verdict: of a trained ranking arm, as there; else empty. balance: targets (each counts the same) or users (each user does).
 
     targets, users: how many. inside: targets among the candidates, items with a training interaction that weren't met before
     where items don't repeat; others are ranked last. held_out: targets that are held-out items. nats: −ln p(target) over the
-    candidates, of targets inside. over_knn: NDCG@10 less that of item-kNN alone, over the same users. lo, hi: intervals.
+    candidates, of targets inside. over_knn: NDCG@10 less item-kNN's, over the same users. lo, hi: intervals.
     """
 
     FILE: ClassVar[str] = "recommend.csv"
 
     part: str
     arm: str
-    model: str
     form: str
     run: str | None
     params: int | None
     tokens: int | None
     seeds: int
+    verdict: str
     balance: str
     targets: int
     users: int
@@ -56,17 +56,13 @@ class RecommendRow(Row):
 
 @dataclass(frozen=True)
 class FittedRow(Row):
-    """What was fitted on validation for a form of a model: weights (exponents where they are multiplied) of the model
-    and of the other side, the temperature of the model's scores and the exponent of popularity, where there are any."""
+    """What was fitted on validation for a form of a language model: the weights, or exponents where they are multiplied, of the
+    model and of the other side."""
 
     FILE: ClassVar[str] = "fitted.csv"
 
-    arm: str
-    run: str | None
-    tokens: int | None
-    seed: int | None
+    run: str
+    tokens: int
     form: str
     model: float
     other: float
-    temperature: float | None
-    popularity: float | None

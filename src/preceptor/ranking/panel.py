@@ -1,0 +1,231 @@
+"""All rankers of one seed side by side: calibrated and put together on validation, then frozen, then asked on the test targets.
+
+What is fitted on validation is written to <stem>.json, and nothing that is asked later changes it. Test targets are scored in
+blocks, so that memory is a few [block, I] arrays whatever the number of targets.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors.numpy import load_file, save
+
+from preceptor.core import metrics
+from preceptor.core.artifact import canonical, write_atomic
+from preceptor.data.log import Targets
+from preceptor.ranking import calibrate, combine, jobs
+from preceptor.ranking.config import RankingConfig
+from preceptor.ranking.evaluate import TOP, Scorer, best
+from preceptor.ranking.jobs import Source
+from preceptor.ranking.trials import AGAIN, GENERATOR, TOGETHER, Settings
+
+BLOCK_CELLS = 1 << 22  # scores of a block of test targets: 16 MiB of float32, of which about ten are held
+PARTS = 4  # of the test targets, which are different jobs
+
+
+@dataclass(frozen=True)
+class Panel:
+    """Rankers of one seed. trained: stem of each arm's training job. again: stem of the real arm's next seed, or None.
+
+    baselines: settings of the untrained rankers, of seed 0 alone. law: whether the generator is scored. alone: whether it is
+    an arm of its own here (of seed 0), or only put together with others. stem: where what is fitted goes.
+    """
+
+    source: Source
+    seed: int
+    trained: Mapping[str, str]
+    again: str | None
+    baselines: Mapping[str, Settings]
+    law: bool
+    alone: bool
+    stem: str
+
+    @property
+    def arms(self) -> list[str]:
+        """The arms that it judges, in the order of its arrays."""
+        single = [*self.trained, *self.baselines, *([GENERATOR] if self.alone else [])]
+        return [*single, *(arm for arm, (one, other, _) in TOGETHER.items() if {one, other} <= self._partners)]
+
+    @property
+    def _partners(self) -> set[str]:
+        return {*self.trained, *([AGAIN] if self.again else []), *([GENERATOR] if self.law else [])}
+
+    @property
+    def held(self) -> set[str]:
+        """Rankers whose probabilities are put together with others'."""
+        return {part for arm, (*pair, _) in TOGETHER.items() if arm in self.arms for part in pair}
+
+
+@dataclass(frozen=True)
+class Frozen:
+    """What validation fitted. calibrations: by ranker. weights: by arm that was put together: exponents, or the two weights.
+
+    validation: nats and NDCG@10 of each arm.
+    """
+
+    calibrations: dict[str, calibrate.Calibration]
+    weights: dict[str, tuple[float, float]]
+    validation: dict[str, dict[str, float]]
+
+    @classmethod
+    def read(cls, stem: str) -> Frozen:
+        found = json.loads(Path(stem + ".json").read_text(encoding="utf-8"))
+        return cls(
+            {k: calibrate.Calibration(**c) for k, c in found["calibrations"].items()},
+            {k: (w[0], w[1]) for k, w in found["weights"].items()},
+            found["validation"],
+        )
+
+
+def fit_job(panel: Panel, folder: str, config: RankingConfig) -> str:
+    """Calibrate every ranker and fit what is put together, on validation; write ranks and nats there, and STEM.json."""
+    done = Path(panel.stem + ".json")
+    if done.exists():
+        return panel.stem
+    torch.set_num_threads(config.threads)
+    offered = jobs.seen(panel.source, config)
+    found: dict[str, calibrate.Calibration] = {}
+    weights: dict[str, tuple[float, float]] = {}
+    reached: dict[str, dict[str, float]] = {}
+
+    def calibration(name: str, scores: np.ndarray) -> calibrate.Calibration:
+        return found.setdefault(name, calibrate.fit(scores, offered))
+
+    def weight(arm: str, form: str, a: np.ndarray, b: np.ndarray) -> tuple[float, float]:
+        if form == "added":
+            w = combine.fit_added(a, b, offered)
+            return weights.setdefault(arm, (w, 1 - w))
+        return weights.setdefault(arm, combine.fit_multiplied(a, b, offered))
+
+    for arm, p in _probabilities(panel, _scorers(panel, config), offered, calibration, weight):
+        judged = calibrate.judge(p, offered)
+        _keep(Path(folder), panel, "validation", arm, judged.rank, judged.nats.astype(np.float32))
+        ndcg = float(metrics.ndcg(judged.rank, 10).mean())
+        reached[arm] = {"nats": float(np.nanmean(judged.nats)), "ndcg@10": ndcg}
+    calibrations = {k: dataclasses.asdict(c) for k, c in found.items()}
+    write_atomic(done, canonical({"calibrations": calibrations, "weights": weights, "validation": reached}))
+    return panel.stem
+
+
+def test_job(panel: Panel, part: int, config: RankingConfig) -> str:
+    """Judge one of the PARTS of the test targets under what is frozen; write STEM-test<part>.safetensors.
+
+    rank int32, nats float32 [arms, targets]; top int32 [arms, targets, TOP].
+    """
+    done = Path(f"{panel.stem}-test{part}.safetensors")
+    if done.exists():
+        return str(done)
+    torch.set_num_threads(config.threads)
+    targets = Targets.load(Path(panel.source.data) / "test")
+    edges = [len(targets) * k // PARTS for k in range(PARTS + 1)]
+    write_atomic(done, save(judged(panel, config, targets, range(edges[part], edges[part + 1]))))
+    return str(done)
+
+
+def judged(
+    panel: Panel, config: RankingConfig, targets: Targets, rows: range, cells: int = BLOCK_CELLS
+) -> dict[str, np.ndarray]:
+    """Ranks, nats and lists of some targets, scored block by block of at most `cells` scores."""
+    frozen, arms = Frozen.read(panel.stem), panel.arms
+    rank, nats = np.empty((len(arms), len(rows)), np.int32), np.empty((len(arms), len(rows)), np.float32)
+    top = np.full((len(arms), len(rows), TOP), -1, np.int32)
+    scorers = list(_scorers(panel, config))
+    step = max(1, cells // max(jobs.opened(panel.source.data).n_items, 1))
+    for begin in range(0, len(rows), step):
+        here = np.asarray(rows[begin : begin + step])
+        block = Targets(targets.user[here], targets.sequence, targets.start[here], targets.end[here])
+        offered = jobs.offer(panel.source.data, block, config)
+        place = slice(begin, begin + len(here))
+        for arm, p in _probabilities(
+            panel, scorers, offered, lambda name, _: frozen.calibrations[name], lambda arm, *_: frozen.weights[arm]
+        ):
+            found, n = calibrate.judge(p, offered), arms.index(arm)
+            rank[n, place], nats[n, place] = found.rank, found.nats
+            lists = best(np.where(offered.open, p, -np.inf), TOP)
+            top[n, place, : lists.shape[1]] = lists
+    return {"rank": rank, "nats": nats, "top": top}
+
+
+def gather(panel: Panel, folder: Path) -> dict[str, np.ndarray]:
+    """Put the parts of the test together: ranks/ and nats/ below `folder`, one file per arm. Returns the lists, by arm."""
+    parts = [load_file(f"{panel.stem}-test{part}.safetensors") for part in range(PARTS)]
+    whole = {name: np.concatenate([part[name] for part in parts], axis=1) for name in ("rank", "nats", "top")}
+    for n, arm in enumerate(panel.arms):
+        _keep(folder, panel, "test", arm, whole["rank"][n], whole["nats"][n])
+    return dict(zip(panel.arms, whole["top"], strict=True))
+
+
+def file(folder: Path, kind: str, split: str, part: str, arm: str, seed: int) -> Path:
+    """Where one number per target lies. kind: ranks (int32, 1 = best) or nats (float32, NaN where the item is no candidate)."""
+    return folder / kind / split / part / f"{arm}-seed{seed}.npy"
+
+
+def _keep(folder: Path, panel: Panel, part: str, arm: str, rank: np.ndarray, nats: np.ndarray) -> None:
+    for kind, values in (("ranks", rank), ("nats", nats)):
+        path = file(folder, kind, panel.source.name, part, arm, panel.seed)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_array(path, values)
+
+
+def write_array(path: Path, values: np.ndarray) -> None:
+    """Write a .npy file whole or not at all."""
+    content = io.BytesIO()
+    np.save(content, values)
+    write_atomic(path, content.getvalue())
+
+
+def _probabilities(
+    panel: Panel,
+    scorers: Iterable[tuple[str, Scorer]],
+    offered: calibrate.Offer,
+    calibration: Callable[[str, np.ndarray], calibrate.Calibration],
+    weight: Callable[..., tuple[float, float]],
+) -> Iterator[tuple[str, np.ndarray]]:
+    """Each arm's probabilities over the candidates, [targets, I], one after the other.
+
+    calibration(ranker, scores) and weight(arm, form, one, other) say how: fitted here, or frozen before.
+    """
+    held: dict[str, np.ndarray] = {}
+    for name, scorer in scorers:
+        scores = calibrate.dense(scorer, offered, log=name == GENERATOR)
+        p = calibrate.probabilities(scores, calibration(name, scores), offered)
+        if name in panel.held:
+            held[name] = p
+        if name in panel.arms:
+            yield name, p
+    for arm in panel.arms:
+        if arm in TOGETHER:
+            one, other, form = TOGETHER[arm]
+            a, b = held[one], held[other]
+            found = weight(arm, form, a, b)
+            yield arm, combine.added(a, b, found[0]) if form == "added" else combine.multiplied(a, b, found)
+
+
+def _scorers(panel: Panel, config: RankingConfig) -> Iterator[tuple[str, Scorer]]:
+    for arm, stem in panel.trained.items():
+        yield arm, jobs.trained(panel.source, arm, stem, config)
+    if panel.again:
+        yield AGAIN, jobs.trained(panel.source, "real", panel.again, config)
+    for baseline, settings in panel.baselines.items():
+        yield baseline, jobs.untrained(panel.source.data, baseline, settings)
+    if panel.law:
+        yield GENERATOR, jobs.generator(panel.source)
+
+
+def facts(panel: Panel, arm: str) -> dict[str, Any]:
+    """What was fitted for an arm: its calibration, or the weights of the two that are put together in it."""
+    frozen = Frozen.read(panel.stem)
+    reached = frozen.validation[arm]
+    found = {"nats": reached["nats"], "ndcg": reached["ndcg@10"], "a": None, "b": None}
+    if arm in frozen.weights:
+        found["a"], found["b"] = frozen.weights[arm]
+        return {**found, **dict.fromkeys(("temperature", "alpha", "model", "popularity", "uniform"))}
+    return {**found, **dataclasses.asdict(frozen.calibrations[arm])}
