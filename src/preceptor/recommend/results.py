@@ -77,7 +77,7 @@ def of_ranking(folder: Path, split: str, part: str, there: np.ndarray, number: n
             raise PreceptorError("The ranking stage has judged other targets", where=files[0], remedy="run the study again")
         ranks, nats = ([values[place] for values in arrays[k * len(seeds) : (k + 1) * len(seeds)]] for k in range(2))
         facts = _facts(arm, CALIBRATED) | {"seeds": len(seeds), "verdict": seeds[0].verdict}
-        found.append(Judgement(facts, _values(ranks), np.mean(nats, axis=0, dtype=np.float64)))
+        found.append(Judgement(facts, _values(ranks), np.stack(nats).mean(axis=0, dtype=np.float64)))
     return found
 
 
