@@ -1,12 +1,14 @@
 """The generator chosen by likelihood beside simpler laws and rankers, on real logs and two simulated markets.
 
     python benchmarks/generator.py --data-root DATA [--test] [--only ml-100k ...]   # from the repository's root
-    python benchmarks/generator.py --scale                                          # time and memory on markets of 1 M and 10 M
+    python benchmarks/generator.py --scale                                          # time and memory on markets of up to 10 M
 
 DATA holds the folders ml-latest-small, amazon-games-2018, amazon-office-2018 and movietweetings-sample; ml-100k is fetched.
 Temporal split where the log has times, else leave-last-out. Every law is fitted inside the training part; validation (with
 --test also test) is scored once. Each log runs in a process of its own, so that its peak memory is its own; at most TARGETS
-targets of a part (a keyed sample). Writes results/generator/{scores,paired,laws,weights,cuts,costs}.csv, a block of rows a log.
+targets of a part (a keyed sample; TARGETS_LARGE beyond LARGE items, and there one minimum of users only). Writes
+results/generator/{scores,paired,laws,weights,cuts,costs}.csv, a block of rows per log;
+--scale writes scale.csv.
 """
 
 from __future__ import annotations
@@ -24,6 +26,7 @@ from typing import ClassVar
 sys.path.insert(0, str(Path(__file__).parent.parent / "src"))
 
 import generator_node2vec
+import generator_scale
 import numpy as np
 
 import preceptor.market.source  # noqa: F401  registers market:
@@ -43,7 +46,8 @@ from preceptor.ranking.evaluate import Scorer, rank_targets, subsample
 
 FOLDERS = ("ml-latest-small", "amazon-games-2018", "amazon-office-2018", "movietweetings-sample")
 MARKETS = tuple(f"market:family={family},n_interactions=200000" for family in ("fair", "misleading"))
-TARGETS = 10_000
+TARGETS, TARGETS_LARGE = 10_000, 4_000  # the second beyond LARGE items, where each costs a row over all of them
+LARGE = 5_000
 EASE = GraphSpec("count", smooth="ease", top_k=1_000, ridge=100.0)
 MIN_USERS = (2, 5, 10)
 EASE_ITEMS = 5_000  # beyond, EASE takes minutes a graph here
@@ -216,9 +220,11 @@ def one(source: str, name: str, test: bool, out: Path) -> None:
     begin = time.perf_counter(), time.process_time()
     fitted = fitting.fit(train, config)
     seconds, peak = since(begin), memory()
-    parts = {"validation": subsample(split.validation, TARGETS, 0)}
+    large = train.n_items > LARGE
+    most = TARGETS_LARGE if large else TARGETS
+    parts = {"validation": subsample(split.validation, most, 0)}
     if test:
-        parts["test"] = subsample(split.test, TARGETS, 0)
+        parts["test"] = subsample(split.test, most, 0)
     folder = out / name
     folder.mkdir(parents=True, exist_ok=True)
     row.write(folder, CostRow, [cost(name, train, fitted, seconds, peak, score.regret(fitted.mixture, parts["validation"]))])
@@ -239,7 +245,7 @@ def one(source: str, name: str, test: bool, out: Path) -> None:
         row.write(folder, ScoreRow, scores)
         row.write(folder, PairRow, pairs)
 
-    for law, mixture in chain(laws(train, config, fitted), private(train, config)):
+    for law, mixture in chain(laws(train, config, fitted), () if large else private(train, config)):
         for part, targets in parts.items():
             add(law, part, targets, score.score(mixture, targets), True)
     repeats = fitted.mixture.repeats
@@ -282,16 +288,6 @@ def show(found: ScoreRow) -> None:
     print(f"{found.data:24} {found.part:10} {found.law:40} {nats:>6} {found.recall100:.3f} {found.ndcg10:.3f}", flush=True)
 
 
-def scale(rows: int) -> None:
-    """Cost of a fit on a market log of so many interactions and about 100,000 items, the whole log taken as training part."""
-    items = {1_000_000: 30_000, 10_000_000: 100_000}[rows]
-    train = read(f"market:n_interactions={rows},n_items={items}").split().train
-    before, begin = memory(), (time.perf_counter(), time.process_time())
-    fitted = fitting.fit(train)
-    found = cost(f"market {rows:,}", train, fitted, since(begin), memory(), None)
-    print(row.text(CostRow, [found]), f"before the fit {before:.0f} MiB", sep="", flush=True)
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data-root", type=Path, default=Path("data"))
@@ -299,11 +295,15 @@ def main() -> None:
     parser.add_argument("--work", type=Path, default=Path("run/generator"))
     parser.add_argument("--only", nargs="*")
     parser.add_argument("--test", action="store_true")
-    parser.add_argument("--scale", type=int, nargs="?", const=1_000_000)
+    parser.add_argument("--scale", action="store_true")
+    parser.add_argument("--scale-one", type=int, nargs=2, help=argparse.SUPPRESS)
     parser.add_argument("--one", nargs=2, help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.scale:
-        scale(given.scale)
+        generator_scale.study(Path(__file__), given.work, given.out)
+        return
+    if given.scale_one:
+        generator_scale.one(*given.scale_one, given.work)
         return
     if given.one:
         one(*given.one, given.test, given.work)

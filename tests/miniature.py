@@ -38,6 +38,7 @@ OVERRIDES = (
     "curriculum.general={characters: 60_000, held_out_characters: 5000}",
     "audit.walks=300",
     "audit.truth_multiples=[1, 2, 4]",
+    "audit.told={users: 60, rounds: 1, folds: 2, epochs: 2, bootstraps: 40}",
     "audit.privacy={min_users: [1, 2, 60], halvings: 2, walks: 300, released: [30, 100], bootstraps: 50}",
     "ranking.seeds=2",
     "ranking.trials=2",

@@ -217,3 +217,42 @@ def test_stages_need_earlier_ones_and_the_mixture_is_no_business_of_the_audit() 
         assert hasattr(study.StudyConfig(), stage.section)
         seen.add(stage.name)
     assert "curriculum" not in names("audit")
+
+
+ARMS = "arms:\n  coded:\n    codes: {representation: codes}\n    lm: {depths: [1]}\n"
+
+
+def test_an_arm_is_the_study_but_for_its_sections(tmp_path: Path) -> None:
+    path = tmp_path / "two.yaml"
+    path.write_text("extends: miniature\n" + ARMS)
+    config = study.load_config(str(path), overrides=["graph.min_users=3"])
+    arm = config.arms["coded"]
+    assert arm.codes.representation == "codes"
+    assert arm.lm.depths == (1,)
+    assert arm.graph == config.graph
+    assert arm.graph.min_users == 3
+    assert config.codes.representation == "auto"
+
+
+@pytest.mark.parametrize(
+    ("arms", "problem"),
+    [
+        ("{A b: {}}", "name of an arm"),
+        ("{a: {ranking: {}}}", "can't differ in this section"),
+        ("{a: {codes: {n_code: 4}}}", "did you mean 'n_codes'"),
+    ],
+)
+def test_a_bad_arm_is_refused(arms: str, problem: str, tmp_path: Path) -> None:
+    path = tmp_path / "bad.yaml"
+    path.write_text(f"extends: miniature\narms: {arms}\n")
+    with pytest.raises(PreceptorError, match=problem):
+        study.load_config(str(path))
+
+
+def test_an_arm_goes_to_its_language_models_and_is_planned_before_the_report(tmp_path: Path) -> None:
+    path = tmp_path / "two.yaml"
+    path.write_text("extends: miniature\n" + ARMS)
+    rows = study.dry_run(study.load_config(str(path)), tmp_path / "out")
+    found = [row.stage for row in rows]
+    assert found[found.index("lm") + 1 : found.index("lm@coded") + 1] == [f"{n}@coded" for n in names("lm")]
+    assert "lm@coded" in next(row.why for row in rows if row.stage == "report")

@@ -3,6 +3,9 @@
 A study file is YAML with one section a stage; what it leaves out has the defaults of the stage's config dataclass. Unknown
 keys are refused with the nearest known name. A file may extend another (`study_file`). The resolved config is saved beside the
 artifacts, as `study.json`.
+
+`arms` are named variants of the study, each the sections in which it differs. An arm goes as far as its language models, in
+OUT/arms/<name>/; a stage that comes out the same as the study's own is shared. The report reads all arms.
 """
 
 from __future__ import annotations
@@ -11,7 +14,8 @@ import dataclasses
 import difflib
 import functools
 import json
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
@@ -54,8 +58,11 @@ class StudyConfig:
     recommend: RecommendConfig = field(default_factory=RecommendConfig)
     scaling: ScalingConfig = field(default_factory=ScalingConfig)
     report: ReportConfig = field(default_factory=ReportConfig)
+    arms: Mapping[str, StudyConfig] = field(default_factory=dict)
 
 
+ARM_ENDS = "lm"  # the stage up to which an arm goes
+_ARM_SECTIONS = ("codes", "graph", "generator", "curriculum", "lm")
 _MODULES = (
     "data.stage",
     "codes.stage",
@@ -116,6 +123,8 @@ def validate(tree: Mapping[str, Any], where: str) -> StudyConfig:
     from pydantic import TypeAdapter, ValidationError
 
     _refuse_unknown(tree, StudyConfig, where, "")
+    if tree.get("arms"):
+        return _with_arms(tree, where)
     try:
         config = TypeAdapter(StudyConfig).validate_python(tree)
     except ValidationError as e:
@@ -125,6 +134,28 @@ def validate(tree: Mapping[str, Any], where: str) -> StudyConfig:
             "Bad value in the study", where=f"{where}, {at}", found=first.get("input"), expected=first["msg"]
         ) from e
     return _with_seed(config, tree)
+
+
+def _with_arms(tree: Mapping[str, Any], where: str) -> StudyConfig:
+    """The config of a study with arms: each arm's sections are put upon the study's own."""
+    own = {key: value for key, value in tree.items() if key != "arms"}
+    arms = {}
+    for name, sections in tree["arms"].items():
+        if not re.fullmatch(r"[a-z0-9][a-z0-9-]*", str(name)):
+            raise PreceptorError(
+                "Bad name of an arm", where=f"{where}, arms", found=name, expected="small letters, digits and hyphens"
+            )
+        other = sorted(set(sections or {}) - set(_ARM_SECTIONS))
+        if other:
+            raise PreceptorError(
+                "An arm can't differ in this section",
+                where=f"{where}, arms.{name}.{other[0]}",
+                found=other[0],
+                expected="one of " + ", ".join(_ARM_SECTIONS),
+                remedy="make it a study of its own, with `extends`",
+            )
+        arms[name] = validate(study_file.merged(own, sections or {}), f"{where}, arms.{name}")
+    return dataclasses.replace(validate(own, where), arms=arms)
 
 
 def _refuse_unknown(tree: Any, cls: type, where: str, at: str) -> None:
@@ -167,23 +198,46 @@ def _with_seed(config: StudyConfig, tree: Mapping[str, Any]) -> StudyConfig:
 
 
 def run(config: StudyConfig, out: Path, wanted: str = "report") -> dict[str, Artifact]:
-    """Make the stage `wanted` and what it rests on, each where it isn't up to date; return these artifacts by stage."""
+    """Make the stage `wanted` and what it rests on, each where it isn't up to date; return these artifacts by stage, those of
+    an arm as "lm@paper"."""
     out = Path(out)
     check(config, wanted)
     made: dict[str, Artifact] = {}
     with artifact.locked(out):
         artifact.write_atomic(out / "study.json", artifact.canonical(config))
-        needed = ancestors(stages(), wanted)
-        for number, stage in enumerate(needed, 1):
-            say(f"[{number}/{len(needed)}] {stage.name}")
-            made[stage.name] = stage.make(getattr(config, stage.section), stage.inputs(made), out)
+        steps = list(_steps(config, wanted))
+        for number, (stage, arm) in enumerate(steps, 1):
+            section, inputs, home = _at(config, made, out, stage, arm)
+            if arm and stage.status(section, inputs, out)[0] == "fresh":
+                made[f"{stage.name}@{arm}"] = made[stage.name]
+                continue
+            say(f"[{number}/{len(steps)}] {stage.name}" + (f", arm {arm}" if arm else ""))
+            made[stage.name + (f"@{arm}" if arm else "")] = stage.make(section, inputs, home)
     return made
+
+
+def _steps(config: StudyConfig, wanted: str) -> Iterator[tuple[Stage[Any], str]]:
+    """(stage, arm) in the order in which they are made; arm "" is the study itself."""
+    for stage in ancestors(stages(), wanted):
+        yield stage, ""
+        if stage.name == ARM_ENDS:
+            yield from ((other, arm) for arm in config.arms for other in ancestors(stages(), ARM_ENDS))
+
+
+def _at(
+    config: StudyConfig, made: Mapping[str, Artifact], out: Path, stage: Stage[Any], arm: str
+) -> tuple[Any, dict[str, Artifact], Path]:
+    """Settings, inputs as far as they are made, and the folder of a step."""
+    if not arm:
+        return getattr(config, stage.section), _known(stage, made), out
+    own = {key.partition("@")[0]: found for key, found in made.items() if key.endswith(f"@{arm}")}
+    return getattr(config.arms[arm], stage.section), _known(stage, own), out / "arms" / arm
 
 
 def check(config: StudyConfig, wanted: str = "report") -> None:
     """Let every stage that is needed refuse its settings now, rather than after the stages before it."""
-    for stage in ancestors(stages(), wanted):
-        stage.check(getattr(config, stage.section))
+    for stage, arm in _steps(config, wanted):
+        stage.check(getattr(config.arms[arm] if arm else config, stage.section))
 
 
 @dataclass(frozen=True)
@@ -203,22 +257,25 @@ def dry_run(config: StudyConfig, out: Path, wanted: str = "report") -> list[Fore
     check(config, wanted)
     made: dict[str, Artifact] = {}
     rows: list[Forecast] = []
-    for stage in ancestors(stages(), wanted):
-        section = getattr(config, stage.section)
-        missing = [name for name in stage.parents() if name not in made]
+    for stage, arm in _steps(config, wanted):
+        section, inputs, home = _at(config, made, Path(out), stage, arm)
+        end = f"@{arm}" if arm else ""
+        missing = [name for name in stage.parents() if name + end not in made]
+        missing += [f"{name}@{other}" for name in stage.arms for other in config.arms if f"{name}@{other}" not in made]
+        if not missing and arm and stage.status(section, inputs, Path(out))[0] == "fresh":
+            made[stage.name + end] = artifact.load(Path(out) / stage.name)
+            continue
         if missing:
             state, why = "waits", "input " + ", ".join(missing) + " is to be made"
-            inputs = _known(stage, made)
         else:
-            inputs = stage.inputs(made)
-            state, why = stage.status(section, inputs, Path(out))
+            state, why = stage.status(section, inputs, home)
         if state == "fresh":
-            made[stage.name] = artifact.load(Path(out) / stage.name)
-            rows.append(Forecast(stage.name, state, why, "none", 0.0))
+            made[stage.name + end] = artifact.load(home / stage.name)
+            rows.append(Forecast(stage.name + end, state, why, "none", 0.0))
             continue
         cost = stage.cost(section, inputs)
         work = f"{cost.unit}: known once {missing[0]} is made" if cost.amount is None and missing else _work(cost)
-        rows.append(Forecast(stage.name, state, why, work, rates.seconds(stage.name, cost.unit, cost.amount)))
+        rows.append(Forecast(stage.name + end, state, why, work, rates.seconds(stage.name, cost.unit, cost.amount)))
     return rows
 
 
@@ -234,10 +291,12 @@ def _work(cost: Cost) -> str:
 
 def times(out: Path) -> list[tuple[str, float, int]]:
     """(stage, seconds, peak MiB of its largest process) as recorded when each stage was last made."""
-    rows = []
-    for stage in stages():
-        path = Path(out) / stage.name / artifact.RUN
-        if path.exists():
-            facts = json.loads(path.read_text())
-            rows.append((stage.name, facts["seconds"], facts["peak_mib_of_largest_process"]))
+    out, rows = Path(out), []
+    homes = [("", out), *((f"@{home.name}", home) for home in sorted((out / "arms").glob("*")))]
+    for end, home in homes:
+        for stage in stages():
+            path = home / stage.name / artifact.RUN
+            if path.exists():
+                facts = json.loads(path.read_text())
+                rows.append((stage.name + end, facts["seconds"], facts["peak_mib_of_largest_process"]))
     return rows

@@ -2,8 +2,11 @@ import numpy as np
 import pytest
 
 from audit.test_runs import joined
-from preceptor.audit.membership import ATTACKS, People, pairs_among, scores
+from preceptor.audit.membership import ATTACKS, LEAST_LOG, People, likelihood, pairs_among, scores
 from preceptor.core.statistics import auc
+from preceptor.generator.mixture import Memory, Mixture, Part, Prior
+from preceptor.generator.mixture_tables import mixture_tables
+from preceptor.graph.graph import from_weights
 
 
 def people_of(histories: list[list[int]], n_items: int, window: int = 1) -> People:
@@ -67,3 +70,24 @@ def test_walks_that_are_the_members_histories_tell_everything() -> None:
 def test_people_without_pairs_score_nothing() -> None:
     people = people_of([[0], [1]], 2)
     assert pairs_among(people, np.array([1])).tolist() == [0, 0]
+
+
+def test_pair_counts_by_hand() -> None:
+    """Items 0 and 1 are together in both walks, 2 and 3 in none: log of (met + ½) over (expected + ½)."""
+    people = people_of([[0, 1], [2, 3]], 4)
+    walks, lengths = walks_of([[0, 2, 1], [1, 3, 0]])
+    found = scores(people, walks, lengths, (1, 2))["pair counts"]
+    both = 2 * 6 * (2 / 6) ** 2  # pairs drawn, and twice the product of the shares of 0 and 1
+    apart = 2 * 6 * (1 / 6) ** 2
+    np.testing.assert_allclose(found[1], [np.log(2.5 / (both + 0.5)), np.log(0.5 / (apart + 0.5))])
+    np.testing.assert_allclose(found[0], [np.log(1.5 / (2 * 3 / 9 + 0.5)), np.log(0.5 / 0.5)])
+
+
+def test_likelihood_is_the_mean_over_later_items() -> None:
+    graph = from_weights(np.array([0, 1, 2, 2]), np.array([1, 2]), np.ones(2))  # 0 → 1 → 2
+    parts, members = (Part(0, Memory(0.0, 1), 1 - 1e-9),), np.ones(3, bool)
+    law = mixture_tables(
+        Mixture((graph,), ("ring",), parts, (Prior(0.0, 1e-9),), np.ones(3, np.int64), members, True), np.ones(3), 3, 0.0
+    )
+    people = people_of([[0, 1, 2], [0, 2], [1]], 3)
+    np.testing.assert_allclose(likelihood(people, law), [0.0, LEAST_LOG, 0.0])

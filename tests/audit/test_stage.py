@@ -7,7 +7,7 @@ import pytest
 
 from fixtures import tiny_split
 from preceptor.audit import stage
-from preceptor.audit.config import AuditConfig
+from preceptor.audit.config import AuditConfig, PrivacyConfig, ToldConfig
 from preceptor.core import artifact
 from preceptor.core.artifact import Artifact
 from preceptor.core.errors import PreceptorError
@@ -16,7 +16,11 @@ from preceptor.generator.config import GeneratorConfig
 from preceptor.graph import stage as graph
 from preceptor.graph.config import GraphConfig
 
-CONFIG = AuditConfig(walks=500)
+CONFIG = AuditConfig(
+    walks=500,
+    privacy=PrivacyConfig(min_users=(1, 2), halvings=2, walks=500, released=(100, 500), bootstraps=20),
+    told=ToldConfig(users=20, rounds=1, folds=2, epochs=1, bootstraps=20),
+)
 
 
 def inputs_for(out: Path) -> dict[str, Artifact]:
@@ -60,3 +64,10 @@ def test_equal_inputs_give_equal_bytes(tmp_path: Path) -> None:
 def test_no_walks_are_refused(tmp_path: Path) -> None:
     with pytest.raises(PreceptorError, match=r"audit\.walks"):
         stage.STAGE.make(AuditConfig(walks=0), {}, tmp_path)
+
+
+def test_of_a_study_of_walks_walks_are_attacked_and_told(tmp_path: Path) -> None:
+    made = stage.STAGE.make(CONFIG, inputs_for(tmp_path), tmp_path)
+    assert made.json("privacy")["law"] == "paper"
+    assert made.json("privacy")["behind"]["law"] is None
+    assert made.json("told")["left_out"] or [row["name"] for row in made.json("told")["classes"]][-1] == "walks"

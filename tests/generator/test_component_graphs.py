@@ -90,3 +90,15 @@ def test_a_bank_must_hold_what_a_law_needs() -> None:
             check_bank(*bad)
     with pytest.raises(PreceptorError, match="Bad memory"):
         check_bank((spec,), (1.5,), (0.0,))
+    with pytest.raises(PreceptorError, match="number of neighbours"):
+        check_bank((GraphSpec(smooth="two-hop", top_k=0),), (0.0,), (0.0,))
+
+
+def test_rows_do_not_depend_on_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    split = fixtures.tiny_split(200, 30).train
+    monkeypatch.setattr(component_graphs.smooth, "_BLOCK", 7)
+    found = []
+    for threads in ("1", "3"):
+        monkeypatch.setenv("PRECEPTOR_WORKERS", threads)
+        found.append([graph for _, graph in component_graphs.graphs(split, (*PLAIN[:3], *SMOOTH[:2]))])
+    assert all(equal(a, b) for a, b in zip(*found, strict=True))

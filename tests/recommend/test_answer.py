@@ -83,7 +83,7 @@ def test_held_out_items_are_refused(trained: Path, tmp_path: Path) -> None:
     shutil.copytree(trained, run)
     np.save(run / "codes/held_out.npy", np.arange(catalogue(trained).height) == 5)  # items with a token each have none
     with pytest.raises(PreceptorError, match="held-out items"):
-        recommend(run, "Heat; id:i5")
+        recommend(run, "Heat; id:i5")  # another item has its title
 
 
 def test_api_is_the_same_and_stays_a_function(trained: Path) -> None:

@@ -1,4 +1,3 @@
-import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -39,7 +38,7 @@ def test_findings_quote_the_highest_area_of_each_minimum(found: Any) -> None:
     assert "edges of 1 user" in said[0]
     assert f"AUC {most['auc']:.2f} [" in said[0]
     assert most["attack"] in said[0]
-    assert f"in {100 * shortest['members']:.2f} % of the walks" in said[0]
+    assert f"in {100 * shortest['members']:.2f} % of the synthetic ones" in said[0]
 
 
 def test_five_users_are_not_warned_of_and_empty_figures_still_make_a_section(
@@ -54,7 +53,7 @@ def test_five_users_are_not_warned_of_and_empty_figures_still_make_a_section(
 def test_runs_that_no_walk_holds_leave_the_picture_empty(found: Any, miniature: Path, tmp_path: Path) -> None:
     for one in found["memorisation"]:
         one |= {"members": 0.0, "others": 0.0}
-    assert "0.00 % of the walks" in privacy(inputs_of(found, miniature, tmp_path)).html
+    assert "0.00 % of the synthetic ones" in privacy(inputs_of(found, miniature, tmp_path)).html
 
 
 def test_a_study_whose_members_can_be_told_is_doubted(found: Any, miniature: Path, tmp_path: Path) -> None:
@@ -67,10 +66,11 @@ def test_a_study_whose_members_can_be_told_is_doubted(found: Any, miniature: Pat
     assert not doubts(inputs_of(found, miniature, tmp_path / "five"))
 
 
-def test_where_histories_come_from_a_fitted_law_it_is_said_that_walks_were_attacked(miniature: Path) -> None:
-    artifacts = Artifacts.of(miniature).artifacts
-    drawn = artifacts["generator"]
-    paper = {**drawn.manifest, "config": {**drawn.manifest["config"], "law": "paper"}}
-    walks = Artifacts({**artifacts, "generator": dataclasses.replace(drawn, manifest=paper)})
-    assert "These figures are of walks" in privacy(Artifacts(artifacts)).html
-    assert "These figures are of walks" not in privacy(walks).html
+def test_the_section_says_which_law_was_attacked(found: Any, miniature: Path, tmp_path: Path) -> None:
+    made = privacy(Artifacts.of(miniature)).html
+    assert "the fitted mixture" in made
+    assert "Edges of the mixture" in made
+    found |= {"law": "paper", "behind": found["behind"] | {"law": None}}
+    walks = privacy(inputs_of(found, miniature, tmp_path)).html
+    assert "drawn from it (walks on the item graph)" in walks
+    assert "Edges of the mixture" not in walks

@@ -31,6 +31,26 @@ class PrivacyConfig:
 
 
 @dataclass(frozen=True)
+class ToldConfig:
+    """How synthetic histories are told from real ones (told.py).
+
+    items: the first so many items of a history are shown; 0: as many as synthetic histories have (generator.length).
+    users: absent users who are asked about, at most; as many again are held against them. A quarter of all users at most.
+    graph_users: users from whom the law is made, at most.
+    rounds: partings of the users that figures are the mean of. folds: of the classifier's cross-fitting.
+    epochs: of its training. bootstraps: resamples of users and of synthetic histories, for the intervals.
+    """
+
+    items: int = 0
+    users: int = 500
+    graph_users: int = 10_000
+    rounds: int = 2
+    folds: int = 3
+    epochs: int = 20
+    bootstraps: int = 200
+
+
+@dataclass(frozen=True)
 class AuditConfig:
     """How the bias of log and walks, and on the simulated market their distance to the truth, is measured; and their privacy.
 
@@ -39,7 +59,8 @@ class AuditConfig:
     truth_multiples: the uniformly exposed logs that lead to the infinite one: so many times the log's users and rows, each
         as many times as large as the one before, so that their limit can be extrapolated.
     truth_interactions: multiples with more rows than this are left out.
-    privacy: what the walks give away of real histories.
+    privacy: what synthetic histories give away of real ones.
+    told: how well synthetic histories are told from real ones.
     seed: of every draw.
     """
 
@@ -48,12 +69,13 @@ class AuditConfig:
     truth_multiples: tuple[int, ...] = (1, 4, 16)
     truth_interactions: int = 3_000_000
     privacy: PrivacyConfig = field(default_factory=PrivacyConfig)
+    told: ToldConfig = field(default_factory=ToldConfig)
     seed: int = 0
 
 
 def check(config: AuditConfig) -> None:
     """Refuse settings out of range; PreceptorError names the field."""
-    asked = config.privacy
+    asked, told = config.privacy, config.told
     require(
         "audit",
         config,
@@ -69,5 +91,12 @@ def check(config: AuditConfig) -> None:
             "privacy.released": each(asked.released, at_least, 1),
             "privacy.users": at_least(asked.users, 1),
             "privacy.bootstraps": at_least(asked.bootstraps, 1),
+            "told.items": (told.items == 0 or told.items >= 3, "0, or 3 or more"),
+            "told.users": at_least(told.users, 1),
+            "told.graph_users": at_least(told.graph_users, 1),
+            "told.rounds": at_least(told.rounds, 1),
+            "told.folds": at_least(told.folds, 2),
+            "told.epochs": at_least(told.epochs, 1),
+            "told.bootstraps": at_least(told.bootstraps, 1),
         },
     )

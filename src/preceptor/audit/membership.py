@@ -1,11 +1,18 @@
 """Can somebody who has walks, and one person's whole history, tell whether the person was among those the walks were made from?
 
-Three scores of a history against the first M walks, higher for members if there is anything to tell:
+"Walks" are synthetic histories of any law. Scores of a history against the first M walks, higher for members if there is
+anything to tell:
 
 nearest walk  max over the walks of |items of both| / |items of either| (1 − Jaccard distance)
 longest run   items in the longest run of the history, 2 to 8 items, that some walk holds
 rare pairs    share of the history's pairs of different items at most `window` positions apart that are neighbours in some
               walk, either way round, each pair weighing 1 / (n_a·n_b), n the interactions of an item, taken to be public
+pair counts   the same pairs and weights: mean of log (times both are in one walk, at any distance + ½) / (times expected by how
+              often each item was drawn + ½)
+
+And one against the law itself, all that a mixture's walks could ever show:
+
+likelihood    mean of log p(item | those before it) over the first 100 items of the history, at least −20 each
 
 AUC is the probability that a member scores higher than a non-member, ties half: 0.5 tells nothing, 1 tells everything. Another
 attack may do better: these are lower bounds of what can be told.
@@ -20,9 +27,14 @@ import numpy as np
 from numba import njit
 
 from preceptor.audit.runs import Runs, flat
+from preceptor.generator.mixture_probability import conditional
+from preceptor.generator.mixture_tables import MixtureTables
 
-ATTACKS = ("nearest walk", "longest run", "rare pairs")
+ATTACKS = ("nearest walk", "longest run", "rare pairs", "pair counts")
+LIKELIHOOD = "likelihood"
 LONGEST = 8
+READ = 100  # items of a history whose likelihood is asked for
+LEAST_LOG = -20.0  # nats: items that the law can't give
 
 
 @dataclass(frozen=True)
@@ -54,7 +66,11 @@ class People:
 
     def share(self, found: np.ndarray) -> np.ndarray:
         """Weighted share of each history's pairs that are found (bool by place in keys)."""
-        hit = np.bincount(self.owner, weights=self.weight * found[self.key], minlength=len(self))
+        return self.mean(found)
+
+    def mean(self, values: np.ndarray) -> np.ndarray:
+        """Weighted mean over each history's pairs of values (float by place in keys); 0 without pairs."""
+        hit = np.bincount(self.owner, weights=self.weight * values[self.key], minlength=len(self))
         return np.asarray(hit / np.maximum(np.bincount(self.owner, weights=self.weight, minlength=len(self)), 1e-300))
 
 
@@ -70,12 +86,23 @@ def scores(people: People, walks: np.ndarray, lengths: np.ndarray, released: Seq
         "nearest walk": _nearest(people, walks, lengths, limits),
         "longest run": _longest(people, walked, borders, limits),
         "rare pairs": _rare(people, walked, borders, limits),
+        "pair counts": _counts(people, walked, borders, limits),
     }
 
 
 def pairs_among(people: People, known: np.ndarray) -> np.ndarray:
     """The score of rare pairs against all that walks can ever show: known, int64 keys low·I + high of the graph's edges."""
     return people.share(np.isin(people.keys, known))
+
+
+def likelihood(people: People, law: MixtureTables) -> np.ndarray:
+    """The score of likelihood, float64 [people]; 0 for a history of one item."""
+    lengths = np.minimum(np.diff(people.indptr), READ)
+    items = np.full((len(people), int(lengths.max(initial=1))), -1, np.int32)
+    inside = np.arange(items.shape[1]) < lengths[:, None]
+    items[inside] = people.items[(people.indptr[:-1, None] + np.arange(items.shape[1]))[inside]]
+    each = np.maximum(conditional(law, items, lengths).log_p, LEAST_LOG)  # NaN at the first item and beyond the end
+    return np.asarray(np.nansum(each, axis=1) / np.maximum(lengths - 1, 1))
 
 
 def _nearest(people: People, walks: np.ndarray, lengths: np.ndarray, limits: np.ndarray) -> np.ndarray:
@@ -113,6 +140,24 @@ def _rare(people: People, walked: np.ndarray, borders: np.ndarray, limits: np.nd
     _, mine, theirs = np.intersect1d(people.keys, known, assume_unique=True, return_indices=True)
     at[mine] = walk[first[theirs]]
     return np.stack([people.share(at < limit) for limit in limits])
+
+
+def _counts(people: People, walked: np.ndarray, borders: np.ndarray, limits: np.ndarray) -> np.ndarray:
+    n, longest = people.n_items, int(np.diff(borders).max(initial=1))
+    found = [_pairs(walked, borders, gap, n) for gap in range(1, longest)]
+    walk, low, high = (np.concatenate([np.zeros(0, np.int64), *(f[k] for f in found)]) for k in range(3))
+    key, known = low * n + high, np.append(people.keys, np.iinfo(np.int64).max)
+    place = np.searchsorted(known, key)
+    mine = known[place] == key
+    a, b = np.divmod(people.keys, n)
+    out = np.zeros((len(limits), len(people)))
+    for row, limit in enumerate(limits):
+        met = np.bincount(place[mine & (walk < limit)], minlength=len(people.keys))
+        drawn = np.bincount(walked[: borders[min(limit, len(borders) - 1)]], minlength=n).astype(np.float64)
+        pairs = int((walk < limit).sum())
+        expected = 2 * pairs * drawn[a] * drawn[b] / max(float(drawn.sum()), 1.0) ** 2
+        out[row] = people.mean(np.log((met + 0.5) / (expected + 0.5)))
+    return out
 
 
 def _pairs(items: np.ndarray, indptr: np.ndarray, gap: int, n_items: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -1,8 +1,9 @@
-"""How much of real people's histories the walks give away (docs/privacy.md).
+"""How much of real people's histories the synthetic ones give away (docs/privacy.md).
 
-The users are halved at random. A graph is built from half A alone, by the study's own settings but for the minimum of distinct
-users an edge needs, and walked on. What the walks have in common with the histories of A, beyond what they have in common with
-those of B, whom the graph never saw, is what the graph remembers of its users; runs that B holds too are common knowledge.
+The users are halved at random. The study's law is built from half A alone (shadow.py), but for the minimum of distinct users
+an edge needs, and histories are drawn from it. What these have in common with the histories of A, beyond what they have in
+common with those of B, whom the graphs never saw, is what the law remembers of its users; runs that B holds too are common
+knowledge. "Walks" below are the histories drawn, by whatever law.
 
 Differences between two random halves vary from halving to halving about as much as between two samples of as many users, so
 the spread over halvings gives the interval (half-samples: McCarthy 1969).
@@ -11,7 +12,7 @@ the spread over halvings gives the interval (half-samples: McCarthy 1969).
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -20,64 +21,82 @@ from preceptor.audit import meetings, membership
 from preceptor.audit.config import PrivacyConfig
 from preceptor.audit.membership import People
 from preceptor.audit.runs import Runs, flat
+from preceptor.audit.shadow import Weighed, drawn
 from preceptor.core import rng
 from preceptor.core.artifact import Artifact
 from preceptor.core.errors import PreceptorError
 from preceptor.core.statistics import auc, percentile_interval, resampled_users, student
 from preceptor.data.log import TrainSplit
 from preceptor.generator.config import GeneratorConfig
-from preceptor.generator.sampler import build_tables
-from preceptor.generator.walks import sample
+from preceptor.generator.histories import sample
+from preceptor.generator.mixture_tables import MixtureTables
 from preceptor.graph.config import GraphConfig
 from preceptor.graph.graph import Graph
-from preceptor.graph.item_graph import build_graph
 
 RUNS = (3, 4, 5, 6, 7, 8)
 _REACH = 10  # positions between the items of a pair where the graph is built from baskets
 EVERY = "all"  # in place of a number of walks: everything the graph could ever show
 
 
-def audit(train: TrainSplit, graph: Artifact, histories: GeneratorConfig, config: PrivacyConfig, seed: int) -> dict[str, Any]:
+def audit(
+    train: TrainSplit, graph: Artifact, histories: GeneratorConfig, law: Weighed | None, config: PrivacyConfig, seed: int
+) -> dict[str, Any]:
     """What privacy.json holds: `report`, and "asked", the minima of the study's graph, beside "behind": the fewest distinct
-    users found behind its edges ("all", "seen") and CF pairs ("pairs")."""
+    users found behind its edges ("all", "seen"), CF pairs ("pairs"), and the mixture's graphs of counted meetings ("law";
+    None without a mixture). law: the study's, of its whole training part; None: walks."""
     settings = GraphConfig(**graph.manifest["config"])
-    behind = {name: meetings.behind_edges(train, Graph.load(graph.path / name), settings, seed) for name in ("all", "seen")}
-    pairs = meetings.behind_pairs(train, np.asarray(graph.array("pairs")), settings.pair_basket, seed)
+    behind: dict[str, Any] = {
+        name: meetings.behind_edges(train, Graph.load(graph.path / name), settings, seed) for name in ("all", "seen")
+    }
+    behind["pairs"] = meetings.behind_pairs(train, np.asarray(graph.array("pairs")), settings.pair_basket, seed)
+    behind["law"] = None if law is None else _behind_law(train, law, seed)
     asked = {"min_users": settings.min_users, "pair_min_users": settings.pair_min_users}
-    return {"asked": asked, "behind": {**behind, "pairs": pairs}, **report(train, settings, histories, config, seed)}
+    laws = None if law is None else dict.fromkeys(config.min_users, law)
+    return {"asked": asked, "behind": behind, **report(train, settings, histories, config, seed, laws)}
 
 
 def report(
-    train: TrainSplit, graph: GraphConfig, histories: GeneratorConfig, config: PrivacyConfig, seed: int
+    train: TrainSplit,
+    graph: GraphConfig,
+    histories: GeneratorConfig,
+    config: PrivacyConfig,
+    seed: int,
+    laws: Mapping[int, Weighed] | None = None,
 ) -> dict[str, Any]:
     """Memorisation and membership inference for each minimum of users an edge.
 
-    Returns {"users", "walks", "halvings", "graphs": [{min_users, edges, items}], "memorisation": [see `memorised`],
-    "membership": [see `_membership`], "left_out": [{min_users, why}]}. graph: its edges by text are left out, as they don't
-    come from users. histories: how walks are drawn.
+    Returns {"law", "users", "walks", "halvings", "graphs": [{min_users, edges, items}], "memorisation": [see `memorised`],
+    "membership": [see `_membership`], "left_out": [{min_users, why}]}; edges: pairs of items, each once. graph: its edges by
+    text are left out, as they don't come from users. histories: how they are drawn. laws: the mixture of each minimum, whose
+    weights are kept; None: walks on the graph.
     """
-    plain = dataclasses.replace(graph, text_neighbours=0)
     people = np.flatnonzero(np.bincount(np.asarray(train.user), minlength=train.n_users))
     if len(people) > config.graph_users:
         people = people[np.sort(rng.permutation(seed, "privacy/people", len(people))[: config.graph_users])]
-    found: dict[str, Any] = {"users": len(people), "walks": config.walks, "halvings": config.halvings}
+    found: dict[str, Any] = {"law": "paper" if laws is None else "mixture"}
+    found |= {"users": len(people), "walks": config.walks, "halvings": config.halvings}
     found |= {"graphs": [], "memorisation": [], "membership": [], "left_out": []}
     if len(people) < 4:
         return found | {"left_out": [{"min_users": m, "why": "fewer than four users"} for m in config.min_users]}
     asked = people[np.sort(rng.permutation(seed, "privacy/asked", len(people))[: config.users])]
-    asked_about = People.of(*_histories(train, asked), train.popularity, graph.window or _REACH)
+    reach = graph.window or _REACH
+    asked_about = People.of(*_histories(train, asked), train.popularity, reach)
     for minimum in config.min_users:
         shares, attacked, edges, items = [], [], [], []
+        law = None if laws is None else laws[minimum]
         try:
             for r, member in enumerate(halvings(people, train.n_users, config.halvings, seed)):
-                made = build_graph(half(train, member), dataclasses.replace(plain, min_users=minimum))
-                walks, lengths = _walk(made, half(train, member), histories, max(config.walks, *config.released), seed, r)
-                edges.append(made.n_edges)
-                items.append(int(made.connected.sum()))
+                made = drawn(half(train, member), graph, histories, law, minimum, reach)
+                walks, lengths = sample(made.sampler, seed, f"privacy/walks/{r}", 0, max(config.walks, *config.released))
+                edges.append(made.pairs)
+                items.append(made.items)
                 mine, others = (_histories(train, people[member[people] == side]) for side in (True, False))
                 shares.append(memorised(walks[: config.walks], lengths[: config.walks], mine, others))
                 scores = membership.scores(asked_about, walks, lengths, config.released)
-                attacked.append((member[asked], scores, membership.pairs_among(asked_about, edge_keys(made))))
+                every = {"rare pairs": membership.pairs_among(asked_about, made.edges)}
+                if isinstance(made.sampler, MixtureTables):
+                    every[membership.LIKELIHOOD] = membership.likelihood(asked_about, made.sampler)
+                attacked.append((member[asked], scores, every))
         except PreceptorError as error:
             found["left_out"].append({"min_users": minimum, "why": error.problem})
             continue
@@ -128,16 +147,18 @@ def memorised(
     return out
 
 
-def edge_keys(graph: Graph) -> np.ndarray:
-    """Sorted keys low·I + high of a graph's edges, each once."""
-    source, target = graph.source.astype(np.int64), graph.indices.astype(np.int64)
-    return np.unique(np.minimum(source, target) * graph.n_items + np.maximum(source, target))
-
-
-def _walk(
-    graph: Graph, train: TrainSplit, config: GeneratorConfig, count: int, seed: int, r: int
-) -> tuple[np.ndarray, np.ndarray]:
-    return sample(build_tables(graph, train, config), seed, f"privacy/walks/{r}", 0, count)
+def _behind_law(train: TrainSplit, law: Weighed, seed: int) -> dict[str, Any]:
+    """As `meetings.behind_edges`, of all the mixture's graphs that count meetings; "smoothed": edges of its other graphs, which
+    join items that nobody need have met both of."""
+    each = [
+        meetings.behind_edges(train, made, spec.config(), seed)
+        for spec, made in zip(law.specs, law.mixture.graphs, strict=True)
+        if spec.smooth == "none"
+    ]
+    fewest = [one["fewest"] for one in each if one["fewest"] is not None]
+    counts = {key: sum(one[key] for one in each) for key in ("edges", "by_text", "counted")}
+    smoothed = sum(g.n_edges for s, g in zip(law.specs, law.mixture.graphs, strict=True) if s.smooth != "none")
+    return {**counts, "fewest": min(fewest, default=None), "smoothed": smoothed}
 
 
 def _histories(train: TrainSplit, users: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -167,21 +188,22 @@ def _intervals(shares: list[dict[str, np.ndarray]]) -> list[dict[str, Any]]:
 
 
 def _membership(
-    attacked: list[tuple[np.ndarray, dict[str, np.ndarray], np.ndarray]], config: PrivacyConfig, seed: int
+    attacked: list[tuple[np.ndarray, dict[str, np.ndarray], dict[str, np.ndarray]]], config: PrivacyConfig, seed: int
 ) -> list[dict[str, Any]]:
     """AUC of each attack and number of walks, mean over halvings, with the 2.5 and 97.5 % quantiles over resampled users."""
     users = len(attacked[0][0])
     generator = rng.generator(seed, "privacy/bootstrap")
     weights = np.concatenate([np.ones((1, users)), resampled_users(generator, users, config.bootstraps)])
     rows = []
-    for attack in membership.ATTACKS:
-        for column, walks in enumerate([*config.released, *([EVERY] if attack == "rare pairs" else [])]):
-            each = [
-                auc(every if walks == EVERY else scores[attack][column], member, weights) for member, scores, every in attacked
-            ]
-            mean = np.mean(each, axis=0)
-            found = percentile_interval(mean[0], mean[1:])
-            value = None if np.isnan(found.value) else found.value
-            ends = None if np.isnan(found.lo) else [found.lo, found.hi]
-            rows.append({"attack": attack, "walks": walks, "auc": value, "interval": ends})
+    asked = [(name, column, walks) for name in membership.ATTACKS for column, walks in enumerate(config.released)]
+    for attack, column, walks in [*asked, *((name, 0, EVERY) for name in attacked[0][2])]:
+        each = [
+            auc(every[attack] if walks == EVERY else scores[attack][column], member, weights)
+            for member, scores, every in attacked
+        ]
+        mean = np.mean(each, axis=0)
+        found = percentile_interval(mean[0], mean[1:])
+        value = None if np.isnan(found.value) else found.value
+        ends = None if np.isnan(found.lo) else [found.lo, found.hi]
+        rows.append({"attack": attack, "walks": walks, "auc": value, "interval": ends})
     return rows

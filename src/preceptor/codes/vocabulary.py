@@ -64,7 +64,7 @@ def add_codes(tokenizer: Tokenizer, n_latents: int) -> CodeIds:
     names = [START, END, *(code_token(k) for k in range(n_latents))]
     size = tokenizer.get_vocab_size(with_added_tokens=True)
     taken = {name: i for name in names if (i := tokenizer.token_to_id(name)) is not None}
-    if len(taken) < len(names) or any(not _is_ours(tokenizer, i) for i in taken.values()):
+    if len(taken) < len(names) or not taken.keys() <= _ours(tokenizer):
         if taken:
             name = next(iter(taken))
             raise PreceptorError(
@@ -86,9 +86,9 @@ def add_codes(tokenizer: Tokenizer, n_latents: int) -> CodeIds:
     return CodeIds(start=ids[0], end=ids[1], first_code=ids[2], n_latents=n_latents)
 
 
-def _is_ours(tokenizer: Tokenizer, token: int) -> bool:
-    added = tokenizer.get_added_tokens_decoder().get(token)
-    return added is not None and added.special and not added.normalized
+def _ours(tokenizer: Tokenizer) -> set[str]:
+    """Added tokens that are special and not normalised, as `add_codes` adds them."""
+    return {t.content for t in tokenizer.get_added_tokens_decoder().values() if t.special and not t.normalized}
 
 
 class PlainEncoder:

@@ -54,7 +54,8 @@ class Stage(Generic[C]):
     as "train", which carries the leak rule. build(config, inputs, folder) writes files below the folder and returns the
     manifest's counts. check(config) raises PreceptorError for settings out of range. key and cost as the classes say; cost
     may be asked while inputs are missing. tables: the rows it writes. below: the rows of tables in sub-folders, by folder; a
-    config may leave a whole folder out. resumable: whether a build takes up an interrupted one.
+    config may leave a whole folder out. resumable: whether a build takes up an interrupted one. arms: stages of which it
+    reads, beside its needs, what each arm of the study made: as "lm@paper" for the arm "paper".
     """
 
     name: str
@@ -68,10 +69,11 @@ class Stage(Generic[C]):
     tables: tuple[type[Row], ...] = ()
     below: Mapping[str, tuple[type[Row], ...]] = dataclasses.field(default_factory=dict)
     resumable: bool = False
+    arms: tuple[str, ...] = ()
 
     def inputs(self, made: Mapping[str, Artifact]) -> dict[str, Artifact]:
         """The artifacts it needs from those made, by the name it reads them under. Raises KeyError for one not made."""
-        found = {}
+        found = {key: artifact for key, artifact in made.items() if "@" in key and key.partition("@")[0] in self.arms}
         for need in self.needs:
             stage, _, part = need.partition(".")
             found[part or stage] = made[stage].part(part) if part else made[stage]

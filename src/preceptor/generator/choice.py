@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
 
-from preceptor.core import rng
+from preceptor.core import rng, workers
 from preceptor.generator.em import TOLERANCE, Table, Weights, fit_weights, probability
 
 DROP = 0.005
@@ -109,14 +110,16 @@ def resampled(
     known, number = np.unique(user, return_inverse=True)
     random = rng.generator(seed, "generator/bootstrap")
     own = np.ones(len(user)) if event_weight is None else event_weight
-    signal, prior = [], []
-    for _ in range(count):
-        drawn = np.bincount(random.integers(0, len(known), len(known)), minlength=len(known))[number]
+    draws = [random.integers(0, len(known), len(known)) for _ in range(count)]
+
+    def refitted(users: np.ndarray) -> Weights:
+        drawn = np.bincount(users, minlength=len(known))[number]
         rows = np.flatnonzero(drawn)
-        found = fit_weights(table.rows(rows), own[rows] * drawn[rows], pseudo, weights, tolerance=10 * _COARSE)
-        signal.append(found.signal)
-        prior.append(found.prior)
-    return Resampled(np.array(signal), np.array(prior))
+        return fit_weights(table.rows(rows), own[rows] * drawn[rows], pseudo, weights, tolerance=10 * _COARSE)
+
+    with ThreadPoolExecutor(workers.count()) as pool:
+        found = list(pool.map(refitted, draws))
+    return Resampled(np.array([f.signal for f in found]), np.array([f.prior for f in found]))
 
 
 def interval_of_mean(values: np.ndarray, user: np.ndarray, weight: np.ndarray | None = None) -> tuple[float, float, float]:

@@ -90,5 +90,8 @@ def check_bank(specs: tuple[GraphSpec, ...], decays: tuple[float, ...], alphas: 
     if len(set(names)) < len(names):
         double = next(n for n in names if names.count(n) > 1)
         raise PreceptorError("A bank of components holds a graph twice", found=double, expected="distinct graphs")
+    endless = next((spec.name for spec in specs if spec.smooth != "none" and spec.top_k < 1), None)
+    if endless:
+        raise PreceptorError("Smoothed rows are dense: they need a number of neighbours", found=endless, expected="top_k ≥ 1")
     if not all(0 <= d <= 1 for d in decays) or not all(a >= 0 for a in alphas):
         raise PreceptorError("Bad memory or prior", found=(decays, alphas), expected="decays from 0 to 1, exponents ≥ 0")

@@ -1,11 +1,12 @@
 """Weights of a mixture's components by maximum likelihood, certified.
 
-The mean log-likelihood Σ_e w_e·log Σ_c λ_c·K_c(e) is concave in λ on the simplex. Each round takes the Newton step of the
-sequential quadratic programme of Kim et al. (mixsqp, JCGS 2020), and a step of EM (Dempster et al. 1977) where that one
-doesn't rise. With u_c = Σ_e w_e·K_c(e)/p(e), max_c u_c − 1 bounds what is left to gain (concavity), and is the stopping rule.
+The mean log-likelihood Σ_e w_e·log p_e, p_e = Σ_c λ_c·K_c(e), is concave in λ on the simplex. Each round takes the Newton step
+of the sequential quadratic programme of Kim et al. (mixsqp, JCGS 2020), and a step of EM (Dempster et al. 1977) where that one
+doesn't rise. With u_c = Σ_e w_e·∂p_e/∂λ_c / p_e, max_c u_c − 1 bounds what is left to gain, and is the stopping rule.
 
-A component without mass in an event passes its weight to the priors in their proportion π. Given π that is a mixture again,
-and given λ it is one in π: the two are fitted in turn until neither can gain more than the bound.
+A component without mass in an event passes its weight to the priors in their proportion. That makes p a ratio in λ, still of
+degree 1 (twice the weights give twice p), so the same steps are taken with p linearised at λ (Gauss and Newton's), and the
+rule bounds what other signal weights, or other proportions of the priors, could gain while the rest stays.
 """
 
 from __future__ import annotations
@@ -13,11 +14,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numba import njit
 from scipy import linalg, optimize
 
 TOLERANCE = 1e-6  # nats per event that are left to gain at most
-_ROUNDS = 200
-_TURNS = 50
+_ROUNDS = 300
 
 
 @dataclass(frozen=True)
@@ -76,34 +77,16 @@ def fit_weights(
     n, c = table.signal.shape
     p = table.prior.shape[1]
     w = np.full(n, 1.0) if event_weight is None else np.asarray(event_weight, np.float64) * (n / np.sum(event_weight))
-    extra = np.concatenate([np.full(c, 0.5 * pseudo / max(c, 1)), [0.5 * pseudo if c else pseudo]])
-    of_prior = np.full(p, (0.5 * pseudo if c else pseudo) / p + 1e-3)
-    signal = np.full(c, 0.5 / max(c, 1)) if start is None else np.maximum(start.signal, 1e-9)
-    share = np.full(p, 1.0 / p) if start is None else np.maximum(start.prior / start.prior.sum(), 1e-9)
-    total = (0.5 if c else 1.0) if start is None else max(float(start.prior.sum()), 1e-6)
-    extra[-1] += 1e-3
-    found = np.append(signal, total)
-    found /= found.sum()
-    gap = np.inf
-    for _ in range(_TURNS):
-        gap_signal = 0.0
-        if c:
-            base = table.prior @ share
-            matrix = np.column_stack([np.where(table.alive, table.signal, base[:, None]), base])
-            found, gap_signal, first = simplex_mle(matrix, w, extra, found, tolerance)
-        passed = found[-1] + (~table.alive) @ found[:-1]
-        fixed = table.signal @ found[:-1]
-        share, gap_prior, first_prior = simplex_mle(
-            fixed[:, None] + passed[:, None] * table.prior, w, of_prior, share, tolerance
-        )
-        gap = max(first if c else 0.0, first_prior) if c else gap_prior
-        if gap <= tolerance or not c:
-            gap = max(gap_signal, gap_prior)
-            break
-    prior = found[-1] * share
-    weights = Weights(found[:-1], prior, 0.0, float(gap))
+    of_prior = (0.5 * pseudo if c else pseudo) / p + 1e-3
+    extra = np.concatenate([np.full(c, 0.5 * pseudo / max(c, 1)), np.full(p, of_prior)])
+    if start is None:
+        begin = np.concatenate([np.full(c, 0.5 / max(c, 1)), np.full(p, (0.5 if c else 1.0) / p)])
+    else:
+        begin = np.concatenate([np.maximum(start.signal, 1e-9), np.maximum(start.prior, 1e-9)])
+    found, gap, _ = _climb(table, w, extra, begin, tolerance)
+    weights = Weights(found[:c], found[c:], 0.0, gap)
     nats = -float(w @ np.log(np.maximum(probability(table, weights), 1e-300))) / n
-    return Weights(found[:-1], prior, nats, float(gap))
+    return Weights(found[:c], found[c:], nats, gap)
 
 
 def simplex_mle(
@@ -112,56 +95,66 @@ def simplex_mle(
     """Maximise Σ_e w_e·log(K y)_e + Σ_c a_c·log y_c over the simplex. Returns (y, gap at the end, gap at the start).
 
     matrix K: [E, C] ≥ 0, every row with a positive entry; extra a: [C], pseudo-events of each component; gaps in nats per
-    unit of weight. Columns that are 0 in y and can't gain are left out of the Newton step, not out of the gap.
+    unit of weight.
+    """
+    every = Table(matrix, np.ones(matrix.shape, np.bool_), np.empty((len(matrix), 0)))
+    return _climb(every, weight, extra, start, tolerance)
+
+
+def _climb(
+    table: Table, weight: np.ndarray, extra: np.ndarray, start: np.ndarray, tolerance: float
+) -> tuple[np.ndarray, float, float]:
+    """The weights y of components, then priors, that maximise Σ_e w_e·log p_e + Σ_j a_j·log y_j; gaps at the end and the start.
+
+    Columns that are 0 in y and can't gain are left out of the Newton step, not out of the gap.
     """
     scale = weight.sum() + extra.sum()
     w, a = weight / scale, extra / scale
-    y = np.maximum(start, 1e-12)
-    y = y / y.sum()
-    opening = gap = np.inf
+    signal, alive, prior = (np.ascontiguousarray(x) for x in (table.signal, table.alive, table.prior))
+    own = a > 0
 
-    def value(z: np.ndarray) -> float:
-        p = matrix @ z
+    def at(z: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
+        """The objective, its gradient, and the Hessian of p linearised, negated."""
+        value, u, hessian = _moments(signal, alive, prior, w, z)
         with np.errstate(divide="ignore"):
-            return float(w @ np.log(p)) + float(a[a > 0] @ np.log(z[a > 0]))
+            value += float(a[own] @ np.log(z[own]))
+        u[own] += a[own] / np.maximum(z[own], 1e-150)
+        return value, u, hessian
 
-    now = value(y)
-    for turn in range(_ROUNDS):
-        p = matrix @ y
-        ratio = matrix / p[:, None]
-        u = w @ ratio
-        u[a > 0] += a[a > 0] / y[a > 0]
-        gap = max(float(u.max()) - 1.0, 0.0)
-        opening = gap if turn == 0 else opening
+    y = np.maximum(start, np.maximum(a, 1e-12))
+    y = y / y.sum()
+    now, u, hessian = at(y)
+    opening = gap = max(float(u.max()) - 1.0, 0.0)
+    for _ in range(_ROUNDS):
         if gap <= tolerance:
             break
         active = (y > 1e-10) | (u > 1.0 - 10 * gap)
-        target = _newton(ratio[:, active], w, a[active], y[active], u[active])
+        target = _newton(hessian[np.ix_(active, active)], a[active], y[active], u[active])
         step, improved = 1.0, False
-        while target is not None and step > 1e-3:
+        while not improved and step > 1e-3:
             z = np.zeros_like(y)
-            z[active] = y[active] + step * (target - y[active])
-            z = np.maximum(z, np.where(a > 0, 1e-12, 0.0))
-            z /= z.sum()
-            then = value(z)
-            if then > now:
-                y, now, improved = z, then, True
+            if target is None:
                 break
+            z[active] = y[active] + step * (target - y[active])
+            z = np.maximum(z, a)  # a lower bound of the optimum, where a_j / y_j + a gradient ≥ 0 is 1
+            z /= z.sum()
+            then, of_z, curved = at(z)
+            improved = then > now
             step *= 0.3
         if not improved:
-            z = y * u
+            z = np.maximum(y * u, 0.0)
             z /= z.sum()
-            then = value(z)
-            if then <= now:  # nothing left that float64 can tell
+            then, of_z, curved = at(z)
+            if not then > now:  # nothing left that float64 can tell
                 break
-            y, now = z, then
+        y, now, u, hessian = z, then, of_z, curved
+        gap = max(float(u.max()) - 1.0, 0.0)
     return y, gap, opening
 
 
-def _newton(ratio: np.ndarray, w: np.ndarray, a: np.ndarray, y: np.ndarray, u: np.ndarray) -> np.ndarray | None:
+def _newton(hessian: np.ndarray, a: np.ndarray, y: np.ndarray, u: np.ndarray) -> np.ndarray | None:
     """The minimiser z ≥ 0 of the quadratic model of −log-likelihood + Σ z at y, as non-negative least squares."""
-    hessian = (ratio * w[:, None]).T @ ratio
-    hessian[np.diag_indices_from(hessian)] += np.where(a > 0, a / np.maximum(y, 1e-150) ** 2, 0.0)
+    hessian = hessian + np.diag(np.where(a > 0, a / np.maximum(y, 1e-150) ** 2, 0.0))
     linear = u + hessian @ y - 1.0
     ridge = 1e-10 * float(np.trace(hessian)) / len(y)
     try:
@@ -170,3 +163,43 @@ def _newton(ratio: np.ndarray, w: np.ndarray, a: np.ndarray, y: np.ndarray, u: n
         return optimize.nnls(factor.T, right, maxiter=20 * len(y))[0]
     except (linalg.LinAlgError, RuntimeError, ValueError):
         return None
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def _moments(signal, alive, prior, w, y):  # type: ignore[no-untyped-def]
+    """Σ_e w·log p; with r_j = ∂p/∂y_j / p: Σ_e w·r_j and Σ_e w·r_j·r_k. One pass over the events."""
+    n, c = signal.shape
+    p = prior.shape[1]
+    size = c + p
+    u, hessian, row = np.zeros(size), np.zeros((size, size)), np.empty(size)
+    value, total = 0.0, 0.0
+    for q in range(c, size):
+        total += y[q]
+    for e in range(n):
+        mean = 0.0  # of the priors
+        for q in range(p):
+            mean += y[c + q] * prior[e, q]
+        if p:
+            mean /= total
+        passed, found = 0.0, 0.0
+        for j in range(c):
+            row[j] = signal[e, j]
+            if not alive[e, j]:
+                row[j] = mean
+                passed += y[j]
+            found += y[j] * row[j]
+        for q in range(p):
+            row[c + q] = prior[e, q] + passed / total * (prior[e, q] - mean)
+        found += total * mean
+        value += w[e] * np.log(found)
+        for j in range(size):
+            row[j] /= found
+        for j in range(size):
+            x = w[e] * row[j]
+            u[j] += x
+            for k in range(j + 1):
+                hessian[j, k] += x * row[k]
+    for j in range(size):
+        for k in range(j):
+            hessian[k, j] = hessian[j, k]
+    return value, u, hessian

@@ -107,11 +107,9 @@ def inside(given: Targets, members: np.ndarray, repeats: bool) -> np.ndarray:
 
 def repeated(given: Targets) -> np.ndarray:
     """Whether each target's item is in its history, bool [targets]."""
-    first = np.unique(given.start)  # timelines lie one after another
-    line = np.searchsorted(first, np.arange(len(given.sequence)), side="right")
-    key = line.astype(np.int64) * (int(given.sequence.max(initial=0)) + 1) + given.sequence
-    known, earliest = np.unique(key, return_index=True)
-    return earliest[np.searchsorted(known, key[given.end])] < given.end
+    sequence = np.asarray(given.sequence)
+    lines = zip(given.start.tolist(), given.end.tolist(), strict=True)
+    return np.array([sequence[end] in sequence[start:end] for start, end in lines], np.bool_)
 
 
 def never_repeats(split: TrainSplit) -> bool:

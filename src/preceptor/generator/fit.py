@@ -25,6 +25,7 @@ from preceptor.generator.policies import LONGEST_HISTORY
 from preceptor.graph.graph import Graph
 
 FEW = 200  # events: fewer are spoken of
+CUT_EVENTS = 5_000  # at most for each cut in time: weights of groups move by less with more
 
 
 @dataclass(frozen=True)
@@ -129,7 +130,7 @@ def cuts(split: TrainSplit, fitted: Fitted, config: FitConfig, shares: tuple[flo
     columns = np.array([g * len(config.decays) + m for g, m in places], np.int64)
     kinds = [fitted.specs[g].kind for g, _ in places]
     for share in shares if fitted.timed else (1.0,):
-        found = events.events(split, share, config.max_events, config.seed, fitted.timed)
+        found = events.events(split, share, min(config.max_events, CUT_EVENTS), config.seed, fitted.timed)
         evidence = gather(found, fitted.specs, config, fitted.mixture.repeats, longest, None, split, None, references=False)
         pseudo = shrinkage(len(evidence.user), len(np.unique(evidence.user)))
         weights = em.fit_weights(evidence.table.columns(columns), evidence.event_weight, pseudo, tolerance=1e-5)

@@ -197,7 +197,8 @@ def _densities(edges, in_row, asked, fade, value, alive):  # type: ignore[no-unt
         _advance(edges, asked, begin, first, done, end[e], marked, gone)
         done = end[e]
         x = sequence[end[e]]
-        hit[:], rest[:] = 0, 0
+        for m in range(n_memories):
+            hit[m], rest[m] = 0, 0
         for p in range(first, end[e]):
             h = sequence[p]
             if in_row[h] == 0:
@@ -252,10 +253,13 @@ def _taken(worth, sequence, start, end, out):  # type: ignore[no-untyped-def]
             for p in range(begin, done):
                 marked[sequence[p]] = False
             begin = done = start[e]
-            total[:] = 0
+            for q in range(len(total)):
+                total[q] = 0.0
         for p in range(done, end[e]):
             if not marked[sequence[p]]:
                 marked[sequence[p]] = True
-                total += worth[sequence[p]]
+                for q in range(len(total)):
+                    total[q] += worth[sequence[p], q]
         done = end[e]
-        out[e] = total
+        for q in range(len(total)):
+            out[e, q] = total[q]

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from scipy import sparse
 
+from preceptor.core import workers
 from preceptor.core.tables.generator import LawRow, WeightRow
 from preceptor.data.log import Targets
 from preceptor.generator import likelihood
@@ -102,28 +104,22 @@ def _laws(
 
     own: cross-fitted nats of the mixture on the events, with which each law is compared.
     """
-
-    def law(name: str, kind: str, table: Table) -> LawRow:
-        return _law(name, kind, table, evidence, context, own)
-
     names = [(spec, decay) for spec in specs for decay in decays]
     groups: dict[str, list[int]] = {}
     for c, (spec, decay) in enumerate(names):
         groups.setdefault(f"all {spec.kind}", []).append(c)
         groups.setdefault(f"all {memory_name(decay)}", []).append(c)
     plain = np.array([alpha in (0.0, 1.0) for alpha in alphas])
-    rows = [law("unigram", "reference", _only(evidence.table, [], plain))]
-    rows.append(law("priors", "reference", _only(evidence.table, [])))
-    for c, name in enumerate(REFERENCES):
-        rows.append(law(name, "reference", _only(evidence.references, [c])))
-    for name, members in groups.items():
-        rows.append(law(name, "group", _only(evidence.table, members)))
+    asked = [("unigram", "reference", _only(evidence.table, [], plain)), ("priors", "reference", _only(evidence.table, []))]
+    asked += [(name, "reference", _only(evidence.references, [c])) for c, name in enumerate(REFERENCES)]
+    asked += [(name, "group", _only(evidence.table, members)) for name, members in groups.items()]
     if context.singles:
-        rows += [
-            law(f"{spec.name}, {memory_name(decay)}", "component", _only(evidence.table, [c]))
+        asked += [
+            (f"{spec.name}, {memory_name(decay)}", "component", _only(evidence.table, [c]))
             for c, (spec, decay) in enumerate(names)
         ]
-    return rows
+    with ThreadPoolExecutor(workers.count()) as pool:
+        return list(pool.map(lambda law: _law(law[0], law[1], law[2], evidence, context, own), asked))
 
 
 def _only(table: Table, columns: list[int], priors: np.ndarray | None = None) -> Table:

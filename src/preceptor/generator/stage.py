@@ -63,9 +63,11 @@ def _samplers(
     min_users = int(inputs["graph"].manifest["config"]["min_users"])
     pairs = inputs["graph"].array("pairs")
     held_out = np.asarray(pairs[np.asarray(inputs["graph"].array("pair_split")) == BOTH_SEEN])
+    fitted = None
     for name in GRAPHS:
         part = split if name == "all" else made.seen_part(split, unseen)
-        fitted = made.fit_law(part, config, min_users)
+        if fitted is None or unseen.any():  # with nothing held out, the law of the seen part is the law of all
+            fitted = made.fit_law(part, config, min_users)
         if name == "seen":
             fitted = dataclasses.replace(fitted, mixture=made.within(fitted.mixture, ~unseen, held_out))
         for note in fitted.notes:
@@ -103,7 +105,7 @@ def cost(config: GeneratorConfig, inputs: Inputs) -> Cost:
 
 STAGE = Stage(
     name="generator",
-    version=3,
+    version=4,
     section="generator",
     needs=("data.train", "codes", "graph"),
     build=build,

@@ -110,7 +110,7 @@ def _rows(
     if top_k:
         bound = np.minimum(bound, top_k)
     cuts = _cuts(bound)
-    log = Histories(user, item, indptr_u, places, indptr_i)
+    log = Histories(_read_only(user), _read_only(item), indptr_u, places, indptr_i)
     counting = Counting(
         counted,
         value,
@@ -144,7 +144,7 @@ def _distinct(split: TrainSplit) -> tuple[np.ndarray, np.ndarray]:
     """Each (user, item) once, by user."""
     user, item = np.asarray(split.user), np.asarray(split.item)
     first = np.empty(len(item), np.bool_)
-    _first_meetings(user, item, np.full(split.n_items, -1, np.int32), first)
+    _first_meetings(_read_only(user), _read_only(item), np.full(split.n_items, -1, np.int32), first)
     return (user, item) if first.all() else (user[first], item[first])
 
 
@@ -196,10 +196,17 @@ def _symmetric(indptr: np.ndarray, indices: np.ndarray, values: np.ndarray) -> t
     return np.cumsum(sizes), targets, out_values
 
 
+def _read_only(array: np.ndarray) -> np.ndarray:
+    """A view that can't be written to: memory-mapped or not, the kernel is compiled once."""
+    view = array.view()
+    view.flags.writeable = False
+    return view
+
+
 def _counts(item: np.ndarray, n_items: int) -> np.ndarray:
     """How often each item occurs, int64 [I], without the wider copy that bincount makes."""
     out = np.zeros(n_items, np.int64)
-    _count(item, out)
+    _count(_read_only(item), out)
     return out
 
 
@@ -207,7 +214,7 @@ def _places(item: np.ndarray, n_items: int) -> tuple[np.ndarray, np.ndarray]:
     """Positions in the log by item, ascending (int32 [n], int64 when there are 2^31 or more; and int64 [I + 1])."""
     indptr = np.concatenate([[0], np.cumsum(_counts(item, n_items))])
     places = np.empty(len(item), np.int32 if len(item) < 2**31 else np.int64)
-    _scatter(item, indptr[:-1].copy(), places)
+    _scatter(_read_only(item), indptr[:-1].copy(), places)
     return places, indptr
 
 

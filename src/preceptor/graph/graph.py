@@ -14,6 +14,7 @@ import numpy as np
 from numba import njit
 
 from preceptor.core.errors import PreceptorError
+from preceptor.graph.order import kth_largest
 
 TOTAL = 1 << 31
 
@@ -170,8 +171,15 @@ def _apportion_rows(indptr, weight, out):  # type: ignore[no-untyped-def]
                 remainder[j] = quota - whole
                 left -= whole
             out[first + j] = whole
-        order = np.argsort(-remainder, kind="mergesort")  # stable: ties to the lower index
         while left > 0:  # once, but for rounding in the sum of a very long row
-            for j in order[:left]:
-                out[first + j] += 1
-            left -= min(left, np.int64(len(order)))
+            more = min(left, np.int64(len(remainder)))
+            limit = kth_largest(remainder.copy(), more)
+            ties = more
+            for j in range(len(remainder)):
+                ties -= remainder[j] > limit
+            for j in range(len(remainder)):
+                equal = remainder[j] == limit
+                if remainder[j] > limit or (equal and ties > 0):  # ties to the lower index
+                    ties -= equal
+                    out[first + j] += 1
+            left -= more

@@ -5,7 +5,7 @@ from __future__ import annotations
 from preceptor.core.tables.lm import Point
 from preceptor.core.tables.ranking import NO_VERDICT, ArmMean, ArmRun
 from preceptor.report import formats as f
-from preceptor.report import sections_generator, sections_privacy, sections_recommend
+from preceptor.report import sections_generator, sections_privacy, sections_recommend, sections_told
 from preceptor.report.curves import Curve, curves, slope
 from preceptor.report.fitted import laws
 from preceptor.report.inputs import Artifacts
@@ -47,6 +47,7 @@ def doubts(inputs: Artifacts) -> list[tuple[str, str]]:
         *_doubt_real(inputs),
     ]
     made += sections_privacy.doubts(inputs)
+    made += sections_told.doubts(inputs)
     made += [
         ("One log", "All of this is one log. What holds here may not hold for another market."),
         (

@@ -31,15 +31,27 @@ class Artifacts:
 
     @classmethod
     def of(cls, out: Path) -> Artifacts:
-        """Whatever finished stages there are in a study's folder."""
+        """Whatever finished stages there are in a study's folder, and in those of its arms."""
         found = {}
-        for stage in STAGES:
-            try:
-                found[stage] = load(Path(out) / stage)
-            except PreceptorError as e:
-                if e.problem != "No finished artifact here":
-                    raise
+        homes = {"": Path(out), **{f"@{home.name}": home for home in sorted((Path(out) / "arms").glob("*"))}}
+        for end, home in homes.items():
+            for stage in STAGES:
+                try:
+                    found[stage + end] = load(home / stage)
+                except PreceptorError as e:
+                    if e.problem != "No finished artifact here":
+                        raise
         return cls(found)
+
+    @property
+    def arms(self) -> tuple[str, ...]:
+        """Names of the study's arms."""
+        return tuple(dict.fromkeys(key.partition("@")[2] for key in self.artifacts if "@" in key))
+
+    def of_arm(self, name: str) -> Artifacts:
+        """What an arm made, and what it shares with the study."""
+        own = {key.partition("@")[0]: found for key, found in self.artifacts.items() if key.endswith(f"@{name}")}
+        return Artifacts({**{key: found for key, found in self.artifacts.items() if "@" not in key}, **own})
 
     def rows(self, stage: str, cls: type[R], below: str = "") -> list[R]:
         """A table's rows; none where the stage is absent. below: the sub-folder it lies in."""

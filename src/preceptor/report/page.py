@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from preceptor.report import (
+    sections_arms,
     sections_bias,
     sections_curriculum,
     sections_data,
@@ -15,6 +16,7 @@ from preceptor.report import (
     sections_recommend,
     sections_run,
     sections_scaling,
+    sections_told,
 )
 from preceptor.report.config import ReportConfig
 from preceptor.report.drawing import PALETTE, Drawing
@@ -36,15 +38,18 @@ def page(inputs: Artifacts, config: ReportConfig) -> tuple[str, list[Drawing]]:
         ("generator", "The generator", sections_generator.generator(inputs)),
         ("documents", "The documents", sections_curriculum.examples(inputs, config.examples)),
         ("bias", "Bias of log and walks", sections_bias.bias(inputs)),
-        ("privacy", "Privacy: what walks give away", sections_privacy.privacy(inputs)),
+        ("told", "Told from real histories", sections_told.told(inputs)),
+        ("privacy", "Privacy: what synthetic histories give away", sections_privacy.privacy(inputs)),
         ("tstr", "Train on synthetic, test on real", sections_ranking.tstr(inputs, config.metric, config.k)),
         ("loss", "Losses of the language models", sections_lm.loss(inputs)),
         ("recommend", "Language models as recommenders", sections_recommend.recommend(inputs)),
+        ("arms", "Arms of the study", sections_arms.arms(inputs)),
         ("laws", "Laws", sections_scaling.fitted(inputs)),
         ("forecast", "Forecast of what was held out", sections_scaling.forecast(inputs)),
         ("doubt", "What to doubt", sections_run.doubt(inputs)),
         ("again", "How to make it again", sections_run.reproduce(inputs, config)),
     ]
+    sections = [entry for entry in sections if entry[0] != "arms" or inputs.arms]
     title = f"Preceptor: {config.study}" if config.study else "Preceptor: report of a study"
     links = h("ol", (h("li", h("a", name, href=f"#{key}")) for key, name, _ in sections))
     body = [

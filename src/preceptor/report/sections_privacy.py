@@ -1,4 +1,4 @@
-"""The section on privacy: what walks give away of real histories, in words, tables and two pictures."""
+"""The section on privacy: what synthetic histories give away of real ones, in words, tables and two pictures."""
 
 from __future__ import annotations
 
@@ -15,13 +15,18 @@ from preceptor.report.section import Section
 
 Rows = Sequence[Mapping[str, Any]]
 EVERY = "all"  # in place of a number of walks: everything the graph could ever show
-STRONGEST = "rare pairs"
 _TELLING = 0.6  # AUC from which a reader is warned
 FLOOR = 5  # distinct users that an export asks for
 _ATTACKS = {
     "nearest walk": "how much of the history the nearest walk shares with it (Jaccard)",
     "longest run": "the longest run of the history that some walk holds",
     "rare pairs": "how many of the history's pairs are neighbours in some walk, rare pairs weighing more",
+    "pair counts": "how much more often than by chance the history's pairs are together in a walk, rare pairs weighing more",
+    "likelihood": "how likely the law itself finds the history",
+}
+_LAWS = {
+    "mixture": "the fitted mixture: its graphs built anew from each half, under the weights of this study",
+    "paper": "walks on the item graph",
 }
 
 
@@ -34,11 +39,11 @@ def privacy(inputs: Artifacts) -> Section:
     made: list[Drawing] = []
     parts = [
         paragraphs(
-            "Walks are made from people's histories, and nothing makes them anonymous by itself. The users were halved at"
-            " random, graphs were built from one half, and walks on them held against the histories of both: what they share"
-            " with their own half alone is what the graph gives away. No differential privacy is claimed."
+            "Synthetic histories are made from people's, and nothing makes them anonymous by itself. The users were halved at"
+            f" random, the law was built from one half, and histories drawn from it ({_LAWS[found['law']]}) were held against"
+            " those of both: what they share with their own half alone is what the law gives away. No differential privacy is"
+            " claimed."
         ),
-        _not_attacked(inputs),
         _behind(found),
     ]
     if remembered and told:
@@ -46,8 +51,8 @@ def privacy(inputs: Artifacts) -> Section:
         made = panels(remembered, told)
         caption = (
             f"{f.whole(found['halvings'])} random halvings of {f.whole(found['users'])} users. Left: dashes are the"
-            " half the graph never saw. Right: bars are 95 % intervals over users; dashes are the distance to the nearest walk"
-            " alone."
+            " half the law never saw. Right: the strongest attack, bars are 95 % intervals over users; dashes are the distance"
+            " to the nearest walk alone. A walk is a history of whatever law."
         )
         minima = _minima(told)
         entries = [(hue, mark, said(m)) for m, (hue, mark) in zip(minima, styles(minima), strict=True)]
@@ -73,20 +78,6 @@ def doubts(inputs: Artifacts) -> list[tuple[str, str]]:
     return [("Privacy", text)]
 
 
-def _not_attacked(inputs: Artifacts) -> Html | None:
-    """That the figures are of walks, where the study's histories are drawn from a fitted law."""
-    config = inputs.config("generator")
-    if config is None or config["law"] == "paper":
-        return None
-    return h(
-        "p",
-        h("strong", "These figures are of walks on the item graph. "),
-        "This study's histories are drawn from a fitted law: more graphs, under the same minimum of users, and all of the"
-        " history decides a step. What those histories give away is not measured here, and may be more.",
-        cls="warn",
-    )
-
-
 def findings(remembered: Rows, told: Rows) -> list[str]:
     """What the figures say, in sentences."""
     made = []
@@ -94,11 +85,11 @@ def findings(remembered: Rows, told: Rows) -> list[str]:
         strongest = _strongest(told, minimum)
         shortest = min((r for r in remembered if r["min_users"] == minimum), key=lambda r: int(r["run"]))
         made.append(
-            f"With edges of {said(minimum)}, somebody with one person's whole history and the walks can tell whether the"
-            f" person was among the users with AUC {f.fixed(strongest['auc'], 2)} {_interval(strongest['interval'], 2)}"
+            f"With edges of {said(minimum)}, somebody with one person's whole history and the synthetic ones can tell whether"
+            f" the person was among the users with AUC {f.fixed(strongest['auc'], 2)} {_interval(strongest['interval'], 2)}"
             f" (0.5: not at all; {strongest['attack']}, {_walks(strongest['walks'])}). A run of"
-            f" {shortest['run']} items of a real history is in {f.percent(shortest['members'], 2)} of the walks; of a history"
-            f" the graph never saw in {f.percent(shortest['others'], 2)}."
+            f" {shortest['run']} items of a real history is in {f.percent(shortest['members'], 2)} of the synthetic ones; of a"
+            f" history the law never saw in {f.percent(shortest['others'], 2)}."
         )
     return made
 
@@ -110,14 +101,14 @@ def panels(remembered: Rows, told: Rows) -> list[Drawing]:
     return [
         draw(
             "privacy-runs",
-            "Walks that hold a run of a real history",
-            "Share of walks by length of the run, for the half of the users the graph was built from and for the other half.",
+            "Synthetic histories that hold a run of a real one",
+            "Share of histories by length of the run, for the half of the users the law was built from and for the other half.",
             lambda axes: plot_runs(axes, remembered),
         ),
         draw(
             "privacy-members",
             "Telling members from others",
-            f"AUC against the number of walks released. Highest for edges of {areas}.",
+            f"AUC against the number of histories released. Highest for edges of {areas}.",
             lambda axes: plot_membership(axes, told),
         ),
     ]
@@ -134,7 +125,7 @@ def plot_runs(axes: Axes, remembered: Rows) -> None:
                 x, y = zip(*points, strict=True)
                 axes.plot(x, y, dashes, color=colour(hue), marker=mark)
     axes.set_xlabel("Items in the run")
-    axes.set_ylabel("Share of walks (none: not drawn)")
+    axes.set_ylabel("Share of histories (none: not drawn)")
     if axes.lines:
         axes.set_xticks(sorted({int(r["run"]) for r in remembered}))
         log_axis(axes, "y")
@@ -145,17 +136,20 @@ def plot_membership(axes: Axes, told: Rows) -> None:
     minima = _minima(told)
     steps = sorted({int(r["walks"]) for r in told if r["walks"] != EVERY})
     for minimum, (hue, mark) in zip(minima, styles(minima), strict=True):
-        for attack, dashes in ((STRONGEST, "-"), ("nearest walk", "--")):
-            rows = [r for r in told if r["min_users"] == minimum and r["attack"] == attack and number(r["auc"]) is not None]
+        known = [r for r in told if r["min_users"] == minimum and number(r["auc"]) is not None]
+        best = {r["walks"]: r for r in sorted(known, key=lambda r: float(r["auc"]))}  # the last one, and so the highest, stays
+        nearest = {r["walks"]: r for r in known if r["attack"] == "nearest walk"}
+        for found, dashes in ((best, "-"), (nearest, "--")):
+            rows = [found[walks] for walks in (*steps, EVERY) if walks in found]
             x = [len(steps) if r["walks"] == EVERY else steps.index(int(r["walks"])) for r in rows]
             axes.plot(x, [float(r["auc"]) for r in rows], dashes, color=colour(hue), marker=mark)
             for at, row in zip(x, rows, strict=True):
-                if row["interval"] and attack == STRONGEST:
+                if row["interval"] and found is best:
                     axes.plot([at, at], row["interval"], color=colour(hue), linewidth=1.2)
     axes.axhline(0.5, color=colour("soft"), linewidth=1)
     axes.set_ylim(0.45, 1.01)
-    axes.set_xticks(range(len(steps) + 1), [*map(f.size, steps), "the graph"])
-    axes.set_xlabel("Walks released")
+    axes.set_xticks(range(len(steps) + 1), [*map(f.size, steps), "the law"])
+    axes.set_xlabel("Histories released")
     axes.set_ylabel("AUC")
 
 
@@ -175,9 +169,12 @@ def _behind(found: Mapping[str, Any]) -> Html:
     for key, name, limit in (
         ("all", "Edges of the whole graph", "min_users"),
         ("seen", "Edges of the seen graph (the language models' walks)", "min_users"),
+        ("law", "Edges of the mixture's graphs that count meetings", "min_users"),
         ("pairs", "CF pairs", "pair_min_users"),
     ):
         one = behind[key]
+        if one is None:
+            continue
         total, text = (one["pairs"], None) if key == "pairs" else (one["edges"], one["by_text"])
         rows.append([name, *map(f.whole, (asked[limit], one["fewest"], one["counted"], total, text))])
     head = ["", "Users asked for", "Fewest found", "Counted", "In all", "By text alone"]
@@ -206,7 +203,7 @@ def _memorisation(remembered: Rows) -> Html:
         for r in remembered
     ]
     head = ["Edges of", "Run", "Own half", "Other half", "Difference, points", "One person's alone, own half", "other half"]
-    inner = table(head, rows, "Share of walks that hold a run of a real history")
+    inner = table(head, rows, "Share of synthetic histories that hold a run of a real one")
     note = (
         "One person's alone: exactly one user of that half has the run. The intervals are those of half-samples: the spread"
         " over halvings stands for that over users."
@@ -246,7 +243,7 @@ def _minima(rows: Rows) -> list[int]:
 
 
 def _walks(count: Any) -> str:
-    return "all that the graph can show" if count == EVERY else f"{f.whole(count)} walks"
+    return "all that the law can show" if count == EVERY else f"{f.whole(count)} walks"
 
 
 def _interval(ends: Any, digits: int) -> str:

@@ -41,4 +41,5 @@ STAGE = Stage(
     build=build,
     check=check,
     cost=cost,
+    arms=("codes", "curriculum", "lm"),
 )
