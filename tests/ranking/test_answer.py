@@ -1,5 +1,7 @@
 """The words follow from the tables: use it, can't tell, keep real, or no verdict."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -79,6 +81,15 @@ def test_no_verdict_where_real_has_not_converged() -> None:
 def test_less_than_an_epoch_is_said() -> None:
     found = answer(shown(0.02, 0.01, 0.03, "no verdict", "no verdict", epochs=0.25))
     assert "had seen 25% of the log after 800 updates" in found.sentences[0]
+
+
+def test_the_best_baseline_is_named_beside_real() -> None:
+    given = shown(0.02, 0.01, 0.03, "better")
+    baseline = run("ease", 0.11)
+    mean = ArmMean("temporal", "ease", "target", "ndcg", 10, 0.105, 0.1, 0.11, None, 1, USERS, 99, "")
+    pair = Paired("temporal", "ease", "real", "target", "ndcg", 10, 1.05, 1.0, 1.1, 0.005, 0.001, 0.009, "better")
+    more = dataclasses.replace(given, runs=[*given.runs, baseline], means=[*given.means, mean], pairs=[*given.pairs, pair])
+    assert "Of the untrained baselines EASE is best: NDCG@10 0.1050, +0.0050 [+0.0010, +0.0090]" in said(answer(more))
 
 
 def test_of_two_forms_the_one_with_fewer_nats_counts() -> None:

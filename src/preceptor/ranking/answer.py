@@ -12,13 +12,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from preceptor.core.statistics import deviation_over_users, users_needed
 from preceptor.core.tables.ranking import NAMES, NO_VERDICT, Answer, ArmMean, ArmRun, Paired
 from preceptor.ranking.config import TRAINED, RankingConfig
-from preceptor.ranking.trials import GENERATOR
+from preceptor.ranking.trials import BASELINES, GENERATOR
 
 METRIC = ("ndcg", 10)
 _SMALL = 0.05  # a gain worth having, as a share of what real reaches
@@ -46,11 +47,11 @@ def answer(shown: Shown) -> Answer:
     reached = _on_validation(shown)
     settled = {arm: v for arm, v in reached.items() if not _unsettled(shown, arm)}
     users = len(np.unique(shown.user))
-    facts = {"split": shown.split, "users": users, "left_out": list(shown.left_out)}
+    facts: dict[str, Any] = {"split": shown.split, "users": users, "left_out": list(shown.left_out)}
     if _unsettled(shown, "real"):
         best = max(reached, key=lambda arm: reached[arm])
         said = [*_unfinished(shown, reached), *_claims(shown), *_rest(shown)]
-        empty = dict.fromkeys(("gain", "lo", "hi", "needed", "needed_5"))
+        empty: dict[str, Any] = dict.fromkeys(("gain", "lo", "hi", "needed", "needed_5"))
         return Answer(recipe=best, reading=NO_VERDICT, sentences=said, **facts, **empty)
     recipe = max(settled, key=lambda arm: settled[arm])
     pair = _pair(shown, recipe, "real")
@@ -128,12 +129,12 @@ def _claim(shown: Shown, title: str, a: str, b: str, words: str) -> str:
 
 
 def _rest(shown: Shown) -> list[str]:
-    """Convergence, cost, and what was left out."""
+    """The best baseline, convergence, cost, and what was left out."""
     found = []
     for arm in TRAINED:
         if arm in shown.config.arms:
             found.append(f"{arm}: {_state(_run(shown, arm))}")
-    said = ["Convergence: " + "; ".join(found) + "."]
+    said = [*_baseline(shown), "Convergence: " + "; ".join(found) + "."]
     spent = sum(r.updates or 0 for r in shown.runs)
     said.append(
         f"Cost: {spent:,} updates of at most {shown.config.positions:,} next items for all seeds; the generator is fitted, not"
@@ -142,6 +143,18 @@ def _rest(shown: Shown) -> list[str]:
     if shown.left_out:
         said.append(f"Left out, the catalogue being too large: {', '.join(shown.left_out)}.")
     return said
+
+
+def _baseline(shown: Shown) -> list[str]:
+    """The untrained baseline that ranks best on validation, beside real."""
+    own = [r for r in shown.runs if r.arm in BASELINES]
+    if not own:
+        return []
+    best = max(own, key=lambda r: r.ndcg).arm
+    pair = _pair(shown, best, "real")
+    gap = f", {_signed(pair.difference)} {_interval(pair.diff_lo, pair.diff_hi)} against real alone" if pair else ""
+    verdict = f", {pair.reading}" if pair else ""
+    return [f"Of the untrained baselines {NAMES[best]} is best: NDCG@10 {_plain(_mean(shown, best).mean)}{gap}{verdict}."]
 
 
 def _state(run: ArmRun) -> str:

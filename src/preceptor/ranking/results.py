@@ -76,7 +76,7 @@ def write(folder: Path, sources: Sequence[Source], panels: Sequence[Panel], conf
             left_out,
             config,
         )
-        answers.append(answer(shown))
+        answers += [answer(shown)] if len(targets) else []
         counts[source.name] = {
             "users": targets.n_users,
             "targets": len(targets),
@@ -122,15 +122,16 @@ def _compared(
     inside = np.isfinite(found["real"].nats[0])
     for columns, rows in ((COLUMNS, np.ones(len(user), bool)), ([NATS], inside)):
         for balance in BALANCES if rows.any() else ():
-            values = {arm: _balanced(j.values(columns)[:, rows], user[rows], balance) for arm, j in found.items()}
             owner = user[rows] if balance == "target" else np.unique(user[rows])
             resamples = Resamples(owner, config.bootstraps, config.seed, config.confidence)
-            drawn = {arm: resamples.means(v.mean(axis=0)) for arm, v in values.items()}
-            for arm, (mean, samples) in drawn.items():
+            drawn = {}
+            for arm, judged in found.items():
+                values = _balanced(judged.values(columns)[:, rows], user[rows], balance)
+                by_seed = values.mean(axis=1)
+                mean, samples = drawn[arm] = resamples.means(values.mean(axis=0))
                 for c, (metric, k) in enumerate(columns):
-                    by_seed = values[arm][:, :, c].mean(axis=1)
                     got = resamples.interval(mean[c], samples[:, c])
-                    spread = float(by_seed.std(ddof=1)) if len(by_seed) > 1 else None
+                    spread = float(by_seed[:, c].std(ddof=1)) if len(by_seed) > 1 else None
                     facts = (got.value, got.lo, got.hi, spread, len(by_seed), resamples.users, int(rows.sum()))
                     yield ArmMean(split, arm, balance, metric, k, *facts, verdict[arm])
             for a, b in [(a, b) for b in ("real", best) if b for a in drawn if a != b]:
