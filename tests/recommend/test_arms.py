@@ -9,12 +9,12 @@ import pytest
 from preceptor.data.log import Targets
 from preceptor.generator.score import LawScorer
 from preceptor.ranking import calibrate
-from preceptor.recommend.arms import ALONE, GENERATOR, PRIOR, Arm, Outcome, judged, of_scores
+from preceptor.recommend.arms import ALONE, GENERATOR, PRIOR, Model, Outcome, judged, of_scores
 from preceptor.recommend.footing import Ground, Part, judged_numbers, over, prior_of, sample
 from ranking.laws import law_and_split
 
 ITEMS = 30
-LM = Arm("d1-s0", 10, 20, "", "", 64, True, 400)
+LM = Model("", "d1-s0", 10, 20, "", "", 64, True, 400)
 
 
 class Fixed:

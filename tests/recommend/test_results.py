@@ -11,7 +11,7 @@ from preceptor.core.tables import row
 from preceptor.core.tables.ranking import ArmRun
 from preceptor.core.tables.recommend import RecommendRow
 from preceptor.ranking.calibrate import Judged
-from preceptor.recommend.arms import Arm, Outcome
+from preceptor.recommend.arms import Model, Outcome
 from preceptor.recommend.config import RecommendConfig
 from preceptor.recommend.results import Asked, Judgement, of_models, of_ranking, rows
 
@@ -38,14 +38,14 @@ def ranking(folder: Path, arm: str, *seeds: tuple[list[int], list[float]], there
                 folder / kind / "temporal" / "test" / f"{arm}-seed{seed}.npy",
                 whole.astype(np.int32 if kind == "ranks" else np.float32),
             )
-    return of_ranking(folder, "temporal", "test", np.arange(8), NUMBER)
+    return of_ranking(folder, "temporal", "", "test", np.arange(8), NUMBER)
 
 
 def made(*judged: Judgement) -> dict[tuple[str, str], RecommendRow]:
     return {(r.arm, r.balance): r for r in rows(judged, "test", ASKED, CONFIG)}
 
 
-LM = of_models([(Arm("d1-s0", 10, 20, "", "", 64, True, 400), outcome([1, 3, 50, 200], [1.0, 2.0, 3.0, np.nan]))], "test")
+LM = of_models([(Model("", "d1-s0", 10, 20, "", "", 64, True, 400), outcome([1, 3, 50, 200], [1.0, 2.0, 3.0, np.nan]))], "test")
 KNN = ([1, 1, 20, 200], [1.0, 1.0, 4.0, np.nan])
 
 
@@ -68,7 +68,7 @@ def test_differences_are_over_item_knn_and_paired(tmp_path: Path) -> None:
     found = made(*LM, *ranking(tmp_path, "item-knn", KNN))
     assert found["lm", "targets"].over_knn == pytest.approx(0.375 - 0.5)
     assert found["item-knn", "targets"].over_knn is None
-    same = of_models([(Arm("d1-s0", 10, 20, "", "", 64, True, 400), outcome(*KNN))], "test")
+    same = of_models([(Model("", "d1-s0", 10, 20, "", "", 64, True, 400), outcome(*KNN))], "test")
     twin = made(*same, *ranking(tmp_path, "item-knn", KNN))["lm", "users"]
     assert (twin.over_knn, twin.over_knn_lo, twin.over_knn_hi) == (0.0, 0.0, 0.0)
 

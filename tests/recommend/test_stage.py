@@ -20,7 +20,7 @@ from preceptor.data.log import Targets
 from preceptor.ranking import calibrate, panel
 from preceptor.recommend.config import RecommendConfig
 from preceptor.recommend.footing import opened
-from preceptor.recommend.stage import STAGE, arms_of, cost, ground_of
+from preceptor.recommend.stage import STAGE, cost, ground_of, models_of
 
 
 def inputs(out: Path) -> dict[str, Artifact]:
@@ -93,10 +93,31 @@ def test_where_items_are_tokens_every_point_that_was_kept_is_ranked(miniature: P
     run = out / "lm" / "runs" / "d1-s0"
     (run / "D4096").mkdir()
     (run / "D4096" / "config.json").write_text("{}")
-    arms = arms_of(RecommendConfig(), inputs(out))
+    arms = models_of(RecommendConfig(), inputs(out))
     assert [(a.run, a.tokens) for a in arms][:2] == [("d1-s0", 4096), ("d1-s0", 16_384)]
     assert [a.params for a in arms] == sorted(a.params or 0 for a in arms)
     assert len(arms) == 5
+
+
+def test_an_arm_of_the_study_is_ranked_too_but_not_what_it_shares(miniature: Path, tmp_path: Path) -> None:
+    own, its = inputs(miniature), inputs(copied(miniature, tmp_path / "its"))
+    for at in (tmp_path / "its" / "lm" / "runs").glob("d[234]-*/D*/config.json"):
+        at.unlink()
+    shared = {f"{stage}@shared": own[stage] for stage in STAGE.arms}
+    other = {f"{stage}@other": its[stage] for stage in STAGE.arms}
+    given, small = {**own, **shared, **other}, dataclasses.replace(config().recommend, trie_targets=12)
+    (tmp_path / "made").mkdir()
+    counts = STAGE.build(small, given, tmp_path / "made")
+    assert (counts["ranked"], counts["ranked@other"]) == (4, 1)
+    rows = row.read(tmp_path / "made", RecommendRow)
+    assert {r.study_arm for r in rows} == {"", "other"}
+    lm = [r for r in rows if (r.study_arm, r.arm) == ("other", "lm")]
+    assert {r.run for r in lm} == {"d1-s0"}
+    assert all(dataclasses.replace(r, study_arm="") in rows for r in rows)  # here it is the same model
+    assert {r.targets for r in rows} == {12}
+    assert (
+        np.load(tmp_path / "made/arms/other/targets/test.npy").tolist() == np.load(tmp_path / "made/targets/test.npy").tolist()
+    )
 
 
 def test_test_part_stays_shut_where_it_is_not_to_be_opened(miniature: Path) -> None:
@@ -112,7 +133,7 @@ def test_test_part_stays_shut_where_it_is_not_to_be_opened(miniature: Path) -> N
 def test_curriculum_without_histories_leaves_the_other_arms(miniature: Path, tmp_path: Path) -> None:
     out = copied(miniature, tmp_path)
     (out / "curriculum" / "sources" / "uih_item_tokens.npy").unlink()
-    assert arms_of(RecommendConfig(), inputs(out)) == []
+    assert models_of(RecommendConfig(), inputs(out)) == []
 
 
 @pytest.mark.parametrize("setting", ["targets=0", "trie_targets=0", "confidence=1", "threads=0", "bootstraps=0", "beam=0"])

@@ -1,6 +1,6 @@
 """Language models as arms, and what is made of each: scores as they are, and together with what is known without the model.
 
-Whatever has to be fitted (a share, exponents) is fitted on validation targets; test targets are only judged. An arm is plain
+Whatever has to be fitted (a share, exponents) is fitted on validation targets; test targets are only judged. A model is plain
 values and paths, is judged in any process, and leaves one file, whole.
 """
 
@@ -33,10 +33,14 @@ Law = dict[str, np.ndarray]  # of each part, float32 [n, I] over X(h)
 
 
 @dataclass(frozen=True)
-class Arm:
-    """A language model's finished run. folder: its checkpoint. context: of the curriculum, in tokens; one_token: whether items
-    are single tokens; beam: for catalogues too large to score whole."""
+class Model:
+    """A language model's finished run. study_arm: the arm of the study it belongs to, or "". folder: its checkpoint.
 
+    context: of the curriculum, in tokens. one_token: whether items are single tokens. beam: for catalogues too large to score
+    whole.
+    """
+
+    study_arm: str
     run: str
     params: int
     tokens: int
@@ -83,29 +87,29 @@ class Outcome:
         return found
 
 
-def judge(arm: Arm, ground: Ground, folder: str, threads: int) -> str:
-    """Rank all targets with an arm and write FOLDER/<name>.safetensors, unless it is there. Returns the name."""
-    path = Path(folder) / f"{arm.name}.safetensors"
+def judge(model: Model, ground: Ground, folder: str, threads: int) -> str:
+    """Rank all targets with a language model and write FOLDER/<name>.safetensors, unless it is there. Returns the name."""
+    path = Path(folder) / f"{model.name}.safetensors"
     if path.exists():
-        return arm.name
+        return model.name
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     try:
-        outcome_of(arm, ground).save(path)
+        outcome_of(model, ground).save(path)
     finally:
         torch.set_num_threads(before)
-    return arm.name
+    return model.name
 
 
-def outcome_of(arm: Arm, ground: Ground) -> Outcome:
+def outcome_of(model: Model, ground: Ground) -> Outcome:
     """Ranks and nats of a language model in every form."""
     met = train_of(ground.data).popularity > 0
-    known = met if arm.one_token else np.ones(len(met), bool)
-    prompts = Prompts.open(Path(arm.curriculum))
-    return judged(arm, LanguageScorer(load_model(arm.folder), prompts, arm.context, known, arm.beam), opened(ground))
+    known = met if model.one_token else np.ones(len(met), bool)
+    prompts = Prompts.open(Path(model.curriculum))
+    return judged(model, LanguageScorer(load_model(model.folder), prompts, model.context, known, model.beam), opened(ground))
 
 
-def judged(arm: Arm, scorer: Scorer, parts: Mapping[str, Part]) -> Outcome:
+def judged(model: Model, scorer: Scorer, parts: Mapping[str, Part]) -> Outcome:
     """Alone; with the prior that it wasn't taught; multiplied with the generator's law."""
     found = Outcome()
     scores = {name: calibrate.dense(scorer, part.offered) for name, part in parts.items()}
@@ -116,8 +120,8 @@ def judged(arm: Arm, scorer: Scorer, parts: Mapping[str, Part]) -> Outcome:
         share = combine.fit_added(q[VALIDATION], seen.prior, seen.offered)
         q = {name: combine.added(q[name], _given(part.prior), share) for name, part in parts.items()}
         _judge(found, PRIOR, parts, lambda name: calibrate.judge(q[name], parts[name].offered))
-        found.fitted.append(_fitted(arm, PRIOR, share, 1 - share))
-    _multiplied(found, arm, q, parts)
+        found.fitted.append(_fitted(model, PRIOR, share, 1 - share))
+    _multiplied(found, model, q, parts)
     return found
 
 
@@ -130,7 +134,7 @@ def of_scores(scores: np.ndarray, offered: Offer) -> Judged:
     return Judged(np.where(offered.inside, mass - own, np.nan), rank)
 
 
-def _multiplied(found: Outcome, arm: Arm, q: Law, parts: Mapping[str, Part]) -> None:
+def _multiplied(found: Outcome, model: Model, q: Law, parts: Mapping[str, Part]) -> None:
     seen = parts[VALIDATION]
     if seen.law is None:
         return
@@ -141,15 +145,15 @@ def _multiplied(found: Outcome, arm: Arm, q: Law, parts: Mapping[str, Part]) -> 
         return calibrate.judge(combine.multiplied(q[name], _given(part.law), (a, b)), part.offered)
 
     _judge(found, GENERATOR, parts, product)
-    found.fitted.append(_fitted(arm, GENERATOR, a, b))
+    found.fitted.append(_fitted(model, GENERATOR, a, b))
 
 
 def _judge(found: Outcome, form: str, parts: Mapping[str, Part], judged: Callable[[str], Judged]) -> None:
     found.judged[form] = {name: judged(name) for name in parts}
 
 
-def _fitted(arm: Arm, form: str, model: float, other: float) -> FittedRow:
-    return FittedRow(arm.run, arm.tokens, form, model, other)
+def _fitted(model: Model, form: str, weight: float, other: float) -> FittedRow:
+    return FittedRow(model.study_arm, model.run, model.tokens, form, weight, other)
 
 
 def _given(law: np.ndarray | None) -> np.ndarray:

@@ -79,7 +79,7 @@ def _share(run: Path, generator: Artifact, model: str) -> float | None:
     if (made_of.get("generator"), made_of.get("lm")) != (generator.digest, lm.digest):
         return None
     rows = row.read(judged.path, FittedRow)
-    return next((r.model for r in rows if r.form == FORM and f"{r.run}/D{r.tokens}" == model), None)
+    return next((r.model for r in rows if not r.study_arm and r.form == FORM and f"{r.run}/D{r.tokens}" == model), None)
 
 
 def _finished(folder: Path) -> Artifact | None:

@@ -16,7 +16,7 @@ from preceptor.core.tables import row
 from preceptor.core.tables.ranking import ArmRun
 from preceptor.core.tables.recommend import RecommendRow
 from preceptor.ranking import panel
-from preceptor.recommend.arms import Arm, Outcome
+from preceptor.recommend.arms import Model, Outcome
 from preceptor.recommend.config import RecommendConfig
 
 KNN, LM, CALIBRATED = "item-knn", "lm", "calibrated"
@@ -53,16 +53,20 @@ def rows(judged: Sequence[Judgement], part: str, asked: Asked, config: Recommend
     return [r for balance in BALANCES for r in _rows(part, balance, judged, knn, asked, config)]
 
 
-def of_models(outcomes: Sequence[tuple[Arm, Outcome]], part: str) -> list[Judgement]:
+def of_models(outcomes: Sequence[tuple[Model, Outcome]], part: str) -> list[Judgement]:
     """Every form of every language model."""
     return [
-        Judgement(_facts(LM, form, arm.run, arm.params, arm.tokens), _values([judged[part].rank]), judged[part].nats)
-        for arm, outcome in outcomes
+        Judgement(
+            _facts(model.study_arm, LM, form, model.run, model.params, model.tokens),
+            _values([judged[part].rank]),
+            judged[part].nats,
+        )
+        for model, outcome in outcomes
         for form, judged in outcome.judged.items()
     ]
 
 
-def of_ranking(folder: Path, split: str, part: str, there: np.ndarray, number: np.ndarray) -> list[Judgement]:
+def of_ranking(folder: Path, split: str, study_arm: str, part: str, there: np.ndarray, number: np.ndarray) -> list[Judgement]:
     """Every arm that the ranking stage in `folder` has judged on targets number `there`, on those that are asked for."""
     place = np.searchsorted(there, number)
     runs: dict[str, list[ArmRun]] = {}
@@ -76,13 +80,16 @@ def of_ranking(folder: Path, split: str, part: str, there: np.ndarray, number: n
         if any(len(values) != len(there) for values in arrays):
             raise PreceptorError("The ranking stage has judged other targets", where=files[0], remedy="run the study again")
         ranks, nats = ([values[place] for values in arrays[k * len(seeds) : (k + 1) * len(seeds)]] for k in range(2))
-        facts = _facts(arm, CALIBRATED) | {"seeds": len(seeds), "verdict": seeds[0].verdict}
+        facts = _facts(study_arm, arm, CALIBRATED) | {"seeds": len(seeds), "verdict": seeds[0].verdict}
         found.append(Judgement(facts, _values(ranks), np.stack(nats).mean(axis=0, dtype=np.float64)))
     return found
 
 
-def _facts(arm: str, form: str, run: str | None = None, params: int | None = None, tokens: int | None = None) -> dict[str, Any]:
-    return {"arm": arm, "form": form, "run": run, "params": params, "tokens": tokens, "seeds": 1, "verdict": ""}
+def _facts(
+    study_arm: str, arm: str, form: str, run: str | None = None, params: int | None = None, tokens: int | None = None
+) -> dict[str, Any]:
+    which = {"study_arm": study_arm, "arm": arm, "form": form, "run": run, "params": params, "tokens": tokens}
+    return {**which, "seeds": 1, "verdict": ""}
 
 
 def _values(ranks: Sequence[np.ndarray]) -> np.ndarray:

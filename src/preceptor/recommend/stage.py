@@ -2,6 +2,8 @@
 
 With one token per item every point whose checkpoint was kept (`lm.keep`) is ranked. With codes, where a history costs a scoring
 of the whole trie, it is the largest budget of each size's first seed, on fewer targets. What is fitted is fitted on validation.
+
+Arms of the study are ranked in the same way, each beside the ranking models on its own targets.
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ from preceptor.core.tables.recommend import FittedRow, RecommendRow
 from preceptor.data.log import TrainSplit
 from preceptor.ranking.config import RankingConfig
 from preceptor.ranking.jobs import mask_history
-from preceptor.recommend.arms import Arm, Outcome, judge
+from preceptor.recommend.arms import Model, Outcome, judge
 from preceptor.recommend.config import RecommendConfig, check
 from preceptor.recommend.footing import TEST, VALIDATION, Ground, forget, judged_numbers, without_law
 from preceptor.recommend.results import Asked, of_models, of_ranking, rows
@@ -30,27 +32,52 @@ from preceptor.recommend.results import Asked, of_models, of_ranking, rows
 
 def build(config: RecommendConfig, inputs: Inputs, folder: Path) -> Counts:
     """Write OUT/recommend: recommend.csv, fitted.csv, targets/<part>.npy (which targets of data/<part> were ranked, int64), and
-    judged/<run>-D<tokens>.safetensors (rank and nats of each of these, by form)."""
-    ground, arms = ground_of(config, inputs), arms_of(config, inputs)
-    for name in ("targets", "judged"):
-        (folder / name).mkdir(exist_ok=True)
-    forget()
-    _judge(arms, ground, folder / "judged", config)
-    asked = asked_of(ground, inputs)
-    outcomes = [(arm, Outcome.load(folder / "judged" / f"{arm.name}.safetensors")) for arm in arms]
-    found = []
-    for part, targets in asked.items():
-        np.save(folder / "targets" / f"{part}.npy", targets.number)
-        there = judged_numbers(ground, part, len(inputs["data"].array(f"{part}/end")))
-        beside = of_ranking(inputs["ranking"].path, ground.split, part, there, targets.number)
-        found += rows([*of_models(outcomes, part), *beside], part, targets, config)
+    judged/<run>-D<tokens>.safetensors (rank and nats of each of these, by form); the latter two for each arm of the study too,
+    in arms/<name>/."""
+    found: list[RecommendRow] = []
+    fitted: list[FittedRow] = []
+    counts: dict[str, int] = {}
+    for name, own in variants(inputs).items():
+        home = folder / "arms" / name if name else folder
+        ground, models = ground_of(config, own), models_of(config, own, name)
+        for below in ("targets", "judged"):
+            (home / below).mkdir(parents=True, exist_ok=True)
+        forget()
+        _judge(models, ground, home / "judged", config)
+        outcomes = [(model, Outcome.load(home / "judged" / f"{model.name}.safetensors")) for model in models]
+        fitted += [one for _, outcome in outcomes for one in outcome.fitted]
+        asked = asked_of(ground, own)
+        for part, targets in asked.items():
+            np.save(home / "targets" / f"{part}.npy", targets.number)
+            there = judged_numbers(ground, part, len(own["data"].array(f"{part}/end")))
+            beside = of_ranking(own["ranking"].path, ground.split, name, part, there, targets.number)
+            found += rows([*of_models(outcomes, part), *beside], part, targets, config)
+        points = len(_points(own["lm"]))
+        _say(name, len(models), points, len(asked[VALIDATION].user), one_token(own["curriculum"]))
+        end = f"@{name}" if name else ""
+        counts |= {f"points{end}": points, f"ranked{end}": len(models)}
+        counts |= {f"{part}_targets{end}": len(targets.user) for part, targets in asked.items()}
     row.write(folder, RecommendRow, found)
-    row.write(folder, FittedRow, [one for _, outcome in outcomes for one in outcome.fitted])
-    points = len(_points(inputs["lm"]))
-    say(f"recommend: {len(arms)} of {points} points of the language models, {len(asked[VALIDATION].user):,} validation targets")
-    if len(arms) < points and one_token(inputs["curriculum"]):
+    row.write(folder, FittedRow, fitted)
+    return counts
+
+
+def variants(inputs: Inputs) -> dict[str, Inputs]:
+    """The inputs of the study itself (""), and of each of its arms whose language models are not the study's own."""
+    own = {key: found for key, found in inputs.items() if "@" not in key}
+    found: dict[str, Inputs] = {"": own}
+    for name in dict.fromkeys(key.partition("@")[2] for key in inputs if "@" in key):
+        its = {key.partition("@")[0]: artifact for key, artifact in inputs.items() if key.endswith(f"@{name}")}
+        if its["lm"].path != own["lm"].path:
+            found[name] = {**own, **its}
+    return found
+
+
+def _say(name: str, ranked: int, points: int, targets: int, single: bool) -> None:
+    of = f" of arm {name}" if name else ""
+    say(f"recommend: {ranked} of {points} points of the language models{of}, {targets:,} validation targets")
+    if ranked < points and single:
         say("recommend: the others have no checkpoint; lm.keep=all keeps one of each")
-    return {"points": points, "ranked": len(arms), **{f"{name}_targets": len(a.user) for name, a in asked.items()}}
 
 
 def asked_of(ground: Ground, inputs: Inputs) -> dict[str, Asked]:
@@ -82,7 +109,7 @@ def ground_of(config: RecommendConfig, inputs: Inputs) -> Ground:
     )
 
 
-def arms_of(config: RecommendConfig, inputs: Inputs) -> list[Arm]:
+def models_of(config: RecommendConfig, inputs: Inputs, study_arm: str = "") -> list[Model]:
     """The points of the stage `lm` that are ranked; none where the curriculum has no histories to learn from."""
     curriculum, lm = inputs["curriculum"], inputs["lm"]
     if not (curriculum.path / "sources" / "uih_item_tokens.npy").exists():
@@ -91,12 +118,13 @@ def arms_of(config: RecommendConfig, inputs: Inputs) -> list[Arm]:
     points = _points(lm)
     most = max((p.tokens for p in points), default=0)
     seed = {p.params: min(q.seed for q in points if q.params == p.params) for p in points}
-    arms = []
+    found = []
     for p in points:
         at = lm.path / "runs" / p.run / f"D{p.tokens}"
         if (at / "config.json").exists() and (single or (p.tokens == most and p.seed == seed[p.params])):
-            arms.append(Arm(p.run, p.params, p.tokens, str(at), str(curriculum.path), context, single, config.beam))
-    return arms
+            place = (str(at), str(curriculum.path), context, single, config.beam)
+            found.append(Model(study_arm, p.run, p.params, p.tokens, *place))
+    return found
 
 
 def one_token(curriculum: Artifact) -> bool:
@@ -110,16 +138,16 @@ def _points(lm: Artifact) -> list[Point]:
     return [first[key] for key in sorted(first)]
 
 
-def _judge(arms: Sequence[Arm], ground: Ground, folder: Path, config: RecommendConfig) -> None:
-    """Judge every arm, side by side where there is more than one worker."""
-    with Progress("recommend", len(arms), "models") as progress:
+def _judge(models: Sequence[Model], ground: Ground, folder: Path, config: RecommendConfig) -> None:
+    """Judge every model, side by side where there is more than one worker."""
+    with Progress("recommend", len(models), "models") as progress:
         if workers.count() == 1:
-            for arm in arms:
-                judge(arm, ground, str(folder), config.threads)
+            for model in models:
+                judge(model, ground, str(folder), config.threads)
                 progress.advance()
             return
-        with workers.pool(len(arms), config.threads) as pool:
-            futures = [pool.submit(judge, arm, ground, str(folder), config.threads) for arm in reversed(arms)]
+        with workers.pool(len(models), config.threads) as pool:
+            futures = [pool.submit(judge, model, ground, str(folder), config.threads) for model in reversed(models)]
             for future in as_completed(futures):
                 future.result()
                 progress.advance()
@@ -129,12 +157,13 @@ def cost(config: RecommendConfig, inputs: Inputs) -> Cost:
     """Histories that language models read, all parts of all models; the others cost little beside."""
     if not {"lm", "data", "curriculum"} <= set(inputs):
         return Cost(None, "histories")
-    single = one_token(inputs["curriculum"])
-    limit = config.targets if single else config.trie_targets
     parts = (VALIDATION, TEST) if config.test else (VALIDATION,)
-    targets = sum(min(limit, len(inputs["data"].array(f"{part}/end"))) for part in parts)
-    unit = "histories" if single else "histories by trie"
-    return Cost(len(arms_of(config, inputs)) * targets, unit)
+    amount = 0
+    for own in variants(inputs).values():
+        limit = config.targets if one_token(own["curriculum"]) else config.trie_targets
+        targets = sum(min(limit, len(own["data"].array(f"{part}/end"))) for part in parts)
+        amount += len(models_of(config, own)) * targets
+    return Cost(amount, "histories" if one_token(inputs["curriculum"]) else "histories by trie")
 
 
 STAGE = Stage(
@@ -147,4 +176,5 @@ STAGE = Stage(
     cost=cost,
     resumable=True,
     tables=(RecommendRow, FittedRow),
+    arms=("codes", "generator", "curriculum", "lm"),
 )

@@ -57,14 +57,20 @@ def recommend(inputs: Artifacts) -> Section:
     parts: list[Html | None] = [h("p", h("strong", verdict(inputs))), paragraphs(*said)]
     if drawings:
         parts.append(figure(drawings, _caption(models), _legend(models, chosen)))
-    parts += [_table(chosen), _models(chosen), _every(rows, chosen), _fitted(inputs.rows("recommend", FittedRow))]
+    parts += [
+        _table(chosen),
+        *(_study_arm(rows, name) for name in _study_arms(rows)),
+        _models(chosen),
+        _every(rows, chosen),
+        _fitted(inputs.rows("recommend", FittedRow)),
+    ]
     return Section(join(parts), tuple(drawings))
 
 
-def shown(rows: Sequence[RecommendRow]) -> list[RecommendRow]:
+def shown(rows: Sequence[RecommendRow], study_arm: str = "") -> list[RecommendRow]:
     """The rows of the test part where it was opened, else of validation; every target counting the same."""
     part = "test" if any(r.part == "test" for r in rows) else "validation"
-    return [r for r in rows if (r.part, r.balance) == (part, "targets")]
+    return [r for r in rows if (r.part, r.balance, r.study_arm) == (part, "targets", study_arm)]
 
 
 def taught(rows: Sequence[RecommendRow]) -> list[RecommendRow]:
@@ -211,6 +217,18 @@ def _table(rows: Sequence[RecommendRow]) -> Html:
     return table(_HEAD, [_cells(r) for r in compared(rows)], caption, text_columns=2)
 
 
+def _study_arms(rows: Sequence[RecommendRow]) -> list[str]:
+    return list(dict.fromkeys(r.study_arm for r in rows if r.study_arm))
+
+
+def _study_arm(rows: Sequence[RecommendRow], name: str) -> Html:
+    """The largest language model of an arm of the study, beside the ranking models on its targets."""
+    own = shown(rows, name)
+    counted = f"{f.whole(own[0].targets)} targets of {f.whole(own[0].users)} users"
+    kept = [r for r in compared(own) if r.arm in (LM, *LINES)]
+    return table(_HEAD, [_cells(r) for r in kept], f"Arm {name} of the study: {counted}", text_columns=2)
+
+
 def _models(rows: Sequence[RecommendRow]) -> Html | None:
     models = sorted((r for r in rows if r.arm == LM), key=lambda r: (r.params or 0, r.run or "", r.tokens or 0))
     if not models:
@@ -220,7 +238,7 @@ def _models(rows: Sequence[RecommendRow]) -> Html | None:
 
 
 def _every(rows: Sequence[RecommendRow], chosen: Sequence[RecommendRow]) -> Html | None:
-    others = [r for r in rows if r not in chosen and (r.arm != LM or r.form != "alone")]
+    others = [r for r in rows if r not in chosen and not r.study_arm and (r.arm != LM or r.form != "alone")]
     if not others:
         return None
     body = [[r.part, "each user counts the same" if r.balance == "users" else "each target does", *_cells(r)] for r in others]
@@ -233,7 +251,7 @@ def _fitted(rows: Sequence[FittedRow]) -> Html | None:
         return None
     body = [
         [
-            f"{r.run}, D = {f.size(r.tokens)}",
+            ", ".join(x for x in (r.study_arm, r.run, f"D = {f.size(r.tokens)}") if x),
             FORMS.get(r.form, r.form),
             *(f.fixed(x) for x in (r.model, r.other)),
         ]

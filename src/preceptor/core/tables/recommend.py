@@ -10,12 +10,13 @@ from preceptor.core.tables.row import Row
 
 @dataclass(frozen=True)
 class RecommendRow(Row):
-    """How an arm ranks the real targets of a part; all rows of a part are over the same targets.
+    """How an arm ranks the real targets of a part; rows of equal part and study_arm are over the same targets.
 
-    arm: lm, or an arm of the ranking comparison (tables/ranking.py). form, of a language model: alone; prior (share·model + the
-    rest·the generator's prior); generator (the former multiplied with the law); what it has to fit is fitted on validation. Of
-    other arms: calibrated, as the ranking stage has them. run, params, tokens: of a language model. seeds: models averaged.
-    verdict: of a trained ranking arm, as there; else empty. balance: targets (each counts the same) or users (each user does).
+    study_arm: the arm of the study whose language models these are, or stand beside; empty: the study's own. arm: lm, or an arm
+    of the ranking comparison (tables/ranking.py). form, of a language model: alone; prior (share·model + the rest·the generator's
+    prior); generator (the former multiplied with the law); what it has to fit is fitted on validation. Of other arms:
+    calibrated, as the ranking stage has them. run, params, tokens: of a language model. seeds: models averaged. verdict: of a
+    trained ranking arm, as there; else empty. balance: targets (each counts the same) or users (each user does).
 
     targets, users: how many. inside: targets among the candidates, items with a training interaction that weren't met before
     where items don't repeat; others are ranked last. held_out: targets that are held-out items. nats: −ln p(target) over the
@@ -25,6 +26,7 @@ class RecommendRow(Row):
     FILE: ClassVar[str] = "recommend.csv"
 
     part: str
+    study_arm: str
     arm: str
     form: str
     run: str | None
@@ -57,10 +59,11 @@ class RecommendRow(Row):
 @dataclass(frozen=True)
 class FittedRow(Row):
     """What was fitted on validation for a form of a language model: the weights, or exponents where they are multiplied, of the
-    model and of the other side."""
+    model and of the other side. study_arm: as in RecommendRow."""
 
     FILE: ClassVar[str] = "fitted.csv"
 
+    study_arm: str
     run: str
     tokens: int
     form: str
