@@ -48,18 +48,33 @@ def test_arms_are_single_rankers_and_those_put_together(fitted: Panel) -> None:
 def test_blocks_give_what_all_targets_at_once_give(fitted: Panel) -> None:
     test = targets(fitted, "test")
     every = range(len(test))
-    whole, few = panel.judged(fitted, CONFIG, test, every), panel.judged(fitted, CONFIG, test, every, cells=7 * 40)
+    whole, few = (panel.judged([fitted], CONFIG, test, every, **more)[0] for more in ({}, {"cells": 7 * 40}))
     assert np.allclose(whole["nats"], few["nats"], rtol=1e-4, equal_nan=True)
     assert (whole["rank"] == few["rank"]).mean() > 0.99  # a batch's padding may turn a tie
     assert (whole["top"] == few["top"]).mean() > 0.99
 
 
+def test_what_seeds_share_is_the_same_alone(fitted: Panel) -> None:
+    folder = Path(fitted.source.data)
+    assert fitted.again is not None
+    other = dataclasses.replace(
+        fitted, seed=1, trained={"real": fitted.again}, again=fitted.trained["real"], baselines={}, alone=False,
+        stem=str(folder / "all-1"),
+    )  # fmt: skip
+    panel.fit_job(other, str(folder), CONFIG)
+    test = targets(fitted, "test")
+    both = panel.judged([fitted, other], CONFIG, test, range(50))
+    for one, found in zip((fitted, other), both, strict=True):
+        alone = panel.judged([one], CONFIG, test, range(50))[0]
+        assert all(np.array_equal(alone[name], found[name], equal_nan=True) for name in alone)
+
+
 def test_ranks_are_those_of_the_targets_in_order(fitted: Panel, tmp_path: Path) -> None:
     test = targets(fitted, "test")
     for part in range(panel.PARTS):
-        panel.test_job(fitted, part, CONFIG)
+        panel.test_job([fitted], part, CONFIG)
     lists = panel.gather(fitted, tmp_path)
-    whole = panel.judged(fitted, CONFIG, test, range(len(test)))
+    whole = panel.judged([fitted], CONFIG, test, range(len(test)))[0]
     for n, arm in enumerate(fitted.arms):
         kept = np.load(panel.file(tmp_path, "ranks", "temporal", "test", arm, 0))
         assert (kept == whole["rank"][n]).mean() > 0.99
@@ -72,7 +87,7 @@ def test_the_generator_ranks_as_the_law_does(fitted: Panel) -> None:
     test = targets(fitted, "test")
     known = score(law, test)
     n = fitted.arms.index("generator")
-    found = panel.judged(fitted, CONFIG, test, range(len(test)))
+    found = panel.judged([fitted], CONFIG, test, range(len(test)))[0]
     assert np.array_equal(np.isfinite(found["nats"][n]), known.inside)
     frozen = panel.Frozen.read(fitted.stem)
     assert frozen.calibrations["generator"].model > 0.5
@@ -80,7 +95,7 @@ def test_the_generator_ranks_as_the_law_does(fitted: Panel) -> None:
                                                                   popularity=0.0, uniform=0.0))  # fmt: skip
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(panel.Frozen, "read", lambda _: dataclasses.replace(frozen, calibrations=raw))
-        itself = panel.judged(fitted, CONFIG, test, range(len(test)))
+        itself = panel.judged([fitted], CONFIG, test, range(len(test)))[0]
     assert np.allclose(itself["nats"][n], known.nats, atol=1e-3, equal_nan=True)
     assert (itself["rank"][n] == known.rank).mean() > 0.95  # float32 may tie
 

@@ -153,9 +153,9 @@ def test_the_test_is_opened_once_after_freezing(
     ranked: list[tuple[str, int]] = []
     rank = tstr.test_job
 
-    def counted(p: panel.Panel, part: int, config: RankingConfig) -> str:
-        ranked.append((p.stem, part))
-        return rank(p, part, config)
+    def counted(panels: list[panel.Panel], part: int, config: RankingConfig) -> str:
+        ranked.append((panels[0].stem, part))
+        return rank(panels, part, config)
 
     monkeypatch.setattr(Targets, "load", classmethod(watched))
     monkeypatch.setattr(tstr, "test_job", counted)

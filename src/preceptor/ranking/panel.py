@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import io
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,7 @@ from preceptor.ranking.trials import AGAIN, GENERATOR, TOGETHER, Settings
 
 BLOCK_CELLS = 1 << 22  # scores of a block of test targets: 16 MiB of float32, of which about ten are held
 PARTS = 4  # of the test targets, which are different jobs
+Ranker = tuple[str, str, Scorer]  # its name in a panel, a key that is the same in every panel, and itself
 
 
 @dataclass(frozen=True)
@@ -105,7 +106,7 @@ def fit_job(panel: Panel, folder: str, config: RankingConfig) -> str:
             return weights.setdefault(arm, (w, 1 - w))
         return weights.setdefault(arm, combine.fit_multiplied(a, b, offered))
 
-    for arm, p in _probabilities(panel, _scorers(panel, config), offered, calibration, weight):
+    for arm, p in _probabilities(panel, _scorers(panel, config), offered, calibration, weight, {}):
         judged = calibrate.judge(p, offered)
         _keep(Path(folder), panel, "validation", arm, judged.rank, judged.nats.astype(np.float32))
         ndcg = float(metrics.ndcg(judged.rank, 10).mean())
@@ -115,43 +116,66 @@ def fit_job(panel: Panel, folder: str, config: RankingConfig) -> str:
     return panel.stem
 
 
-def test_job(panel: Panel, part: int, config: RankingConfig) -> str:
-    """Judge one of the PARTS of the test targets under what is frozen; write STEM-test<part>.safetensors.
+def test_job(panels: Sequence[Panel], part: int, config: RankingConfig) -> str:
+    """Judge one of the PARTS of a split's test targets under what is frozen; write <stem>-test<part>.safetensors of each panel.
 
     rank int32, nats float32 [arms, targets]; top int32 [arms, targets, TOP].
     """
-    done = Path(f"{panel.stem}-test{part}.safetensors")
-    if done.exists():
-        return str(done)
-    torch.set_num_threads(config.threads)
-    targets = Targets.load(Path(panel.source.data) / "test")
-    edges = [len(targets) * k // PARTS for k in range(PARTS + 1)]
-    write_atomic(done, save(judged(panel, config, targets, range(edges[part], edges[part + 1]))))
-    return str(done)
+    done = [Path(f"{panel.stem}-test{part}.safetensors") for panel in panels]
+    if not all(path.exists() for path in done):
+        torch.set_num_threads(config.threads)
+        targets = Targets.load(Path(panels[0].source.data) / "test")
+        edges = [len(targets) * k // PARTS for k in range(PARTS + 1)]
+        for path, found in zip(done, judged(panels, config, targets, range(edges[part], edges[part + 1])), strict=True):
+            write_atomic(path, save(found))
+    return str(done[0])
 
 
 def judged(
-    panel: Panel, config: RankingConfig, targets: Targets, rows: range, cells: int = BLOCK_CELLS
-) -> dict[str, np.ndarray]:
-    """Ranks, nats and lists of some targets, scored block by block of at most `cells` scores."""
-    frozen, arms = Frozen.read(panel.stem), panel.arms
-    rank, nats = np.empty((len(arms), len(rows)), np.int32), np.empty((len(arms), len(rows)), np.float32)
-    top = np.full((len(arms), len(rows), TOP), -1, np.int32)
-    scorers = list(_scorers(panel, config))
-    step = max(1, cells // max(jobs.opened(panel.source.data).n_items, 1))
+    panels: Sequence[Panel], config: RankingConfig, targets: Targets, rows: range, cells: int = BLOCK_CELLS
+) -> list[dict[str, np.ndarray]]:
+    """Ranks, nats and lists of some targets under each panel of a split, block by block of at most `cells` scores.
+
+    What panels share (the law; a model that is another's second seed) is scored once per block.
+    """
+    data = panels[0].source.data
+    frozen = [Frozen.read(panel.stem) for panel in panels]
+    scorers = [list(_scorers(panel, config)) for panel in panels]
+    made = [
+        {
+            "rank": np.empty((len(panel.arms), len(rows)), np.int32),
+            "nats": np.empty((len(panel.arms), len(rows)), np.float32),
+            "top": np.full((len(panel.arms), len(rows), TOP), -1, np.int32),
+        }
+        for panel in panels
+    ]
+    step = max(1, cells // max(jobs.opened(data).n_items, 1))
     for begin in range(0, len(rows), step):
         here = np.asarray(rows[begin : begin + step])
         block = Targets(targets.user[here], targets.sequence, targets.start[here], targets.end[here])
-        offered = jobs.offer(panel.source.data, block, config)
-        place = slice(begin, begin + len(here))
-        for arm, p in _probabilities(
-            panel, scorers, offered, lambda name, _: frozen.calibrations[name], lambda arm, *_: frozen.weights[arm]
-        ):
-            found, n = calibrate.judge(p, offered), arms.index(arm)
-            rank[n, place], nats[n, place] = found.rank, found.nats
-            lists = best(np.where(offered.open, p, -np.inf), TOP)
-            top[n, place, : lists.shape[1]] = lists
-    return {"rank": rank, "nats": nats, "top": top}
+        offered = jobs.offer(data, block, config)
+        place, shared = slice(begin, begin + len(here)), dict[str, np.ndarray]()
+        for panel, fixed, own, out in zip(panels, frozen, scorers, made, strict=True):
+            _judge_block(panel, fixed, own, offered, shared, {name: values[:, place] for name, values in out.items()})
+    return made
+
+
+def _judge_block(
+    panel: Panel,
+    frozen: Frozen,
+    scorers: Sequence[Ranker],
+    offered: calibrate.Offer,
+    shared: dict[str, np.ndarray],
+    out: Mapping[str, np.ndarray],
+) -> None:
+    found = _probabilities(
+        panel, scorers, offered, lambda name, _: frozen.calibrations[name], lambda arm, *_: frozen.weights[arm], shared
+    )
+    for n, (_, p) in enumerate(found):
+        judged_here = calibrate.judge(p, offered)
+        out["rank"][n], out["nats"][n] = judged_here.rank, judged_here.nats
+        lists = best(np.where(offered.open, p, -np.inf), TOP)
+        out["top"][n, :, : lists.shape[1]] = lists
 
 
 def gather(panel: Panel, folder: Path) -> dict[str, np.ndarray]:
@@ -184,19 +208,25 @@ def write_array(path: Path, values: np.ndarray) -> None:
 
 def _probabilities(
     panel: Panel,
-    scorers: Iterable[tuple[str, Scorer]],
+    scorers: Iterable[Ranker],
     offered: calibrate.Offer,
     calibration: Callable[[str, np.ndarray], calibrate.Calibration],
     weight: Callable[..., tuple[float, float]],
+    shared: dict[str, np.ndarray],
 ) -> Iterator[tuple[str, np.ndarray]]:
-    """Each arm's probabilities over the candidates, [targets, I], one after the other.
+    """Each arm's probabilities over the candidates, [targets, I], in the order of panel.arms.
 
-    calibration(ranker, scores) and weight(arm, form, one, other) say how: fitted here, or frozen before.
+    calibration(ranker, scores) and weight(arm, form, one, other) say how: fitted here, or frozen before. shared: probabilities
+    that other panels of the split have made of the same targets, by key; those they may want are put there.
     """
     held: dict[str, np.ndarray] = {}
-    for name, scorer in scorers:
-        scores = calibrate.dense(scorer, offered, log=name == GENERATOR)
-        p = calibrate.probabilities(scores, calibration(name, scores), offered)
+    for name, key, scorer in scorers:
+        p = shared.get(key)
+        if p is None:
+            scores = calibrate.dense(scorer, offered, log=name == GENERATOR)
+            p = calibrate.probabilities(scores, calibration(name, scores), offered)
+        if name in (GENERATOR, AGAIN, "real"):
+            shared[key] = p
         if name in panel.held:
             held[name] = p
         if name in panel.arms:
@@ -209,15 +239,15 @@ def _probabilities(
             yield arm, combine.added(a, b, found[0]) if form == "added" else combine.multiplied(a, b, found)
 
 
-def _scorers(panel: Panel, config: RankingConfig) -> Iterator[tuple[str, Scorer]]:
+def _scorers(panel: Panel, config: RankingConfig) -> Iterator[Ranker]:
     for arm, stem in panel.trained.items():
-        yield arm, jobs.trained(panel.source, arm, stem, config)
+        yield arm, stem, jobs.trained(panel.source, arm, stem, config)
     if panel.again:
-        yield AGAIN, jobs.trained(panel.source, "real", panel.again, config)
+        yield AGAIN, panel.again, jobs.trained(panel.source, "real", panel.again, config)
     for baseline, settings in panel.baselines.items():
-        yield baseline, jobs.untrained(panel.source.data, baseline, settings)
+        yield baseline, baseline, jobs.untrained(panel.source.data, baseline, settings)
     if panel.law:
-        yield GENERATOR, jobs.generator(panel.source)
+        yield GENERATOR, GENERATOR, jobs.generator(panel.source)
 
 
 def facts(panel: Panel, arm: str) -> dict[str, Any]:

@@ -89,7 +89,7 @@ def run(sources: Sequence[Source], config: RankingConfig, folder: Path, in_proce
     runs.mkdir(parents=True, exist_ok=True)
     trials = _trials(sources[0], config, runs)
     tunes = [(sources[0], b, str(runs / f"{b}-trials"), config) for b in baselines_of(sources[0])]
-    more = len(sources) * (len(config.arms) * config.seeds + config.seeds * (1 + PARTS))
+    more = len(sources) * (len(config.arms) * config.seeds + config.seeds + PARTS)
     with _executor(in_process, config) as pool, Progress("ranking", len(trials) + len(tunes) + more, "runs") as progress:
         _all(pool, [(train_job, job, config) for job in trials], progress)
         chosen = {arm: best_of(arm, trials, config) for arm in config.arms}
@@ -188,7 +188,10 @@ def _open_test(folder: Path, pool: Executor | None, panels: Sequence[Panel], con
     """The one place where test targets are ranked: after settings, budgets, calibrations and combinations are frozen."""
     if not ((folder / Trial.FILE).exists() and (folder / ArmRun.FILE).exists()):
         raise RuntimeError("the test targets stay shut until every arm is frozen")
-    _all(pool, [(test_job, p, part, config) for p in panels for part in range(PARTS)], progress)
+    by_split: dict[Source, list[Panel]] = {}
+    for p in panels:
+        by_split.setdefault(p.source, []).append(p)
+    _all(pool, [(test_job, own, part, config) for own in by_split.values() for part in range(PARTS)], progress)
 
 
 def _schedule(config: RankingConfig) -> Schedule:
