@@ -99,7 +99,10 @@ def test_where_items_are_tokens_every_point_that_was_kept_is_ranked(miniature: P
     assert len(arms) == 5
 
 
-def test_an_arm_of_the_study_is_ranked_too_but_not_what_it_shares(miniature: Path, tmp_path: Path) -> None:
+def test_an_arm_of_the_study_is_ranked_too_but_not_what_it_shares(
+    miniature: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PRECEPTOR_WORKERS", "1")  # processes cost more to start than they save here
     own, its = inputs(miniature), inputs(copied(miniature, tmp_path / "its"))
     for at in (tmp_path / "its" / "lm" / "runs").glob("d[234]-*/D*/config.json"):
         at.unlink()

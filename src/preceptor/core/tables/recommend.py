@@ -15,8 +15,8 @@ class RecommendRow(Row):
     study_arm: the arm of the study whose language models these are, or stand beside; empty: the study's own. arm: lm, or an arm
     of the ranking comparison (tables/ranking.py). form, of a language model: alone; prior (share·model + the rest·the
     generator's prior); generator (the former multiplied with the law); what it has to fit is fitted on validation. Of other
-    arms: calibrated, as the ranking stage has them. run, params, tokens: of a language model. seeds: models averaged. verdict: of a
-    trained ranking arm, as there; else empty. balance: targets (each counts the same) or users (each user does).
+    arms: calibrated, as the ranking stage has them. run, params, tokens: of a language model. seeds: models averaged. verdict:
+    of a trained ranking arm, as there; else empty. balance: targets (each counts the same) or users (each user does).
 
     targets, users: how many. inside: targets among the candidates, items with a training interaction that weren't met before
     where items don't repeat; others are ranked last. held_out: targets that are held-out items. nats: −ln p(target) over the
