@@ -86,7 +86,7 @@ def _truth(rows: list[TruthRow]) -> None:
         cells = []
         for head in heads:
             own = [r for r in rows if (r.family, r.level) == head and r.arm == arm]
-            log = [r.log for r in own if r.log == r.log]
+            log = [r.log for r in own if r.log is not None]
             cells.append("" if not own else f"{_mean([r.truth for r in own]):.3f}" + (f" ({_mean(log):.3f})" if log else ""))
         print(f"| {arm} | {' | '.join(cells)} |")
 

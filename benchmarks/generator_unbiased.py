@@ -79,7 +79,7 @@ class TruthRow(row.Row):
     seed: int
     arm: str
     truth: float
-    log: float
+    log: float | None
     entropy: float
     share: float | None
     effective_events: float | None
@@ -191,7 +191,7 @@ def one(family: str, level: float, seed: int) -> list[TruthRow]:
     everyone = np.arange(len(here.histories))
     base = fitting.FitConfig(timed=True, singles=False, resamples=2, repeats=True)
     entropy = float(-(here.choices * np.log(np.maximum(here.choices, 1e-300))).sum(axis=1).mean())
-    found: dict[str, tuple[float, float, float | None]] = {}
+    found: dict[str, tuple[float, float | None, float | None]] = {}
 
     def add(arm: str, config: fitting.FitConfig, propensities: np.ndarray | None = None) -> None:
         fitted = fitting.fit(train, config, propensities=propensities)
@@ -208,7 +208,7 @@ def one(family: str, level: float, seed: int) -> list[TruthRow]:
     for knob, spec in KNOBS.items():
         add(f"knob: {knob}", replace(base, graphs=(spec,)))
     for arm, inverse in ((LIMIT, None), (LIMIT_REWEIGHED, 1 / looks / np.mean(1 / looks))):
-        found[arm] = (float(limit(here, base, inverse, seed).mean()), float("nan"), None)
+        found[arm] = (float(limit(here, base, inverse, seed).mean()), None, None)
     own, best = found["mixture"][0], found[LIMIT][0]
     return [
         TruthRow(family, level, seed, arm, t, n, entropy, (own - t) / (own - best) if own > best else None, e)

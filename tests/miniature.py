@@ -52,6 +52,8 @@ OVERRIDES = (
     "lm.tokens=[2048, 4096, 8192, 16_384]",
     "recommend={trie_targets: 300, bootstraps: 50}",
     "scaling={starts: 8, bootstraps: 4}",
+    "arms={plain: {codes: {representation: items}, curriculum: {wording: compact},"
+    " lm: {depths: [1], tokens: [2048, 4096], seeds: [1]}}}",
 )
 READ = "read.json"  # {stage: {input: what was taken of it}}
 

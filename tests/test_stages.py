@@ -19,6 +19,7 @@ WALKS_ALONE = {"ranking": {"graph"}}  # inputs read where histories are walks; t
 def test_a_stage_reads_every_input_it_declares(name: str, miniature: Path) -> None:
     found = json.loads((miniature / READ).read_text())[name]
     needs = {part or stage for stage, _, part in (need.partition(".") for need in BY_NAME[name].needs)}
+    needs |= {f"{stage}@plain" for stage in BY_NAME[name].arms}
     assert set(found) == needs - WALKS_ALONE.get(name, set())
     if name == "report":  # it lists the manifest of each: that alone is no reading
         assert [of for of, taken in found.items() if "path" not in taken] == []

@@ -134,7 +134,9 @@ def test_damaged_curriculum_is_refused(trained: Path, tmp_path: Path) -> None:
 
 def test_prior_is_given_back_with_the_share_fitted_on_validation(miniature: Path, tmp_path: Path) -> None:
     ids = [f"id:{name}" for name in seen(miniature, 3)]
-    share = {r.run: r.model for r in row.read(miniature / "recommend", FittedRow) if r.form == "prior"}["d1-s0"]
+    share = {r.run: r.model for r in row.read(miniature / "recommend", FittedRow) if (r.form, r.study_arm) == ("prior", "")}[
+        "d1-s0"
+    ]
     found = recommend(miniature, ids, top=1000, model="d1-s0")
     assert any(f"a share of {1 - share:.0%}" in note for note in found.notes)
     alone = recommend(miniature, ids, top=1000, model=str(miniature / "lm/runs/d1-s0/D16384"))  # by path: share unknown

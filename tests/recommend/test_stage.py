@@ -28,8 +28,14 @@ def inputs(out: Path) -> dict[str, Artifact]:
 
 
 @pytest.fixture(scope="module")
-def found(miniature: Path) -> list[RecommendRow]:
+def every(miniature: Path) -> list[RecommendRow]:
     return row.read(miniature / "recommend", RecommendRow)
+
+
+@pytest.fixture(scope="module")
+def found(every: list[RecommendRow]) -> list[RecommendRow]:
+    """The rows of the study itself."""
+    return [r for r in every if not r.study_arm]
 
 
 def number(miniature: Path, part: str) -> np.ndarray:
@@ -97,6 +103,18 @@ def test_where_items_are_tokens_every_point_that_was_kept_is_ranked(miniature: P
     assert [(a.run, a.tokens) for a in arms][:2] == [("d1-s0", 4096), ("d1-s0", 16_384)]
     assert [a.params for a in arms] == sorted(a.params or 0 for a in arms)
     assert len(arms) == 5
+
+
+def test_an_arm_of_item_tokens_is_ranked_beside_the_others(
+    miniature: Path, every: list[RecommendRow], found: list[RecommendRow]
+) -> None:
+    plain = [r for r in every if r.study_arm == "plain"]
+    assert {r.arm for r in plain} == {r.arm for r in found}
+    assert {(r.run, r.tokens) for r in plain if r.arm == "lm"} == {("d1-s0", 4096)}  # the one whose checkpoint was kept
+    assert {r.held_out for r in plain} == {0}
+    for r in plain:
+        same = [x for x in found if (x.part, x.balance, x.arm, x.form) == (r.part, r.balance, r.arm, r.form)]
+        assert r.arm == "lm" or dataclasses.replace(r, study_arm="", held_out=same[0].held_out) == same[0]
 
 
 def test_an_arm_of_the_study_is_ranked_too_but_not_what_it_shares(

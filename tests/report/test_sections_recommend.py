@@ -28,11 +28,12 @@ def rewritten(miniature: Path, tmp_path: Path, rows: list[RecommendRow]) -> Arti
 def test_verdict_is_about_the_largest_model_and_what_it_is_compared_with(miniature: Path, rows: list[RecommendRow]) -> None:
     best = largest(shown(rows))
     assert best is not None
-    assert (best.params, best.form, best.part) == (max(r.params or 0 for r in rows), "prior", "test")
+    assert (best.params, best.form, best.part, best.study_arm) == (max(r.params or 0 for r in rows), "prior", "test", "")
     said = verdict(Artifacts.of(miniature))
     assert percent(best.recall_100) in said
     knn = next(r for r in shown(rows) if r.arm == "item-knn")
     assert f"item-kNN {percent(knn.recall_100)}" in said
+    assert "Arm plain of the study: " in recommend(Artifacts.of(miniature)).html
     assert said in recommend(Artifacts.of(miniature)).html.replace("&#x27;", "'")
     assert f"{best.ndcg_10:.4f}" in main_table(miniature)
 
