@@ -15,7 +15,7 @@ from preceptor.lm.trie import ItemTrie, score_items
 from preceptor.recommend.score import Prompts, top
 
 DOCS = Path(__file__).parents[2] / "docs" / "recommend.md"
-BEGIN = 'run, model, history = "run/quick", "d6-s0/D786432", [0, 2]'
+BEGIN = 'run, model, history = "run/quick", "d5-s0/D786432", [0, 2]'
 
 
 def printed(run: Path, model: str) -> list[str]:
