@@ -50,6 +50,7 @@ OVERRIDES = (
     "lm.head_dim=8",
     "lm.depths=[1, 2, 3, 4]",
     "lm.tokens=[2048, 4096, 8192, 16_384]",
+    "recommend={trie_targets: 300, bootstraps: 50}",
     "scaling={starts: 8, bootstraps: 4}",
     "arms={plain: {codes: {representation: items}, curriculum: {wording: compact},"
     " lm: {depths: [1], tokens: [2048, 4096], seeds: [1]}}}",

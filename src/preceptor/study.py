@@ -36,6 +36,7 @@ from preceptor.graph.config import GraphConfig
 from preceptor.lm.config import LMConfig
 from preceptor.market import source as _market  # noqa: F401  registers itself among the sources of logs
 from preceptor.ranking.config import RankingConfig
+from preceptor.recommend.config import RecommendConfig
 from preceptor.report.config import ReportConfig
 from preceptor.scaling.config import ScalingConfig
 
@@ -54,6 +55,7 @@ class StudyConfig:
     audit: AuditConfig = field(default_factory=AuditConfig)
     ranking: RankingConfig = field(default_factory=RankingConfig)
     lm: LMConfig = field(default_factory=LMConfig)
+    recommend: RecommendConfig = field(default_factory=RecommendConfig)
     scaling: ScalingConfig = field(default_factory=ScalingConfig)
     report: ReportConfig = field(default_factory=ReportConfig)
     arms: Mapping[str, StudyConfig] = field(default_factory=dict)
@@ -72,6 +74,7 @@ _MODULES = (
     "audit.stage",
     "ranking.stage",
     "lm.stage",
+    "recommend.stage",
     "scaling.stage",
     "report.stage",
 )

@@ -11,7 +11,10 @@ from transformers import AutoModelForCausalLM
 
 import preceptor as pc
 from preceptor.core.errors import PreceptorError
+from preceptor.core.tables import row
+from preceptor.core.tables.recommend import FittedRow
 from preceptor.curriculum.stream import Stream
+from preceptor.generator.mixture import Mixture
 from preceptor.lm.trie import ItemTrie, score_items
 from preceptor.recommend.answer import Recommendations, Recommended, percent, recommend
 from preceptor.recommend.score import Prompts
@@ -127,6 +130,27 @@ def test_damaged_curriculum_is_refused(trained: Path, tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-1])
     with pytest.raises(PreceptorError, match=r"Damaged artifact(.|\n)*uih_item_tokens\.npy"):
         recommend(run, HISTORY)
+
+
+def test_prior_is_given_back_with_the_share_fitted_on_validation(miniature: Path, tmp_path: Path) -> None:
+    ids = [f"id:{name}" for name in seen(miniature, 3)]
+    share = {r.run: r.model for r in row.read(miniature / "recommend", FittedRow) if (r.form, r.study_arm) == ("prior", "")}[
+        "d1-s0"
+    ]
+    found = recommend(miniature, ids, top=1000, model="d1-s0")
+    assert any(f"a share of {1 - share:.0%}" in note for note in found.notes)
+    alone = recommend(miniature, ids, top=1000, model=str(miniature / "lm/runs/d1-s0/D16384"))  # by path: share unknown
+    assert any("left out" in note for note in alone.notes)
+    drawn = Mixture.load(miniature / "generator/all/law")
+    popular = [drawn.members * drawn.popularity.astype(float) ** p.alpha for p in drawn.priors]
+    worth = np.sum([p.weight * x / x.sum() for p, x in zip(drawn.priors, popular, strict=True)], axis=0)
+    number = {name: i for i, name in enumerate(catalogue(miniature)["item_id"])}
+    before = {x.item_id: x.probability for x in alone}
+    assert sum(x.probability for x in found) == pytest.approx(1)
+    assert drawn.repeats  # so that every item is offered, and the prior is the same after any history
+    for x in found:
+        prior = worth[number[x.item_id]] / worth.sum()
+        assert x.probability == pytest.approx(share * before[x.item_id] + (1 - share) * prior, rel=1e-3)
 
 
 def test_too_few_asked_for(trained: Path) -> None:

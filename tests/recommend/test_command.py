@@ -86,7 +86,7 @@ def test_the_documented_commands_work(
     assert len(asked) >= 4
     (tmp_path / "history.txt").write_text("Toy Story\nHeat (1995)\n", encoding="utf-8")
     for _, *printed in asked:
-        arguments = [a.replace("d6-s0", "d2-s0").replace("D786432", "D4096") for a in printed]  # sizes of the miniature
+        arguments = [a.replace("d5-s0", "d2-s0").replace("D786432", "D4096") for a in printed]  # sizes of the miniature
         with pytest.raises(SystemExit) as caught:
             main(arguments)
         assert not caught.value.code, arguments
@@ -97,7 +97,7 @@ def test_the_documented_python_works(
     trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _at_run_quick(trained, tmp_path, monkeypatch)
-    (code,) = blocks("python")
+    code = next(block for block in blocks("python") if "import preceptor" in block)
     exec(compile(code, "docs/recommend.md", "exec"), {})
     assert "After Toy Story (1995); Heat (1995)" in capsys.readouterr().out
 

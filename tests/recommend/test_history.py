@@ -1,5 +1,6 @@
 """Histories are understood as a person means them, or refused with what was probably meant."""
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -96,6 +97,12 @@ def test_ambiguous_titles_are_listed_with_their_ids() -> None:
 def test_held_out_items_are_refused_by_name() -> None:
     with pytest.raises(PreceptorError, match=r"held-out items(.|\n)*Held Out \(2000\) \[id:198\](.|\n)*held_out_share=0"):
         resolve("Heat; held out", CATALOGUE)
+
+
+def test_items_whose_token_was_never_trained_are_refused_by_name() -> None:
+    untrained = np.arange(len(TITLES)) == 2
+    with pytest.raises(PreceptorError, match=r"never met(.|\n)*Matrix, The \(1999\) \[id:189\](.|\n)*representation=codes"):
+        resolve("Heat; the matrix", dataclasses.replace(CATALOGUE, untrained=untrained))
 
 
 def test_titles_in_errors_are_printable() -> None:

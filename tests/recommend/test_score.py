@@ -1,4 +1,4 @@
-"""Items' scores are those of reading every item by itself; a full beam is exact; ranks lose ties."""
+"""Items' scores are those of reading every item by itself; a full beam is exact."""
 
 import dataclasses
 import json
@@ -12,12 +12,13 @@ from hypothesis import strategies as st
 from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedModel
 
 from lm.toy import CONFIG, CONTEXT, EOS, VOCAB
+from preceptor.core import metrics
 from preceptor.core.errors import PreceptorError
 from preceptor.core.rng import generator
 from preceptor.lm.checkpoints import new_model
 from preceptor.lm.ladder import rung
 from preceptor.lm.trie import ItemTrie, beam_items, item_log_p, score_items
-from preceptor.recommend.score import Prompts, probabilities, target_rank, target_ranks, top
+from preceptor.recommend.score import Prompts, probabilities, top
 
 QWEN = new_model(rung(CONFIG, 2, VOCAB, CONTEXT), CONTEXT, EOS, seed=1, trunk=0)
 torch.manual_seed(0)
@@ -57,8 +58,9 @@ def test_recall_is_that_of_brute_force() -> None:
         prompt = np.r_[EOS, rng.integers(1, VOCAB, 6)]
         target = int(rng.integers(len(codes)))
         for i, scores in enumerate((score_items(QWEN, trie, prompt), brute_force(QWEN, codes, prompt))):
-            hits[i] += target_rank(scores, target) <= 100
-            assert (target_rank(scores, target) <= 100) == (target in top(scores, 100))
+            found = metrics.ranks(scores[None], np.array([target]))[0] <= 100
+            hits[i] += found
+            assert found == (target in top(scores, 100))
     assert hits[0] == hits[1] > 0
 
 
@@ -122,25 +124,8 @@ def test_scores_of_item_tokens_are_one_softmax() -> None:
         np.testing.assert_allclose(scores, log_p[[12, 10, 11]], rtol=1e-4)
 
 
-def test_ranks_of_targets_are_those_of_scoring_one_by_one() -> None:
-    codes = np.unique(catalogue(60, 2, 12), axis=0).astype(np.int32)
-    marked = np.concatenate([np.full((len(codes), 1), 40), codes, np.full((len(codes), 1), 41)], 1).astype(np.int32)
-    prompts = Prompts(marked, np.array([1, 2], np.int32), np.array([5], np.int32), eos=EOS)
-    histories, targets = [np.array([3, 8]), np.array([], np.int64), np.array([1, 2, 3, 4])], [5, 0, 2]
-    expected = [brute_force(QWEN, codes, prompts.tokens(h, CONTEXT)) for h in histories]
-    again = target_ranks(QWEN, prompts, histories, targets, CONTEXT)
-    new = target_ranks(QWEN, prompts, histories, targets, CONTEXT, seen=False)
-    for u, s in enumerate(expected):
-        rivals = set(range(len(codes))) - {targets[u]}
-        assert again[u] == 1 + sum(s[i] >= s[targets[u]] for i in rivals)
-        assert new[u] == 1 + sum(s[i] >= s[targets[u]] for i in rivals - set(histories[u].tolist()))
-
-
-def test_ties_are_lost_and_items_left_out_dont_count() -> None:
-    scores = np.array([2.0, 1.0, 1.0, 0.0], np.float32)
-    assert [target_rank(scores, t) for t in range(4)] == [1, 3, 3, 4]
-    assert target_rank(scores, 3, without=[0, 3]) == 3
-    assert top(scores, 2, without=[0]).tolist() == [1, 2]
+def test_items_left_out_are_not_among_the_best() -> None:
+    assert top(np.array([2.0, 1.0, 1.0, 0.0], np.float32), 2, without=[0]).tolist() == [1, 2]
 
 
 def test_shared_codes_share_their_probability() -> None:

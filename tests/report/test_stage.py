@@ -33,10 +33,11 @@ FIGURES = {
     *(f"loss-{s}" for s in ("uih-in-graph", "uih-full", "uih-ood")),
     *(f"{kind}-real-{part}-seen" for kind in ("loss", "items") for part in ("validation", "test")),
     *(f"loss-real-{part}-{kind}" for part, kind in (("validation", "unseen"), ("validation", "new"), ("test", "unseen"))),
+    *("recommend-recall-100", "recommend-ndcg-10"),
 }
 TABLES = {  # tables in each section of the page
     "found": 0, "run": 1, "data": 2, "codes": 1, "graph": 1, "generator": 7, "documents": 4, "bias": 3, "privacy": 3,
-    "tstr": 12, "loss": 4, "laws": 3, "forecast": 2, "doubt": 0, "again": 0,
+    "tstr": 12, "loss": 4, "recommend": 5, "laws": 3, "forecast": 2, "doubt": 0, "again": 0,
 }  # fmt: skip
 
 
@@ -177,7 +178,7 @@ def test_nothing_at_all_is_still_a_page(tmp_path: Path) -> None:
     made = STAGE.make(ReportConfig(), {}, tmp_path)
     assert made.counts["figures"] == 0
     text = (tmp_path / "report" / "report.html").read_text(encoding="utf-8")
-    assert text.count("Not available.") == 13
+    assert text.count("Not available.") == 14
     assert "Preceptor: report of a study" in text
 
 

@@ -14,6 +14,7 @@ from preceptor.core.artifact import Artifact
 from preceptor.core.errors import PreceptorError
 from preceptor.data.log import TrainSplit
 from preceptor.generator.events import never_repeats
+from preceptor.recommend.given_back import prior_of_run
 from preceptor.recommend.history import Catalogue, printable, resolve
 from preceptor.recommend.models import choose, open_model, verify
 
@@ -64,9 +65,10 @@ def recommend(
 
     history: titles or item ids between semicolons, a text file with one a line, or a sequence of them (see `history.resolve`).
     model: d2-s0/D16384, d2-s0, or a checkpoint folder; None: the largest model at its largest budget.
-    Probabilities are exact up to 50,000 items and renormalised over the items that are offered: all that exist, without those
-    of the history where the log hardly repeats items. Raises PreceptorError for a folder that is no finished run, a history
-    that can't be resolved, and a model that is damaged or of another curriculum.
+    Probabilities are exact up to 50,000 items and renormalised over the items that are offered: all that exist (where an item
+    is one token: all that have a training interaction), without those of the history where the log hardly repeats items. The
+    prior that a model was not taught is given back where the study has the stage recommend. Raises PreceptorError for a folder
+    that is no finished run, a history that can't be resolved, and a model that is damaged or of another curriculum.
     """
     run = Path(run)
     if top < 1:
@@ -93,9 +95,12 @@ def recommend(
     scores = trie.scores_for(network, every, prompts.tokens(items, stream.context), top)
     log_p = trie.item_log_p(every, scores)
     masked = _masks_history(run, train)
-    p = score.probabilities(log_p, items if masked else ())
+    untrained = [] if catalogue.untrained is None else np.flatnonzero(catalogue.untrained).tolist()
+    without = [*untrained, *(items if masked else ())]
+    prior = prior_of_run(run, name)
+    p = prior.added(score.probabilities(log_p, without), items, without)
     best = [i for i in score.top(p, min(top, len(p))).tolist() if p[i] > 0]
-    notes = _notes(items, room, masked, int(np.isfinite(scores).sum()), len(p))
+    notes = [*_notes(items, room, masked, int(np.isfinite(scores).sum()), len(p)), *prior.notes()]
     return Recommendations(
         [Recommended(catalogue.ids[i], catalogue.titles[i], float(p[i])) for i in best],
         model=name,
@@ -146,7 +151,8 @@ def _open(run: Path) -> tuple[Artifact, TrainSplit, Catalogue]:
     split = TrainSplit.load(train.path)
     ids, titles = split.items["item_id"].to_list(), split.items["title"].to_list()
     held_out = codes.array("held_out", mmap=False).astype(bool)
-    return curriculum, split, Catalogue(ids, [title or ids[i] for i, title in enumerate(titles)], held_out)
+    untrained = (split.popularity == 0) & ~held_out if curriculum.json("stream")["n_codes"] == 1 else None
+    return curriculum, split, Catalogue(ids, [title or ids[i] for i, title in enumerate(titles)], held_out, untrained)
 
 
 def _masks_history(run: Path, train: TrainSplit) -> bool:

@@ -25,11 +25,13 @@ _ARTICLES = ("the", "a", "an")
 @dataclass(frozen=True)
 class Catalogue:
     """The items of a run by index. ids, titles: as the catalogue has them, one each item. held_out: bool [I], items that no
-    training document of the language models shows."""
+    training document of the language models shows. untrained: bool [I], items whose token is in no history of theirs, where
+    an item is one token; None where items have codes, which say something of items without interactions too."""
 
     ids: Sequence[str]
     titles: Sequence[str]
     held_out: np.ndarray
+    untrained: np.ndarray | None = None
 
     def name(self, item: int) -> str:
         """Title and id of an item, fit to be shown."""
@@ -77,7 +79,8 @@ def resolve(history: str | Path | Sequence[str | int], catalogue: Catalogue) -> 
     """Item indices of a history, oldest first.
 
     An entry is an item id, a title (case and spacing aside), or a title without what stands in brackets at its end. Raises
-    PreceptorError for entries that name no item (near titles are offered), several items (they are listed) or held-out items.
+    PreceptorError for entries that name no item (near titles are offered), several items (they are listed), or items that the
+    models have never met.
     """
     given = entries(history)
     found = [_matches(entry, catalogue) for entry in given]
@@ -85,6 +88,7 @@ def resolve(history: str | Path | Sequence[str | int], catalogue: Catalogue) -> 
     _refuse_ambiguous([(e, items) for e, items in zip(given, found, strict=True) if len(items) > 1], catalogue)
     items = [one for (one,) in found]
     _refuse_held_out(items, catalogue)
+    _refuse_untrained(items, catalogue)
     return items
 
 
@@ -159,6 +163,19 @@ def _refuse_held_out(items: Sequence[int], catalogue: Catalogue) -> None:
             found=_listed(held_out),
             expected="items that the models were trained on",
             remedy="leave them out, or make the study with --set codes.held_out_share=0",
+        )
+
+
+def _refuse_untrained(items: Sequence[int], catalogue: Catalogue) -> None:
+    if catalogue.untrained is None:
+        return
+    untrained = [catalogue.name(i) for i in dict.fromkeys(items) if catalogue.untrained[i]]
+    if untrained:
+        raise PreceptorError(
+            "The history has items without a training interaction, whose tokens the language models have never met",
+            found=_listed(untrained),
+            expected="items that someone met in the training part",
+            remedy="leave them out, or make the study with --set codes.representation=codes",
         )
 
 

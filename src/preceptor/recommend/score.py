@@ -1,6 +1,6 @@
 """Recommending with a language model: how a history is written, and what becomes of the probabilities of all items.
 
-The probabilities are those of `lm/trie.py`. What is left out: items' order within ties (pessimistic: a target loses them).
+The probabilities are those of `lm/trie.py`.
 """
 
 from __future__ import annotations
@@ -11,11 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from transformers import PreTrainedModel
 
 from preceptor.core.errors import PreceptorError
-from preceptor.core.progress import track
-from preceptor.lm.trie import ItemTrie, scores_for
 
 
 @dataclass(frozen=True)
@@ -78,27 +75,6 @@ class Prompts:
         return self.item_tokens[:, self.before : self.item_tokens.shape[1] - self.after]
 
 
-def target_ranks(
-    model: PreTrainedModel,
-    prompts: Prompts,
-    histories: Sequence[np.ndarray],
-    targets: Sequence[int] | np.ndarray,
-    context: int,
-    seen: bool = True,
-    k: int = 100,
-) -> np.ndarray:
-    """Rank of each user's target after their history, int64 [users]; recall@K is the share of ranks ≤ K.
-
-    seen: whether items of the history may be recommended again (then they count as rivals). k: the largest K asked for; it sets
-    the beam of large catalogues, beyond which a target's rank is the number of items.
-    """
-    trie, out = ItemTrie(prompts.codes), np.empty(len(targets), np.int64)
-    for u in track(range(len(targets)), "recommending", unit="users"):
-        scores = scores_for(model, trie, prompts.tokens(histories[u], context), k)
-        out[u] = target_rank(scores, int(targets[u]), () if seen else histories[u])
-    return out
-
-
 def probabilities(log_p: np.ndarray, without: Iterable[int] = ()) -> np.ndarray:
     """p(item | prompt, one of the offered items), float64 [I]: renormalised over all items but those `without`, which have 0.
 
@@ -124,11 +100,3 @@ def top(scores: np.ndarray, k: int, without: Iterable[int] = ()) -> np.ndarray:
     scores = scores.copy()
     scores[list(without)] = -np.inf
     return np.argsort(-scores, kind="stable")[:k]
-
-
-def target_rank(scores: np.ndarray, target: int, without: Iterable[int] = ()) -> int:
-    """Place of the target among all items, 1 the best; ties are lost. The items `without`, but for the target, don't count."""
-    others = np.ones(len(scores), bool)
-    others[list(without)] = False
-    others[target] = False
-    return 1 + int((scores[others] >= scores[target]).sum())

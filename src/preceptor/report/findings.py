@@ -5,7 +5,7 @@ from __future__ import annotations
 from preceptor.core.tables.lm import Point
 from preceptor.core.tables.ranking import NO_VERDICT, ArmMean, ArmRun
 from preceptor.report import formats as f
-from preceptor.report import sections_generator, sections_privacy, sections_told
+from preceptor.report import sections_generator, sections_privacy, sections_recommend, sections_told
 from preceptor.report.curves import Curve, curves, slope
 from preceptor.report.fitted import laws
 from preceptor.report.inputs import Artifacts
@@ -22,13 +22,14 @@ FEW_REACHED, LITTLE_SIGNAL = 0.9, 0.3  # shares of real next items, of the law
 
 
 def findings(inputs: Artifacts, metric: str, k: int) -> list[str]:
-    """Four to six entries of a sentence or a few, fewer where stages are absent."""
+    """Four to seven entries of a sentence or a few, fewer where stages are absent."""
     made = [
         sections_generator.verdict(inputs),
         _tstr(inputs),
         _best(inputs, metric, k),
         _excess(inputs),
         _real(inputs),
+        sections_recommend.verdict(inputs),
         _forecast(inputs),
     ]
     return [sentence for sentence in made if sentence]

@@ -16,7 +16,10 @@ from preceptor.core.errors import PreceptorError
 from preceptor.core.tables import document, row
 from preceptor.core.tables.row import Row
 
-STAGES = ("data", "codes", "graph", "generator", "reality", "curriculum", "real", "audit", "ranking", "lm", "scaling")
+STAGES = (
+    *("data", "codes", "graph", "generator", "reality", "curriculum", "real", "audit", "ranking", "lm", "recommend"),
+    "scaling",
+)
 R = TypeVar("R", bound=Row)
 
 

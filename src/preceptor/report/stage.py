@@ -7,7 +7,7 @@ from pathlib import Path
 from preceptor.core.artifact import write_atomic
 from preceptor.core.stage import Cost, Counts, Inputs, Stage
 from preceptor.report.config import ReportConfig, check
-from preceptor.report.inputs import Artifacts
+from preceptor.report.inputs import STAGES, Artifacts
 from preceptor.report.page import page
 from preceptor.report.picture import picture
 
@@ -37,7 +37,7 @@ STAGE = Stage(
     name="report",
     version=11,
     section="report",
-    needs=("data", "codes", "graph", "generator", "reality", "curriculum", "real", "audit", "ranking", "lm", "scaling"),
+    needs=STAGES,
     build=build,
     check=check,
     cost=cost,

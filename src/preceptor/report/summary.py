@@ -7,7 +7,9 @@ from pathlib import Path
 
 from preceptor.core.tables.lm import Point
 from preceptor.core.tables.ranking import ArmMean, Paired
+from preceptor.core.tables.recommend import RecommendRow
 from preceptor.report import formats as f
+from preceptor.report import sections_recommend as recommended
 from preceptor.report.curves import curves
 from preceptor.report.findings import doubts
 from preceptor.report.inputs import Artifacts
@@ -20,7 +22,7 @@ from preceptor.report.sections_scaling import FORMS, largest
 def main_table(out: Path, metric: str = "ndcg", k: int = 10) -> str:
     """Ranking arms, loss and excess by size and set, and the forecast, from the finished artifacts in `out`."""
     inputs = Artifacts.of(Path(out))
-    blocks = [_ranking(inputs, metric, k), _losses(inputs), _forecast(inputs), _doubts(inputs)]
+    blocks = [_ranking(inputs, metric, k), _losses(inputs), _recommended(inputs), _forecast(inputs), _doubts(inputs)]
     return "\n\n".join(block for block in blocks if block) or "Nothing to show: no ranking, lm or scaling artifact here."
 
 
@@ -96,6 +98,26 @@ def _of_sizes(most: float, sizes: Sequence[float], rows: Sequence[Sequence[str]]
     return f"Loss of the language models at D = {f.size(most)} tokens\n" + columns(
         ["set", *(f"N = {f.size(n)}" for n in sizes)], rows
     )
+
+
+def _recommended(inputs: Artifacts) -> str:
+    rows = recommended.compared(recommended.shown(inputs.rows("recommend", RecommendRow)))
+    kept = [r for r in rows if r.arm in (recommended.LM, *recommended.LINES, "ease")]
+    if not kept:
+        return ""
+    body = [
+        [
+            ", ".join(x for x in (recommended.label(r), recommended.form(r)) if x),
+            f.fixed(r.ndcg_10, 4),
+            f.interval(r.ndcg_10_lo, r.ndcg_10_hi, 4),
+            f.fixed(r.recall_100, 4),
+            f.interval(r.recall_100_lo, r.recall_100_hi, 4),
+        ]
+        for r in kept
+    ]
+    first = kept[0]
+    title = f"Recommending on the {first.part} part ({f.whole(first.users)} users, the same {f.whole(first.targets)} targets)\n"
+    return title + columns(["arm", "NDCG@10", "95 %", "Recall@100", "95 %"], body)
 
 
 def _forecast(inputs: Artifacts) -> str:

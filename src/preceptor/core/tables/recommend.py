@@ -1,0 +1,71 @@
+"""Tables of the stage `recommend`. A number that doesn't exist is None."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from preceptor.core.tables.row import Row
+
+
+@dataclass(frozen=True)
+class RecommendRow(Row):
+    """How an arm ranks the real targets of a part; rows of equal part and study_arm are over the same targets.
+
+    study_arm: the arm of the study whose language models these are, or stand beside; empty: the study's own. arm: lm, or an arm
+    of the ranking comparison (tables/ranking.py). form, of a language model: alone; prior (share·model + the rest·the
+    generator's prior); generator (the former multiplied with the law); what it has to fit is fitted on validation. Of other
+    arms: calibrated, as the ranking stage has them. run, params, tokens: of a language model. seeds: models averaged. verdict:
+    of a trained ranking arm, as there; else empty. balance: targets (each counts the same) or users (each user does).
+
+    targets, users: how many. inside: targets among the candidates, items with a training interaction that weren't met before
+    where items don't repeat; others are ranked last. held_out: targets that are held-out items. nats: −ln p(target) over the
+    candidates, of targets inside. over_knn: NDCG@10 less item-kNN's, over the same users. lo, hi: intervals.
+    """
+
+    FILE: ClassVar[str] = "recommend.csv"
+
+    part: str
+    study_arm: str
+    arm: str
+    form: str
+    run: str | None
+    params: int | None
+    tokens: int | None
+    seeds: int
+    verdict: str
+    balance: str
+    targets: int
+    users: int
+    inside: int
+    held_out: int
+    nats: float | None
+    nats_lo: float | None
+    nats_hi: float | None
+    recall_10: float
+    recall_10_lo: float | None
+    recall_10_hi: float | None
+    recall_100: float
+    recall_100_lo: float | None
+    recall_100_hi: float | None
+    ndcg_10: float
+    ndcg_10_lo: float | None
+    ndcg_10_hi: float | None
+    over_knn: float | None
+    over_knn_lo: float | None
+    over_knn_hi: float | None
+
+
+@dataclass(frozen=True)
+class FittedRow(Row):
+    """What was fitted on validation for a form of a language model: the weights, or exponents where they are multiplied, of the
+    model and of the other side. study_arm: as in RecommendRow."""
+
+    FILE: ClassVar[str] = "fitted.csv"
+
+    study_arm: str
+    run: str
+    tokens: int
+    form: str
+    model: float
+    other: float

@@ -1,0 +1,152 @@
+"""From ranks and nats of every arm to the table: means with intervals over users, and what each is over item-kNN."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from preceptor.core import metrics
+from preceptor.core.errors import PreceptorError
+from preceptor.core.statistics import Interval, Resamples, difference
+from preceptor.core.tables import row
+from preceptor.core.tables.ranking import ArmRun
+from preceptor.core.tables.recommend import RecommendRow
+from preceptor.ranking import panel
+from preceptor.recommend.arms import Model, Outcome
+from preceptor.recommend.config import RecommendConfig
+
+KNN, LM, CALIBRATED = "item-knn", "lm", "calibrated"
+BALANCES = ("targets", "users")
+_COLUMNS = {"recall_10": ("recall", 10), "recall_100": ("recall", 100), "ndcg_10": ("ndcg", 10)}
+_NDCG = list(_COLUMNS).index("ndcg_10")
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """A form of an arm on a part, its seeds averaged target by target. facts: columns of the row that say which it is.
+
+    values: float64 [n, columns]; nats: float64 [n], NaN where a target is no candidate.
+    """
+
+    facts: Mapping[str, Any]
+    values: np.ndarray
+    nats: np.ndarray
+
+
+@dataclass(frozen=True)
+class Asked:
+    """The targets of a part. number: int64 [n], in data/<part>. user: int [n]; inside, held_out: bool [n]."""
+
+    number: np.ndarray
+    user: np.ndarray
+    inside: np.ndarray
+    held_out: np.ndarray
+
+
+def rows(judged: Sequence[Judgement], part: str, asked: Asked, config: RecommendConfig) -> list[RecommendRow]:
+    """The table's rows of a part, in the order given."""
+    knn = next((one for one in judged if one.facts["arm"] == KNN), None)
+    return [r for balance in BALANCES for r in _rows(part, balance, judged, knn, asked, config)]
+
+
+def of_models(outcomes: Sequence[tuple[Model, Outcome]], part: str) -> list[Judgement]:
+    """Every form of every language model."""
+    return [
+        Judgement(
+            _facts(model.study_arm, LM, form, model.run, model.params, model.tokens),
+            _values([judged[part].rank]),
+            judged[part].nats,
+        )
+        for model, outcome in outcomes
+        for form, judged in outcome.judged.items()
+    ]
+
+
+def of_ranking(folder: Path, split: str, study_arm: str, part: str, there: np.ndarray, number: np.ndarray) -> list[Judgement]:
+    """Every arm that the ranking stage in `folder` has judged on targets number `there`, on those that are asked for."""
+    place = np.searchsorted(there, number)
+    runs: dict[str, list[ArmRun]] = {}
+    for run in row.read(folder, ArmRun):
+        if run.split == split:
+            runs.setdefault(run.arm, []).append(run)
+    found = []
+    for arm, seeds in runs.items():
+        files = [panel.file(folder, kind, split, part, arm, run.seed) for kind in ("ranks", "nats") for run in seeds]
+        arrays = [np.load(file, allow_pickle=False) for file in files]
+        if any(len(values) != len(there) for values in arrays):
+            raise PreceptorError("The ranking stage has judged other targets", where=files[0], remedy="run the study again")
+        ranks, nats = ([values[place] for values in arrays[k * len(seeds) : (k + 1) * len(seeds)]] for k in range(2))
+        facts = _facts(study_arm, arm, CALIBRATED) | {"seeds": len(seeds), "verdict": seeds[0].verdict}
+        found.append(Judgement(facts, _values(ranks), np.stack(nats).mean(axis=0, dtype=np.float64)))
+    return found
+
+
+def _facts(
+    study_arm: str, arm: str, form: str, run: str | None = None, params: int | None = None, tokens: int | None = None
+) -> dict[str, Any]:
+    which = {"study_arm": study_arm, "arm": arm, "form": form, "run": run, "params": params, "tokens": tokens}
+    return {**which, "seeds": 1, "verdict": ""}
+
+
+def _values(ranks: Sequence[np.ndarray]) -> np.ndarray:
+    """Metrics of each target, averaged over seeds; float64 [n, columns]."""
+    return np.mean([np.stack([metrics.value(m, rank, k) for m, k in _COLUMNS.values()], 1) for rank in ranks], axis=0)
+
+
+def _rows(
+    part: str, balance: str, judged: Sequence[Judgement], knn: Judgement | None, asked: Asked, config: RecommendConfig
+) -> list[RecommendRow]:
+    settings = (config.bootstraps, config.seed, config.confidence)
+    all_users, inside_users = _units(asked.user, balance), _units(asked.user[asked.inside], balance)
+    resamples, of_inside = Resamples(all_users, *settings), Resamples(inside_users, *settings)
+    beside = None if knn is None else resamples.means(_balanced(knn.values, asked.user, balance))
+    counts: dict[str, Any] = {
+        "targets": len(asked.user),
+        "users": len(np.unique(asked.user)),
+        "inside": int(asked.inside.sum()),
+        "held_out": int(asked.held_out.sum()),
+    }
+    found = []
+    for one in judged:
+        mean, drawn = resamples.means(_balanced(one.values, asked.user, balance))
+        cells: dict[str, Any] = {}
+        for c, name in enumerate(_COLUMNS):
+            cells |= _cells(name, resamples.interval(float(mean[c]), drawn[:, c]))
+        over = None
+        if beside is not None and one is not knn:
+            over = difference((mean[_NDCG], drawn[:, _NDCG]), (beside[0][_NDCG], beside[1][:, _NDCG]), resamples)
+        cells |= _cells("over_knn", over) | _cells("nats", _nats(one, asked, balance, of_inside))
+        found.append(RecommendRow(part=part, balance=balance, **one.facts, **counts, **cells))
+    return found
+
+
+def _nats(one: Judgement, asked: Asked, balance: str, resamples: Resamples) -> Interval | None:
+    nats = one.nats[asked.inside]
+    if not len(nats) or not np.isfinite(nats).all():
+        return None
+    mean, drawn = resamples.means(_balanced(nats[:, None], asked.user[asked.inside], balance))
+    return resamples.interval(float(mean[0]), drawn[:, 0])
+
+
+def _balanced(values: np.ndarray, user: np.ndarray, balance: str) -> np.ndarray:
+    """The values to be averaged, [units, columns]: of each target, or each user's means."""
+    if balance == "targets":
+        return values
+    _, index, count = np.unique(user, return_inverse=True, return_counts=True)
+    sums = [np.bincount(index, weights=column, minlength=len(count)) for column in values.T]
+    return np.stack(sums, axis=1) / count[:, None]
+
+
+def _units(user: np.ndarray, balance: str) -> np.ndarray:
+    """Whose each of these values is."""
+    return user if balance == "targets" else np.unique(user)
+
+
+def _cells(name: str, interval: Interval | None) -> dict[str, float | None]:
+    if interval is None:
+        return {name: None, f"{name}_lo": None, f"{name}_hi": None}
+    return {name: interval.value, f"{name}_lo": interval.lo, f"{name}_hi": interval.hi}

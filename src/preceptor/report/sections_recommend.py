@@ -1,0 +1,262 @@
+"""The section on recommending: language models of every size and budget, beside what else ranks the same real targets."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+
+from preceptor.core.tables.ranking import NAMES, NO_VERDICT
+from preceptor.core.tables.recommend import FittedRow, RecommendRow
+from preceptor.report import formats as f
+from preceptor.report.drawing import MARKERS, Drawing, colour, draw, figure, ladder, legend, log_axis
+from preceptor.report.html import Html, h, join, missing, paragraphs, table
+from preceptor.report.inputs import Artifacts
+from preceptor.report.section import Section
+
+LM = "lm"
+LINES = {  # arms drawn as lines: (palette name, dashes)
+    "popularity": ("soft", ":"),
+    "item-knn": ("soft", "--"),
+    "real": ("real", "-."),
+    "generator": ("third", "-"),
+}
+METRICS = {"recall_100": "Recall@100", "ndcg_10": "NDCG@10"}
+FORMS = {
+    "alone": "alone",
+    "calibrated": "",
+    "prior": "with the prior",
+    "generator": "× the law",
+}
+
+
+def recommend(inputs: Artifacts) -> Section:
+    """How good the largest model is, against what; a figure of every size and budget; every arm as a table."""
+    rows = inputs.rows("recommend", RecommendRow)
+    if not rows:
+        return Section(missing("The recommend stage is not among the inputs: how well the models rank is not known."))
+    chosen = shown(rows)
+    models = taught(chosen)
+    drawings = [_panel(models, chosen, name) for name in METRICS] if models else []
+    first = chosen[0]
+    said = [
+        f"{f.whole(first.targets)} real next items of {f.whole(first.users)} users ({first.part} part) are looked for among all"
+        " items with a training interaction; those that the person met before are left out where people don't meet an item"
+        f" twice. {f.whole(first.inside)} of the targets are among these candidates, the others count as ranked last. Ties"
+        " count against the model, and every row is about the same targets after the same histories.",
+        "A model that was taught on histories of the signal alone lacks the prior, which is known: it is given back as"
+        " λ·model + (1 − λ)·prior, with λ fitted on validation targets. So are the exponents of model × law. The"
+        " other arms are those of the ranking stage, calibrated on validation too.",
+    ]
+    if first.held_out:
+        said.append(
+            f"{f.whole(first.held_out)} of the targets are held-out items, which language models have met as codes alone;"
+            " ranking models and the generator know them from the training part."
+        )
+    parts: list[Html | None] = [h("p", h("strong", verdict(inputs))), paragraphs(*said)]
+    if drawings:
+        parts.append(figure(drawings, _caption(models), _legend(models, chosen)))
+    parts += [
+        _table(chosen),
+        *(_study_arm(rows, name) for name in _study_arms(rows)),
+        _models(chosen),
+        _every(rows, chosen),
+        _fitted(inputs.rows("recommend", FittedRow)),
+    ]
+    return Section(join(parts), tuple(drawings))
+
+
+def shown(rows: Sequence[RecommendRow], study_arm: str = "") -> list[RecommendRow]:
+    """The rows of the test part where it was opened, else of validation; every target counting the same."""
+    part = "test" if any(r.part == "test" for r in rows) else "validation"
+    return [r for r in rows if (r.part, r.balance, r.study_arm) == (part, "targets", study_arm)]
+
+
+def taught(rows: Sequence[RecommendRow]) -> list[RecommendRow]:
+    """The language models: with the prior where they lack it, else alone."""
+    models = [r for r in rows if r.arm == LM]
+    kind = "prior" if any(r.form == "prior" for r in models) else "alone"
+    return [r for r in models if r.form == kind]
+
+
+def largest(rows: Sequence[RecommendRow]) -> RecommendRow | None:
+    """The language model of most parameters at its largest budget."""
+    return max(taught(rows), key=lambda r: (r.params or 0, r.tokens or 0), default=None)
+
+
+def compared(rows: Sequence[RecommendRow]) -> list[RecommendRow]:
+    """Every arm in every form, best NDCG@10 first; of the language models the largest."""
+    best = largest(rows)
+    kept = [r for r in rows if r.arm != LM or (best is not None and (r.run, r.tokens) == (best.run, best.tokens))]
+    return sorted(kept, key=lambda r: -r.ndcg_10)
+
+
+def verdict(inputs: Artifacts) -> str:
+    """How good the largest language model is as a recommender, and against what; the findings say it too."""
+    rows = shown(inputs.rows("recommend", RecommendRow))
+    best = largest(rows)
+    if best is None:
+        return "No language model was ranked." if rows else ""
+    arms = {r.arm: r for r in rows if r.arm != LM}
+    beside = ", ".join(f"{label(arms[arm])} {f.percent(arms[arm].recall_100)}" for arm in LINES if arm in arms)
+    with_prior = ", with the prior given back," if best.form == "prior" else ""
+    said = (
+        f"The largest language model (N = {f.size(best.params)}, D = {f.size(best.tokens)}){with_prior} has the next item of"
+        f" real {best.part} histories among its first 100 in {f.percent(best.recall_100)}"
+        f" {_percents(best.recall_100_lo, best.recall_100_hi)} of cases"
+    )
+    said += f" ({beside})." if beside else "."
+    if best.over_knn is not None:
+        how = _reading(best)
+        said += (
+            f" Its NDCG@10 is {f.fixed(best.ndcg_10, 4)}, {how} item-kNN's"
+            f" ({f.signed(best.over_knn, 4)} {f.interval(best.over_knn_lo, best.over_knn_hi, 4)})."
+        )
+    same = (best.run, best.tokens, "generator")
+    together = next((r for r in rows if r.arm == LM and (r.run, r.tokens, r.form) == same), None)
+    if together is not None:
+        said += f" Multiplied with the generator's law, Recall@100 is {f.percent(together.recall_100)}."
+    return said
+
+
+def _reading(row: RecommendRow) -> str:
+    if row.over_knn_lo is not None and row.over_knn_lo > 0:
+        return "above"
+    return "below" if row.over_knn_hi is not None and row.over_knn_hi < 0 else "not told apart from"
+
+
+def _percents(lo: float | None, hi: float | None) -> str:
+    return f"[{f.percent(lo)}, {f.percent(hi)}]"
+
+
+def label(row: RecommendRow) -> str:
+    """An arm as a person reads it: 'SASRec on the real log', 'item-kNN'."""
+    if row.arm == LM:
+        return f"Language model, N = {f.size(row.params)}, D = {f.size(row.tokens)}"
+    return NAMES.get(row.arm, row.arm)
+
+
+def form(row: RecommendRow) -> str:
+    """What was made of a language model, or that an arm that was trained hasn't converged."""
+    return FORMS[row.form] or (NO_VERDICT if row.verdict == NO_VERDICT else "")
+
+
+def _sizes(models: Sequence[RecommendRow]) -> list[int]:
+    return sorted({r.params or 0 for r in models})
+
+
+def _panel(models: Sequence[RecommendRow], rows: Sequence[RecommendRow], metric: str) -> Drawing:
+    sizes = _sizes(models)
+    lines = [r for r in rows if r.arm in LINES]
+
+    def plot(axes: Axes) -> None:
+        for r in lines:
+            name, dashes = LINES[r.arm]
+            axes.axhline(getattr(r, metric), color=colour(name), linestyle=dashes, linewidth=1.3)
+        for i, params in enumerate(sizes):
+            _series(axes, [r for r in models if r.params == params], metric, ladder(len(sizes))[i], MARKERS[i % 8])
+        axes.set_ylim(bottom=0)
+        log_axis(axes, "x", "Training tokens D")
+        axes.set_ylabel(METRICS[metric])
+        axes.set_title(f"{METRICS[metric]}, real {models[0].part} targets")
+
+    points = sorted(models, key=lambda r: (r.params or 0, r.tokens or 0))
+    said = [f"N {f.size(r.params)}, D {f.size(r.tokens)}: {f.fixed(getattr(r, metric), 4)}" for r in points]
+    said += [f"{label(r)}: {f.fixed(getattr(r, metric), 4)}" for r in lines]
+    title = f"{METRICS[metric]} against training tokens"
+    return draw(f"recommend-{metric.replace('_', '-')}", title, "; ".join(said) + ".", plot)
+
+
+def _series(axes: Axes, rows: Sequence[RecommendRow], metric: str, name: str, marker: str) -> None:
+    """One size: means over seeds joined by a line, the interval of each run as a bar."""
+    by_tokens: dict[int, list[RecommendRow]] = {}
+    for r in rows:
+        by_tokens.setdefault(r.tokens or 0, []).append(r)
+    tokens = sorted(by_tokens)
+    means = [float(np.mean([getattr(r, metric) for r in by_tokens[d]])) for d in tokens]
+    axes.plot(tokens, means, marker=marker, color=colour(name))
+    if len(tokens) == 1:  # nothing joins it: its interval is what there is to see
+        r = by_tokens[tokens[0]][0]
+        axes.vlines(tokens, getattr(r, f"{metric}_lo"), getattr(r, f"{metric}_hi"), color=colour(name), linewidth=1)
+
+
+def _caption(models: Sequence[RecommendRow]) -> str:
+    with_prior = ", with the prior given back" if models[0].form == "prior" else ""
+    return f"Language models of every size and budget{with_prior}, and, as lines, what else ranks the same targets."
+
+
+def _legend(models: Sequence[RecommendRow], rows: Sequence[RecommendRow]) -> Html:
+    sizes = _sizes(models)
+    names = ladder(len(sizes))
+    entries = [(names[i], MARKERS[i % 8], f"N = {f.size(n)}") for i, n in enumerate(sizes)]
+    lines = {r.arm: r for r in rows}
+    return legend(entries + [(*LINES[arm], label(lines[arm])) for arm in LINES if arm in lines])
+
+
+_HEAD = ["Arm", "Form", "Nats", "Recall@100", "NDCG@10", "Over item-kNN"]
+
+
+def _cells(row: RecommendRow) -> list[object]:
+    def with_interval(name: str, digits: int) -> Html:
+        value, lo, hi = (getattr(row, name + end) for end in ("", "_lo", "_hi"))
+        return join([f.fixed(value, digits), h("small", f" {f.interval(lo, hi, digits)}") if value is not None else None])
+
+    over = (
+        f"{f.signed(row.over_knn, 4)} {f.interval(row.over_knn_lo, row.over_knn_hi, 4)}"
+        if row.over_knn is not None
+        else f.ABSENT
+    )
+    measured = (with_interval("nats", 3), *(with_interval(m, 4) for m in METRICS))
+    return [label(row), form(row), *measured, over]
+
+
+def _table(rows: Sequence[RecommendRow]) -> Html:
+    counted = f"{f.whole(rows[0].targets)} targets of {f.whole(rows[0].users)} users"
+    caption = f"{rows[0].part.capitalize()} part: {counted}; the last column is NDCG@10 less item-kNN's, paired over users"
+    return table(_HEAD, [_cells(r) for r in compared(rows)], caption, text_columns=2)
+
+
+def _study_arms(rows: Sequence[RecommendRow]) -> list[str]:
+    return list(dict.fromkeys(r.study_arm for r in rows if r.study_arm))
+
+
+def _study_arm(rows: Sequence[RecommendRow], name: str) -> Html:
+    """The largest language model of an arm of the study, beside the ranking models on its targets."""
+    own = shown(rows, name)
+    counted = f"{f.whole(own[0].targets)} targets of {f.whole(own[0].users)} users"
+    kept = [r for r in compared(own) if r.arm in (LM, *LINES)]
+    return table(_HEAD, [_cells(r) for r in kept], f"Arm {name} of the study: {counted}", text_columns=2)
+
+
+def _models(rows: Sequence[RecommendRow]) -> Html | None:
+    models = sorted((r for r in rows if r.arm == LM), key=lambda r: (r.params or 0, r.run or "", r.tokens or 0))
+    if not models:
+        return None
+    inner = table(["Arm", "Run", *_HEAD[1:]], [[c[0], r.run, *c[1:]] for r in models for c in [_cells(r)]], "", 3)
+    return h("details", h("summary", "Every language model, in every form"), inner)
+
+
+def _every(rows: Sequence[RecommendRow], chosen: Sequence[RecommendRow]) -> Html | None:
+    others = [r for r in rows if r not in chosen and not r.study_arm and (r.arm != LM or r.form != "alone")]
+    if not others:
+        return None
+    body = [[r.part, "each user counts the same" if r.balance == "users" else "each target does", *_cells(r)] for r in others]
+    inner = table(["Part", "Mean", *_HEAD], body, "Shares and exponents were fitted on the validation part", 4)
+    return h("details", h("summary", "The other part, and means in which each user counts the same"), inner)
+
+
+def _fitted(rows: Sequence[FittedRow]) -> Html | None:
+    if not rows:
+        return None
+    body = [
+        [
+            ", ".join(x for x in (r.study_arm, r.run, f"D = {f.size(r.tokens)}") if x),
+            FORMS.get(r.form, r.form),
+            *(f.fixed(x) for x in (r.model, r.other)),
+        ]
+        for r in rows
+    ]
+    head = ["Model", "Form", "Its weight", "The other side's"]
+    inner = table(head, body, "Shares where they are added, exponents where model and law are multiplied", 2)
+    return h("details", h("summary", "What was fitted on validation"), inner)
