@@ -19,7 +19,7 @@ def run(arm: str, ndcg: float, verdict: str = "", nats: float = 5.0, **more: obj
 
 
 def shown(gain: float, lo: float, hi: float, reading: str, verdict: str = "converged", **more: object) -> Shown:
-    """real ⊕ generator is best on validation; `gain` is what the test gives it."""
+    """real ⊕ generator has the fewest validation nats; `gain` is what the test gives it."""
     together = "real-x-generator"
     runs = [
         run("real", 0.10, verdict, **more), run("generator", 0.08), run("real+synthetic", 0.09, "turned"),
@@ -92,6 +92,6 @@ def test_the_best_baseline_is_named_beside_real() -> None:
     assert "Of the untrained baselines EASE is best: NDCG@10 0.1050, +0.0050 [+0.0010, +0.0090]" in said(answer(more))
 
 
-def test_of_two_forms_the_one_with_fewer_nats_counts() -> None:
-    """The added form has the higher NDCG on validation here, but more nats."""
+def test_validation_nats_choose_recipe_and_form() -> None:
+    """The added form has the higher NDCG@10 on validation here, but more nats."""
     assert answer(shown(0.02, 0.01, 0.03, "better")).recipe == "real-x-generator"

@@ -225,7 +225,7 @@ def test_numbers_that_do_not_exist_are_said(miniature: Path, tmp_path: Path) -> 
     inputs = replaced(out, "ranking", ArmMean, lo=None, hi=None, seed_sd=None)
     text, _ = made_of(inputs, CONFIG)
     assert "no interval" in section(text, "tstr")
-    assert "no interval, no interval" in section(text, "tstr")
+    assert ">not told apart<" not in section(text, "tstr")
     empty = replaced(out, "ranking", ArmMean, mean=None)
     assert "<span>NDCG@10" not in sections_run.found(empty, CONFIG).html
 
@@ -253,3 +253,5 @@ def test_the_picture_is_drawn_from_the_same_tables(miniature: Path) -> None:
     assert f"known floor {floor:.2f}" in picture
     assert "53 users" in picture
     assert "Real histories, temporal split" in picture
+    assert ("real ⊕ generator, multiplied" in picture) != ("real ⊕ generator, added" in picture)
+    assert "another seed" not in picture

@@ -1,7 +1,7 @@
 """The answer in words: which recipe to use on a log, what it gains, whether the log can tell, and the three claims apart.
 
-The recipe is chosen on validation (NDCG@10, mean over seeds); the test only says what it gains. An arm that hasn't converged is
-no candidate, and where the real arm itself hasn't, there is no verdict at all.
+The recipe is chosen by calibrated validation nats, as settings and budgets are; the test only says what it gains in
+NDCG@10. An arm that hasn't converged is no candidate, and where the real arm itself hasn't, there is no verdict at all.
 
 - complementarity: real ⊕ generator beats real;
 - distillation: one model, trained on real + synthetic, reaches real ⊕ generator;
@@ -49,11 +49,11 @@ def answer(shown: Shown) -> Answer:
     users = len(np.unique(shown.user))
     facts: dict[str, Any] = {"split": shown.split, "users": users, "left_out": list(shown.left_out)}
     if _unsettled(shown, "real"):
-        best = max(reached, key=lambda arm: reached[arm])
+        best = min(reached, key=lambda arm: reached[arm])
         said = [*_unfinished(shown, reached), *_claims(shown), *_rest(shown)]
         empty: dict[str, Any] = dict.fromkeys(("gain", "lo", "hi", "needed", "needed_5"))
         return Answer(recipe=best, reading=NO_VERDICT, sentences=said, **facts, **empty)
-    recipe = max(settled, key=lambda arm: settled[arm])
+    recipe = min(settled, key=lambda arm: settled[arm])
     pair = _pair(shown, recipe, "real")
     if pair is None:
         said = [f"Use {NAMES['real']} alone: on validation nothing does better.", *_claims(shown), *_rest(shown)]
@@ -146,11 +146,11 @@ def _rest(shown: Shown) -> list[str]:
 
 
 def _baseline(shown: Shown) -> list[str]:
-    """The untrained baseline that ranks best on validation, beside real."""
+    """The untrained baseline with the fewest validation nats, beside real."""
     own = [r for r in shown.runs if r.arm in BASELINES]
     if not own:
         return []
-    best = max(own, key=lambda r: r.ndcg).arm
+    best = min(own, key=lambda r: r.nats).arm
     pair = _pair(shown, best, "real")
     gap = f", {_signed(pair.difference)} {_interval(pair.diff_lo, pair.diff_hi)} against real alone" if pair else ""
     verdict = f", {pair.reading}" if pair else ""
@@ -175,7 +175,7 @@ def _still(run: ArmRun) -> str:
 
 
 def _on_validation(shown: Shown) -> dict[str, float]:
-    """NDCG@10 of every recipe that can be used, on validation, mean over seeds. Of two forms the one with fewer nats counts."""
+    """Validation nats of every recipe that can be used, mean over seeds. Of two forms the one with fewer counts."""
     allowed = {
         "real",
         GENERATOR,
@@ -187,7 +187,7 @@ def _on_validation(shown: Shown) -> dict[str, float]:
     found: dict[str, list[float]] = {}
     for r in shown.runs:
         if r.arm in allowed:
-            found.setdefault(r.arm, []).append(r.ndcg)
+            found.setdefault(r.arm, []).append(r.nats)
     return {arm: float(np.mean(values)) for arm, values in found.items()}
 
 

@@ -24,6 +24,7 @@ TEMPERATURES = (0.02, 50.0)  # of scores whose spread is about 1, see `dense`
 _STEPS = 18  # of golden section: log T to about 0.002
 _LEAST = 1e-300
 _BATCH = 512
+_CELLS = 1 << 22  # probabilities worked on at a time
 _PSEUDO, _GAP, _TURNS, _HALVINGS = 1e-3, 1e-6, 100, 30
 
 
@@ -112,13 +113,19 @@ def fit(scores: np.ndarray, offered: Offer) -> Calibration:
 def probabilities(scores: np.ndarray, calibration: Calibration, offered: Offer, rows: np.ndarray | None = None) -> np.ndarray:
     """q' of each target's candidates, float32 [rows, I]; 0 outside X(h), each row sums to 1."""
     rows = np.arange(len(scores)) if rows is None else rows
-    open_ = offered.open[rows]
-    p = np.exp(scores[rows] / np.float32(calibration.temperature))
-    p *= np.float32(calibration.model) / p.sum(axis=1, keepdims=True)
-    popularity = open_ * (offered.popularity.astype(np.float64) ** calibration.alpha).astype(np.float32)
-    p += popularity * (np.float32(calibration.popularity) / popularity.sum(axis=1, keepdims=True))
-    p += open_ * (np.float32(calibration.uniform) / np.maximum(open_.sum(axis=1, keepdims=True), 1).astype(np.float32))
-    return p
+    worth = (offered.popularity.astype(np.float64) ** calibration.alpha).astype(np.float32)
+    out = np.empty((len(rows), scores.shape[1]), np.float32)
+    step = max(1, _CELLS // max(scores.shape[1], 1))
+    for begin in range(0, len(rows), step):
+        here = rows[begin : begin + step]
+        open_ = offered.open[here]
+        p = np.exp(scores[here] / np.float32(calibration.temperature))
+        p *= np.float32(calibration.model) / p.sum(axis=1, keepdims=True)
+        popularity = open_ * worth
+        p += popularity * (np.float32(calibration.popularity) / popularity.sum(axis=1, keepdims=True))
+        p += open_ * (np.float32(calibration.uniform) / np.maximum(open_.sum(axis=1, keepdims=True), 1).astype(np.float32))
+        out[begin : begin + step] = p
+    return out
 
 
 @dataclass(frozen=True)

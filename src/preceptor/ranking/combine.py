@@ -11,6 +11,7 @@ from preceptor.generator.em import simplex_mle
 from preceptor.ranking.calibrate import Offer
 
 _ROUNDS = 30
+_CELLS = 1 << 22  # probabilities worked on at a time
 _LEAST = 1e-300
 
 
@@ -28,10 +29,11 @@ def added(q_a: np.ndarray, q_b: np.ndarray, weight: float) -> np.ndarray:
     return np.float32(weight) * q_a + np.float32(1 - weight) * q_b
 
 
-def fit_multiplied(q_a: np.ndarray, q_b: np.ndarray, offered: Offer, batch: int = 512) -> tuple[float, float]:
+def fit_multiplied(q_a: np.ndarray, q_b: np.ndarray, offered: Offer) -> tuple[float, float]:
     """Exponents with the fewest nats on the targets inside X(h): Newton's method, halving steps that don't help."""
     rows = np.flatnonzero(offered.inside)
     theta = np.array([0.5, 0.5])
+    batch = max(1, _CELLS // max(q_a.shape[1], 1))
     value, gradient, hessian = _moments(q_a, q_b, offered, rows, theta, batch)
     for _ in range(_ROUNDS):
         step = np.linalg.solve(hessian + 1e-9 * np.eye(2), gradient)
@@ -51,10 +53,15 @@ def fit_multiplied(q_a: np.ndarray, q_b: np.ndarray, offered: Offer, batch: int 
 
 def multiplied(q_a: np.ndarray, q_b: np.ndarray, exponents: tuple[float, float]) -> np.ndarray:
     """q_a^a · q_b^b over its sum, float32; 0 where either is."""
-    log = _logs(q_a, exponents[0]) + _logs(q_b, exponents[1])
-    p = np.exp(log - log.max(axis=1, keepdims=True))
-    p[(q_a <= 0) | (q_b <= 0)] = 0
-    return p / p.sum(axis=1, keepdims=True)
+    out = np.empty(q_a.shape, np.float32)
+    step = max(1, _CELLS // max(q_a.shape[1], 1))
+    for begin in range(0, len(out), step):
+        a, b = q_a[begin : begin + step], q_b[begin : begin + step]
+        log = _logs(a, exponents[0]) + _logs(b, exponents[1])
+        p = np.exp(log - log.max(axis=1, keepdims=True))
+        p[(a <= 0) | (b <= 0)] = 0
+        out[begin : begin + step] = p / p.sum(axis=1, keepdims=True)
+    return out
 
 
 def _logs(q: np.ndarray, exponent: float) -> np.ndarray:

@@ -68,7 +68,7 @@ def most_updates(config: RankingConfig) -> int:
 
 STAGE = Stage(
     name="ranking",
-    version=5,
+    version=6,
     section="ranking",
     needs=("data", "graph", "generator"),
     build=build,

@@ -21,6 +21,7 @@ def picture(inputs: Artifacts, metric: str = "ndcg", k: int = 10) -> str | None:
     if not found and not ranked:
         return None
     split, rows = next(iter(ranked.items()), ("", []))
+    rows = [r for r in rows if r.arm not in _second(rows)]
 
     def plot(axes: list[Axes]) -> None:
         left, right = axes
@@ -32,6 +33,14 @@ def picture(inputs: Artifacts, metric: str = "ndcg", k: int = 10) -> str | None:
         " on synthetic and on real histories."
     )
     return document("picture", "Preceptor: a study's main results", said, plot, panels=2, width=9.6, height=3.7)
+
+
+def _second(rows: list[ArmMean]) -> set[str]:
+    """Of two rankers put together in two forms the lower form, and the control: a small picture has no room for them."""
+    forms: dict[str, list[str]] = {}
+    for r in rows:  # the best first
+        forms.setdefault(r.arm.replace("-plus-", "-x-"), []).append(r.arm)
+    return {arm for pair, found in forms.items() for arm in (found if pair == "real-x-real" else found[1:])}
 
 
 def _excess(axes: Axes, found: list[Curve]) -> None:

@@ -91,7 +91,10 @@ def plot_arms(axes: Axes, rows: list[ArmMean], metric: str, k: int) -> None:
             axes.plot([row.lo, row.hi], [y, y], color=colour(name), linewidth=2)
         face = "white" if row.verdict == NO_VERDICT else colour(name)
         axes.plot([row.mean or 0.0], [y], marker, color=colour(name), markerfacecolor=face, markersize=6.5)
-    axes.set_yticks(range(len(rows)), [label(row.arm) for row in reversed(rows)])
+    axes.set_yticks(
+        range(len(rows)),
+        [label(row.arm).replace(" ⊕", "\n⊕", 1) if len(label(row.arm)) > 34 else label(row.arm) for row in reversed(rows)],
+    )
     axes.set_ylim(-0.6, len(rows) - 0.4)
     axes.set_xlim(left=0)
     axes.grid(False, axis="y")
@@ -119,13 +122,11 @@ def _table(split: str, rows: list[ArmMean], pairs: list[Paired], metric: str, k:
     body = []
     for arm in best:
         first, pair = cells[arm, "target", metric, k], against.get((arm, "real"))
-        gap = (
-            f"{f.signed(pair.difference, 4)} {f.interval(pair.diff_lo, pair.diff_hi, 4)}, {pair.reading}" if pair else f.ABSENT
-        )
+        gap = f"{f.signed(pair.difference, 4)} {f.interval(pair.diff_lo, pair.diff_hi, 4)}" if pair else f.ABSENT
         wide = [("recall", 100), ("nats", 0)]
         seen = [number(arm, "target", (metric, k)), number(arm, "user", (metric, k)), *(number(arm, "target", m) for m in wide)]
         trained = [first.verdict or "not trained", f.whole(first.seeds), f.fixed(first.seed_sd, 4)]
-        body.append([label(arm), gap, *seen, *trained])
+        body.append([label(arm), gap, pair.reading if pair else f.ABSENT, *seen, *trained])
     evaluated = {(r.users, r.targets) for r in rows if r.metric == metric and r.balance == "target"}
     said = " or ".join(f"{f.whole(u)} users, {f.whole(t)} targets" for u, t in sorted(evaluated))
     head = measure(metric, k)
@@ -133,6 +134,7 @@ def _table(split: str, rows: list[ArmMean], pairs: list[Paired], metric: str, k:
         [
             "Arm",
             f"{head}, against real alone",
+            "Reading",
             head,
             f"{head}, users equal",
             "Recall@100",
@@ -143,7 +145,7 @@ def _table(split: str, rows: list[ArmMean], pairs: list[Paired], metric: str, k:
         ],
         body,
         f"{f.name(split).capitalize()}: {said}",
-        text_columns=2,
+        text_columns=1,
     )
     every = [[label(a), b, *(f.fixed(cells[a, b, *m].mean if (a, b, *m) in cells else None, 4) for m in metrics)]
              for a in best for b in ("target", "user")]  # fmt: skip
