@@ -21,7 +21,9 @@ def test_packaged_studies_are_valid_and_say_what_they_show(name: str) -> None:
 
 @pytest.mark.parametrize("name", sorted(study_file.packaged()))
 def test_packaged_studies_pass_a_dry_run_and_are_in_the_docs(name: str, tmp_path: Path) -> None:
-    assert len(study.dry_run(study.load_config(name), tmp_path / "out")) == len(study.stages())
+    config = study.load_config(name)
+    of_arms = len(config.arms) * len(names(study.ARM_ENDS))
+    assert len(study.dry_run(config, tmp_path / "out")) == len(study.stages()) + of_arms
     assert f"](../src/preceptor/studies/{name}.yaml)" in (Path(__file__).parent.parent / "docs" / "studies.md").read_text()
 
 

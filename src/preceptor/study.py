@@ -125,6 +125,7 @@ def validate(tree: Mapping[str, Any], where: str) -> StudyConfig:
     _refuse_unknown(tree, StudyConfig, where, "")
     if tree.get("arms"):
         return _with_arms(tree, where)
+    tree = {key: value for key, value in tree.items() if key != "arms"}  # a study says `arms: null` to have none of another's
     try:
         config = TypeAdapter(StudyConfig).validate_python(tree)
     except ValidationError as e:
