@@ -14,13 +14,15 @@ from preceptor.report.curves import curves
 from preceptor.report.findings import doubts
 from preceptor.report.inputs import Artifacts
 from preceptor.report.items import rivals
-from preceptor.report.sections_lm import ORDER, REAL
+from preceptor.report.sections_lm import FLOOR_SET, REAL
 from preceptor.report.sections_ranking import answers, headline, label, measure
 from preceptor.report.sections_scaling import FORMS, largest
 
+SETS = (FLOOR_SET, "real-test-seen")  # the others are in the report
+
 
 def main_table(out: Path, metric: str = "ndcg", k: int = 10) -> str:
-    """Ranking arms, loss and excess by size and set, and the forecast, from the finished artifacts in `out`."""
+    """Ranking arms, language models as recommenders, their loss on walks and on real histories, and the forecast of these."""
     inputs = Artifacts.of(Path(out))
     blocks = [_ranking(inputs, metric, k), _losses(inputs), _recommended(inputs), _forecast(inputs), _doubts(inputs)]
     return "\n\n".join(block for block in blocks if block) or "Nothing to show: no ranking, lm or scaling artifact here."
@@ -77,7 +79,7 @@ def _losses(inputs: Artifacts) -> str:
     most = max(float(c.tokens[-1]) for found in by_set.values() for c in found)
     rows, said = [], []
     points = inputs.rows("lm", Point)
-    for name in sorted(by_set, key=lambda s: ORDER.index(s) if s in ORDER else 99):
+    for name in (s for s in SETS if s in by_set):
         at = {c.params: c for c in by_set[name]}
         rows.append(
             [
@@ -121,7 +123,7 @@ def _recommended(inputs: Artifacts) -> str:
 
 
 def _forecast(inputs: Artifacts) -> str:
-    rows = largest(inputs)
+    rows = [r for r in largest(inputs) if r.set in SETS]
     if not rows:
         return ""
     body = [
