@@ -60,7 +60,8 @@ class RealityRow(Row):
     """A law on real next items: its known cost on reality, and how it ranks them.
 
     part: validation or test. law: all (the whole graph) or seen (what the language model reads; held-out items are dropped from
-    histories, and not asked for). targets: all of the part; users: theirs; inside: those that the law's candidates hold;
+    histories, and not asked for). Counts are of all targets; where there are many, figures are of a keyed sample. targets: all
+    of the part; users: theirs; inside: those that the law's candidates hold;
     repeats, held_out, new: those outside, by reason. nats: C, the mean of −log p per target inside; lo, hi: its 95 % interval
     over users; user_nats: the mean of the users' means. recall_100, ndcg_10: over all targets of the law's items, those outside
     count as missed. covered: share of targets inside that the signal can give. signal: mean weight of the signal there.
