@@ -16,7 +16,8 @@ run: .venv/installed
 results: run
 	mkdir -p results/quick
 	cp run/quick/report/picture.svg run/quick/ranking/tstr.csv run/quick/ranking/paired.csv run/quick/ranking/slices.csv run/quick/ranking/arms.csv \
-		run/quick/lm/points.csv run/quick/lm/ladder.csv run/quick/scaling/forecast.csv run/quick/study.json results/quick/
+		run/quick/lm/points.csv run/quick/lm/ladder.csv run/quick/scaling/forecast.csv run/quick/study.json \
+		run/quick/recommend/recommend.csv results/quick/
 	$(BIN)/python -c 'from pathlib import Path; from preceptor.report.summary import main_table; print(main_table(Path("run/quick")))' \
 		> results/quick/main_table.txt
 
