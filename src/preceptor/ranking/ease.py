@@ -9,7 +9,8 @@ from __future__ import annotations
 import copy
 
 import numpy as np
-from scipy import linalg, sparse
+import torch
+from scipy import sparse
 
 from preceptor.core.errors import PreceptorError
 from preceptor.data.log import Targets, TrainSplit
@@ -53,15 +54,13 @@ def ease_weights(train: TrainSplit, ridge: float) -> np.ndarray:
     ones = np.ones(len(train.item), np.float32)
     met = sparse.csr_matrix((ones, (train.user, train.item)), shape=(train.n_users, train.n_items))
     met.data[:] = 1.0
-    gram = (met.T @ met).toarray(order="F")
+    gram = (met.T @ met).toarray()
     gram[np.diag_indices_from(gram)] += np.float32(ridge)
-    factor, failed = linalg.lapack.spotrf(gram, lower=1, overwrite_a=1, clean=0)
+    # torch's threads are set by the job, numpy's by the process: the last digits depend on them
+    factor, failed = torch.linalg.cholesky_ex(torch.from_numpy(gram))
     if failed:  # ridge > 0 makes it positive definite but for rounding
         raise PreceptorError("EASE's matrix can't be inverted", found=f"λ = {ridge:g}", remedy="raise λ")
-    inverse, _ = linalg.lapack.spotri(factor, lower=1, overwrite_c=1)
-    inverse = np.tril(inverse)
-    diagonal = np.diag(inverse).copy()
-    inverse += np.tril(inverse, -1).T
-    inverse /= -diagonal
+    inverse: np.ndarray = torch.cholesky_inverse(factor).numpy()
+    inverse /= -np.diag(inverse).copy()
     inverse[np.diag_indices_from(inverse)] = 0.0
     return inverse

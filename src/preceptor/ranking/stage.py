@@ -68,7 +68,7 @@ def most_updates(config: RankingConfig) -> int:
 
 STAGE = Stage(
     name="ranking",
-    version=6,
+    version=7,
     section="ranking",
     needs=("data", "graph", "generator"),
     build=build,
