@@ -42,7 +42,7 @@ class Curriculum:
 
     @property
     def floor(self) -> float | None:
-        """The known floor of the set uih-in-graph in nats an item; None where it isn't known
+        """The known floor of the set uih-in-graph in nats per item; None where it isn't known
         (items share codes and walks aren't first-order)."""
         return self.floors.get("uih-in-graph", {}).get("floor_nats_per_item")
 
