@@ -11,7 +11,7 @@ from preceptor.core.checks import at_least, each, require
 class PrivacyConfig:
     """How memorisation and membership inference are measured (privacy.py).
 
-    min_users: the minima of distinct users an edge that are tried, each on graphs of its own.
+    min_users: the minima of distinct users per edge that are tried, each on graphs of its own.
     halvings: random halves of the users that a graph is built from.
     graph_users: most users that are halved; of more, a keyed sample, so that the cost doesn't grow with the log. Fewer users
         make sparser graphs, in which each counts for more: the audit is then on the cautious side.

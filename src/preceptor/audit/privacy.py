@@ -63,7 +63,7 @@ def report(
     seed: int,
     laws: Mapping[int, Weighed] | None = None,
 ) -> dict[str, Any]:
-    """Memorisation and membership inference for each minimum of users an edge.
+    """Memorisation and membership inference for each minimum of users per edge.
 
     Returns {"law", "users", "walks", "halvings", "graphs": [{min_users, edges, items}], "memorisation": [see `memorised`],
     "membership": [see `_membership`], "left_out": [{min_users, why}]}; edges: pairs of items, each once. graph: its edges by

@@ -49,7 +49,7 @@ class Weighed:
         return cls(fitted.mixture, fitted.specs)
 
     def on(self, part: TrainSplit, config: GeneratorConfig, min_users: int) -> Mixture:
-        """The law with graphs of this part, under another minimum of distinct users an edge.
+        """The law with graphs of this part, under another minimum of distinct users per edge.
 
         Raises PreceptorError where no graph has an edge.
         """

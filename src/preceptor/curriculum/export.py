@@ -58,7 +58,7 @@ class Study:
                 raise PreceptorError(
                     "The item graph would show what few people did",
                     where=f"graph.{name}",
-                    found=f"{found} distinct users an edge or pair",
+                    found=f"{found} distinct users per edge or pair",
                     expected=f"at least {min_users}",
                     remedy=f"build with graph.{name}={min_users}, or allow fewer with --min-users {found}",
                 )

@@ -191,11 +191,11 @@ def _on_graph(found: Shape) -> list[str]:
         )
     if found.reach[5] < 0.6 <= found.reach[2]:
         made.append(
-            f"An export asks for 5 distinct users an edge, which reaches {found.reach[5]:.0%} of the catalogue"
+            f"An export asks for 5 distinct users per edge, which reaches {found.reach[5]:.0%} of the catalogue"
             f" (2 users: {found.reach[2]:.0%})."
         )
     elif found.reach[5] < 0.6:
-        made.append(f"An export asks for 5 distinct users an edge, which reaches {found.reach[5]:.0%} of the catalogue.")
+        made.append(f"An export asks for 5 distinct users per edge, which reaches {found.reach[5]:.0%} of the catalogue.")
     heavy = found.heavy
     if heavy["basket_pairs"] >= 0.2:
         made.append(
@@ -265,13 +265,13 @@ def _on_synthetic(found: Synthetic | None, items: int) -> list[str]:
     ]
     made.append(
         f"The log has {found.interactions / max(items, 1):.3g} interactions per item. Two logs were measured"
-        " (results/generator). With 50 per item (ml-100k), samples of the law taught less than the log; with 3 (10 % of"
+        " (results/generator). With 50 per item (ml-100k), samples of the law taught less than the log in nats; with 3 (10 % of"
         " amazon-games), more; in both, log and samples together taught more than the log alone. To meet each of the law's"
         f" {found.effective_edges:,.0f} effective edges once on average, a model needs as many synthetic items."
     )
     made.append(
         "First try what needs no synthetic training: the scores of a model of the log times those of the law"
-        " (`preceptor generator` prints the law). In these two it gained as much."
+        " (`preceptor generator` prints the law). In these two it gained at least as much NDCG@10, on the second with one seed."
     )
     return made
 

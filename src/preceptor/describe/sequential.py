@@ -30,7 +30,7 @@ class Order:
     users: those with a transition to predict; transitions: how many there are.
     hits: for each arm the share of next items among the ten most frequent successors, mean over users. "backwards": the
         histories reversed, predicted by transitions that were counted forwards.
-    nats: for each arm the mean gain over popularity in nats an item.
+    nats: for each arm the mean gain over popularity in nats per item.
     hits_lost, nats_lost: as it was − shuffled. hits_direction, nats_direction: as it was − backwards.
     """
 

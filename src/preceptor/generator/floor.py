@@ -97,7 +97,7 @@ def closed_form(tables: WalkTables) -> dict[str, float]:
 
 
 def entropy_rate(tables: WalkTables, steps: int = 20_000, tolerance: float = 1e-9) -> float | None:
-    """Entropy rate of the endless chain in nats a step: Σ_i π_i·H(P_i); None where walks can reach a dead end.
+    """Entropy rate of the endless chain in nats per step: Σ_i π_i·H(P_i); None where walks can reach a dead end.
 
     π is the limit from the start distribution, found with the lazy chain (it stays with probability 1/2), whose limit is
     the long-run average of the chain even where that is periodic. At most `steps` transitions; a chain that has not come to

@@ -22,7 +22,7 @@ EASE_ITEMS = 20_000  # its matrix is dense
 HOPS = 100  # strongest edges of an item that two-hop rows go over
 _ROWS = 512  # dense rows held at a time
 _BLOCK = 2048  # rows of a sparse matrix that one thread multiplies at a time
-_ROUNDS = 3  # of subspace iteration: more change the law's nats by less than 0.001
+_ROUNDS = 3  # of subspace iteration: validation nats moved by .000 (ml-100k) and .002 (amazon-office) from six to three
 
 
 def two_hop(graph: Graph, top_k: int) -> Graph:
