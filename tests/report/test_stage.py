@@ -251,7 +251,7 @@ def test_the_picture_is_drawn_from_the_same_tables(miniature: Path) -> None:
     picture = (miniature / "report" / "picture.svg").read_text(encoding="utf-8")
     floor = next(p.floor for p in row.read(miniature / "lm", Point) if p.floor is not None)
     assert f"known floor {floor:.2f}" in picture
-    assert "53 users" in picture
-    assert "Real histories, temporal split" in picture
+    assert "Real next items, test part" in picture
+    assert re.search(r"language model \([\d.]+k\)<", picture)
     assert ("real ⊕ generator, multiplied" in picture) != ("real ⊕ generator, added" in picture)
     assert "another seed" not in picture

@@ -2,28 +2,44 @@ from pathlib import Path
 
 from preceptor.core.tables import row
 from preceptor.core.tables.lm import Point
-from preceptor.core.tables.ranking import Answer, ArmMean
+from preceptor.core.tables.ranking import Answer
+from preceptor.core.tables.recommend import RecommendRow
 from preceptor.report.inputs import Artifacts
+from preceptor.report.sections_ranking import better_forms
+from preceptor.report.sections_recommend import compared
+from preceptor.report.sections_recommend import shown as shown_of
 from preceptor.report.sections_scaling import largest
 from preceptor.report.summary import columns, main_table, ranking_tables
 
 
-def test_the_main_table_has_ranking_losses_and_forecast(miniature: Path) -> None:
+def test_the_main_table_goes_from_what_was_learnt_to_what_to_do_next(miniature: Path) -> None:
     text = main_table(miniature)
     for said in row.read(miniature / "ranking", Answer):
-        assert said.sentences[0] in text
-    for arm in row.read(miniature / "ranking", ArmMean):
-        if (arm.metric, arm.k, arm.balance) == ("recall", 100, "target"):
-            assert f"({arm.users} users, {arm.targets} targets)" in text
-            assert f"{arm.mean:.4f}" in text
-    last = max((p for p in row.read(miniature / "lm", Point) if p.set == "uih-in-graph"), key=lambda p: (p.params, p.tokens))
-    assert f"{last.loss:.3f}" in text
-    assert f"{last.excess:.3f}" in text
+        assert said.sentences[0] in text.replace("\n   ", " ")
+    points = [p for p in row.read(miniature / "lm", Point) if p.set == "uih-in-graph"]
+    last = max(points, key=lambda p: (p.params, p.tokens))
+    same = [p for p in points if (p.params, p.tokens) == (last.params, last.tokens)]
+    assert f"{sum(p.loss for p in same) / len(same):.3f}" in text
+    assert f"floor of fresh histories is {last.floor:.3f}" in text
     (shown,) = (r for r in largest(Artifacts.of(miniature)) if r.set == "uih-in-graph")
-    (line,) = (line for line in text.splitlines() if f" {shown.predicted:.3f} " in line)
-    assert line.startswith("UIH in-graph")
-    assert f" {shown.actual:.3f} " in line
-    assert "To doubt: few users" in text
+    assert f"UIH in-graph: {shown.predicted:.3f} predicted, {shown.actual:.3f} came" in text
+    heads = ("What the language models learnt", "Recommending: ", "Forecast of ", "What to do next", "To doubt: few users")
+    assert [text.index(head) for head in heads] == sorted(text.index(head) for head in heads)
+
+
+def test_the_main_table_ranks_every_arm_on_the_same_targets(miniature: Path) -> None:
+    text = main_table(miniature)
+    rows = compared(shown_of(row.read(miniature / "recommend", RecommendRow)))
+    assert f"{rows[0].users} users, the same {rows[0].targets} targets" in text
+    kept = better_forms([r.arm for r in rows])
+    for r in (r for r in rows if r.arm != "lm"):
+        assert (f"{r.ndcg_10:.4f}  [{r.ndcg_10_lo:.4f}" in text) == (r.arm in kept), r.arm
+
+
+def test_the_main_table_fits_a_screen(miniature: Path) -> None:
+    lines = main_table(miniature).splitlines()
+    assert len(lines) <= 60
+    assert max(map(len, lines)) <= 120
 
 
 def test_the_whole_answer_comes_before_the_table(miniature: Path) -> None:

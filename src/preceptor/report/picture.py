@@ -1,46 +1,41 @@
-"""The picture for a README: what is left above the known floor, for each size, beside the ranking arms."""
+"""The picture for a README: what is left above the known floor, for each size; how language models and the others recommend."""
 
 from __future__ import annotations
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
 
-from preceptor.core.tables.ranking import ArmMean
+from preceptor.core.tables.recommend import RecommendRow
 from preceptor.report import formats as f
+from preceptor.report import sections_recommend as recommended
 from preceptor.report.curves import Curve, curves
 from preceptor.report.drawing import MARKERS, colour, document, ladder, log_axis
 from preceptor.report.inputs import Artifacts
 from preceptor.report.sections_lm import FLOOR_SET, plot_series, sizes_of
-from preceptor.report.sections_ranking import headline, plot_arms
+from preceptor.report.sections_ranking import Mark, better_forms, headline, label, mark, measure, plot_marks
 
 
 def picture(inputs: Artifacts, metric: str = "ndcg", k: int = 10) -> str | None:
     """A standalone SVG on a white ground (README viewers don't pass on the colour scheme); None with nothing to draw."""
     found = [c for c in curves(inputs).get(FLOOR_SET, []) if c.floor is not None]
-    ranked = headline(inputs, metric, k)
-    if not found and not ranked:
+    marks, title = _compared(inputs, metric, k)
+    if not found and not marks:
         return None
-    split, rows = next(iter(ranked.items()), ("", []))
-    rows = [r for r in rows if r.arm not in _second(rows)]
 
     def plot(axes: list[Axes]) -> None:
         left, right = axes
         _excess(left, found)
-        _arms(right, rows, split, metric, k)
+        if not marks:
+            right.set_axis_off()
+            return
+        plot_marks(right, marks, measure(metric, k))
+        right.set_title(title)
 
     said = (
-        "Excess loss over the known floor against training tokens for each model size, and ranking accuracy of models trained"
-        " on synthetic and on real histories."
+        "Excess loss over the known floor against training tokens for each model size, and how well language models,"
+        " ranking models, the generator and simple baselines rank real next items."
     )
     return document("picture", "Preceptor: a study's main results", said, plot, panels=2, width=9.6, height=3.7)
-
-
-def _second(rows: list[ArmMean]) -> set[str]:
-    """Of two rankers put together in two forms the lower form, and the control: a small picture has no room for them."""
-    forms: dict[str, list[str]] = {}
-    for r in rows:  # the best first
-        forms.setdefault(r.arm.replace("-plus-", "-x-"), []).append(r.arm)
-    return {arm for pair, found in forms.items() for arm in (found if pair == "real-x-real" else found[1:])}
 
 
 def _excess(axes: Axes, found: list[Curve]) -> None:
@@ -61,9 +56,24 @@ def _excess(axes: Axes, found: list[Curve]) -> None:
     axes.legend(handles=handles, loc="best")
 
 
-def _arms(axes: Axes, rows: list[ArmMean], split: str, metric: str, k: int) -> None:
-    if not rows:
-        axes.set_axis_off()
-        return
-    plot_arms(axes, rows, metric, k)
-    axes.set_title(f"Real histories, {f.name(split)} ({f.whole(rows[0].users)} users)")
+def _compared(inputs: Artifacts, metric: str, k: int) -> tuple[list[Mark], str]:
+    """Language models and ranking arms on the same targets; without the recommend stage the ranking arms alone."""
+    rows = recommended.compared(recommended.shown(inputs.rows("recommend", RecommendRow)))
+    if rows and (metric, k) == ("ndcg", 10):
+        kept = better_forms([r.arm for r in rows if r.arm != recommended.LM])
+        marks = [
+            mark(r.arm, _name(r), r.ndcg_10, (r.ndcg_10_lo, r.ndcg_10_hi), r.verdict)
+            for r in rows
+            if r.arm in kept or (r.arm == recommended.LM and r.form != "alone")
+        ]
+        return marks, f"Real next items, {rows[0].part} part ({f.whole(rows[0].users)} users)"
+    split, means = next(iter(headline(inputs, metric, k).items()), ("", []))
+    kept = better_forms([r.arm for r in means])
+    marks = [mark(r.arm, label(r.arm), r.mean or 0.0, (r.lo, r.hi), r.verdict) for r in means if r.arm in kept]
+    return marks, f"Real histories, {f.name(split)} ({f.whole(means[0].users)} users)" if means else ""
+
+
+def _name(row: RecommendRow) -> str:
+    if row.arm != recommended.LM:
+        return label(row.arm)
+    return f"language model ({f.size(row.params)})" + (" ⊕ generator" if row.form == "generator" else "")

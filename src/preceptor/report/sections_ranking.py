@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from matplotlib.axes import Axes
@@ -16,6 +17,7 @@ from preceptor.report.section import Section
 
 MARKS = {"real": ("real", "o"), "synthetic": ("synthetic", "s"), "real+synthetic": ("third", "D")}
 TOGETHER, OTHER = ("s5", "P"), ("other", "^")
+MODEL = ("s3", "v")  # a language model
 
 
 def label(arm: str) -> str:
@@ -34,6 +36,14 @@ def headline(inputs: Artifacts, metric: str, k: int) -> dict[str, list[ArmMean]]
     rows = [r for r in rows if r.mean is not None]
     chosen = {s: [r for r in rows if r.split == s] for s in sorted({r.split for r in rows}, key=lambda s: (s != "temporal", s))}
     return {s: sorted(found, key=lambda r: -(r.mean or 0.0)) for s, found in chosen.items()}
+
+
+def better_forms(arms: Sequence[str]) -> list[str]:
+    """Arms, best first, without the lower form of two rankers put together and without the control of two real ones."""
+    forms: dict[str, str] = {}
+    for arm in arms:
+        forms.setdefault(arm.replace("-plus-", "-x-"), arm)
+    return [arm for pair, arm in forms.items() if pair != "real-x-real"]
 
 
 def answers(inputs: Artifacts) -> dict[str, Answer]:
@@ -75,7 +85,7 @@ def tstr(inputs: Artifacts, metric: str, k: int) -> Section:
 
 def _panel(split: str, rows: list[ArmMean], metric: str, k: int) -> Drawing:
     def plot(axes: Axes) -> None:
-        plot_arms(axes, rows, metric, k)
+        plot_marks(axes, [mark(r.arm, label(r.arm), r.mean or 0.0, (r.lo, r.hi), r.verdict) for r in rows], measure(metric, k))
         axes.set_title(f"{f.name(split).capitalize()}")
 
     said = "; ".join(f"{label(r.arm)} {f.fixed(r.mean, 4)} {f.interval(r.lo, r.hi, 4)}{_doubted(r)}" for r in rows)
@@ -83,22 +93,38 @@ def _panel(split: str, rows: list[ArmMean], metric: str, k: int) -> Drawing:
     return draw(name, f"{measure(metric, k)}, {f.name(split)}", said, plot, height=1.1 + 0.3 * len(rows))
 
 
-def plot_arms(axes: Axes, rows: list[ArmMean], metric: str, k: int) -> None:
-    """Means with their intervals, the best on top; arms that haven't converged are hollow."""
-    for y, row in enumerate(reversed(rows)):
-        name, marker = MARKS.get(row.arm, TOGETHER if "⊕" in label(row.arm) else OTHER)
-        if row.lo is not None and row.hi is not None:
-            axes.plot([row.lo, row.hi], [y, y], color=colour(name), linewidth=2)
-        face = "white" if row.verdict == NO_VERDICT else colour(name)
-        axes.plot([row.mean or 0.0], [y], marker, color=colour(name), markerfacecolor=face, markersize=6.5)
-    axes.set_yticks(
-        range(len(rows)),
-        [label(row.arm).replace(" ⊕", "\n⊕", 1) if len(label(row.arm)) > 34 else label(row.arm) for row in reversed(rows)],
-    )
-    axes.set_ylim(-0.6, len(rows) - 0.4)
+@dataclass(frozen=True)
+class Mark:
+    """One arm in a figure: its mean with an interval, in a colour and with a marker; hollow where it gives no verdict."""
+
+    label: str
+    mean: float
+    lo: float | None
+    hi: float | None
+    style: tuple[str, str]
+    hollow: bool
+
+
+def mark(arm: str, name: str, mean: float, bounds: tuple[float | None, float | None], verdict: str) -> Mark:
+    """An arm's mark, in the style of its kind."""
+    style = TOGETHER if "⊕" in name else MODEL if arm == "lm" else MARKS.get(arm, OTHER)
+    return Mark(name, mean, *bounds, style, verdict == NO_VERDICT)
+
+
+def plot_marks(axes: Axes, marks: Sequence[Mark], title: str) -> None:
+    """Means with their intervals, the first on top. title: of the axis."""
+    for y, m in enumerate(reversed(marks)):
+        name, marker = m.style
+        if m.lo is not None and m.hi is not None:
+            axes.plot([m.lo, m.hi], [y, y], color=colour(name), linewidth=2)
+        face = "white" if m.hollow else colour(name)
+        axes.plot([m.mean], [y], marker, color=colour(name), markerfacecolor=face, markersize=6.5)
+    names = [m.label.replace(" ⊕", "\n⊕", 1) if len(m.label) > 34 else m.label for m in reversed(marks)]
+    axes.set_yticks(range(len(marks)), names)
+    axes.set_ylim(-0.6, len(marks) - 0.4)
     axes.set_xlim(left=0)
     axes.grid(False, axis="y")
-    axes.set_xlabel(measure(metric, k))
+    axes.set_xlabel(title)
 
 
 def _doubted(row: ArmMean) -> str:

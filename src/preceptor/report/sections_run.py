@@ -13,6 +13,7 @@ from preceptor.report.curves import curves
 from preceptor.report.findings import doubts, findings
 from preceptor.report.html import Html, h, join, listing, missing, table
 from preceptor.report.inputs import STAGES, Artifacts
+from preceptor.report.next_steps import next_steps
 from preceptor.report.section import Section
 from preceptor.report.sections_data import evaluated, splits_of
 from preceptor.report.sections_lm import FLOOR_SET
@@ -29,8 +30,14 @@ def found(inputs: Artifacts, config: ReportConfig) -> Section:
         _tiles(inputs, config),
         h("ul", (h("li", s) for s in sentences), cls="findings"),
         h("p", said, link, ".", cls="note"),
+        _next(inputs),
     ]
     return Section(join(parts))
+
+
+def _next(inputs: Artifacts) -> Html | None:
+    steps = next_steps(inputs, "DIR")
+    return join([h("h3", "What to do next"), h("ol", (h("li", s) for s in steps))]) if steps else None
 
 
 def _tiles(inputs: Artifacts, config: ReportConfig) -> Html | None:

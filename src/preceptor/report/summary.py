@@ -1,8 +1,9 @@
-"""The main table as plain text, for the end of a run."""
+"""The main table as plain text, for the end of a run: one screen, from what was learnt to what to do next."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import textwrap
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from preceptor.core.tables.lm import Point
@@ -10,21 +11,32 @@ from preceptor.core.tables.ranking import ArmMean, Paired
 from preceptor.core.tables.recommend import RecommendRow
 from preceptor.report import formats as f
 from preceptor.report import sections_recommend as recommended
-from preceptor.report.curves import curves
+from preceptor.report.curves import Curve, curves
 from preceptor.report.findings import doubts
 from preceptor.report.inputs import Artifacts
 from preceptor.report.items import rivals
-from preceptor.report.sections_lm import FLOOR_SET, REAL
-from preceptor.report.sections_ranking import answers, headline, label, measure
-from preceptor.report.sections_scaling import FORMS, largest
+from preceptor.report.next_steps import next_steps
+from preceptor.report.sections_lm import FLOOR_SET
+from preceptor.report.sections_ranking import answers, better_forms, headline, label, measure
+from preceptor.report.sections_scaling import largest
 
-SETS = (FLOOR_SET, "real-test-seen")  # the others are in the report
+REAL = "real-test-seen"
+WIDTH = 118  # of what isn't a table
+SETS = (FLOOR_SET, REAL)  # the others are in the report
 
 
 def main_table(out: Path, metric: str = "ndcg", k: int = 10) -> str:
-    """Ranking arms, language models as recommenders, their loss on walks and on real histories, and the forecast of these."""
+    """What the models learnt and how far they are from the floor, how well they recommend, forecasts, what to do next."""
     inputs = Artifacts.of(Path(out))
-    blocks = [_ranking(inputs, metric, k), _losses(inputs), _recommended(inputs), _forecast(inputs), _doubts(inputs)]
+    ranked = _recommended(inputs)
+    blocks = [
+        "\n".join(_wrapped(said.sentences[0]) for said in answers(inputs).values()) if ranked else _ranking(inputs, metric, k),
+        _learnt(inputs),
+        ranked,
+        _forecast(inputs),
+        _next(inputs, str(out)),
+        _doubts(inputs),
+    ]
     return "\n\n".join(block for block in blocks if block) or "Nothing to show: no ranking, lm or scaling artifact here."
 
 
@@ -71,41 +83,49 @@ def _ranking(inputs: Artifacts, metric: str, k: int, whole: bool = False) -> str
     return "\n\n".join(blocks)
 
 
-def _losses(inputs: Artifacts) -> str:
+def _learnt(inputs: Artifacts) -> str:
+    """A line for each size at the largest budget; a column is left out where nothing was measured."""
     by_set, among = curves(inputs), curves(inputs, among_items=True)
     if not by_set:
         return ""
     sizes = sorted({c.params for found in by_set.values() for c in found})
     most = max(float(c.tokens[-1]) for found in by_set.values() for c in found)
-    rows, said = [], []
-    points = inputs.rows("lm", Point)
-    for name in (s for s in SETS if s in by_set):
-        at = {c.params: c for c in by_set[name]}
-        rows.append(
-            [
-                f"{f.name(name)}, nats per {by_set[name][0].unit}",
-                *(f.fixed(at[n].loss[-1]) if n in at else f.ABSENT for n in sizes),
-            ]
-        )
-        if any(c.floor is not None for c in by_set[name]):
-            rows.append(["  excess over the known floor", *(f.fixed(at[n].excess[-1]) if n in at else f.ABSENT for n in sizes)])
-        if name in REAL and name in among:
-            at = {c.params: c for c in among[name]}
-            rows.append(["  among items, with the prior", *(f.fixed(at[n].loss[-1]) if n in at else f.ABSENT for n in sizes)])
-            said.append(f.name(name) + ": " + ", ".join(f"{f.name(k)} {f.fixed(v)}" for k, v in rivals(points, name).items()))
-    return "\n".join([_of_sizes(most, sizes, rows), *said])
+    models = recommended.taught(recommended.shown(inputs.rows("recommend", RecommendRow)))
+
+    def last(found: Sequence[Curve], value: Callable[[Curve], float | None]) -> list[float | None]:
+        return [next((value(c) for c in found if c.params == n and c.tokens[-1] == most), None) for n in sizes]
+
+    walks, real = by_set.get(FLOOR_SET, []), among.get(REAL, [])
+    recall = [[r.recall_100 for r in models if (r.params, r.tokens) == (n, most)] for n in sizes]
+    measured: list[tuple[str, list[float | None]]] = [
+        ("fresh histories", last(walks, lambda c: float(c.loss[-1]))),
+        ("above the floor", last(walks, lambda c: float(c.excess[-1]) if c.floor is not None else None)),
+        ("real next items", last(real, lambda c: float(c.loss[-1]))),
+        ("Recall@100", [sum(x) / len(x) if x else None for x in recall]),
+    ]
+    kept = [(head, values) for head, values in measured if any(v is not None for v in values)]
+    body = [[f"N = {f.size(n)}", *(f.fixed(values[i]) for _, values in kept)] for i, n in enumerate(sizes)]
+    said = f"What the language models learnt by D = {f.size(most)} tokens, in nats per item\n"
+    return "\n".join([said + columns(["size", *(head for head, _ in kept)], body), *_bounds(inputs, walks)])
 
 
-def _of_sizes(most: float, sizes: Sequence[float], rows: Sequence[Sequence[str]]) -> str:
-    return f"Loss of the language models at D = {f.size(most)} tokens\n" + columns(
-        ["set", *(f"N = {f.size(n)}" for n in sizes)], rows
-    )
+def _bounds(inputs: Artifacts, walks: Sequence[Curve]) -> list[str]:
+    """What the columns can come to, and what models that count reach."""
+    floor = next((c.floor for c in walks if c.floor is not None), None)
+    said = [f"The known floor of fresh histories is {f.fixed(floor)}." if floor is not None else ""]
+    others = rivals(inputs.rows("lm", Point), REAL)
+    listed = ", ".join(f"{f.name(name)} {f.fixed(nats)}" for name, nats in others.items())
+    said.append(f"Real next items, among the items that could come, have: {listed}." if listed else "")
+    return [_wrapped(" ".join(s for s in said if s))] if any(said) else []
 
 
 def _recommended(inputs: Artifacts) -> str:
+    """The largest language model beside the ranking arms on the same targets; of two rankers put together the better form."""
     rows = recommended.compared(recommended.shown(inputs.rows("recommend", RecommendRow)))
-    kept = [r for r in rows if r.arm in (recommended.LM, *recommended.LINES, "ease")]
-    if not kept:
+    kept = better_forms([r.arm for r in rows if r.arm != recommended.LM])
+    with_prior = any(r.form == "prior" for r in rows)
+    rows = [r for r in rows if r.arm in kept or (r.arm == recommended.LM and not (with_prior and r.form == "alone"))]
+    if not any(r.arm == recommended.LM for r in rows):
         return ""
     body = [
         [
@@ -114,35 +134,42 @@ def _recommended(inputs: Artifacts) -> str:
             f.interval(r.ndcg_10_lo, r.ndcg_10_hi, 4),
             f.fixed(r.recall_100, 4),
             f.interval(r.recall_100_lo, r.recall_100_hi, 4),
+            f.fixed(r.nats),
         ]
-        for r in kept
+        for r in rows
     ]
-    first = kept[0]
-    title = f"Recommending on the {first.part} part ({f.whole(first.users)} users, the same {f.whole(first.targets)} targets)\n"
-    return title + columns(["arm", "NDCG@10", "95 %", "Recall@100", "95 %"], body)
+    first = rows[0]
+    title = f"Recommending: {first.part} part, {f.whole(first.users)} users, the same {f.whole(first.targets)} targets\n"
+    return title + columns(["arm", "NDCG@10", "95 %", "Recall@100", "95 %", "Nats"], body)
 
 
 def _forecast(inputs: Artifacts) -> str:
     rows = [r for r in largest(inputs) if r.set in SETS]
     if not rows:
         return ""
-    body = [
-        [
-            f.name(r.set),
-            FORMS.get(r.form, r.form),
-            f.fixed(r.predicted),
-            f.fixed(r.actual),
-            f.excess_share(r, r.excess_error),
-            f.fixed(r.baseline_two_point),
-            f.fixed(r.baseline_nearest_smaller),
-        ]
-        for r in rows
-    ]
     first = rows[0]
-    title = f"Forecast of what was held out (largest: N = {f.size(first.params)}, D = {f.size(first.tokens)})\n"
-    return title + columns(["set", "law", "predicted", "came", "error in excess", "last two points", "nearest smaller"], body)
+    said = [f"Forecast of what was held out (largest: N = {f.size(first.params)}, D = {f.size(first.tokens)})"]
+    for r in rows:
+        errors = {"last two points": r.two_point_error, "nearest smaller": r.nearest_smaller_error}
+        guesses = ", ".join(f"{name} {f.excess_share(r, error)}" for name, error in errors.items())
+        said.append(
+            _wrapped(
+                f"{f.name(r.set)}: {f.fixed(r.predicted)} predicted, {f.fixed(r.actual)} came; error in the excess"
+                f" {f.excess_share(r, r.excess_error)} (guesses without a law: {guesses})"
+            )
+        )
+    return "\n".join(said)
+
+
+def _next(inputs: Artifacts, out: str) -> str:
+    steps = next_steps(inputs, out)
+    return "\n".join(["What to do next", *(_wrapped(f"{i}. {step}") for i, step in enumerate(steps, 1))]) if steps else ""
 
 
 def _doubts(inputs: Artifacts) -> str:
     names = [name for name, _ in doubts(inputs)][:-3]  # the last three hold always
-    return "To doubt: " + "; ".join(names).lower() + " (see the report)." if names else ""
+    return _wrapped("To doubt: " + "; ".join(names).lower() + " (see the report).") if names else ""
+
+
+def _wrapped(text: str) -> str:
+    return textwrap.fill(text, WIDTH, subsequent_indent="   ", break_on_hyphens=False)

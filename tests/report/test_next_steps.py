@@ -1,0 +1,51 @@
+"""What a study's tables ask for next: which of tokens and parameters, what is unfinished, what a law allows."""
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from miniature import copied, replaced
+from preceptor.core.tables import row
+from preceptor.core.tables.lm import Point
+from preceptor.core.tables.ranking import ArmRun
+from preceptor.report.inputs import Artifacts
+from preceptor.report.next_steps import next_steps
+
+
+def test_an_empty_folder_asks_for_nothing(tmp_path: Path) -> None:
+    assert next_steps(Artifacts.of(tmp_path), "DIR") == []
+
+
+def test_commands_name_the_folder(miniature: Path) -> None:
+    assert any("preceptor recommend DIR --history" in step for step in next_steps(Artifacts.of(miniature), "DIR"))
+
+
+def test_arms_that_were_still_rising_are_named_with_the_setting(miniature: Path, tmp_path: Path) -> None:
+    out = copied(miniature, tmp_path)
+    found = [s for s in next_steps(replaced(out, "ranking", ArmRun, verdict="no verdict"), "DIR") if "Still rising" in s]
+    assert len(found) == 1
+    assert "ranking.doublings=" in found[0]
+    assert "SASRec on the real log" in found[0]
+    assert not any("Still rising" in s for s in next_steps(replaced(out, "ranking", ArmRun, verdict="converged"), "DIR"))
+
+
+@pytest.mark.parametrize(
+    ("better", "said"),
+    [
+        (lambda p, most: p.tokens == most[0], "Give more tokens before more parameters"),
+        (lambda p, most: p.params == most[1], "Give more parameters before more tokens"),
+        (lambda p, most: False, "More training buys little here"),
+    ],
+)
+def test_what_took_more_off_the_excess_is_asked_for(
+    miniature: Path, tmp_path: Path, better: Callable[[Any, Any], bool], said: str
+) -> None:
+    out = copied(miniature, tmp_path)
+    points = row.read(out / "lm", Point)
+    most = max(p.tokens for p in points), max(p.params for p in points)
+    changed = [dataclasses.replace(p, loss=(p.floor or 5.0) + (0.5 if better(p, most) else 1.0)) for p in points]
+    row.write(out / "lm", Point, changed)
+    assert next_steps(Artifacts.of(out), "DIR")[0].startswith(said)
