@@ -23,3 +23,10 @@ def test_an_arm_reads_its_own_stages_and_shares_the_rest(found: Artifacts) -> No
     assert own.artifacts["codes"].counts["representation"] == "items"
     assert own.artifacts["data"] is found.artifacts["data"]
     assert found.artifacts["codes"].counts["representation"] == "codes"
+
+
+def test_real_losses_of_every_arm_are_drawn_together(found: Artifacts) -> None:
+    drawn = {d.name: d for d in arms(found).figures}
+    assert set(drawn) == {"arms-real-validation-seen", "arms-real-test-seen"}
+    for text in (MAIN, "plain, N"):
+        assert text in str(drawn["arms-real-test-seen"].inline)

@@ -33,7 +33,7 @@ FIGURES = {
     *(f"loss-{s}" for s in ("uih-in-graph", "uih-full", "uih-ood")),
     *(f"{kind}-real-{part}-seen" for kind in ("loss", "items") for part in ("validation", "test")),
     *(f"loss-real-{part}-{kind}" for part, kind in (("validation", "unseen"), ("validation", "new"), ("test", "unseen"))),
-    *("recommend-recall-100", "recommend-ndcg-10"),
+    *("recommend-recall-100", "recommend-ndcg-10", "arms-real-validation-seen", "arms-real-test-seen"),
 }
 TABLES = {  # tables in each section of the page
     "found": 0, "run": 1, "data": 2, "codes": 1, "graph": 1, "generator": 7, "documents": 4, "bias": 3, "privacy": 3,

@@ -160,7 +160,7 @@ def loss_panel(found: list[Curve], sizes: list[float], inputs: Artifacts | None 
             drawn_lines = sorted((value, reference) for reference, value in lines.items() if reference in REFERENCES)
             for value, reference in drawn_lines:
                 axes.axhline(value, color=colour("soft"), linestyle=REFERENCES[reference], linewidth=1.1)
-            _name_lines(axes, drawn_lines)
+            name_lines(axes, drawn_lines)
         log_axis(axes, "x", "Training tokens D")
         axes.set_ylabel(f"Loss, nats per {unit}")
         axes.set_title(f.name(name))
@@ -179,7 +179,7 @@ def items_panel(found: list[Curve], sizes: list[float], rivals: Mapping[str, flo
         lines = sorted((value, rival) for rival, value in rivals.items())
         for value, rival in lines:
             axes.axhline(value, color=colour("soft"), linestyle=REFERENCES[rival], linewidth=1.1)
-        _name_lines(axes, [(value, f.name(rival)) for value, rival in lines])
+        name_lines(axes, [(value, f.name(rival)) for value, rival in lines])
         log_axis(axes, "x", "Training tokens D")
         axes.set_ylabel("Loss among items, nats per item")
         axes.set_title(f.name(name))
@@ -198,7 +198,7 @@ def fitted(inputs: Artifacts, name: str) -> dict[float, list[tuple[float, float]
     return {n: sorted(points.items()) for n, points in lines.items()}
 
 
-def _name_lines(axes: Axes, lines: list[tuple[float, str]]) -> None:
+def name_lines(axes: Axes, lines: list[tuple[float, str]]) -> None:
     """Write the names of horizontal lines where they don't fall on one another; the legend has them all."""
     low, high = axes.get_ylim()
     last = -np.inf
