@@ -49,7 +49,11 @@ RESULTS = Path("results/representation/points.csv")
 
 def main(out: Path) -> None:
     torch.set_num_threads(1)
-    config = study.load_config("quick", None, ("codes.held_out_share=0", f"curriculum.eval_documents={DOCUMENTS}"))
+    config = study.load_config(
+        "quick",
+        None,
+        ("codes.held_out_share=0", f"curriculum.eval_documents={DOCUMENTS}", f"curriculum.eval_pairs={DOCUMENTS}"),
+    )
     stages = {stage.name: stage for stage in study.stages()}
     made = {"data": stages["data"].make(config.data, {}, out)}
     coded = {}

@@ -34,6 +34,7 @@ OVERRIDES = (
     "curriculum.bpe_vocab=300",
     "curriculum.cf_pairs=500",
     "curriculum.eval_documents=16",
+    "curriculum.eval_pairs=16",
     "curriculum.eval_history_tokens=1200",
     "curriculum.general={characters: 60_000, held_out_characters: 5000}",
     "audit.walks=300",

@@ -25,6 +25,7 @@ CONFIG = CurriculumConfig(
     block_tokens=128,
     bpe_vocab=400,
     eval_documents=24,
+    eval_pairs=24,
     eval_history_tokens=24 * 60,
     preview_documents=3,
 )

@@ -85,7 +85,7 @@ class CurriculumConfig:
     templates: the paper's wording. mixture: shares by tokens. general: where general text comes from.
     item_text_directions: codes-to-text (paper), text-to-codes, or both, each an own document.
     field_characters: longest item title, brand or category path that is used; description_characters: the same for it.
-    cf_pairs: training pairs at most, each giving two documents; evaluation pairs are bounded by eval_documents.
+    cf_pairs: training pairs at most, each giving two documents; evaluation pairs are bounded by eval_pairs.
     cf_choice: which pairs where there are more: random, or those of highest lift.
     cf_min_lift: pairs of lower lift are left out of training and evaluation.
     order: mixed (paper: every source from the start) or staged (layer 1 first, then histories, general text in both).
@@ -93,7 +93,8 @@ class CurriculumConfig:
     context: tokens of a training example. block_tokens: tokens of a block, a multiple of the context.
     tokenizer: bpe (byte-level BPE trained here) or the folder of a Hugging Face tokenizer.
     bpe_vocab: tokens of that BPE, codes and markers not counted.
-    eval_documents: documents of each evaluation set at most, but for histories.
+    eval_documents: documents of an evaluation set of texts at most.
+    eval_pairs: documents of an evaluation set of pairs at most; with 512 the standard error stays below .02 nats per token.
     eval_history_tokens: tokens of a set of histories at most, drawn in the graph of seen items or real with targets seen there;
         of the other sets of histories a quarter.
     preview_documents: examples of each kind that are kept to be looked at.
@@ -117,6 +118,7 @@ class CurriculumConfig:
     tokenizer: str = "bpe"
     bpe_vocab: int = 8192
     eval_documents: int = 256
+    eval_pairs: int = 512
     eval_history_tokens: int = 24_576
     preview_documents: int = 10
     seed: int = 0

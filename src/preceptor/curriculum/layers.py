@@ -91,8 +91,8 @@ def pairs(writer: Writer, met: Pairs, held_out: np.ndarray, config: CurriculumCo
     left_out = {} if len(found) else {"cf": "no pair of items has enough users"}
     tested: dict[str, cf.DirectedPairs] = {}
     for kind, name in CF_SETS.items():
-        of_kind = _directed(met, kind, config.eval_documents, f"eval/{name}", config)
-        tested[name] = of_kind.take(evalsets.sample_of(len(of_kind), config.eval_documents, config.seed, f"eval/{name}"))
+        of_kind = _directed(met, kind, config.eval_pairs, f"eval/{name}", config)
+        tested[name] = of_kind.take(evalsets.sample_of(len(of_kind), config.eval_pairs, config.seed, f"eval/{name}"))
     known = tested[CF_SETS[cf.BOTH_SEEN]]
     tested["cf-permuted"] = cf.permuted_b(known, np.asarray(met.items), config.seed)
     unseen = {CF_SETS[cf.ONE_UNSEEN], CF_SETS[cf.BOTH_UNSEEN]} if not held_out.any() else set()

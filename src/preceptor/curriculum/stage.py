@@ -160,7 +160,9 @@ def cost(config: CurriculumConfig, inputs: Inputs) -> Cost:
     if "codes" not in inputs or "graph" not in inputs:
         return Cost(None, "documents")
     items, pairs = inputs["codes"].counts["items"], min(config.cf_pairs, inputs["graph"].counts["pairs"])
-    return Cost(items * len(config.item_text_directions) + 2 * pairs + 8 * config.eval_documents, "documents")
+    return Cost(
+        items * len(config.item_text_directions) + 2 * pairs + 2 * config.eval_documents + 4 * config.eval_pairs, "documents"
+    )
 
 
 def check(config: CurriculumConfig) -> None:
@@ -197,6 +199,7 @@ def check(config: CurriculumConfig) -> None:
                 "bpe, or a folder with tokenizer.json",
             ),
             "eval_documents": at_least(config.eval_documents, 1),
+            "eval_pairs": at_least(config.eval_pairs, 1),
             "eval_history_tokens": at_least(config.eval_history_tokens, 1),
             "preview_documents": at_least(config.preview_documents, 0),
             "context": at_least(config.context, 1),
@@ -242,7 +245,7 @@ def phases(config: CurriculumConfig, shares: Mapping[str, float]) -> list[dict[s
 
 STAGE = Stage(
     name="curriculum",
-    version=6,
+    version=7,
     section="curriculum",
     needs=("data.train", "codes", "graph", "generator"),
     build=build,
