@@ -166,6 +166,20 @@ def _advance(edges, asked, begin, first, done, end, marked, gone):  # type: igno
 
 
 @njit(nogil=True, cache=True)
+def _entered(asked, e, begin, done, marked, gone):  # type: ignore[no-untyped-def]
+    """(where event e's timeline begins, how far it was read, what is gone at its places); a new one unmarks the one before."""
+    sequence, start, end, _ = asked
+    if e > 0 and start[e] == begin:
+        return begin, done, gone
+    for p in range(begin, done):
+        marked[sequence[p]] = False
+    last = e
+    while last + 1 < len(start) and start[last + 1] == start[e]:
+        last += 1
+    return start[e], start[e], np.zeros(end[last] - start[e] + 1, np.int64)
+
+
+@njit(nogil=True, cache=True)
 def _on_marked(edges, marked, row):  # type: ignore[no-untyped-def]
     indptr, indices, weight, members = edges
     total = int64(0)
@@ -185,14 +199,7 @@ def _densities(edges, in_row, asked, fade, value, alive):  # type: ignore[no-unt
     hit, rest = np.zeros(n_memories, np.int64), np.zeros(n_memories, np.int64)
     begin = done = int64(0)
     for e in range(len(start)):
-        if e == 0 or start[e] != begin:
-            for p in range(begin, done):
-                marked[sequence[p]] = False
-            begin = done = start[e]
-            last = e
-            while last + 1 < len(start) and start[last + 1] == begin:
-                last += 1
-            gone = np.zeros(end[last] - begin + 1, np.int64)
+        begin, done, gone = _entered(asked, e, begin, done, marked, gone)
         first = max(begin, end[e] - longest)
         _advance(edges, asked, begin, first, done, end[e], marked, gone)
         done = end[e]
@@ -222,14 +229,7 @@ def _source_use(edges, in_row, asked, fade, share, use):  # type: ignore[no-unty
     gone = np.zeros(1, np.int64)
     begin = done = int64(0)
     for e in range(len(start)):
-        if e == 0 or start[e] != begin:
-            for p in range(begin, done):
-                marked[sequence[p]] = False
-            begin = done = start[e]
-            last = e
-            while last + 1 < len(start) and start[last + 1] == begin:
-                last += 1
-            gone = np.zeros(end[last] - begin + 1, np.int64)
+        begin, done, gone = _entered(asked, e, begin, done, marked, gone)
         first = max(begin, end[e] - longest)
         _advance(edges, asked, begin, first, done, end[e], marked, gone)
         done = end[e]
