@@ -183,10 +183,27 @@ def drawn(source: Source) -> Graph | Mixture:
 
 def trained(source: Source, arm: str, stem: str, config: RankingConfig) -> Scorer:
     """The finished model of a training job."""
-    settings = json.loads(Path(stem + ".json").read_text(encoding="utf-8"))["settings"]
-    model = SASRec(opened(source.data).n_items, recipe(settings, config), seed=0)
-    model.load_state_dict(load_file(stem + ".safetensors"))
+    model = SASRec(opened(source.data).n_items, recipe(settings_of(stem), config), seed=0)
+    weights = load_file(stem + ".safetensors")
+    wanted = {name: tuple(p.shape) for name, p in model.state_dict().items()}
+    found = {name: tuple(p.shape) for name, p in weights.items()}
+    if found != wanted:
+        wrong = sorted(name for name in {*found, *wanted} if found.get(name) != wanted.get(name))
+        raise PreceptorError(
+            "These weights are not of this model",
+            where=stem + ".safetensors",
+            found="; ".join(f"{name} {found.get(name, 'missing')}" for name in wrong[:3]),
+            expected="; ".join(f"{name} {wanted.get(name, 'no such tensor')}" for name in wrong[:3]),
+            remedy="delete the folder of the stage ranking and run again",
+        )
+    model.load_state_dict(weights)
     return SASRecScorer(model)
+
+
+def settings_of(stem: str) -> Settings:
+    """The settings of a finished training job."""
+    found: Settings = json.loads(Path(stem + ".json").read_text(encoding="utf-8"))["settings"]
+    return found
 
 
 def untrained(data: str, baseline: str, settings: Settings) -> Scorer:

@@ -9,13 +9,13 @@ from preceptor.core.stage import Cost, Counts, Inputs, Stage
 from preceptor.core.tables import row
 from preceptor.core.tables.ranking import Answer, ArmMean, ArmRun, Budget, Paired, SliceMean, Trial
 from preceptor.data.log import TrainSplit
-from preceptor.generator.config import GeneratorConfig
 from preceptor.generator.made import moved
 from preceptor.graph.config import GraphConfig
 from preceptor.graph.item_graph import build_graph
 from preceptor.ranking.config import RankingConfig, check
 from preceptor.ranking.converge import Schedule
 from preceptor.ranking.jobs import Source
+from preceptor.ranking.kept import source_of
 from preceptor.ranking.tstr import run as run_comparison
 
 _SECOND = "leave_last_out"
@@ -29,15 +29,13 @@ def build(config: RankingConfig, inputs: Inputs, folder: Path) -> Counts:
     training part (graph-leave-last-out/).
     """
     data, graph = inputs["data"], inputs["graph"]
-    histories = GeneratorConfig(**inputs["generator"].manifest["config"])
-    law = inputs["generator"].path / "all" / "law"
-    drawn_from = law if histories.law == "mixture" else graph.path / "all"
-    sources = [Source(data.json("summary")["kind"], str(data.path), str(drawn_from), histories)]
+    own = source_of(data, graph.path, inputs["generator"])
+    sources, histories = [own], own.histories
     if config.second_split and (data.path / _SECOND).is_dir():
         home = folder / "graph-leave-last-out"
         train = TrainSplit.load(data.path / _SECOND / "train")
         if histories.law == "mixture":
-            moved(law, train).save(home)
+            moved(Path(own.graph), train).save(home)
         else:
             build_graph(train, GraphConfig(**graph.manifest["config"])).save(home)
         sources.append(Source("leave-last-out", str(data.path / _SECOND), str(home), histories))
