@@ -18,6 +18,7 @@ import numpy as np
 
 from preceptor.core.statistics import deviation_over_users, users_needed
 from preceptor.core.tables.ranking import NAMES, NO_VERDICT, Answer, ArmMean, ArmRun, Paired
+from preceptor.ranking import lists
 from preceptor.ranking.config import TRAINED, RankingConfig
 from preceptor.ranking.trials import BASELINES, GENERATOR
 
@@ -29,7 +30,8 @@ _SMALL = 0.05  # a gain worth having, as a share of what real reaches
 class Shown:
     """All that is known of a split. means, pairs, runs: its rows; ndcg: NDCG@10 of each test target, by arm, mean over seeds.
 
-    user: of each test target. left_out: baselines that were too large.
+    user: of each test target. left_out: baselines that were too large. baseline: what lists.Lists.facts counts, where there are
+    lists.
     """
 
     split: str
@@ -40,6 +42,7 @@ class Shown:
     user: np.ndarray
     left_out: Sequence[str]
     config: RankingConfig
+    baseline: dict[str, Any] | None = None
 
 
 def answer(shown: Shown) -> Answer:
@@ -134,7 +137,7 @@ def _rest(shown: Shown) -> list[str]:
     for arm in TRAINED:
         if arm in shown.config.arms:
             found.append(f"{arm}: {_state(_run(shown, arm))}")
-    said = [*_baseline(shown), "Convergence: " + "; ".join(found) + "."]
+    said = [*_baseline(shown), *_own_baseline(shown), "Convergence: " + "; ".join(found) + "."]
     spent = sum(r.updates or 0 for r in shown.runs)
     said.append(
         f"Cost: {spent:,} updates of at most {shown.config.positions:,} next items for all seeds; the generator is fitted, not"
@@ -151,10 +154,24 @@ def _baseline(shown: Shown) -> list[str]:
     if not own:
         return []
     best = min(own, key=lambda r: r.nats).arm
-    pair = _pair(shown, best, "real")
-    gap = f", {_signed(pair.difference)} {_interval(pair.diff_lo, pair.diff_hi)} against real alone" if pair else ""
-    verdict = f", {pair.reading}" if pair else ""
-    return [f"Of the untrained baselines {NAMES[best]} is best: NDCG@10 {_plain(_mean(shown, best).mean)}{gap}{verdict}."]
+    reached = f"NDCG@10 {_plain(_mean(shown, best).mean)}{_beside_real(shown, best)}"
+    return [f"Of the untrained baselines {NAMES[best]} is best: {reached}."]
+
+
+def _own_baseline(shown: Shown) -> list[str]:
+    """The baseline that came as a file of lists, beside real."""
+    if shown.baseline is None:
+        return []
+    reached = f"NDCG@10 {_plain(_mean(shown, lists.ARM).mean)}{_beside_real(shown, lists.ARM)}"
+    return [f"Your own baseline: {reached} ({lists.sentence(shown.baseline)})."]
+
+
+def _beside_real(shown: Shown, arm: str) -> str:
+    """What an arm has over real alone, and how that reads; nothing where they weren't compared."""
+    pair = _pair(shown, arm, "real")
+    if pair is None:
+        return ""
+    return f", {_signed(pair.difference)} {_interval(pair.diff_lo, pair.diff_hi)} against real alone, {pair.reading}"
 
 
 def _state(run: ArmRun) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from preceptor.core.checks import at_least, each, one_of, positive, require, share
 
@@ -53,6 +54,8 @@ class RankingConfig:
     second_split: also train and test on the leave-last-out split, where the data stage left one.
     mask_history: items of the history are not offered. None: masked where the training log never repeats an item to a user
         (less than 1 in 1,000 interactions does), offered otherwise. The same for every arm.
+    baseline: path of a file with lists of your own recommender, one for each test user (user_id, item_id, rank or score), to be
+        judged on the same targets. None: no such arm.
     threads: compute threads of a training process; a result depends on it.
     bootstraps: resamples of the users behind each interval.
     confidence: of the intervals.
@@ -80,6 +83,7 @@ class RankingConfig:
     validation_targets: int = 3000
     second_split: bool = True
     mask_history: bool | None = None
+    baseline: str | None = None
     threads: int = 1
     bootstraps: int = 2000
     confidence: float = 0.95
@@ -114,6 +118,7 @@ def check(config: RankingConfig) -> None:
             "dim": (config.dim >= 1 and config.dim % max(config.heads, 1) == 0, f"a multiple of heads ({config.heads})"),
             "positions": at_least(config.positions, 2),
             "validation_targets": at_least(config.validation_targets, 0),
+            "baseline": (config.baseline is None or Path(config.baseline).is_file(), "the path of a file"),
             "threads": at_least(config.threads, 1),
             "bootstraps": at_least(config.bootstraps, 1),
             "confidence": (0 < config.confidence < 1, "between 0 and 1"),

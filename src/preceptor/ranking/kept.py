@@ -67,7 +67,8 @@ def open_kept(run: Path, arm: str | None = None) -> Kept:
     answer = next(a for a in row.read(ranking.path, Answer) if a.split == split)
     chosen = arm or recommended(answer)
     config = RankingConfig(**ranking.manifest["config"])
-    source = source_of(data, run / "graph", generator)
+    histories = GeneratorConfig(**generator.manifest["config"])
+    source = Source(split, str(data.path), str(generator.path / "all" / "law"), histories)
     asked = _panel(chosen, ranking, source)
     ranking.verify(*_files(asked))
     data.verify("train/")
@@ -84,13 +85,6 @@ def open_kept(run: Path, arm: str | None = None) -> Kept:
 def recommended(answer: Answer) -> str:
     """The arm to use: the one that validation chose, or real where the test has found it worse than real."""
     return "real" if answer.reading == "keep real" else answer.recipe
-
-
-def source_of(data: Artifact, graph: Path, generator: Artifact) -> Source:
-    """A study's own split, with what its synthetic histories are drawn from. graph: the folder of the stage `graph`."""
-    histories = GeneratorConfig(**generator.manifest["config"])
-    drawn_from = generator.path / "all" / "law" if histories.law == "mixture" else graph / "all"
-    return Source(data.json("summary")["kind"], str(data.path), str(drawn_from), histories)
 
 
 def _panel(arm: str, ranking: Artifact, source: Source) -> Panel:

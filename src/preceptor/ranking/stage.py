@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from preceptor.core.artifact import file_digest
 from preceptor.core.progress import say
-from preceptor.core.stage import Cost, Counts, Inputs, Stage
+from preceptor.core.stage import Cost, Counts, Inputs, Key, Stage, with_files
 from preceptor.core.tables import row
 from preceptor.core.tables.ranking import Answer, ArmMean, ArmRun, Budget, Paired, SliceMean, Trial
 from preceptor.data.log import TrainSplit
+from preceptor.generator.config import GeneratorConfig
 from preceptor.generator.made import moved
 from preceptor.graph.config import GraphConfig
 from preceptor.graph.item_graph import build_graph
 from preceptor.ranking.config import RankingConfig, check
 from preceptor.ranking.converge import Schedule
 from preceptor.ranking.jobs import Source
-from preceptor.ranking.kept import source_of
 from preceptor.ranking.tstr import run as run_comparison
 
 _SECOND = "leave_last_out"
@@ -29,13 +30,15 @@ def build(config: RankingConfig, inputs: Inputs, folder: Path) -> Counts:
     training part (graph-leave-last-out/).
     """
     data, graph = inputs["data"], inputs["graph"]
-    own = source_of(data, graph.path, inputs["generator"])
-    sources, histories = [own], own.histories
+    histories = GeneratorConfig(**inputs["generator"].manifest["config"])
+    law = inputs["generator"].path / "all" / "law"
+    drawn_from = law if histories.law == "mixture" else graph.path / "all"
+    sources = [Source(data.json("summary")["kind"], str(data.path), str(drawn_from), histories)]
     if config.second_split and (data.path / _SECOND).is_dir():
         home = folder / "graph-leave-last-out"
         train = TrainSplit.load(data.path / _SECOND / "train")
         if histories.law == "mixture":
-            moved(Path(own.graph), train).save(home)
+            moved(law, train).save(home)
         else:
             build_graph(train, GraphConfig(**graph.manifest["config"])).save(home)
         sources.append(Source("leave-last-out", str(data.path / _SECOND), str(home), histories))
@@ -64,13 +67,21 @@ def most_updates(config: RankingConfig) -> int:
     return schedule.trunk(schedule.budgets[-1]) + sum(b - schedule.trunk(b) for b in schedule.budgets)
 
 
+def key(config: RankingConfig, inputs: Inputs) -> Key:
+    """The config, with the digest of the baseline's file in place of its path."""
+    if config.baseline is None or not Path(config.baseline).is_file():
+        return Key(config, dict(inputs))
+    return Key(with_files(config, baseline=file_digest(Path(config.baseline))), dict(inputs))
+
+
 STAGE = Stage(
     name="ranking",
-    version=7,
+    version=8,
     section="ranking",
     needs=("data", "graph", "generator"),
     build=build,
     check=check,
+    key=key,
     cost=cost,
     resumable=True,
     tables=(ArmMean, Paired, SliceMean, Trial, ArmRun, Budget, Answer),

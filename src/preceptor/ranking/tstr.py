@@ -35,6 +35,7 @@ from preceptor.ranking import results as tables
 from preceptor.ranking.config import RankingConfig, check
 from preceptor.ranking.converge import Schedule
 from preceptor.ranking.jobs import Job, Source, opened, train_job, tune_job, validation_rows
+from preceptor.ranking.lists import read as read_lists
 from preceptor.ranking.panel import PARTS, Panel, fit_job, test_job
 from preceptor.ranking.trials import BASELINES, EASE_ITEMS, Settings, settings
 
@@ -260,3 +261,5 @@ def _check(sources: Sequence[Source], config: RankingConfig) -> None:
                 expected="at least one",
                 remedy="widen the validation part (data.split.validation_from) or use leave-last-out",
             )
+    if config.baseline is not None:  # now, and not after the training
+        read_lists(Path(config.baseline), Path(sources[0].data))

@@ -1,7 +1,8 @@
 """Tables of the stage `ranking`. A metric is recall or ndcg at k, or nats (k = 0, less is better); what doesn't exist is None.
 
 One number per target is kept beside them: ranks/<split>/<part>/<arm>-seed<k>.npy (int32, 1 = best) and nats/… (float32, NaN
-where the item is no candidate), targets as in data/<part>, in order. Of part validation only the targets whose numbers are in
+where the item is no candidate), targets as in data/<part>, in order. The arm `baseline`, a user's own lists, has ranks of part
+test alone: 2^31 − 1 where the target is not in the list. Of part validation only the targets whose numbers are in
 ranks/<split>/validation/rows.npy (int64) are there.
 """
 
@@ -27,6 +28,7 @@ NAMES = {  # arms as a person reads them
     "popularity": "popularity",
     "item-knn": "item-kNN",
     "ease": "EASE",
+    "baseline": "your own baseline",
 }
 
 
