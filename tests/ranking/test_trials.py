@@ -24,6 +24,8 @@ def test_the_first_trial_takes_the_first_of_every_choice() -> None:
 
 def test_untrained_rankers_try_everything() -> None:
     assert len(grid("item-knn", RankingConfig(neighbours=(1, 2), decays=(0.5, 1.0)))) == 4
+    found = grid("rp3beta", RankingConfig(neighbours=(5,), betas=(0.0, 0.5), decays=(1.0,)))
+    assert found == [{"neighbours": 5, "beta": beta, "decay": 1.0} for beta in (0.0, 0.5)]
     assert grid("popularity", RankingConfig(recents=(1.0, 0.5))) == [{"recent": 1.0}, {"recent": 0.5}]
 
 

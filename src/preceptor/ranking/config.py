@@ -45,8 +45,8 @@ class RankingConfig:
         converged when the last doubling changes its validation nats by less than one standard error.
     lengths, dropouts, learning_rates, losses: what trials choose from.
     fresh_dropouts: takes the place of `dropouts` for arm synthetic, whose histories never come again.
-    neighbours, decays: what trials of item-kNN choose from. ridges, decays: of EASE. recents: of popularity, shares of the
-        newest training interactions. These are untrained and try everything.
+    neighbours, decays: what trials of item-kNN choose from. neighbours, betas, decays: of RP3beta. ridges, decays: of EASE.
+        recents: of popularity, shares of the newest training interactions. These are untrained and try everything.
     dim, layers, heads: size of SASRec, the same for all arms.
     positions: predicted positions an update, padding included.
     validation_targets: at most so many validation targets decide (a keyed sample; 0: all). Large catalogues take fewer, so
@@ -74,6 +74,7 @@ class RankingConfig:
     losses: tuple[str, ...] = ("full",)
     neighbours: tuple[int, ...] = (50, 200)
     decays: tuple[float, ...] = (0.9, 1.0)
+    betas: tuple[float, ...] = (0.4, 0.6)
     ridges: tuple[float, ...] = (100.0, 1000.0)
     recents: tuple[float, ...] = (1.0, 0.3, 0.1)
     dim: int = 64
@@ -111,6 +112,7 @@ def check(config: RankingConfig) -> None:
             "losses": each(config.losses, one_of, *LOSSES),
             "neighbours": each(config.neighbours, at_least, 1),
             "decays": each(config.decays, positive),
+            "betas": each(config.betas, at_least, 0),
             "ridges": each(config.ridges, positive),
             "recents": each(config.recents, positive),
             "layers": at_least(config.layers, 1),

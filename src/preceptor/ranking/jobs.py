@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,7 @@ from preceptor.generator.mixture import Mixture
 from preceptor.generator.score import LawScorer
 from preceptor.graph.graph import Graph
 from preceptor.ranking import calibrate, converge
-from preceptor.ranking.baselines import ItemKNN, Popularity
+from preceptor.ranking.baselines import ItemKNN, ItemSimilarity, Popularity, RP3Beta
 from preceptor.ranking.config import RankingConfig
 from preceptor.ranking.ease import Ease
 from preceptor.ranking.evaluate import Scorer, sampled_rows
@@ -221,17 +222,17 @@ def generator(source: Source) -> Scorer:
 
 @functools.lru_cache(maxsize=4)
 def _untrained(data: str, baseline: str, settings: tuple[tuple[str, Any], ...]) -> Scorer:
-    train, given = opened(data), dict(settings)
-    if baseline == "ease":  # the inverse is what costs: one serves all decays
-        return _ease(data, given["ridge"]).with_decay(given["decay"])
-    kinds: dict[str, Any] = {"popularity": Popularity, "item-knn": ItemKNN}
-    made: Scorer = kinds[baseline](train, **given)
-    return made
+    if baseline == "popularity":
+        return Popularity(opened(data), **dict(settings))
+    decay = dict(settings)["decay"]
+    return _similarity(data, baseline, tuple(pair for pair in settings if pair[0] != "decay")).with_decay(decay)
 
 
 @functools.lru_cache(maxsize=1)
-def _ease(data: str, ridge: float) -> Ease:
-    return Ease(opened(data), ridge)
+def _similarity(data: str, baseline: str, settings: tuple[tuple[str, Any], ...]) -> ItemSimilarity:
+    """The weights are what costs: they serve all decays."""
+    kinds: dict[str, Callable[..., ItemSimilarity]] = {"item-knn": ItemKNN, "rp3beta": RP3Beta, "ease": Ease}
+    return kinds[baseline](opened(data), **dict(settings))
 
 
 @functools.lru_cache(maxsize=2)

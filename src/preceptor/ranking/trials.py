@@ -8,7 +8,7 @@ from typing import Any
 from preceptor.core import rng
 from preceptor.ranking.config import RankingConfig, Recipe
 
-BASELINES = ("popularity", "item-knn", "ease")
+BASELINES = ("popularity", "item-knn", "rp3beta", "ease")
 GENERATOR = "generator"
 AGAIN = "real, another seed"  # the control's second model: not an arm of its own
 TOGETHER = {  # arm: (one, other, form), fitted on validation
@@ -43,6 +43,7 @@ def grid(baseline: str, config: RankingConfig) -> list[Settings]:
     spaces: dict[str, dict[str, tuple[Any, ...]]] = {
         "popularity": {"recent": config.recents},
         "item-knn": {"neighbours": config.neighbours, "decay": config.decays},
+        "rp3beta": {"neighbours": config.neighbours, "beta": config.betas, "decay": config.decays},
         "ease": {"ridge": config.ridges, "decay": config.decays},
     }
     return _product(spaces[baseline])

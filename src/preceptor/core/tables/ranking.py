@@ -27,6 +27,7 @@ NAMES = {  # arms as a person reads them
     "real-plus-real": "real ⊕ real (another seed), added",
     "popularity": "popularity",
     "item-knn": "item-kNN",
+    "rp3beta": "RP3beta",
     "ease": "EASE",
     "baseline": "your own baseline",
 }
