@@ -64,7 +64,8 @@ def memorise(seed: int = 0, budget: int = 150, loss: str = "full") -> tuple[SASR
     recipe = dataclasses.replace(SMALL, length=40, dim=32, warmup=20, loss=loss)
     source = Plain(RealHistories(train, 40, 200, seed))
     schedule = Schedule(budget // 2, 1)
-    found = converge.train(recipe, source, train.n_items, schedule, seed, lambda _: np.zeros(len(rows)), user)
+    found = converge.train(recipe, source, train.n_items, schedule, seed, lambda _: np.zeros(len(rows)), user,
+                           popularity=train.popularity)  # fmt: skip
     return found.model, targets, [end.loss for end in found.ends]
 
 
@@ -84,7 +85,8 @@ def test_two_trainings_are_identical_and_seeds_differ() -> None:
     assert memorise(seed=1, budget=20)[2] != losses
 
 
-def test_the_original_loss_learns_too_and_is_repeatable() -> None:
-    losses = [memorise(budget=80, loss="bce")[2] for _ in range(2)]
+@pytest.mark.parametrize("loss", ["bce", "adjusted"])
+def test_other_losses_learn_too_and_are_repeatable(loss: str) -> None:
+    losses = [memorise(budget=80, loss=loss)[2] for _ in range(2)]
     assert losses[0] == losses[1]
     assert losses[0][1] < 0.8 * losses[0][0]

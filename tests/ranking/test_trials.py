@@ -1,7 +1,7 @@
 """Every trained arm tries as many settings; untrained rankers try all."""
 
 from preceptor.ranking.config import TRAINED, RankingConfig
-from preceptor.ranking.trials import TOGETHER, grid, parts, recipe, settings
+from preceptor.ranking.trials import TOGETHER, grid, parts, recipe, settings, taught
 
 
 def test_arms_try_equally_often_and_no_setting_twice() -> None:
@@ -34,3 +34,13 @@ def test_an_arm_rests_on_the_models_that_are_trained_for_it() -> None:
     assert parts("generator") == parts("ease") == ()
     assert parts("real+synthetic-x-generator") == ("real+synthetic",)
     assert {parts(arm) for arm in TOGETHER} == {("real",), ("real+synthetic",)}
+
+
+def test_the_real_arm_under_a_loss_differs_in_nothing_else() -> None:
+    config = RankingConfig(trials=9, losses=("full", "bce"))
+    for arm, loss in (("real-bce", "bce"), ("real-adjusted", "adjusted")):
+        assert {s["loss"] for s in settings(arm, config)} == {loss}
+        assert settings(arm, config)[0] == {**settings("real", config)[0], "loss": loss}
+        assert taught(arm) == "real"
+        assert parts(arm) == (arm,)
+    assert taught("real+synthetic") == "real+synthetic"

@@ -19,7 +19,7 @@ import numpy as np
 from preceptor.core.statistics import deviation_over_users, users_needed
 from preceptor.core.tables.ranking import NAMES, NO_VERDICT, Answer, ArmMean, ArmRun, Paired
 from preceptor.ranking import lists
-from preceptor.ranking.config import TRAINED, RankingConfig
+from preceptor.ranking.config import ARMS, OF_LOSSES, RankingConfig
 from preceptor.ranking.trials import BASELINES, GENERATOR
 
 METRIC = ("ndcg", 10)
@@ -134,10 +134,10 @@ def _claim(shown: Shown, title: str, a: str, b: str, words: str) -> str:
 def _rest(shown: Shown) -> list[str]:
     """The best baseline, convergence, cost, and what was left out."""
     found = []
-    for arm in TRAINED:
+    for arm in ARMS:
         if arm in shown.config.arms:
             found.append(f"{arm}: {_state(_run(shown, arm))}")
-    said = [*_baseline(shown), *_own_baseline(shown), "Convergence: " + "; ".join(found) + "."]
+    said = [*_losses(shown), *_baseline(shown), *_own_baseline(shown), "Convergence: " + "; ".join(found) + "."]
     spent = sum(r.updates or 0 for r in shown.runs)
     said.append(
         f"Cost: {spent:,} updates of at most {shown.config.positions:,} next items for all seeds; the generator is fitted, not"
@@ -146,6 +146,12 @@ def _rest(shown: Shown) -> list[str]:
     if shown.left_out:
         said.append(f"Left out, the catalogue being too large: {', '.join(shown.left_out)}.")
     return said
+
+
+def _losses(shown: Shown) -> list[str]:
+    """The real arm under other losses, beside real."""
+    own = [arm for arm in OF_LOSSES if arm in shown.config.arms]
+    return [f"{NAMES[arm]}: NDCG@10 {_plain(_mean(shown, arm).mean)}{_beside_real(shown, arm)}." for arm in own]
 
 
 def _baseline(shown: Shown) -> list[str]:

@@ -7,8 +7,10 @@ from pathlib import Path
 
 from preceptor.core.checks import at_least, each, one_of, positive, require, share
 
-LOSSES = ("full", "bce")
+LOSSES = ("full", "bce", "adjusted")
 TRAINED = ("real", "synthetic", "real+synthetic")
+OF_LOSSES = {"real-bce": "bce", "real-adjusted": "adjusted"}  # the real arm under one loss, whatever trials choose from
+ARMS = (*TRAINED, *OF_LOSSES)
 
 
 @dataclass(frozen=True)
@@ -20,7 +22,8 @@ class Recipe:
     dropout: share of the units dropped.
     learning_rate: peak, reached after `warmup` updates (Adam), then constant until the budget's decay.
     warmup: updates of linear warm-up.
-    loss: full (cross-entropy over the catalogue) or bce (the original SASRec's, one random negative a position).
+    loss: full (cross-entropy over the catalogue), bce (the original SASRec's, one random negative a position) or adjusted
+        (cross-entropy whose logits have the items' log-shares added, in training alone).
     """
 
     length: int = 50
@@ -38,7 +41,7 @@ class RankingConfig:
     """How arms are tuned, trained to convergence, calibrated, put together with the generator, and compared.
 
     arms: models that are trained: real (the log), synthetic (histories of the study's generator), real+synthetic (half of
-        each update from either). real is always among them.
+        each update from either). real is always among them. real-bce and real-adjusted are the real arm under that loss.
     trials: settings tried per trained arm, for the first budget each; the best by calibrated validation nats is frozen.
     seeds: trained models per arm. Seed 0 decides the budget, the others train for it.
     first, doublings: budgets are first · 2^k updates, k up to `doublings`, each a finished run with its own decay. An arm has
@@ -98,8 +101,8 @@ def check(config: RankingConfig) -> None:
         config,
         {
             "arms": (
-                "real" in config.arms and set(config.arms) <= set(TRAINED) and len(set(config.arms)) == len(config.arms),
-                f"real, and others of {', '.join(TRAINED)}, each once",
+                "real" in config.arms and set(config.arms) <= set(ARMS) and len(set(config.arms)) == len(config.arms),
+                f"real, and others of {', '.join(ARMS)}, each once",
             ),
             "trials": at_least(config.trials, 1),
             "seeds": at_least(config.seeds, 1),

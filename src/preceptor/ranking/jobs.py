@@ -35,7 +35,7 @@ from preceptor.ranking.ease import Ease
 from preceptor.ranking.evaluate import Scorer, sampled_rows
 from preceptor.ranking.sasrec import SASRec, SASRecScorer
 from preceptor.ranking.synthetic import teacher
-from preceptor.ranking.trials import GENERATOR, Settings, grid, recipe
+from preceptor.ranking.trials import GENERATOR, Settings, grid, recipe, taught
 
 CELLS = 1 << 26  # scores of validation targets held at once, by each of a handful of rankers: 256 MiB of float32
 
@@ -89,9 +89,10 @@ def train_job(job: Job, config: RankingConfig) -> str:
         reached.append(float(metrics.ndcg(judged.rank, 10).mean()))
         return judged.nats
 
-    drawn_from = None if job.arm == "real" else drawn(job.source)
-    source = teacher(job.arm, train, drawn_from, job.source.histories, chosen.length, config.positions, seed)
-    found = converge.train(chosen, source, train.n_items, job.schedule, seed, validate, offered.targets.user)
+    drawn_from = None if taught(job.arm) == "real" else drawn(job.source)
+    source = teacher(taught(job.arm), train, drawn_from, job.source.histories, chosen.length, config.positions, seed)
+    user = offered.targets.user
+    found = converge.train(chosen, source, train.n_items, job.schedule, seed, validate, user, popularity=train.popularity)
     seen_before = [
         end.budget * _real_positions(job.arm, config) / max(len(train.item) - train.n_users, 1) for end in found.ends
     ]
@@ -242,4 +243,4 @@ def _popularity(data: str) -> np.ndarray:
 
 def _real_positions(arm: str, config: RankingConfig) -> int:
     """Next items of the real log in an update, at most."""
-    return {"real": config.positions, "synthetic": 0}.get(arm, config.positions // 2)
+    return {"real": config.positions, "synthetic": 0}.get(taught(arm), config.positions // 2)

@@ -20,7 +20,7 @@ from preceptor.core.tables.ranking import Answer, ArmRun, Trial
 from preceptor.data.log import Targets, TrainSplit
 from preceptor.generator.config import GeneratorConfig
 from preceptor.ranking import jobs, panel
-from preceptor.ranking.config import TRAINED, RankingConfig
+from preceptor.ranking.config import ARMS, RankingConfig
 from preceptor.ranking.jobs import Source
 from preceptor.ranking.panel import Frozen, Panel, Ranker
 from preceptor.ranking.trials import AGAIN, BASELINES, GENERATOR, TOGETHER
@@ -101,7 +101,7 @@ def _panel(arm: str, ranking: Artifact, source: Source) -> Panel:
     return Panel(
         source=source,
         seed=0,
-        trained={a: str(runs / f"{source.name}-{a}-seed0") for a in needed if a in TRAINED},
+        trained={a: str(runs / f"{source.name}-{a}-seed0") for a in needed if a in ARMS},
         again=None,
         baselines={b: settings[b] for b in needed if b in BASELINES},
         law=GENERATOR in needed,

@@ -6,7 +6,7 @@ import itertools
 from typing import Any
 
 from preceptor.core import rng
-from preceptor.ranking.config import RankingConfig, Recipe
+from preceptor.ranking.config import OF_LOSSES, RankingConfig, Recipe
 
 BASELINES = ("popularity", "item-knn", "rp3beta", "ease")
 GENERATOR = "generator"
@@ -31,7 +31,7 @@ def settings(arm: str, config: RankingConfig) -> list[Settings]:
             "length": config.lengths,
             "dropout": config.fresh_dropouts if arm == "synthetic" else config.dropouts,
             "learning_rate": config.learning_rates,
-            "loss": config.losses,
+            "loss": (OF_LOSSES[arm],) if arm in OF_LOSSES else config.losses,
         }
     )
     order = [0, *(1 + i for i in rng.permutation(config.seed, f"trials/{arm}", len(every) - 1))]
@@ -52,6 +52,11 @@ def grid(baseline: str, config: RankingConfig) -> list[Settings]:
 def recipe(chosen: Settings, config: RankingConfig) -> Recipe:
     """The full recipe of a trained arm's settings."""
     return Recipe(dim=config.dim, layers=config.layers, heads=config.heads, **chosen)
+
+
+def taught(arm: str) -> str:
+    """What a trained arm learns from: real, synthetic or real+synthetic."""
+    return "real" if arm in OF_LOSSES else arm
 
 
 def parts(arm: str) -> tuple[str, ...]:

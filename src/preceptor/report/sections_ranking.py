@@ -15,7 +15,13 @@ from preceptor.report.html import Html, h, join, missing, paragraphs, table
 from preceptor.report.inputs import Artifacts
 from preceptor.report.section import Section
 
-MARKS = {"real": ("real", "o"), "synthetic": ("synthetic", "s"), "real+synthetic": ("third", "D")}
+MARKS = {
+    "real": ("real", "o"),
+    "synthetic": ("synthetic", "s"),
+    "real+synthetic": ("third", "D"),
+    "real-bce": ("real", "X"),
+    "real-adjusted": ("real", "*"),
+}
 TOGETHER, OTHER = ("s5", "P"), ("other", "^")
 MODEL = ("s3", "v")  # a language model
 

@@ -18,6 +18,8 @@ NAMES = {  # arms as a person reads them
     "real": "SASRec on the real log",
     "synthetic": "SASRec on synthetic histories",
     "real+synthetic": "SASRec on real + synthetic histories",
+    "real-bce": "SASRec on the real log, one-negative loss",
+    "real-adjusted": "SASRec on the real log, logit-adjusted loss",
     "generator": "the generator alone",
     "real-x-generator": "real ⊕ generator, multiplied",
     "real-plus-generator": "real ⊕ generator, added",
