@@ -97,7 +97,7 @@ def test_validation_nats_choose_recipe_and_form() -> None:
     assert answer(shown(0.02, 0.01, 0.03, "better")).recipe == "real-x-generator"
 
 
-def test_other_losses_are_shown_and_never_recommended() -> None:
+def test_variants_are_shown_and_never_recommended() -> None:
     given = shown(0.02, 0.01, 0.03, "better")
     runs = [*given.runs, run("real-bce", 0.3, "converged", nats=1.0)]
     means = [*given.means, dataclasses.replace(given.means[0], arm="real-bce", mean=0.03)]

@@ -24,7 +24,7 @@ from preceptor.ranking.lists import ARM, UNLISTED, read
 from preceptor.ranking.stage import STAGE
 
 CONFIG = RankingConfig(
-    arms=("real", "real-bce", "real-adjusted"), trials=1, seeds=1, first=3, doublings=0, lengths=(8,), neighbours=(5,),
+    arms=("real", "real-bce", "real-gru4rec"), trials=1, seeds=1, first=3, doublings=0, lengths=(8,), neighbours=(5,),
     decays=(1.0,), betas=(0.5,), ridges=(10.0,), recents=(1.0,), dim=8, layers=1, heads=1, positions=200, mask_history=True,
     bootstraps=50,
 )  # fmt: skip
@@ -123,7 +123,7 @@ def test_a_baseline_is_an_arm_beside_the_others(home: Path, tmp_path: Path) -> N
     assert {r.reading for r in pairs} == {"no verdict"}  # three updates are no convergence of real
     (answer,) = row.read(tmp_path / "out", Answer)
     assert answer.recipe == "real"
-    for arm in ("real-bce", "real-adjusted"):  # trained and tested as the others are
+    for arm in ("real-bce", "real-gru4rec"):  # trained and tested as the others are
         assert [r for r in row.read(tmp_path / "out", Paired) if r.arm_a == arm]
         assert (tmp_path / f"out/runs/temporal-{arm}-seed0.safetensors").exists()
     users = split.test.n_users

@@ -1,6 +1,7 @@
 """Every trained arm tries as many settings; untrained rankers try all."""
 
-from preceptor.ranking.config import TRAINED, RankingConfig
+from preceptor.core.tables.ranking import NAMES
+from preceptor.ranking.config import TRAINED, VARIANTS, RankingConfig
 from preceptor.ranking.trials import TOGETHER, grid, parts, recipe, settings, taught
 
 
@@ -36,11 +37,14 @@ def test_an_arm_rests_on_the_models_that_are_trained_for_it() -> None:
     assert {parts(arm) for arm in TOGETHER} == {("real",), ("real+synthetic",)}
 
 
-def test_the_real_arm_under_a_loss_differs_in_nothing_else() -> None:
+def test_a_variant_differs_in_what_it_is_named_for_and_in_nothing_else() -> None:
     config = RankingConfig(trials=9, losses=("full", "bce"))
-    for arm, loss in (("real-bce", "bce"), ("real-adjusted", "adjusted")):
-        assert {s["loss"] for s in settings(arm, config)} == {loss}
-        assert settings(arm, config)[0] == {**settings("real", config)[0], "loss": loss}
-        assert taught(arm) == "real"
+    assert {s["loss"] for s in settings("real-bce", config)} == {"bce"}
+    assert {s["loss"] for s in settings("real-gru4rec", config)} == {"full", "bce"}
+    for arm, (base, fixed) in VARIANTS.items():
+        assert settings(arm, config)[0] == settings(base, config)[0] | fixed
+        assert taught(arm) == base
         assert parts(arm) == (arm,)
+        assert arm in NAMES
+    assert recipe(settings("synthetic-gru4rec", config)[0], config).model == "gru4rec"
     assert taught("real+synthetic") == "real+synthetic"

@@ -19,8 +19,8 @@ import numpy as np
 from preceptor.core.statistics import deviation_over_users, users_needed
 from preceptor.core.tables.ranking import NAMES, NO_VERDICT, Answer, ArmMean, ArmRun, Paired
 from preceptor.ranking import lists
-from preceptor.ranking.config import ARMS, OF_LOSSES, RankingConfig
-from preceptor.ranking.trials import BASELINES, GENERATOR
+from preceptor.ranking.config import ARMS, VARIANTS, RankingConfig
+from preceptor.ranking.trials import BASELINES, GENERATOR, taught
 
 METRIC = ("ndcg", 10)
 _SMALL = 0.05  # a gain worth having, as a share of what real reaches
@@ -137,7 +137,7 @@ def _rest(shown: Shown) -> list[str]:
     for arm in ARMS:
         if arm in shown.config.arms:
             found.append(f"{arm}: {_state(_run(shown, arm))}")
-    said = [*_losses(shown), *_baseline(shown), *_own_baseline(shown), "Convergence: " + "; ".join(found) + "."]
+    said = [*_variants(shown), *_baseline(shown), *_own_baseline(shown), "Convergence: " + "; ".join(found) + "."]
     spent = sum(r.updates or 0 for r in shown.runs)
     said.append(
         f"Cost: {spent:,} updates of at most {shown.config.positions:,} next items for all seeds; the generator is fitted, not"
@@ -148,9 +148,9 @@ def _rest(shown: Shown) -> list[str]:
     return said
 
 
-def _losses(shown: Shown) -> list[str]:
-    """The real arm under other losses, beside real."""
-    own = [arm for arm in OF_LOSSES if arm in shown.config.arms]
+def _variants(shown: Shown) -> list[str]:
+    """Arms under another loss or with another model, beside real."""
+    own = [arm for arm in VARIANTS if arm in shown.config.arms]
     return [f"{NAMES[arm]}: NDCG@10 {_plain(_mean(shown, arm).mean)}{_beside_real(shown, arm)}." for arm in own]
 
 
@@ -191,7 +191,7 @@ def _state(run: ArmRun) -> str:
 def _still(run: ArmRun) -> str:
     if run.change is None:
         return f"was trained for one budget of {run.budget:,} updates, which says nothing about convergence"
-    if run.epochs is not None and run.epochs < 1 and run.arm != "synthetic":
+    if run.epochs is not None and run.epochs < 1 and taught(run.arm) != "synthetic":
         return f"had seen {run.epochs:.0%} of the log after {run.budget:,} updates"
     gained = f"the last doubling gained {run.change:.3f} nats, where the standard error is {run.error:.3f}"
     return f"was still getting better at {run.budget:,} updates ({gained})"

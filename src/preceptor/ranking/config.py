@@ -9,8 +9,13 @@ from preceptor.core.checks import at_least, each, one_of, positive, require, sha
 
 LOSSES = ("full", "bce", "adjusted")
 TRAINED = ("real", "synthetic", "real+synthetic")
-OF_LOSSES = {"real-bce": "bce", "real-adjusted": "adjusted"}  # the real arm under one loss, whatever trials choose from
-ARMS = (*TRAINED, *OF_LOSSES)
+MODELS = ("sasrec", "gru4rec")
+VARIANTS: dict[str, tuple[str, dict[str, str]]] = {  # arm: (the arm that it varies, what is set in it)
+    "real-bce": ("real", {"loss": "bce"}),
+    "real-adjusted": ("real", {"loss": "adjusted"}),
+    **{f"{arm}-gru4rec": (arm, {"model": "gru4rec"}) for arm in TRAINED},
+}
+ARMS = (*TRAINED, *VARIANTS)
 
 
 @dataclass(frozen=True)
@@ -24,6 +29,7 @@ class Recipe:
     warmup: updates of linear warm-up.
     loss: full (cross-entropy over the catalogue), bce (the original SASRec's, one random negative a position) or adjusted
         (cross-entropy whose logits have the items' log-shares added, in training alone).
+    model: sasrec or gru4rec (which has no heads).
     """
 
     length: int = 50
@@ -34,6 +40,7 @@ class Recipe:
     learning_rate: float = 2e-3
     warmup: int = 50
     loss: str = "full"
+    model: str = "sasrec"
 
 
 @dataclass(frozen=True)
@@ -41,7 +48,8 @@ class RankingConfig:
     """How arms are tuned, trained to convergence, calibrated, put together with the generator, and compared.
 
     arms: models that are trained: real (the log), synthetic (histories of the study's generator), real+synthetic (half of
-        each update from either). real is always among them. real-bce and real-adjusted are the real arm under that loss.
+        each update from either). real is always among them. real-bce and real-adjusted are the real arm under that loss;
+        real-gru4rec, synthetic-gru4rec and real+synthetic-gru4rec have GRU4Rec in place of SASRec.
     trials: settings tried per trained arm, for the first budget each; the best by calibrated validation nats is frozen.
     seeds: trained models per arm. Seed 0 decides the budget, the others train for it.
     first, doublings: budgets are first · 2^k updates, k up to `doublings`, each a finished run with its own decay. An arm has
@@ -50,7 +58,7 @@ class RankingConfig:
     fresh_dropouts: takes the place of `dropouts` for arm synthetic, whose histories never come again.
     neighbours, decays: what trials of item-kNN choose from. neighbours, betas, decays: of RP3beta. ridges, decays: of EASE.
         recents: of popularity, shares of the newest training interactions. These are untrained and try everything.
-    dim, layers, heads: size of SASRec, the same for all arms.
+    dim, layers, heads: size of the model, the same for all arms.
     positions: predicted positions an update, padding included.
     validation_targets: at most so many validation targets decide (a keyed sample; 0: all). Large catalogues take fewer, so
         that scores of all of them fit in memory.

@@ -20,10 +20,10 @@ import numpy as np
 import torch
 
 from preceptor.core.errors import PreceptorError
-from preceptor.ranking import losses
+from preceptor.ranking import losses, models
 from preceptor.ranking.config import Recipe
 from preceptor.ranking.losses import NextItemLoss
-from preceptor.ranking.sasrec import SASRec
+from preceptor.ranking.models import NextItemModel
 from preceptor.ranking.teach import Source, lesson_loss
 
 CONVERGED, TURNED, NO_VERDICT = "converged", "turned", "no verdict"
@@ -73,7 +73,7 @@ class Finished:
 class Converged:
     """model: at the end of the chosen budget. ends: one for each budget that was run. verdict: see the module."""
 
-    model: SASRec
+    model: NextItemModel
     budget: int
     verdict: str
     ends: tuple[Finished, ...] = field(repr=False)
@@ -85,9 +85,9 @@ def train(
     n_items: int,
     schedule: Schedule,
     seed: int,
-    validate: Callable[[SASRec], np.ndarray],
+    validate: Callable[[NextItemModel], np.ndarray],
     user: np.ndarray,
-    watch: Callable[[int, SASRec], None] = lambda _update, _model: None,
+    watch: Callable[[int, NextItemModel], None] = lambda _update, _model: None,
     popularity: np.ndarray | None = None,
 ) -> Converged:
     """Train on one budget after the other until the rule ends it.
@@ -96,7 +96,7 @@ def train(
     interactions of each item, which the logit-adjusted loss needs. Adam, gradients clipped at norm 1. Raises PreceptorError
     where a run's loss is not finite.
     """
-    model = SASRec(n_items, recipe, seed)
+    model = models.build(n_items, recipe, seed)
     optimiser = _adam(model, recipe)
     prior = None if popularity is None else losses.log_prior(popularity)
 
@@ -105,7 +105,7 @@ def train(
 
     seconds, updates, done = 0.0, 0, 0
     ends: list[Finished] = []
-    models: list[SASRec] = []
+    kept: list[NextItemModel] = []
     reached: list[np.ndarray] = []
     verdict = NO_VERDICT
     for k, budget in enumerate(schedule.budgets):
@@ -125,7 +125,7 @@ def train(
         seconds, updates = seconds + time.perf_counter() - began, updates + budget - turn
         if not np.isfinite(loss):
             raise PreceptorError("Training diverged", where=f"update {budget}", found=loss, remedy="lower the learning rate")
-        models.append(branch.eval())
+        kept.append(branch.eval())
         reached.append(np.asarray(validate(branch), np.float64))
         mean, error = clustered(reached[-1], user)
         change, change_error = clustered(reached[-2] - reached[-1], user) if k else (np.nan, np.nan)
@@ -133,7 +133,7 @@ def train(
         if k >= schedule.least and (verdict := judge(ends)) != NO_VERDICT:
             break
     chosen = choose(ends)
-    return Converged(models[chosen], ends[chosen].budget, verdict, tuple(ends))
+    return Converged(kept[chosen], ends[chosen].budget, verdict, tuple(ends))
 
 
 def judge(ends: list[Finished]) -> str:
@@ -164,12 +164,12 @@ def clustered(values: np.ndarray, user: np.ndarray) -> tuple[float, float]:
     return mean, float(np.sqrt((of_user**2).sum() * n / max(n - 1, 1)) / len(values))
 
 
-def _adam(model: SASRec, recipe: Recipe) -> torch.optim.Adam:
+def _adam(model: NextItemModel, recipe: Recipe) -> torch.optim.Adam:
     return torch.optim.Adam(list(model.parameters()), lr=recipe.learning_rate, betas=(0.9, 0.98), fused=True)
 
 
 def _run(
-    model: SASRec,
+    model: NextItemModel,
     optimiser: torch.optim.Adam,
     recipe: Recipe,
     source: Source,

@@ -33,7 +33,7 @@ from preceptor.ranking.baselines import ItemKNN, ItemSimilarity, Popularity, RP3
 from preceptor.ranking.config import RankingConfig
 from preceptor.ranking.ease import Ease
 from preceptor.ranking.evaluate import Scorer, sampled_rows
-from preceptor.ranking.sasrec import SASRec, SASRecScorer
+from preceptor.ranking.models import ModelScorer, NextItemModel, build
 from preceptor.ranking.synthetic import teacher
 from preceptor.ranking.trials import GENERATOR, Settings, grid, recipe, taught
 
@@ -84,8 +84,8 @@ def train_job(job: Job, config: RankingConfig) -> str:
     seed = int(purpose_key(config.seed, f"ranking/{job.source.name}/{job.seed}") >> 1)
     reached: list[float] = []
 
-    def validate(model: SASRec) -> np.ndarray:
-        judged = calibrated(SASRecScorer(model), False, offered)[1]
+    def validate(model: NextItemModel) -> np.ndarray:
+        judged = calibrated(ModelScorer(model), False, offered)[1]
         reached.append(float(metrics.ndcg(judged.rank, 10).mean()))
         return judged.nats
 
@@ -103,7 +103,7 @@ def train_job(job: Job, config: RankingConfig) -> str:
     for end in ends:
         end |= {k: None for k in ("error", "change", "change_error") if not np.isfinite(end[k])}
     verdict = found.verdict
-    if verdict == converge.CONVERGED and job.arm != "synthetic" and ends[-1]["epochs"] < 1:
+    if verdict == converge.CONVERGED and taught(job.arm) != "synthetic" and ends[-1]["epochs"] < 1:
         verdict = converge.NO_VERDICT  # what hasn't seen the log once has not come to rest on it
     if job.keep:
         write_atomic(Path(job.stem + ".safetensors"), save(dict(found.model.state_dict())))
@@ -185,7 +185,7 @@ def drawn(source: Source) -> Graph | Mixture:
 
 def trained(source: Source, arm: str, stem: str, config: RankingConfig) -> Scorer:
     """The finished model of a training job."""
-    model = SASRec(opened(source.data).n_items, recipe(settings_of(stem), config), seed=0)
+    model = build(opened(source.data).n_items, recipe(settings_of(stem), config), seed=0)
     weights = load_file(stem + ".safetensors")
     wanted = {name: tuple(p.shape) for name, p in model.state_dict().items()}
     found = {name: tuple(p.shape) for name, p in weights.items()}
@@ -199,7 +199,7 @@ def trained(source: Source, arm: str, stem: str, config: RankingConfig) -> Score
             remedy="delete the folder of the stage ranking and run again",
         )
     model.load_state_dict(weights)
-    return SASRecScorer(model)
+    return ModelScorer(model)
 
 
 def settings_of(stem: str) -> Settings:

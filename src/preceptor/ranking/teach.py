@@ -20,7 +20,7 @@ from preceptor.generator.mixture_tables import MixtureTables
 from preceptor.generator.score import law_rows
 from preceptor.ranking.histories import Histories, RealHistories
 from preceptor.ranking.losses import NextItemLoss, full_cross_entropy
-from preceptor.ranking.sasrec import SASRec
+from preceptor.ranking.models import NextItemModel
 from preceptor.ranking.soft import soft_cross_entropy
 
 _CHUNK = 16  # lessons whose histories are drawn together
@@ -152,7 +152,7 @@ def law_of_training(mixture: Mixture, train: TrainSplit, out: np.ndarray) -> Non
         out[rows[block]] = p
 
 
-def lesson_loss(model: SASRec, lesson: Lesson, loss: NextItemLoss = full_cross_entropy) -> tuple[torch.Tensor, int]:
+def lesson_loss(model: NextItemModel, lesson: Lesson, loss: NextItemLoss = full_cross_entropy) -> tuple[torch.Tensor, int]:
     """Mean loss over the counted positions, and their number. Item t + 1 is predicted from items 0 … t.
 
     Of a lesson with a law it is the cross-entropy against that law, whatever the loss.

@@ -6,7 +6,7 @@ import itertools
 from typing import Any
 
 from preceptor.core import rng
-from preceptor.ranking.config import OF_LOSSES, RankingConfig, Recipe
+from preceptor.ranking.config import VARIANTS, RankingConfig, Recipe
 
 BASELINES = ("popularity", "item-knn", "rp3beta", "ease")
 GENERATOR = "generator"
@@ -26,14 +26,14 @@ def settings(arm: str, config: RankingConfig) -> list[Settings]:
 
     Trial 0 takes the first of every choice; the others are a keyed sample of the rest.
     """
-    every = _product(
-        {
-            "length": config.lengths,
-            "dropout": config.fresh_dropouts if arm == "synthetic" else config.dropouts,
-            "learning_rate": config.learning_rates,
-            "loss": (OF_LOSSES[arm],) if arm in OF_LOSSES else config.losses,
-        }
-    )
+    base, fixed = VARIANTS.get(arm, (arm, {}))
+    choices: dict[str, tuple[Any, ...]] = {
+        "length": config.lengths,
+        "dropout": config.fresh_dropouts if base == "synthetic" else config.dropouts,
+        "learning_rate": config.learning_rates,
+        "loss": config.losses,
+    }
+    every = _product(choices | {name: (value,) for name, value in fixed.items()})
     order = [0, *(1 + i for i in rng.permutation(config.seed, f"trials/{arm}", len(every) - 1))]
     return [every[i] for i in order[: config.trials]]
 
@@ -56,7 +56,7 @@ def recipe(chosen: Settings, config: RankingConfig) -> Recipe:
 
 def taught(arm: str) -> str:
     """What a trained arm learns from: real, synthetic or real+synthetic."""
-    return "real" if arm in OF_LOSSES else arm
+    return VARIANTS[arm][0] if arm in VARIANTS else arm
 
 
 def parts(arm: str) -> tuple[str, ...]:

@@ -21,6 +21,9 @@ MARKS = {
     "real+synthetic": ("third", "D"),
     "real-bce": ("real", "X"),
     "real-adjusted": ("real", "*"),
+    "real-gru4rec": ("real", "v"),
+    "synthetic-gru4rec": ("synthetic", "v"),
+    "real+synthetic-gru4rec": ("third", "v"),
 }
 TOGETHER, OTHER = ("s5", "P"), ("other", "^")
 MODEL = ("s3", "v")  # a language model
