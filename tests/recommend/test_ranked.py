@@ -62,7 +62,7 @@ def test_the_recommended_arm_answers_under_every_name(miniature: Path, asked: tu
     assert found.arm == recommended(said)
     assert said.sentences[0] in repr(found)
     one = found.recommend(asked[1], top=3)
-    assert one.notes[-1] == said.sentences[0]
+    assert one.notes[-1] == f"The comparison's answer: {said.sentences[0]}"
     assert len(one) == 3
     assert list(one) == list(pc.recommend(miniature, asked[1], top=3, model="ranking"))
     assert list(one) == list(pc.ranking.load(miniature / "ranking").recommend(asked[1], top=3))
@@ -106,6 +106,8 @@ def test_what_is_not_this_comparison_is_refused(miniature: Path, tmp_path: Path)
     with pytest.raises(PreceptorError, match=r"No such arm(.|\n)*item-knn, "):
         load(miniature, "real-x-real")
     run = copied(miniature, tmp_path / "run")
+    with pytest.raises(PreceptorError, match=r"without curriculum/(.|\n)*--model ranking"):
+        pc.recommend(run, "id:i0")
     weights = run / "ranking/runs/temporal-real-seed0.safetensors"
     weights.unlink()
     with pytest.raises(PreceptorError, match=r"Damaged artifact(.|\n)*temporal-real-seed0(.|\n)*no file"):

@@ -105,7 +105,7 @@ def sentence(facts: dict[str, Any]) -> str:
     said = f"lists of {facts['median_length']:g} items (median) for {facts['listed_users']:,} of {facts['test_users']:,} test"
     said += " users; a target that is not in its user's list counts as missed"
     if facts["unknown_users"] or facts["unknown_items"]:
-        said += f"; left out: {facts['unknown_users']:,} users and {facts['unknown_items']:,} items that the log doesn't know"
+        said += f"; unknown to the log and left out: users {facts['unknown_users']:,}, items {facts['unknown_items']:,}"
     return said
 
 

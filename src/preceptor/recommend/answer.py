@@ -95,7 +95,9 @@ def _open(run: Path) -> tuple[Artifact, TrainSplit, Catalogue]:
             where=run,
             found="a folder without curriculum/" if run.is_dir() else "no folder",
             expected="a folder in which preceptor has made a study",
-            remedy="name the folder that was given as --out to preceptor run or preceptor pretrain",
+            remedy=f"ask its ranking comparison: --model {ranked.MODEL}"
+            if (run / "ranking").is_dir()
+            else "name the folder that was given as --out to preceptor run or preceptor pretrain",
         )
     curriculum, codes = artifact.load(run / "curriculum"), artifact.load(run / "codes")
     train = artifact.load(run / "data").part("train") if (run / "data").is_dir() else artifact.load(run / "train")

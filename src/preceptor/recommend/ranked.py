@@ -63,7 +63,7 @@ class RankingModel:
             notes.append(f"Without a training interaction, so that they say nothing: {names}.")
         if kept.longest is not None and len(items) > kept.longest:
             notes.append(f"The trained model reads the last {kept.longest} of the {len(items)} items.")
-        return [*notes, of_history(kept.masked), kept.answer.sentences[0]]
+        return [*notes, of_history(kept.masked), f"The comparison's answer: {kept.answer.sentences[0]}"]
 
 
 def load(folder: str | Path, arm: str | None = None) -> RankingModel:
