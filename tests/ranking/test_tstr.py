@@ -22,8 +22,8 @@ from preceptor.ranking.converge import NO_VERDICT
 from ranking.laws import law_and_split
 
 CONFIG = RankingConfig(
-    seeds=2, first=3, doublings=1, lengths=(8,), dropouts=(0.1, 0.3), neighbours=(5, 10), decays=(1.0,), betas=(0.5,), ridges=(10.0,),
-    dim=8, layers=1, heads=1, positions=200, mask_history=True, bootstraps=50,
+    seeds=2, first=3, doublings=1, lengths=(8,), dropouts=(0.1, 0.3), neighbours=(5, 10), decays=(1.0,), betas=(0.5,),
+    ridges=(10.0,), dim=8, layers=1, heads=1, positions=200, mask_history=True, bootstraps=50,
 )  # fmt: skip
 ARMS = {
     "real", "synthetic", "real+synthetic", "popularity", "item-knn", "rp3beta", "ease", "generator", "real-x-generator",
