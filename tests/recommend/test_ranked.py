@@ -11,7 +11,8 @@ from safetensors.numpy import load_file, save_file
 
 import preceptor as pc
 from preceptor.cli import main
-from preceptor.core.artifact import canonical
+from preceptor.core import artifact
+from preceptor.core.artifact import canonical, file_digest
 from preceptor.core.errors import PreceptorError
 from preceptor.core.tables import row
 from preceptor.core.tables.ranking import Answer
@@ -134,3 +135,24 @@ def test_missing_and_foreign_tensors_are_named(miniature: Path, tmp_path: Path) 
     save_file({**tensors, "items_ID": tensors["items_ID"][:-1]}, stem + ".safetensors")
     with pytest.raises(PreceptorError, match=r"items_ID \(119, 16\)(.|\n)*items_ID \(120, 16\)"):
         jobs.trained(source, "real", stem, config)
+
+
+def test_a_study_made_again_is_opened_anew(miniature: Path, tmp_path: Path) -> None:
+    """The same folder, another catalogue: as when a study is run again in one process."""
+    run = copied(miniature, tmp_path / "run")
+    title = load(run, "item-knn").recommend("id:i0", top=1)[0].title
+    items = run / "data/train/items.parquet"
+    pl.read_parquet(items).with_columns(title=pl.lit("New: ") + pl.col("title")).write_parquet(items)
+    data, ranking = (json.loads((run / stage / "manifest.json").read_text()) for stage in ("data", "ranking"))
+    data["files"]["train/items.parquet"]["sha256"] = file_digest(items)
+    (run / "data/manifest.json").write_text(canonical(data))
+    ranking["inputs"]["data"] = artifact.load(run / "data").digest
+    (run / "ranking/manifest.json").write_text(canonical(ranking))
+    assert load(run, "item-knn").recommend("id:i0", top=1)[0].title == f"New: {title}"
+
+
+def test_a_comparison_without_test_targets_has_no_answer(miniature: Path, tmp_path: Path) -> None:
+    run = copied(miniature, tmp_path / "run")
+    row.write(run / "ranking", Answer, [])
+    with pytest.raises(PreceptorError, match=r"no answer(.|\n)*temporal split"):
+        load(run)

@@ -241,6 +241,12 @@ def _popularity(data: str) -> np.ndarray:
     return opened(data).popularity
 
 
+def forget() -> None:
+    """Let go of all that is kept open of splits, laws and untrained rankers: their folders may be made again."""
+    for cached in (opened, seen, drawn, _untrained, _similarity, _popularity):
+        cached.cache_clear()
+
+
 def _real_positions(arm: str, config: RankingConfig) -> int:
     """Next items of the real log in an update, at most."""
     return {"real": config.positions, "synthetic": 0}.get(taught(arm), config.positions // 2)

@@ -11,15 +11,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 
 from preceptor.core import artifact
 from preceptor.core.artifact import Artifact
 from preceptor.core.errors import PreceptorError
 from preceptor.core.tables import row
 from preceptor.core.tables.ranking import Answer, ArmRun, Trial
-from preceptor.data.log import Targets, TrainSplit
+from preceptor.data.log import Targets
 from preceptor.generator.config import GeneratorConfig
-from preceptor.ranking import jobs, panel
+from preceptor.ranking import calibrate, jobs, panel
 from preceptor.ranking.config import ARMS, RankingConfig
 from preceptor.ranking.jobs import Source
 from preceptor.ranking.panel import Frozen, Panel, Ranker
@@ -28,18 +29,22 @@ from preceptor.ranking.trials import AGAIN, BASELINES, GENERATOR, TOGETHER
 
 @dataclass(frozen=True)
 class Kept:
-    """An arm of seed 0, ready to be asked. answer: what the comparison says of its split. longest: items of a history that a
-    trained model in it reads; None where nothing in it was trained. masked: whether items of the history are not offered."""
+    """An arm of seed 0, ready to be asked.
+
+    answer: what the comparison says of its split. items: the catalogue, as in TrainSplit. popularity: training interactions of
+    each item. longest: items of a history that a trained model in it reads; None where nothing in it was trained. masked:
+    whether items of the history are not offered.
+    """
 
     arm: str
     answer: Answer
-    train: TrainSplit
+    items: pl.DataFrame
+    popularity: np.ndarray
     longest: int | None
     masked: bool
     _panel: Panel
     _frozen: Frozen
     _rankers: Sequence[Ranker]
-    _config: RankingConfig
 
     def probabilities(self, items: Sequence[int]) -> np.ndarray:
         """p(item | history), float64 [I]: calibrated as on validation, 0 for what is not offered, else all 0 or of sum 1.
@@ -48,9 +53,9 @@ class Kept:
         """
         after = np.array([*items, 0], np.int32)  # the item to be predicted has no say
         asked = Targets(np.zeros(1, np.int32), after, np.zeros(1, np.int64), np.array([len(items)], np.int64))
-        offered = jobs.offer(self._panel.source.data, asked, self._config)
+        offered = calibrate.offer(asked, self.popularity, not self.masked)
         if not offered.open.any():
-            return np.zeros(self.train.n_items)
+            return np.zeros(len(self.popularity))
         p = panel.probabilities_of(self.arm, self._panel, self._frozen, self._rankers, offered)[0].astype(np.float64)
         return np.asarray(p / p.sum())
 
@@ -61,10 +66,11 @@ def open_kept(run: Path, arm: str | None = None) -> Kept:
     Raises PreceptorError for stages that are not finished, or not of one study, an arm that was not compared, and files that
     are damaged or missing.
     """
+    jobs.forget()  # what was opened before may have been made again since
     ranking, data, generator = (artifact.load(run / name) for name in ("ranking", "data", "generator"))
     _assert_compared(ranking, data, generator)
     split = data.json("summary")["kind"]
-    answer = next(a for a in row.read(ranking.path, Answer) if a.split == split)
+    answer = _answer(ranking, split)
     chosen = arm or recommended(answer)
     config = RankingConfig(**ranking.manifest["config"])
     histories = GeneratorConfig(**generator.manifest["config"])
@@ -77,14 +83,35 @@ def open_kept(run: Path, arm: str | None = None) -> Kept:
     rankers = list(panel.scorers(asked, config))
     lengths = [jobs.settings_of(stem)["length"] for stem in asked.trained.values()]
     train = jobs.opened(source.data)
-    masked = jobs.mask_history(train, config)
-    frozen = Frozen.read(asked.stem)
-    return Kept(chosen, answer, train, max(lengths, default=None), masked, asked, frozen, rankers, config)
+    return Kept(
+        arm=chosen,
+        answer=answer,
+        items=train.items,
+        popularity=train.popularity,
+        longest=max(lengths, default=None),
+        masked=jobs.mask_history(train, config),
+        _panel=asked,
+        _frozen=Frozen.read(asked.stem),
+        _rankers=rankers,
+    )
 
 
 def recommended(answer: Answer) -> str:
     """The arm to use: the one that validation chose, or real where the test has found it worse than real."""
     return "real" if answer.reading == "keep real" else answer.recipe
+
+
+def _answer(ranking: Artifact, split: str) -> Answer:
+    """What the comparison says of a split."""
+    for found in row.read(ranking.path, Answer):
+        if found.split == split:
+            return found
+    raise PreceptorError(
+        "This comparison has no answer",
+        where=ranking.path / Answer.FILE,
+        found=f"no row for the {split} split, which had no test target",
+        remedy="give the log a longer test part (data.split), and run the study again",
+    )
 
 
 def _panel(arm: str, ranking: Artifact, source: Source) -> Panel:

@@ -61,11 +61,9 @@ def write(folder: Path, sources: Sequence[Source], panels: Sequence[Panel], conf
         lists = [panel.gather(p, folder) for p in own]
         found = {arm: _judgement(folder, source.name, arm, own) for arm in _order(own)}
         verdict = arm_runs.verdicts(runs, source.name)
-        own_lists = read_lists(Path(config.baseline), Path(source.data)) if config.baseline and source == sources[0] else None
-        if own_lists is not None:
-            rank, top = own_lists.judge(targets, train.popularity > 0, not mask_history(train, config))
-            panel.write_array(panel.file(folder, "ranks", source.name, "test", BASELINE, 0), rank)
-            found[BASELINE] = Judgement(rank[None], np.full((1, len(rank)), np.nan, np.float32))
+        given = None
+        if config.baseline is not None and source == sources[0]:
+            found[BASELINE], top, given = _given_lists(folder, source, targets, config, Path(config.baseline))
             lists.append({BASELINE: top})
         best = best_form([r for r in runs if r.split == source.name], "real")
         made = list(_compared(source.name, found, targets.user, verdict, best, config))
@@ -83,7 +81,7 @@ def write(folder: Path, sources: Sequence[Source], panels: Sequence[Panel], conf
             targets.user,
             left_out,
             config,
-            None if own_lists is None else own_lists.facts(targets),
+            given,
         )
         answers += [answer(shown)] if len(targets) else []
         counts[source.name] = {
@@ -93,7 +91,7 @@ def write(folder: Path, sources: Sequence[Source], panels: Sequence[Panel], conf
             "validation_targets": len(seen(source, config).targets),
             "history_masked": mask_history(train, config),
             "left_out": left_out,
-            **({"baseline": shown.baseline} if shown.baseline else {}),
+            **({} if given is None else {"baseline": given}),
         }
     for cls, rows in ((ArmMean, means), (Paired, pairs), (SliceMean, slices), (Answer, answers)):
         row.write(folder, cls, rows)  # type: ignore[type-var]
@@ -119,6 +117,16 @@ def _judgement(folder: Path, split: str, arm: str, panels: Sequence[Panel]) -> J
         for kind in ("ranks", "nats")
     )
     return Judgement(rank, nats)
+
+
+def _given_lists(
+    folder: Path, source: Source, targets: Targets, config: RankingConfig, file: Path
+) -> tuple[Judgement, np.ndarray, dict[str, Any]]:
+    """A user's own lists on the test targets: ranks (kept as those of all arms are), the lists' items, and counts."""
+    lists, train = read_lists(file, Path(source.data)), opened(source.data)
+    rank, top = lists.judge(targets, train.popularity > 0, not mask_history(train, config))
+    panel.write_array(panel.file(folder, "ranks", source.name, "test", BASELINE, 0), rank)
+    return Judgement(rank[None], np.full((1, len(rank)), np.nan, np.float32)), top, lists.facts(targets)
 
 
 def _compared(

@@ -21,7 +21,7 @@ class RankingModel:
 
     def __init__(self, kept: Kept) -> None:
         self._kept = kept
-        ids, titles = kept.train.items["item_id"].to_list(), kept.train.items["title"].to_list()
+        ids, titles = kept.items["item_id"].to_list(), kept.items["title"].to_list()
         known = np.zeros(len(ids), bool)  # nothing is held out of ranking models
         self._catalogue = Catalogue(ids, [title or ids[i] for i, title in enumerate(titles)], known)
 
@@ -57,7 +57,7 @@ class RankingModel:
 
     def _notes(self, items: Sequence[int]) -> list[str]:
         kept, notes = self._kept, []
-        untrained = [i for i in dict.fromkeys(items) if kept.train.popularity[i] == 0]
+        untrained = [i for i in dict.fromkeys(items) if kept.popularity[i] == 0]
         if untrained:
             names = ", ".join(self._catalogue.name(i) for i in untrained[:5])
             notes.append(f"Without a training interaction, so that they say nothing: {names}.")
