@@ -36,7 +36,7 @@ from preceptor.ranking.config import Recipe
 from preceptor.ranking.distance import divergence_from_scores, law_of
 from preceptor.ranking.evaluate import subsample
 from preceptor.ranking.histories import RealHistories
-from preceptor.ranking.sasrec import SASRec, SASRecScorer
+from preceptor.ranking.models import ModelScorer, NextItemModel
 from preceptor.ranking.synthetic import WalkHistories, tables_for
 from preceptor.ranking.teach import Halves, Plain, RealWithLaw, Samples, Source, law_of_training
 
@@ -219,14 +219,14 @@ def train_job(folder: Path, spec: Spec, arm: str, seed: int, dropout: float, tri
     rows: list[dict[str, Any]] = []
     curve: list[dict[str, Any]] = []
 
-    def look(update: int, model: SASRec, end: bool) -> None:
-        scores = calibrate.dense(SASRecScorer(model), few)
+    def look(update: int, model: NextItemModel, end: bool) -> None:
+        scores = calibrate.dense(ModelScorer(model), few)
         raw = calibrate.judge(calibrate.probabilities(scores, calibrate.RAW, few), few).nats
         kl = divergence_from_scores(p_few, scores)
         curve.append({"update": update, "end": end, "nats": float(np.nanmean(raw)), "kl": float(kl.mean())})
 
-    def validate(model: SASRec) -> np.ndarray:
-        scores = calibrate.dense(SASRecScorer(model), offered)
+    def validate(model: NextItemModel) -> np.ndarray:
+        scores = calibrate.dense(ModelScorer(model), offered)
         found = calibrate.fit(scores, offered)
         judged = calibrate.judge(calibrate.probabilities(scores, found, offered), offered)
         rows.append({**means(judged, given.validation.user), **dataclasses.asdict(found)})

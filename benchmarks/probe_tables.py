@@ -26,7 +26,8 @@ from preceptor.generator.mixture import Mixture
 from preceptor.ranking import calibrate, combine, ease
 from preceptor.ranking.baselines import ItemKNN, Popularity
 from preceptor.ranking.evaluate import Scorer
-from preceptor.ranking.sasrec import SASRec, SASRecScorer
+from preceptor.ranking.models import ModelScorer
+from preceptor.ranking.sasrec import SASRec
 
 MEASURES = ("nats", "recall@100", "ndcg@10")
 PARTNERS = (
@@ -176,13 +177,13 @@ def judge_job(folder: Path, seed: int, chosen: dict[str, float], test: bool) -> 
     for arm, dropout in chosen.items():
         if not probe_arms.weights_file(folder, arm, seed, dropout).exists():
             continue  # not every seed has every arm
-        own, what = calibrated(SASRecScorer(_model(given, folder, arm, seed, dropout)))
+        own, what = calibrated(ModelScorer(_model(given, folder, arm, seed, dropout)))
         add(arm, own, what)
         if arm in PARTNERS:
             together(f"{arm} ⊕ mixture", own, law)
         another = (seed + 1) % 3
         if arm == "real" and probe_arms.weights_file(folder, arm, another, dropout).exists():
-            other, _ = calibrated(SASRecScorer(_model(given, folder, arm, another, dropout)))
+            other, _ = calibrated(ModelScorer(_model(given, folder, arm, another, dropout)))
             together("real ⊕ real", own, other)
     for part, judged in found.items():
         np.savez(

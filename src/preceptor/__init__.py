@@ -9,6 +9,7 @@ points = pc.pretrain(cur, depths=[2, 3, 4, 6], tokens=[98_304, 196_608, 393_216,
 laws   = pc.fit(points)
 laws.plan(flops=1e18)
 pc.recommend("run/", "Toy Story; Heat")
+pc.ranking.load("run/").recommend("Toy Story; Heat")
 """
 
 from importlib import import_module
@@ -25,18 +26,21 @@ _HOMES = {
     "recommend": "preceptor.api",
     "PreceptorError": "preceptor.core.errors",
 }
-__all__ = ["PreceptorError", "build", "fit", "generator", "pretrain", "read", "recommend", "tstr"]
+_MODULES = {"ranking": "preceptor.recommend.ranked"}
+__all__ = ["PreceptorError", "build", "fit", "generator", "pretrain", "ranking", "read", "recommend", "tstr"]
 
 
 def __getattr__(name: str) -> Any:
     """Import on first use, so that `import preceptor` costs nothing and the light part runs without the rest."""
+    if name in _MODULES:
+        return import_module(_MODULES[name])
     if name not in _HOMES:
         raise AttributeError(f"module 'preceptor' has no attribute {name!r}")
     return getattr(import_module(_HOMES[name]), name)
 
 
-# The functions `generator` and `recommend`, and the rooms of these names: importing a room binds it here, once. So it is done
-# now and unbound, and preceptor.recommend stays the function, while `from preceptor.recommend.score import …` goes on to work.
-for _room in ("generator", "recommend"):
+# Public names that rooms have too: importing a room binds it here, once. So it is done now and unbound, and preceptor.recommend
+# stays the function, while `from preceptor.recommend.score import …` goes on to work.
+for _room in ("generator", "ranking", "recommend"):
     import_module(f"preceptor.{_room}")
     globals().pop(_room, None)

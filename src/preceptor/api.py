@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from preceptor.data.log import Log, Split, TrainSplit
     from preceptor.generator.verdict import Generator
     from preceptor.ranking.tstr import Comparison
-    from preceptor.recommend.answer import Recommendations
+    from preceptor.recommend.recommendations import Recommendations
     from preceptor.scaling.law import Law
     from preceptor.scaling.points import Points
     from preceptor.study import StudyConfig
@@ -137,9 +137,10 @@ def fit(points: Points) -> Law:
 def recommend(
     run: str | Path, history: str | Path | Sequence[str | int], top: int = 10, model: str | None = None
 ) -> Recommendations:
-    """What a language model of the study folder `run` recommends after a history: a list of items with probabilities.
+    """What a model of the study folder `run` recommends after a history: a list of items with probabilities.
 
     history: titles or item ids between semicolons, a file with one a line, or a sequence; see `recommend.answer.recommend`.
+    model: a language model by name or folder, or "ranking", the recipe that the ranking comparison recommends.
     """
     from preceptor.recommend import answer
 

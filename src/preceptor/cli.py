@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import shlex
 import shutil
 import sys
 from collections.abc import Sequence
@@ -279,6 +280,7 @@ def tstr(study: str = "quick", *, data: Data = None, out: Out = None, set_: Set 
     print(ranking_tables(folder))
     seconds = next(s for name, s, _ in studies.times(folder) if name == "ranking")
     print(f"\nTime of training, calibrating and testing, when last made: {duration(seconds)}.")
+    print(f'Ask the recipe: preceptor recommend {shlex.quote(str(folder))} --model ranking --history "a title; another title"')
 
 
 @app.command

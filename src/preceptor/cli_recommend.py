@@ -17,7 +17,7 @@ def recommend(
     model: str | None = None,
     json_: Annotated[bool, Parameter(name="--json", help="Print JSON to standard output.", negative="")] = False,
 ) -> None:
-    """Say what a trained language model recommends after a history: titles, each with its probability.
+    """Say what a trained model recommends after a history: titles, each with its probability.
 
     Case doesn't matter, and a year in brackets may be left out: preceptor recommend run/quick --history "Toy Story; Heat".
     An item id is told from a title by id: before it.
@@ -29,9 +29,12 @@ def recommend(
     top
         How many titles.
     model
-        A model of the study, such as d2-s0/D16384 or d2-s0, or a checkpoint folder; by default the largest, most trained one.
+        A language model of the study, such as d2-s0/D16384 or d2-s0, or a checkpoint folder; by default the largest, most
+        trained one. `ranking`: the recipe that `preceptor tstr` recommends; `ranking:real`: another of its arms.
     """
     from preceptor.recommend import answer
+    from preceptor.recommend.history import printable
+    from preceptor.recommend.recommendations import percent
 
     found = answer.recommend(run, history, top, model)
     if json_:
@@ -45,11 +48,12 @@ def recommend(
     from rich.text import Text
 
     console = Console()
-    console.print(Text("After " + "; ".join(answer.printable(title) for _, title in found.history)))
+    console.print(Text("After " + "; ".join(printable(title) for _, title in found.history)))
     table = Table("", "probability", "title", title=f"{found.model} recommends", title_justify="left", title_style="bold")
     for n, item in enumerate(found, 1):
-        table.add_row(str(n), answer.percent(item.probability), Text(answer.printable(item.title)))
+        table.add_row(str(n), percent(item.probability), Text(printable(item.title)))
     console.print(table)
     for note in found.notes:
         console.print(note, markup=False, highlight=False)
-    console.print(f"The model gives {answer.percent(found.mass)} of its probability to existing items.", highlight=False)
+    if found.mass is not None:
+        console.print(f"The model gives {percent(found.mass)} of its probability to existing items.", highlight=False)

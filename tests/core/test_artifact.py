@@ -91,6 +91,10 @@ def test_damage_is_found_and_named(tmp_path: Path) -> None:
     made.file("part/y.txt").write_text("z")
     with pytest.raises(PreceptorError, match=r"y\.txt"):
         made.verify()
+    made.verify("x")
+    for beginning, named in (("part/", r"y\.txt"), ("absent", "no file absent")):
+        with pytest.raises(PreceptorError, match=named):
+            made.verify("x", beginning)
 
 
 def test_part_digest_covers_its_files_alone(tmp_path: Path) -> None:

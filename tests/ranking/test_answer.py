@@ -95,3 +95,15 @@ def test_the_best_baseline_is_named_beside_real() -> None:
 def test_validation_nats_choose_recipe_and_form() -> None:
     """The added form has the higher NDCG@10 on validation here, but more nats."""
     assert answer(shown(0.02, 0.01, 0.03, "better")).recipe == "real-x-generator"
+
+
+def test_variants_are_shown_and_never_recommended() -> None:
+    given = shown(0.02, 0.01, 0.03, "better")
+    runs = [*given.runs, run("real-bce", 0.3, "converged", nats=1.0)]
+    means = [*given.means, dataclasses.replace(given.means[0], arm="real-bce", mean=0.03)]
+    pair = Paired("temporal", "real-bce", "real", "target", "ndcg", 10, 0.3, 0.2, 0.4, -0.07, -0.08, -0.06, "worse")
+    config = RankingConfig(arms=("real", "real+synthetic", "real-bce"))
+    found = answer(dataclasses.replace(given, runs=runs, means=means, pairs=[*given.pairs, pair], config=config))
+    assert found.recipe == "real-x-generator"
+    line = "SASRec on the real log, one-negative loss: NDCG@10 0.0300, −0.0700 [−0.0800, −0.0600] against real alone, worse."
+    assert line in found.sentences

@@ -4,9 +4,11 @@ import math
 
 import numpy as np
 import pytest
+import similaripy
+from scipy import sparse
 
 from fixtures import tiny_split
-from preceptor.ranking.baselines import ItemKNN, Popularity, cosine_neighbours
+from preceptor.ranking.baselines import ItemKNN, Popularity, RP3Beta, cosine_neighbours, rp3beta_neighbours
 
 
 def test_popularity_counts_the_newest_share() -> None:
@@ -42,3 +44,28 @@ def test_item_knn_by_brute_force(neighbours: int) -> None:
             sum(0.5**age * near[j].get(x, 0.0) for age, j in enumerate(reversed(history))) for x in range(train.n_items)
         ]
         assert np.allclose(scores[b], expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("beta", [0.0, 0.6, 1.0])
+def test_rp3beta_is_that_of_similaripy(beta: float) -> None:
+    train = tiny_split(n_users=25).train
+    met = np.zeros((train.n_users, train.n_items))
+    met[train.user, train.item] = 1
+    theirs = similaripy.rp3beta(
+        sparse.csr_matrix(met.T), alpha=1.0, beta=beta, k=train.n_items, verbose=False, format_output="csr", num_threads=1
+    ).toarray()
+    np.fill_diagonal(theirs, 0)
+    assert theirs.any()
+    assert np.allclose(rp3beta_neighbours(train, train.n_items, beta).toarray(), theirs, rtol=1e-4)
+    near = rp3beta_neighbours(train, 4, beta, rows=7).toarray()
+    assert ((near > 0).sum(axis=1) <= 4).all()
+    for a, row in enumerate(near):  # what is left out is no nearer than what is kept
+        assert row.sum() == pytest.approx(np.sort(theirs[a])[-4:].sum(), rel=1e-4)
+
+
+def test_rp3beta_scores_fade_with_age() -> None:
+    split = tiny_split(n_users=25)
+    near = rp3beta_neighbours(split.train, 5, 0.5).toarray()
+    scores = RP3Beta(split.train, 5, 0.5, decay=1.0).with_decay(0.5).scores(split.test, np.array([3]))
+    history = split.test.history(3).tolist()
+    assert np.allclose(scores[0], sum(0.5**age * near[j] for age, j in enumerate(reversed(history))), atol=1e-6)

@@ -22,11 +22,11 @@ from preceptor.ranking.converge import NO_VERDICT
 from ranking.laws import law_and_split
 
 CONFIG = RankingConfig(
-    seeds=2, first=3, doublings=1, lengths=(8,), dropouts=(0.1, 0.3), neighbours=(5, 10), decays=(1.0,), ridges=(10.0,),
-    dim=8, layers=1, heads=1, positions=200, mask_history=True, bootstraps=50,
+    seeds=2, first=3, doublings=1, lengths=(8,), dropouts=(0.1, 0.3), neighbours=(5, 10), decays=(1.0,), betas=(0.5,),
+    ridges=(10.0,), dim=8, layers=1, heads=1, positions=200, mask_history=True, bootstraps=50,
 )  # fmt: skip
 ARMS = {
-    "real", "synthetic", "real+synthetic", "popularity", "item-knn", "ease", "generator", "real-x-generator",
+    "real", "synthetic", "real+synthetic", "popularity", "item-knn", "rp3beta", "ease", "generator", "real-x-generator",
     "real-plus-generator", "real+synthetic-x-generator", "real+synthetic-plus-generator", "real-x-real", "real-plus-real",
 }  # fmt: skip
 
@@ -103,7 +103,7 @@ def test_pairs_and_slices_agree_with_the_means(given: list[jobs.Source], finishe
 
 def test_the_best_trial_on_validation_is_frozen(finished: Path) -> None:
     rows = row.read(finished, Trial)
-    for arm, tried in (("real", 2), ("synthetic", 2), ("popularity", 3), ("item-knn", 2), ("ease", 1)):
+    for arm, tried in (("real", 2), ("synthetic", 2), ("popularity", 3), ("item-knn", 2), ("rp3beta", 2), ("ease", 1)):
         own = [r for r in rows if r.arm == arm]
         assert len(own) == tried
         (chosen,) = (r for r in own if r.chosen)
@@ -223,7 +223,7 @@ def test_compare_in_memory() -> None:
     assert set(tables) == {"tstr", "paired", "slices"}
     assert "Convergence: " in str(tables)
     assert tables["tstr"].filter(arm="synthetic", metric="recall", k=1, balance="target")["mean"][0] < 1
-    assert set(tables["tstr"]["arm"]) == {"real", "synthetic", "popularity", "item-knn", "ease"}
+    assert set(tables["tstr"]["arm"]) == {"real", "synthetic", "popularity", "item-knn", "rp3beta", "ease"}
 
 
 def test_nothing_to_choose_by_is_an_error() -> None:

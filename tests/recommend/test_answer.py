@@ -16,7 +16,8 @@ from preceptor.core.tables.recommend import FittedRow
 from preceptor.curriculum.stream import Stream
 from preceptor.generator.mixture import Mixture
 from preceptor.lm.trie import ItemTrie, score_items
-from preceptor.recommend.answer import Recommendations, Recommended, percent, recommend
+from preceptor.recommend.answer import recommend
+from preceptor.recommend.recommendations import Recommendations, Recommended, percent
 from preceptor.recommend.score import Prompts
 
 HISTORY = "Toy Story; heat"

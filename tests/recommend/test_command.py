@@ -47,10 +47,9 @@ def test_programs_get_json(trained: Path, capsys: pytest.CaptureFixture[str]) ->
 
 def test_markup_in_titles_is_shown_and_not_obeyed(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:
     from preceptor.recommend import answer
+    from preceptor.recommend.recommendations import Recommendations, Recommended
 
-    hostile = answer.Recommendations(
-        [answer.Recommended("a", "[bold]x[/bold]\x1b[2J", 0.5)], "m", [("b", "[red]y")], 0.5, ["[z]"]
-    )
+    hostile = Recommendations([Recommended("a", "[bold]x[/bold]\x1b[2J", 0.5)], "m", [("b", "[red]y")], 0.5, ["[z]"])
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(answer, "recommend", lambda *_: hostile)
         run(str(trained), "--history", "x")

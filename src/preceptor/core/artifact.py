@@ -99,10 +99,16 @@ class Artifact:
             raise PreceptorError(f"Artifact has no part {prefix!r}", where=self.path, remedy="make the stage again")
         return Artifact(self.path / prefix, {"format": self.manifest["format"], "files": files})
 
-    def verify(self) -> None:
-        """Read every file and compare it with the manifest. Raises PreceptorError naming the first damaged file."""
-        for name, entry in self.manifest["files"].items():
-            verify_file(self.path / name, entry["sha256"], "artifact", f"delete {self.path} and run again")
+    def verify(self, *beginnings: str) -> None:
+        """Read every file, or those whose names begin so, and compare it with the manifest. Raises PreceptorError naming the
+        first damaged file, or a beginning that no file has."""
+        files = self.manifest["files"]
+        for wanted in beginnings or ("",):
+            found = [name for name in files if name.startswith(wanted)]
+            if wanted and not found:
+                raise PreceptorError(f"Artifact has no file {wanted}", where=self.path, remedy="make the stage again")
+            for name in found:
+                verify_file(self.path / name, files[name]["sha256"], "artifact", f"delete {self.path} and run again")
 
 
 def verify_file(path: Path, sha256: str, what: str, remedy: str) -> None:

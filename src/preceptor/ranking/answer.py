@@ -18,8 +18,9 @@ import numpy as np
 
 from preceptor.core.statistics import deviation_over_users, users_needed
 from preceptor.core.tables.ranking import NAMES, NO_VERDICT, Answer, ArmMean, ArmRun, Paired
-from preceptor.ranking.config import TRAINED, RankingConfig
-from preceptor.ranking.trials import BASELINES, GENERATOR
+from preceptor.ranking import lists
+from preceptor.ranking.config import ARMS, VARIANTS, RankingConfig
+from preceptor.ranking.trials import BASELINES, GENERATOR, taught
 
 METRIC = ("ndcg", 10)
 _SMALL = 0.05  # a gain worth having, as a share of what real reaches
@@ -29,7 +30,8 @@ _SMALL = 0.05  # a gain worth having, as a share of what real reaches
 class Shown:
     """All that is known of a split. means, pairs, runs: its rows; ndcg: NDCG@10 of each test target, by arm, mean over seeds.
 
-    user: of each test target. left_out: baselines that were too large.
+    user: of each test target. left_out: baselines that were too large. baseline: what lists.Lists.facts counts, where there are
+    lists.
     """
 
     split: str
@@ -40,6 +42,7 @@ class Shown:
     user: np.ndarray
     left_out: Sequence[str]
     config: RankingConfig
+    baseline: dict[str, Any] | None = None
 
 
 def answer(shown: Shown) -> Answer:
@@ -131,10 +134,10 @@ def _claim(shown: Shown, title: str, a: str, b: str, words: str) -> str:
 def _rest(shown: Shown) -> list[str]:
     """The best baseline, convergence, cost, and what was left out."""
     found = []
-    for arm in TRAINED:
+    for arm in ARMS:
         if arm in shown.config.arms:
             found.append(f"{arm}: {_state(_run(shown, arm))}")
-    said = [*_baseline(shown), "Convergence: " + "; ".join(found) + "."]
+    said = [*_variants(shown), *_baseline(shown), *_own_baseline(shown), "Convergence: " + "; ".join(found) + "."]
     spent = sum(r.updates or 0 for r in shown.runs)
     said.append(
         f"Cost: {spent:,} updates of at most {shown.config.positions:,} next items for all seeds; the generator is fitted, not"
@@ -145,16 +148,36 @@ def _rest(shown: Shown) -> list[str]:
     return said
 
 
+def _variants(shown: Shown) -> list[str]:
+    """Arms under another loss or with another model, beside real."""
+    own = [arm for arm in VARIANTS if arm in shown.config.arms]
+    return [f"{NAMES[arm]}: NDCG@10 {_plain(_mean(shown, arm).mean)}{_beside_real(shown, arm)}." for arm in own]
+
+
 def _baseline(shown: Shown) -> list[str]:
     """The untrained baseline with the fewest validation nats, beside real."""
     own = [r for r in shown.runs if r.arm in BASELINES]
     if not own:
         return []
     best = min(own, key=lambda r: r.nats).arm
-    pair = _pair(shown, best, "real")
-    gap = f", {_signed(pair.difference)} {_interval(pair.diff_lo, pair.diff_hi)} against real alone" if pair else ""
-    verdict = f", {pair.reading}" if pair else ""
-    return [f"Of the untrained baselines {NAMES[best]} is best: NDCG@10 {_plain(_mean(shown, best).mean)}{gap}{verdict}."]
+    reached = f"NDCG@10 {_plain(_mean(shown, best).mean)}{_beside_real(shown, best)}"
+    return [f"Of the untrained baselines {NAMES[best]} is best: {reached}."]
+
+
+def _own_baseline(shown: Shown) -> list[str]:
+    """The baseline that came as a file of lists, beside real."""
+    if shown.baseline is None:
+        return []
+    reached = f"NDCG@10 {_plain(_mean(shown, lists.ARM).mean)}{_beside_real(shown, lists.ARM)}"
+    return [f"Your own baseline: {reached} ({lists.sentence(shown.baseline)})."]
+
+
+def _beside_real(shown: Shown, arm: str) -> str:
+    """What an arm has over real alone, and how that reads; nothing where they weren't compared."""
+    pair = _pair(shown, arm, "real")
+    if pair is None:
+        return ""
+    return f", {_signed(pair.difference)} {_interval(pair.diff_lo, pair.diff_hi)} against real alone, {pair.reading}"
 
 
 def _state(run: ArmRun) -> str:
@@ -168,7 +191,7 @@ def _state(run: ArmRun) -> str:
 def _still(run: ArmRun) -> str:
     if run.change is None:
         return f"was trained for one budget of {run.budget:,} updates, which says nothing about convergence"
-    if run.epochs is not None and run.epochs < 1 and run.arm != "synthetic":
+    if run.epochs is not None and run.epochs < 1 and taught(run.arm) != "synthetic":
         return f"had seen {run.epochs:.0%} of the log after {run.budget:,} updates"
     gained = f"the last doubling gained {run.change:.3f} nats, where the standard error is {run.error:.3f}"
     return f"was still getting better at {run.budget:,} updates ({gained})"

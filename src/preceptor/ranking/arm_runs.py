@@ -11,7 +11,7 @@ from preceptor.core.artifact import write_atomic
 from preceptor.core.tables import row
 from preceptor.core.tables.ranking import NO_VERDICT, ArmRun, Budget
 from preceptor.ranking import panel
-from preceptor.ranking.config import TRAINED
+from preceptor.ranking.config import ARMS
 from preceptor.ranking.converge import CONVERGED, TURNED
 from preceptor.ranking.jobs import Job
 from preceptor.ranking.panel import Panel
@@ -48,7 +48,7 @@ def _budgets(key: tuple[str, str, int], found: dict[str, Any]) -> list[Budget]:
 def _run(p: Panel, arm: str, made: Mapping[tuple[str, str, int], Any], frozen: Mapping[str, Settings]) -> ArmRun:
     training: dict[str, Any] = dict.fromkeys(("budget", *_LAST, "updates", "epochs"))
     verdict = ""
-    if arm in TRAINED:
+    if arm in ARMS:
         found = made[p.source.name, arm, p.seed]
         last = found["ends"][-1]
         chosen = next(end for end in found["ends"] if end["budget"] == found["budget"])

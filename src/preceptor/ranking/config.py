@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from preceptor.core.checks import at_least, each, one_of, positive, require, share
 
-LOSSES = ("full", "bce")
+LOSSES = ("full", "bce", "adjusted")
 TRAINED = ("real", "synthetic", "real+synthetic")
+MODELS = ("sasrec", "gru4rec")
+VARIANTS: dict[str, tuple[str, dict[str, str]]] = {  # arm: (the arm that it varies, what is set in it)
+    "real-bce": ("real", {"loss": "bce"}),
+    "real-adjusted": ("real", {"loss": "adjusted"}),
+    **{f"{arm}-gru4rec": (arm, {"model": "gru4rec"}) for arm in TRAINED},
+}
+ARMS = (*TRAINED, *VARIANTS)
 
 
 @dataclass(frozen=True)
@@ -19,7 +27,9 @@ class Recipe:
     dropout: share of the units dropped.
     learning_rate: peak, reached after `warmup` updates (Adam), then constant until the budget's decay.
     warmup: updates of linear warm-up.
-    loss: full (cross-entropy over the catalogue) or bce (the original SASRec's, one random negative a position).
+    loss: full (cross-entropy over the catalogue), bce (the original SASRec's, one random negative a position) or adjusted
+        (cross-entropy whose logits have the items' log-shares added, in training alone).
+    model: sasrec or gru4rec (which has no heads).
     """
 
     length: int = 50
@@ -30,6 +40,7 @@ class Recipe:
     learning_rate: float = 2e-3
     warmup: int = 50
     loss: str = "full"
+    model: str = "sasrec"
 
 
 @dataclass(frozen=True)
@@ -37,22 +48,25 @@ class RankingConfig:
     """How arms are tuned, trained to convergence, calibrated, put together with the generator, and compared.
 
     arms: models that are trained: real (the log), synthetic (histories of the study's generator), real+synthetic (half of
-        each update from either). real is always among them.
+        each update from either). real is always among them. real-bce and real-adjusted are the real arm under that loss;
+        real-gru4rec, synthetic-gru4rec and real+synthetic-gru4rec have GRU4Rec in place of SASRec.
     trials: settings tried per trained arm, for the first budget each; the best by calibrated validation nats is frozen.
     seeds: trained models per arm. Seed 0 decides the budget, the others train for it.
     first, doublings: budgets are first · 2^k updates, k up to `doublings`, each a finished run with its own decay. An arm has
         converged when the last doubling changes its validation nats by less than one standard error.
     lengths, dropouts, learning_rates, losses: what trials choose from.
     fresh_dropouts: takes the place of `dropouts` for arm synthetic, whose histories never come again.
-    neighbours, decays: what trials of item-kNN choose from. ridges, decays: of EASE. recents: of popularity, shares of the
-        newest training interactions. These are untrained and try everything.
-    dim, layers, heads: size of SASRec, the same for all arms.
+    neighbours, decays: what trials of item-kNN choose from. neighbours, betas, decays: of RP3beta. ridges, decays: of EASE.
+        recents: of popularity, shares of the newest training interactions. These are untrained and try everything.
+    dim, layers, heads: size of the model, the same for all arms.
     positions: predicted positions an update, padding included.
     validation_targets: at most so many validation targets decide (a keyed sample; 0: all). Large catalogues take fewer, so
         that scores of all of them fit in memory.
     second_split: also train and test on the leave-last-out split, where the data stage left one.
     mask_history: items of the history are not offered. None: masked where the training log never repeats an item to a user
         (less than 1 in 1,000 interactions does), offered otherwise. The same for every arm.
+    baseline: path of a file with lists of your own recommender, one for each test user (user_id, item_id, rank or score), to be
+        judged on the same targets. None: no such arm.
     threads: compute threads of a training process; a result depends on it.
     bootstraps: resamples of the users behind each interval.
     confidence: of the intervals.
@@ -71,6 +85,7 @@ class RankingConfig:
     losses: tuple[str, ...] = ("full",)
     neighbours: tuple[int, ...] = (50, 200)
     decays: tuple[float, ...] = (0.9, 1.0)
+    betas: tuple[float, ...] = (0.4, 0.6)
     ridges: tuple[float, ...] = (100.0, 1000.0)
     recents: tuple[float, ...] = (1.0, 0.3, 0.1)
     dim: int = 64
@@ -80,6 +95,7 @@ class RankingConfig:
     validation_targets: int = 3000
     second_split: bool = True
     mask_history: bool | None = None
+    baseline: str | None = None
     threads: int = 1
     bootstraps: int = 2000
     confidence: float = 0.95
@@ -93,8 +109,8 @@ def check(config: RankingConfig) -> None:
         config,
         {
             "arms": (
-                "real" in config.arms and set(config.arms) <= set(TRAINED) and len(set(config.arms)) == len(config.arms),
-                f"real, and others of {', '.join(TRAINED)}, each once",
+                "real" in config.arms and set(config.arms) <= set(ARMS) and len(set(config.arms)) == len(config.arms),
+                f"real, and others of {', '.join(ARMS)}, each once",
             ),
             "trials": at_least(config.trials, 1),
             "seeds": at_least(config.seeds, 1),
@@ -107,6 +123,7 @@ def check(config: RankingConfig) -> None:
             "losses": each(config.losses, one_of, *LOSSES),
             "neighbours": each(config.neighbours, at_least, 1),
             "decays": each(config.decays, positive),
+            "betas": each(config.betas, at_least, 0),
             "ridges": each(config.ridges, positive),
             "recents": each(config.recents, positive),
             "layers": at_least(config.layers, 1),
@@ -114,6 +131,7 @@ def check(config: RankingConfig) -> None:
             "dim": (config.dim >= 1 and config.dim % max(config.heads, 1) == 0, f"a multiple of heads ({config.heads})"),
             "positions": at_least(config.positions, 2),
             "validation_targets": at_least(config.validation_targets, 0),
+            "baseline": (config.baseline is None or Path(config.baseline).is_file(), "the path of a file"),
             "threads": at_least(config.threads, 1),
             "bootstraps": at_least(config.bootstraps, 1),
             "confidence": (0 < config.confidence < 1, "between 0 and 1"),

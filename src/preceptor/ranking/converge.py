@@ -19,10 +19,11 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 
-from preceptor.core import rng
 from preceptor.core.errors import PreceptorError
+from preceptor.ranking import losses, models
 from preceptor.ranking.config import Recipe
-from preceptor.ranking.sasrec import SASRec
+from preceptor.ranking.losses import NextItemLoss
+from preceptor.ranking.models import NextItemModel
 from preceptor.ranking.teach import Source, lesson_loss
 
 CONVERGED, TURNED, NO_VERDICT = "converged", "turned", "no verdict"
@@ -72,7 +73,7 @@ class Finished:
 class Converged:
     """model: at the end of the chosen budget. ends: one for each budget that was run. verdict: see the module."""
 
-    model: SASRec
+    model: NextItemModel
     budget: int
     verdict: str
     ends: tuple[Finished, ...] = field(repr=False)
@@ -84,28 +85,35 @@ def train(
     n_items: int,
     schedule: Schedule,
     seed: int,
-    validate: Callable[[SASRec], np.ndarray],
+    validate: Callable[[NextItemModel], np.ndarray],
     user: np.ndarray,
-    watch: Callable[[int, SASRec], None] = lambda _update, _model: None,
+    watch: Callable[[int, NextItemModel], None] = lambda _update, _model: None,
+    popularity: np.ndarray | None = None,
 ) -> Converged:
     """Train on one budget after the other until the rule ends it.
 
-    validate: loss of each validation target, float [targets], NaN where it has none; user: [targets]. Adam, gradients clipped
-    at norm 1. Raises PreceptorError where a run's loss is not finite.
+    validate: loss of each validation target, float [targets], NaN where it has none; user: [targets]. popularity: training
+    interactions of each item, which the logit-adjusted loss needs. Adam, gradients clipped at norm 1. Raises PreceptorError
+    where a run's loss is not finite.
     """
-    model = SASRec(n_items, recipe, seed)
+    model = models.build(n_items, recipe, seed)
     optimiser = _adam(model, recipe)
+    prior = None if popularity is None else losses.log_prior(popularity)
+
+    def loss_of(update: int) -> NextItemLoss:
+        return losses.of_update(recipe.loss, seed, update, prior)
+
     seconds, updates, done = 0.0, 0, 0
     ends: list[Finished] = []
-    models: list[SASRec] = []
-    losses: list[np.ndarray] = []
+    kept: list[NextItemModel] = []
+    reached: list[np.ndarray] = []
     verdict = NO_VERDICT
     for k, budget in enumerate(schedule.budgets):
         turn = schedule.trunk(budget)
         stops = sorted({*(look for look in schedule.looks if done < look <= turn), turn})
         for stop in stops:
             began = time.perf_counter()
-            _run(model, optimiser, recipe, source, range(done, stop), None, seed)
+            _run(model, optimiser, recipe, source, range(done, stop), None, loss_of)
             seconds, updates, done = seconds + time.perf_counter() - began, updates + stop - done, stop
             if stop in schedule.looks:
                 watch(stop, model)
@@ -113,19 +121,19 @@ def train(
         branch = copy.deepcopy(model)
         branch_optimiser = _adam(branch, recipe)
         branch_optimiser.load_state_dict(copy.deepcopy(optimiser.state_dict()))
-        loss = _run(branch, branch_optimiser, recipe, source, range(turn, budget), (turn, budget), seed)
+        loss = _run(branch, branch_optimiser, recipe, source, range(turn, budget), (turn, budget), loss_of)
         seconds, updates = seconds + time.perf_counter() - began, updates + budget - turn
         if not np.isfinite(loss):
             raise PreceptorError("Training diverged", where=f"update {budget}", found=loss, remedy="lower the learning rate")
-        models.append(branch.eval())
-        losses.append(np.asarray(validate(branch), np.float64))
-        mean, error = clustered(losses[-1], user)
-        change, change_error = clustered(losses[-2] - losses[-1], user) if k else (np.nan, np.nan)
+        kept.append(branch.eval())
+        reached.append(np.asarray(validate(branch), np.float64))
+        mean, error = clustered(reached[-1], user)
+        change, change_error = clustered(reached[-2] - reached[-1], user) if k else (np.nan, np.nan)
         ends.append(Finished(budget, mean, error, change, change_error, loss, updates, seconds))
         if k >= schedule.least and (verdict := judge(ends)) != NO_VERDICT:
             break
     chosen = choose(ends)
-    return Converged(models[chosen], ends[chosen].budget, verdict, tuple(ends))
+    return Converged(kept[chosen], ends[chosen].budget, verdict, tuple(ends))
 
 
 def judge(ends: list[Finished]) -> str:
@@ -156,18 +164,18 @@ def clustered(values: np.ndarray, user: np.ndarray) -> tuple[float, float]:
     return mean, float(np.sqrt((of_user**2).sum() * n / max(n - 1, 1)) / len(values))
 
 
-def _adam(model: SASRec, recipe: Recipe) -> torch.optim.Adam:
+def _adam(model: NextItemModel, recipe: Recipe) -> torch.optim.Adam:
     return torch.optim.Adam(list(model.parameters()), lr=recipe.learning_rate, betas=(0.9, 0.98), fused=True)
 
 
 def _run(
-    model: SASRec,
+    model: NextItemModel,
     optimiser: torch.optim.Adam,
     recipe: Recipe,
     source: Source,
     updates: range,
     decay: tuple[int, int] | None,
-    seed: int,
+    loss_of: Callable[[int], NextItemLoss],
 ) -> float:
     """Updates number `updates`; the rate falls to 0 from the first to the second number of `decay`. Returns the mean loss."""
     parameters = list(model.parameters())
@@ -179,9 +187,7 @@ def _run(
             rate *= (decay[1] - update) / (decay[1] - decay[0] + 1)
         for group in optimiser.param_groups:
             group["lr"] = rate
-        # of each update its own: a branch draws what the trunk would have drawn
-        negatives = rng.generator(seed, f"ranking/negatives/{update}") if recipe.loss == "bce" else None
-        loss, counted = lesson_loss(model, source.lesson(update), negatives)
+        loss, counted = lesson_loss(model, source.lesson(update), loss_of(update))
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(parameters, 1.0)

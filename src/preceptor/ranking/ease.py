@@ -6,40 +6,23 @@ history's items j. B is dense: 4·I² bytes, 1.6 GB at 20,000 items, and three t
 
 from __future__ import annotations
 
-import copy
-
 import numpy as np
 import torch
 from scipy import sparse
 
 from preceptor.core.errors import PreceptorError
-from preceptor.data.log import Targets, TrainSplit
-from preceptor.ranking.evaluate import histories_of
+from preceptor.data.log import TrainSplit
+from preceptor.ranking.baselines import ItemSimilarity
 
 MOST_ITEMS = 20_000
 RIDGES = (30.0, 100.0, 300.0, 1000.0)  # what trials choose from, in users
 
 
-class Ease:
+class Ease(ItemSimilarity):
     """ridge: λ, in users. decay: an item j steps back in the history counts decay ** j (1: the original)."""
 
     def __init__(self, train: TrainSplit, ridge: float, decay: float = 1.0) -> None:
-        self._weights = ease_weights(train, ridge)
-        self._decay = decay
-
-    def with_decay(self, decay: float) -> Ease:
-        """The same weights under another decay, without inverting again."""
-        other = copy.copy(self)
-        other._decay = decay
-        return other
-
-    def scores(self, targets: Targets, rows: np.ndarray) -> np.ndarray:
-        place, items = histories_of(targets, rows)
-        size = np.bincount(place, minlength=len(rows))
-        age = np.cumsum(size)[place] - 1 - np.arange(len(place))
-        weight = (np.float64(self._decay) ** age).astype(np.float32)
-        history = sparse.csr_matrix((weight, (place, items)), shape=(len(rows), len(self._weights)))
-        return np.asarray(history @ self._weights)
+        super().__init__(ease_weights(train, ridge), decay)
 
 
 def ease_weights(train: TrainSplit, ridge: float) -> np.ndarray:

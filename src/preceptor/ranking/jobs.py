@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -28,13 +29,13 @@ from preceptor.generator.mixture import Mixture
 from preceptor.generator.score import LawScorer
 from preceptor.graph.graph import Graph
 from preceptor.ranking import calibrate, converge
-from preceptor.ranking.baselines import ItemKNN, Popularity
+from preceptor.ranking.baselines import ItemKNN, ItemSimilarity, Popularity, RP3Beta
 from preceptor.ranking.config import RankingConfig
 from preceptor.ranking.ease import Ease
 from preceptor.ranking.evaluate import Scorer, sampled_rows
-from preceptor.ranking.sasrec import SASRec, SASRecScorer
+from preceptor.ranking.models import ModelScorer, NextItemModel, build
 from preceptor.ranking.synthetic import teacher
-from preceptor.ranking.trials import GENERATOR, Settings, grid, recipe
+from preceptor.ranking.trials import GENERATOR, Settings, grid, recipe, taught
 
 CELLS = 1 << 26  # scores of validation targets held at once, by each of a handful of rankers: 256 MiB of float32
 
@@ -83,14 +84,15 @@ def train_job(job: Job, config: RankingConfig) -> str:
     seed = int(purpose_key(config.seed, f"ranking/{job.source.name}/{job.seed}") >> 1)
     reached: list[float] = []
 
-    def validate(model: SASRec) -> np.ndarray:
-        judged = calibrated(SASRecScorer(model), False, offered)[1]
+    def validate(model: NextItemModel) -> np.ndarray:
+        judged = calibrated(ModelScorer(model), False, offered)[1]
         reached.append(float(metrics.ndcg(judged.rank, 10).mean()))
         return judged.nats
 
-    drawn_from = None if job.arm == "real" else drawn(job.source)
-    source = teacher(job.arm, train, drawn_from, job.source.histories, chosen.length, config.positions, seed)
-    found = converge.train(chosen, source, train.n_items, job.schedule, seed, validate, offered.targets.user)
+    drawn_from = None if taught(job.arm) == "real" else drawn(job.source)
+    source = teacher(taught(job.arm), train, drawn_from, job.source.histories, chosen.length, config.positions, seed)
+    user = offered.targets.user
+    found = converge.train(chosen, source, train.n_items, job.schedule, seed, validate, user, popularity=train.popularity)
     seen_before = [
         end.budget * _real_positions(job.arm, config) / max(len(train.item) - train.n_users, 1) for end in found.ends
     ]
@@ -101,7 +103,7 @@ def train_job(job: Job, config: RankingConfig) -> str:
     for end in ends:
         end |= {k: None for k in ("error", "change", "change_error") if not np.isfinite(end[k])}
     verdict = found.verdict
-    if verdict == converge.CONVERGED and job.arm != "synthetic" and ends[-1]["epochs"] < 1:
+    if verdict == converge.CONVERGED and taught(job.arm) != "synthetic" and ends[-1]["epochs"] < 1:
         verdict = converge.NO_VERDICT  # what hasn't seen the log once has not come to rest on it
     if job.keep:
         write_atomic(Path(job.stem + ".safetensors"), save(dict(found.model.state_dict())))
@@ -183,10 +185,27 @@ def drawn(source: Source) -> Graph | Mixture:
 
 def trained(source: Source, arm: str, stem: str, config: RankingConfig) -> Scorer:
     """The finished model of a training job."""
-    settings = json.loads(Path(stem + ".json").read_text(encoding="utf-8"))["settings"]
-    model = SASRec(opened(source.data).n_items, recipe(settings, config), seed=0)
-    model.load_state_dict(load_file(stem + ".safetensors"))
-    return SASRecScorer(model)
+    model = build(opened(source.data).n_items, recipe(settings_of(stem), config), seed=0)
+    weights = load_file(stem + ".safetensors")
+    wanted = {name: tuple(p.shape) for name, p in model.state_dict().items()}
+    found = {name: tuple(p.shape) for name, p in weights.items()}
+    if found != wanted:
+        wrong = sorted(name for name in {*found, *wanted} if found.get(name) != wanted.get(name))
+        raise PreceptorError(
+            "These weights are not of this model",
+            where=stem + ".safetensors",
+            found="; ".join(f"{name} {found.get(name, 'missing')}" for name in wrong[:3]),
+            expected="; ".join(f"{name} {wanted.get(name, 'no such tensor')}" for name in wrong[:3]),
+            remedy="delete the folder of the stage ranking and run again",
+        )
+    model.load_state_dict(weights)
+    return ModelScorer(model)
+
+
+def settings_of(stem: str) -> Settings:
+    """The settings of a finished training job."""
+    found: Settings = json.loads(Path(stem + ".json").read_text(encoding="utf-8"))["settings"]
+    return found
 
 
 def untrained(data: str, baseline: str, settings: Settings) -> Scorer:
@@ -204,17 +223,17 @@ def generator(source: Source) -> Scorer:
 
 @functools.lru_cache(maxsize=4)
 def _untrained(data: str, baseline: str, settings: tuple[tuple[str, Any], ...]) -> Scorer:
-    train, given = opened(data), dict(settings)
-    if baseline == "ease":  # the inverse is what costs: one serves all decays
-        return _ease(data, given["ridge"]).with_decay(given["decay"])
-    kinds: dict[str, Any] = {"popularity": Popularity, "item-knn": ItemKNN}
-    made: Scorer = kinds[baseline](train, **given)
-    return made
+    if baseline == "popularity":
+        return Popularity(opened(data), **dict(settings))
+    decay = dict(settings)["decay"]
+    return _similarity(data, baseline, tuple(pair for pair in settings if pair[0] != "decay")).with_decay(decay)
 
 
 @functools.lru_cache(maxsize=1)
-def _ease(data: str, ridge: float) -> Ease:
-    return Ease(opened(data), ridge)
+def _similarity(data: str, baseline: str, settings: tuple[tuple[str, Any], ...]) -> ItemSimilarity:
+    """The weights are what costs: they serve all decays."""
+    kinds: dict[str, Callable[..., ItemSimilarity]] = {"item-knn": ItemKNN, "rp3beta": RP3Beta, "ease": Ease}
+    return kinds[baseline](opened(data), **dict(settings))
 
 
 @functools.lru_cache(maxsize=2)
@@ -222,6 +241,12 @@ def _popularity(data: str) -> np.ndarray:
     return opened(data).popularity
 
 
+def forget() -> None:
+    """Let go of all that is kept open of splits, laws and untrained rankers: their folders may be made again."""
+    for cached in (opened, seen, drawn, _untrained, _similarity, _popularity):
+        cached.cache_clear()
+
+
 def _real_positions(arm: str, config: RankingConfig) -> int:
     """Next items of the real log in an update, at most."""
-    return {"real": config.positions, "synthetic": 0}.get(arm, config.positions // 2)
+    return {"real": config.positions, "synthetic": 0}.get(taught(arm), config.positions // 2)

@@ -106,7 +106,7 @@ def fit_job(panel: Panel, folder: str, config: RankingConfig) -> str:
             return weights.setdefault(arm, (w, 1 - w))
         return weights.setdefault(arm, combine.fit_multiplied(a, b, offered))
 
-    for arm, p in _probabilities(panel, _scorers(panel, config), offered, calibration, weight, {}):
+    for arm, p in _probabilities(panel, scorers(panel, config), offered, calibration, weight, {}):
         judged = calibrate.judge(p, offered)
         _keep(Path(folder), panel, "validation", arm, judged.rank, judged.nats.astype(np.float32))
         ndcg = float(metrics.ndcg(judged.rank, 10).mean())
@@ -140,7 +140,7 @@ def judged(
     """
     data = panels[0].source.data
     frozen = [Frozen.read(panel.stem) for panel in panels]
-    scorers = [list(_scorers(panel, config)) for panel in panels]
+    rankers = [list(scorers(panel, config)) for panel in panels]
     made = [
         {
             "rank": np.empty((len(panel.arms), len(rows)), np.int32),
@@ -155,7 +155,7 @@ def judged(
         block = Targets(targets.user[here], targets.sequence, targets.start[here], targets.end[here])
         offered = jobs.offer(data, block, config)
         place, shared = slice(begin, begin + len(here)), dict[str, np.ndarray]()
-        for panel, fixed, own, out in zip(panels, frozen, scorers, made, strict=True):
+        for panel, fixed, own, out in zip(panels, frozen, rankers, made, strict=True):
             _judge_block(panel, fixed, own, offered, shared, {name: values[:, place] for name, values in out.items()})
     return made
 
@@ -163,13 +163,13 @@ def judged(
 def _judge_block(
     panel: Panel,
     frozen: Frozen,
-    scorers: Sequence[Ranker],
+    rankers: Sequence[Ranker],
     offered: calibrate.Offer,
     shared: dict[str, np.ndarray],
     out: Mapping[str, np.ndarray],
 ) -> None:
     found = _probabilities(
-        panel, scorers, offered, lambda name, _: frozen.calibrations[name], lambda arm, *_: frozen.weights[arm], shared
+        panel, rankers, offered, lambda name, _: frozen.calibrations[name], lambda arm, *_: frozen.weights[arm], shared
     )
     for n, (_, p) in enumerate(found):
         judged_here = calibrate.judge(p, offered)
@@ -208,7 +208,7 @@ def write_array(path: Path, values: np.ndarray) -> None:
 
 def _probabilities(
     panel: Panel,
-    scorers: Iterable[Ranker],
+    rankers: Iterable[Ranker],
     offered: calibrate.Offer,
     calibration: Callable[[str, np.ndarray], calibrate.Calibration],
     weight: Callable[..., tuple[float, float]],
@@ -220,7 +220,7 @@ def _probabilities(
     that other panels of the split have made of the same targets, by key; those they may want are put there.
     """
     held: dict[str, np.ndarray] = {}
-    for name, key, scorer in scorers:
+    for name, key, scorer in rankers:
         p = shared.get(key)
         if p is None:
             scores = calibrate.dense(scorer, offered, log=name == GENERATOR)
@@ -239,7 +239,8 @@ def _probabilities(
             yield arm, combine.added(a, b, found[0]) if form == "added" else combine.multiplied(a, b, found)
 
 
-def _scorers(panel: Panel, config: RankingConfig) -> Iterator[Ranker]:
+def scorers(panel: Panel, config: RankingConfig) -> Iterator[Ranker]:
+    """The rankers of a panel, opened one by one."""
     for arm, stem in panel.trained.items():
         yield arm, stem, jobs.trained(panel.source, arm, stem, config)
     if panel.again:
@@ -248,6 +249,14 @@ def _scorers(panel: Panel, config: RankingConfig) -> Iterator[Ranker]:
         yield baseline, baseline, jobs.untrained(panel.source.data, baseline, settings)
     if panel.law:
         yield GENERATOR, GENERATOR, jobs.generator(panel.source)
+
+
+def probabilities_of(arm: str, panel: Panel, frozen: Frozen, rankers: Iterable[Ranker], offered: calibrate.Offer) -> np.ndarray:
+    """One arm's probabilities over the candidates under what is frozen, float32 [targets, I]; 0 outside X(h)."""
+    found = _probabilities(
+        panel, rankers, offered, lambda name, _: frozen.calibrations[name], lambda name, *_: frozen.weights[name], {}
+    )
+    return next(p for name, p in found if name == arm)
 
 
 def facts(panel: Panel, arm: str) -> dict[str, Any]:

@@ -25,6 +25,8 @@ from preceptor.ranking.answer import Shown, answer, best_form
 from preceptor.ranking.config import RankingConfig
 from preceptor.ranking.evaluate import TOP
 from preceptor.ranking.jobs import Source, mask_history, opened, seen
+from preceptor.ranking.lists import ARM as BASELINE
+from preceptor.ranking.lists import read as read_lists
 from preceptor.ranking.panel import Panel
 from preceptor.ranking.trials import BASELINES
 
@@ -59,6 +61,10 @@ def write(folder: Path, sources: Sequence[Source], panels: Sequence[Panel], conf
         lists = [panel.gather(p, folder) for p in own]
         found = {arm: _judgement(folder, source.name, arm, own) for arm in _order(own)}
         verdict = arm_runs.verdicts(runs, source.name)
+        given = None
+        if config.baseline is not None and source == sources[0]:
+            found[BASELINE], top, given = _given_lists(folder, source, targets, config, Path(config.baseline))
+            lists.append({BASELINE: top})
         best = best_form([r for r in runs if r.split == source.name], "real")
         made = list(_compared(source.name, found, targets.user, verdict, best, config))
         means += [m for m in made if isinstance(m, ArmMean)]
@@ -75,6 +81,7 @@ def write(folder: Path, sources: Sequence[Source], panels: Sequence[Panel], conf
             targets.user,
             left_out,
             config,
+            given,
         )
         answers += [answer(shown)] if len(targets) else []
         counts[source.name] = {
@@ -84,6 +91,7 @@ def write(folder: Path, sources: Sequence[Source], panels: Sequence[Panel], conf
             "validation_targets": len(seen(source, config).targets),
             "history_masked": mask_history(train, config),
             "left_out": left_out,
+            **({} if given is None else {"baseline": given}),
         }
     for cls, rows in ((ArmMean, means), (Paired, pairs), (SliceMean, slices), (Answer, answers)):
         row.write(folder, cls, rows)  # type: ignore[type-var]
@@ -111,6 +119,16 @@ def _judgement(folder: Path, split: str, arm: str, panels: Sequence[Panel]) -> J
     return Judgement(rank, nats)
 
 
+def _given_lists(
+    folder: Path, source: Source, targets: Targets, config: RankingConfig, file: Path
+) -> tuple[Judgement, np.ndarray, dict[str, Any]]:
+    """A user's own lists on the test targets: ranks (kept as those of all arms are), the lists' items, and counts."""
+    lists, train = read_lists(file, Path(source.data)), opened(source.data)
+    rank, top = lists.judge(targets, train.popularity > 0, not mask_history(train, config))
+    panel.write_array(panel.file(folder, "ranks", source.name, "test", BASELINE, 0), rank)
+    return Judgement(rank[None], np.full((1, len(rank)), np.nan, np.float32)), top, lists.facts(targets)
+
+
 def _compared(
     split: str,
     found: Mapping[str, Judgement],
@@ -126,6 +144,8 @@ def _compared(
             resamples = Resamples(owner, config.bootstraps, config.seed, config.confidence)
             drawn = {}
             for arm, judged in found.items():
+                if columns == [NATS] and not np.isfinite(judged.nats).any():
+                    continue  # lists have none
                 values = _balanced(judged.values(columns)[:, rows], user[rows], balance)
                 by_seed = values.mean(axis=1)
                 mean, samples = drawn[arm] = resamples.means(values.mean(axis=0))
@@ -133,9 +153,9 @@ def _compared(
                     got = resamples.interval(mean[c], samples[:, c])
                     spread = float(by_seed[:, c].std(ddof=1)) if len(by_seed) > 1 else None
                     facts = (got.value, got.lo, got.hi, spread, len(by_seed), resamples.users, int(rows.sum()))
-                    yield ArmMean(split, arm, balance, metric, k, *facts, verdict[arm])
+                    yield ArmMean(split, arm, balance, metric, k, *facts, verdict.get(arm, ""))
             for a, b in [(a, b) for b in ("real", best) if b for a in drawn if a != b]:
-                unsure = NO_VERDICT in (verdict[a], verdict[b])
+                unsure = NO_VERDICT in (verdict.get(a), verdict.get(b))
                 for c, (metric, k) in enumerate(columns):
                     one, other = ((drawn[arm][0][c], drawn[arm][1][:, c]) for arm in (a, b))
                     times, more = ratio(one, other, resamples), difference(one, other, resamples)

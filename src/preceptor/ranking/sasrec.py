@@ -8,16 +8,13 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from preceptor.core.rng import purpose_key
-from preceptor.data.log import Targets
 from preceptor.ranking.config import Recipe
 from preceptor.ranking.dropout import Dropout
-from preceptor.ranking.evaluate import histories_of
 
 
 class SASRec(nn.Module):
@@ -57,24 +54,6 @@ class SASRec(nn.Module):
         for block in self.blocks:
             x_BLD = block(x_BLD, self.dropout)
         return self.norm(x_BLD)
-
-
-class SASRecScorer:
-    """Scores the catalogue with a trained model from the last `length` items of each history."""
-
-    def __init__(self, model: SASRec) -> None:
-        self.model = model
-
-    @torch.no_grad()
-    def scores(self, targets: Targets, rows: np.ndarray) -> np.ndarray:
-        self.model.eval()
-        place, items = histories_of(targets, rows, self.model.length)
-        size = np.bincount(place, minlength=len(rows))
-        padded = np.zeros((len(rows), size.max()), dtype=np.int64)
-        padded[place, np.arange(len(place)) - np.repeat(np.cumsum(size) - size, size)] = items
-        hidden_BLD = self.model(torch.from_numpy(padded))
-        last_BD = hidden_BLD[torch.arange(len(rows)), torch.from_numpy(size - 1)]
-        return (last_BD @ self.model.items_ID.T).numpy()
 
 
 class _Block(nn.Module):

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from preceptor.core.artifact import file_digest
 from preceptor.core.progress import say
-from preceptor.core.stage import Cost, Counts, Inputs, Stage
+from preceptor.core.stage import Cost, Counts, Inputs, Key, Stage, with_files
 from preceptor.core.tables import row
 from preceptor.core.tables.ranking import Answer, ArmMean, ArmRun, Budget, Paired, SliceMean, Trial
 from preceptor.data.log import TrainSplit
@@ -66,13 +67,21 @@ def most_updates(config: RankingConfig) -> int:
     return schedule.trunk(schedule.budgets[-1]) + sum(b - schedule.trunk(b) for b in schedule.budgets)
 
 
+def key(config: RankingConfig, inputs: Inputs) -> Key:
+    """The config, with the digest of the baseline's file in place of its path."""
+    if config.baseline is None or not Path(config.baseline).is_file():
+        return Key(config, dict(inputs))
+    return Key(with_files(config, baseline=file_digest(Path(config.baseline))), dict(inputs))
+
+
 STAGE = Stage(
     name="ranking",
-    version=7,
+    version=8,
     section="ranking",
     needs=("data", "graph", "generator"),
     build=build,
     check=check,
+    key=key,
     cost=cost,
     resumable=True,
     tables=(ArmMean, Paired, SliceMean, Trial, ArmRun, Budget, Answer),

@@ -19,8 +19,8 @@ from preceptor.generator.mixture_histories import sample_with_components
 from preceptor.generator.mixture_tables import MixtureTables
 from preceptor.generator.score import law_rows
 from preceptor.ranking.histories import Histories, RealHistories
-from preceptor.ranking.losses import full_cross_entropy, one_negative_bce
-from preceptor.ranking.sasrec import SASRec
+from preceptor.ranking.losses import NextItemLoss, full_cross_entropy
+from preceptor.ranking.models import NextItemModel
 from preceptor.ranking.soft import soft_cross_entropy
 
 _CHUNK = 16  # lessons whose histories are drawn together
@@ -152,10 +152,10 @@ def law_of_training(mixture: Mixture, train: TrainSplit, out: np.ndarray) -> Non
         out[rows[block]] = p
 
 
-def lesson_loss(model: SASRec, lesson: Lesson, negatives: np.random.Generator | None = None) -> tuple[torch.Tensor, int]:
+def lesson_loss(model: NextItemModel, lesson: Lesson, loss: NextItemLoss = full_cross_entropy) -> tuple[torch.Tensor, int]:
     """Mean loss over the counted positions, and their number. Item t + 1 is predicted from items 0 … t.
 
-    Full cross-entropy, or the one-negative loss where a generator of `negatives` is given: uniform over the other items.
+    Of a lesson with a law it is the cross-entropy against that law, whatever the loss.
     """
     items_BL = torch.from_numpy(lesson.items.astype(np.int64))
     counted = lesson.counted if lesson.counted is not None else counted_of(lesson.items, lesson.lengths)
@@ -165,11 +165,7 @@ def lesson_loss(model: SASRec, lesson: Lesson, negatives: np.random.Generator | 
     place = torch.from_numpy(np.flatnonzero(counted))
     hidden_ND = hidden_BLD.reshape(-1, hidden_BLD.shape[-1])[place]
     target_N = items_BL[:, 1:].reshape(-1)[place]
-    if negatives is not None:
-        n_items = len(model.items_ID)
-        step_N = torch.from_numpy(negatives.integers(1, max(n_items, 2), len(place)))  # never 0: never the target itself
-        return one_negative_bce(hidden_ND, model.items_ID, target_N, (target_N + step_N) % n_items), len(place)
     if lesson.law is None:
-        return full_cross_entropy(hidden_ND, model.items_ID, target_N), len(place)
+        return loss(hidden_ND, model.items_ID, target_N), len(place)
     law_NI = torch.from_numpy(np.ascontiguousarray(lesson.law))
     return soft_cross_entropy(hidden_ND, model.items_ID, target_N, law_NI, lesson.share), len(place)

@@ -6,9 +6,9 @@ import itertools
 from typing import Any
 
 from preceptor.core import rng
-from preceptor.ranking.config import RankingConfig, Recipe
+from preceptor.ranking.config import VARIANTS, RankingConfig, Recipe
 
-BASELINES = ("popularity", "item-knn", "ease")
+BASELINES = ("popularity", "item-knn", "rp3beta", "ease")
 GENERATOR = "generator"
 AGAIN = "real, another seed"  # the control's second model: not an arm of its own
 TOGETHER = {  # arm: (one, other, form), fitted on validation
@@ -26,14 +26,14 @@ def settings(arm: str, config: RankingConfig) -> list[Settings]:
 
     Trial 0 takes the first of every choice; the others are a keyed sample of the rest.
     """
-    every = _product(
-        {
-            "length": config.lengths,
-            "dropout": config.fresh_dropouts if arm == "synthetic" else config.dropouts,
-            "learning_rate": config.learning_rates,
-            "loss": config.losses,
-        }
-    )
+    base, fixed = VARIANTS.get(arm, (arm, {}))
+    choices: dict[str, tuple[Any, ...]] = {
+        "length": config.lengths,
+        "dropout": config.fresh_dropouts if base == "synthetic" else config.dropouts,
+        "learning_rate": config.learning_rates,
+        "loss": config.losses,
+    }
+    every = _product(choices | {name: (value,) for name, value in fixed.items()})
     order = [0, *(1 + i for i in rng.permutation(config.seed, f"trials/{arm}", len(every) - 1))]
     return [every[i] for i in order[: config.trials]]
 
@@ -43,6 +43,7 @@ def grid(baseline: str, config: RankingConfig) -> list[Settings]:
     spaces: dict[str, dict[str, tuple[Any, ...]]] = {
         "popularity": {"recent": config.recents},
         "item-knn": {"neighbours": config.neighbours, "decay": config.decays},
+        "rp3beta": {"neighbours": config.neighbours, "beta": config.betas, "decay": config.decays},
         "ease": {"ridge": config.ridges, "decay": config.decays},
     }
     return _product(spaces[baseline])
@@ -51,6 +52,11 @@ def grid(baseline: str, config: RankingConfig) -> list[Settings]:
 def recipe(chosen: Settings, config: RankingConfig) -> Recipe:
     """The full recipe of a trained arm's settings."""
     return Recipe(dim=config.dim, layers=config.layers, heads=config.heads, **chosen)
+
+
+def taught(arm: str) -> str:
+    """What a trained arm learns from: real, synthetic or real+synthetic."""
+    return VARIANTS[arm][0] if arm in VARIANTS else arm
 
 
 def parts(arm: str) -> tuple[str, ...]:

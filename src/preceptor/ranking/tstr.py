@@ -35,8 +35,9 @@ from preceptor.ranking import results as tables
 from preceptor.ranking.config import RankingConfig, check
 from preceptor.ranking.converge import Schedule
 from preceptor.ranking.jobs import Job, Source, opened, train_job, tune_job, validation_rows
+from preceptor.ranking.lists import read as read_lists
 from preceptor.ranking.panel import PARTS, Panel, fit_job, test_job
-from preceptor.ranking.trials import BASELINES, EASE_ITEMS, Settings, settings
+from preceptor.ranking.trials import BASELINES, EASE_ITEMS, Settings, settings, taught
 
 
 class Comparison(dict[str, pl.DataFrame]):
@@ -200,7 +201,7 @@ def _schedule(config: RankingConfig) -> Schedule:
 
 def _slowest(config: RankingConfig) -> list[str]:
     """The trained arms, those that take longest first: workers then end together."""
-    return sorted(config.arms, key=("real+synthetic", "real", "synthetic").index)
+    return sorted(config.arms, key=lambda arm: ("real+synthetic", "real", "synthetic").index(taught(arm)))
 
 
 def _job(runs: Path, source: Source, arm: str, chosen: Settings, seed: int, schedule: Schedule) -> Job:
@@ -260,3 +261,5 @@ def _check(sources: Sequence[Source], config: RankingConfig) -> None:
                 expected="at least one",
                 remedy="widen the validation part (data.split.validation_from) or use leave-last-out",
             )
+    if config.baseline is not None:  # now, and not after the training
+        read_lists(Path(config.baseline), Path(sources[0].data))

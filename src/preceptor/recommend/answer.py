@@ -1,10 +1,9 @@
-"""What a language model of a run recommends after a person's history, in titles."""
+"""What a model of a run recommends after a person's history, in titles."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,65 +13,30 @@ from preceptor.core.artifact import Artifact
 from preceptor.core.errors import PreceptorError
 from preceptor.data.log import TrainSplit
 from preceptor.generator.events import never_repeats
+from preceptor.recommend import ranked
 from preceptor.recommend.given_back import prior_of_run
-from preceptor.recommend.history import Catalogue, printable, resolve
-from preceptor.recommend.models import choose, open_model, verify
-
-
-@dataclass(frozen=True)
-class Recommended:
-    """An item and its probability among the items that are offered."""
-
-    item_id: str
-    title: str
-    probability: float
-
-
-class Recommendations(list[Recommended]):
-    """The best items, best first.
-
-    model: the model's name. history: (item id, title) of the items that the history was understood as, oldest first. mass: the
-    probability that the model gives to existing items at all. notes: what a person should know, in sentences.
-    """
-
-    def __init__(
-        self,
-        items: Iterable[Recommended],
-        model: str = "",
-        history: Sequence[tuple[str, str]] = (),
-        mass: float = 1.0,
-        notes: Sequence[str] = (),
-    ) -> None:
-        super().__init__(items)
-        self.model, self.history, self.mass, self.notes = model, list(history), mass, list(notes)
-
-    def __repr__(self) -> str:
-        width = max((len(percent(x.probability)) for x in self), default=0)
-        lines = ["After " + "; ".join(printable(title) for _, title in self.history) + f" ({self.model}):"]
-        lines += [f"{n:>3}  {percent(x.probability):>{width}}  {printable(x.title)}" for n, x in enumerate(self, 1)]
-        return "\n".join([*lines, *self.notes])
-
-
-def percent(share: float) -> str:
-    """A share in percent, small ones with two digits that count."""
-    return f"{share:.2%}" if share >= 0.001 else f"{100 * share:.2g}%"
+from preceptor.recommend.history import Catalogue, resolve
+from preceptor.recommend.models import choose, open_model
+from preceptor.recommend.recommendations import Recommendations, Recommended, check_top, of_history
 
 
 def recommend(
     run: str | Path, history: str | Path | Sequence[str | int], top: int = 10, model: str | None = None
 ) -> Recommendations:
-    """The `top` items that a language model of the study folder `run` finds likeliest after `history`.
+    """The `top` items that a model of the study folder `run` finds likeliest after `history`.
 
     history: titles or item ids between semicolons, a text file with one a line, or a sequence of them (see `history.resolve`).
-    model: d2-s0/D16384, d2-s0, or a checkpoint folder; None: the largest model at its largest budget.
+    model: d2-s0/D16384, d2-s0, or a checkpoint folder; None: the largest model at its largest budget. `ranking` is the recipe
+    that the ranking comparison recommends, `ranking:real` another of its arms (see `ranked.load`).
     Probabilities are exact up to 50,000 items and renormalised over the items that are offered: all that exist (where an item
     is one token: all that have a training interaction), without those of the history where the log hardly repeats items. The
     prior that a model was not taught is given back where the study has the stage recommend. Raises PreceptorError for a folder
     that is no finished run, a history that can't be resolved, and a model that is damaged or of another curriculum.
     """
     run = Path(run)
-    if top < 1:
-        raise PreceptorError("Too few items are asked for", where="top", found=top, expected="1 or more")
+    check_top(top)
+    if model is not None and ranked.is_ranking(model):
+        return ranked.load(run, ranked.wanted_arm(model)).recommend(history, top)
     curriculum, train, catalogue = _open(run)
     items = resolve(history, catalogue)
     name, folder = choose(run, model)
@@ -81,7 +45,7 @@ def recommend(
     from preceptor.lm import trie
     from preceptor.recommend import score
 
-    verify(curriculum, "stream.json", "tokenizer/", "sources/uih_item_tokens", "sources/uih_prefix", "sources/uih_separator")
+    curriculum.verify("stream.json", "tokenizer/", "sources/uih_item_tokens", "sources/uih_prefix", "sources/uih_separator")
     prompts, stream = score.Prompts.open(curriculum.path), Stream.open(curriculum.path)
     room = prompts.room(stream.context)
     if not room:
@@ -117,11 +81,7 @@ def _notes(items: Sequence[int], room: int, masked: bool, scored: int, n_items: 
             f"The model read the last {room} of the {len(items)} items: it was trained on no longer histories, so the oldest"
             f" {len(items) - room} were left out."
         )
-    notes.append(
-        "Items of the history are not offered, since people hardly ever meet an item twice in this log."
-        if masked
-        else "Items of the history may be offered again, since people do meet items twice in this log."
-    )
+    notes.append(of_history(masked))
     if scored < n_items:
         notes.append(f"The probabilities are shares among the {scored:,} items that the search found, of {n_items:,}.")
     return notes
@@ -135,7 +95,9 @@ def _open(run: Path) -> tuple[Artifact, TrainSplit, Catalogue]:
             where=run,
             found="a folder without curriculum/" if run.is_dir() else "no folder",
             expected="a folder in which preceptor has made a study",
-            remedy="name the folder that was given as --out to preceptor run or preceptor pretrain",
+            remedy=f"ask its ranking comparison: --model {ranked.MODEL}"
+            if (run / "ranking").is_dir()
+            else "name the folder that was given as --out to preceptor run or preceptor pretrain",
         )
     curriculum, codes = artifact.load(run / "curriculum"), artifact.load(run / "codes")
     train = artifact.load(run / "data").part("train") if (run / "data").is_dir() else artifact.load(run / "train")

@@ -60,7 +60,7 @@ def open_model(folder: Path, curriculum: Artifact, vocab_size: int) -> PreTraine
     made_by = _artifact_of(folder)
     if made_by is not None:
         _assert_trained_on(made_by, curriculum)
-        verify(made_by, f"{folder.resolve().relative_to(made_by.path).as_posix()}/")
+        made_by.verify(f"{folder.resolve().relative_to(made_by.path).as_posix()}/")
     _assert_tokens_of(folder, curriculum.path / "tokenizer")
     from preceptor.lm.checkpoints import load_model, table
 
@@ -75,12 +75,6 @@ def open_model(folder: Path, curriculum: Artifact, vocab_size: int) -> PreTraine
             remedy=_REMEDY,
         )
     return model
-
-
-def verify(whole: Artifact, *prefixes: str) -> None:
-    """Compare with the manifest those files whose names begin so. Raises PreceptorError naming the first damaged one."""
-    files = {name: entry for name, entry in whole.manifest["files"].items() if name.startswith(prefixes)}
-    Artifact(whole.path, {**whole.manifest, "files": files}).verify()
 
 
 _REMEDY = "take a model that was trained on this run's curriculum (leave out --model for the largest)"

@@ -15,7 +15,16 @@ from preceptor.report.html import Html, h, join, missing, paragraphs, table
 from preceptor.report.inputs import Artifacts
 from preceptor.report.section import Section
 
-MARKS = {"real": ("real", "o"), "synthetic": ("synthetic", "s"), "real+synthetic": ("third", "D")}
+MARKS = {
+    "real": ("real", "o"),
+    "synthetic": ("synthetic", "s"),
+    "real+synthetic": ("third", "D"),
+    "real-bce": ("real", "X"),
+    "real-adjusted": ("real", "*"),
+    "real-gru4rec": ("real", "v"),
+    "synthetic-gru4rec": ("synthetic", "v"),
+    "real+synthetic-gru4rec": ("third", "v"),
+}
 TOGETHER, OTHER = ("s5", "P"), ("other", "^")
 MODEL = ("s3", "v")  # a language model
 

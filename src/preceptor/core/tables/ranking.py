@@ -1,7 +1,8 @@
 """Tables of the stage `ranking`. A metric is recall or ndcg at k, or nats (k = 0, less is better); what doesn't exist is None.
 
 One number per target is kept beside them: ranks/<split>/<part>/<arm>-seed<k>.npy (int32, 1 = best) and nats/… (float32, NaN
-where the item is no candidate), targets as in data/<part>, in order. Of part validation only the targets whose numbers are in
+where the item is no candidate), targets as in data/<part>, in order. The arm `baseline`, a user's own lists, has ranks of part
+test alone: 2^31 − 1 where the target is not in the list. Of part validation only the targets whose numbers are in
 ranks/<split>/validation/rows.npy (int64) are there.
 """
 
@@ -17,6 +18,11 @@ NAMES = {  # arms as a person reads them
     "real": "SASRec on the real log",
     "synthetic": "SASRec on synthetic histories",
     "real+synthetic": "SASRec on real + synthetic histories",
+    "real-bce": "SASRec on the real log, one-negative loss",
+    "real-adjusted": "SASRec on the real log, logit-adjusted loss",
+    "real-gru4rec": "GRU4Rec on the real log",
+    "synthetic-gru4rec": "GRU4Rec on synthetic histories",
+    "real+synthetic-gru4rec": "GRU4Rec on real + synthetic histories",
     "generator": "the generator alone",
     "real-x-generator": "real ⊕ generator, multiplied",
     "real-plus-generator": "real ⊕ generator, added",
@@ -26,7 +32,9 @@ NAMES = {  # arms as a person reads them
     "real-plus-real": "real ⊕ real (another seed), added",
     "popularity": "popularity",
     "item-knn": "item-kNN",
+    "rp3beta": "RP3beta",
     "ease": "EASE",
+    "baseline": "your own baseline",
 }
 
 
