@@ -1,17 +1,18 @@
-"""Training a small language model on the CPU: what the compiled body and the fused head save, on the same model and tokens.
+"""Training a small language model on the CPU: what the compiled step and the fused head save, on the same model and tokens.
 
     python benchmarks/lm_cpu.py [--out results/kernels/lm.csv] [--seconds 40]
 
 Four ways to make the same training step alternate in one process on one thread, each on a model of its own with equal weights:
 
-compiled        preceptor.lm.kernels' body, and the fused head: what training uses
-plain           the same body in plain torch (F.rms_norm, rotation by torch), and the fused head
+compiled        preceptor.lm.kernels' step, its gradients written by hand, and flat parameters: what training uses
+plain           the same model in plain torch (F.rms_norm, rotation by torch), and the fused head
 library         transformers' own Qwen3 body, and the fused head
 library, whole  transformers' Qwen3ForCausalLM asked for its loss (`labels=`), as its Trainer does
 
-A step is forward, backward, clipping and fused AdamW. Sizes are those of `quick` (two rows of 256 tokens a step) and one of
-about 5 million parameters. The order of the four is drawn anew each round; after three rounds the losses are compared. A ratio
-is the median over rounds of another arm's CPU time over the compiled one's, with a 95 % bootstrap interval of that median.
+A step is forward, backward, clipping and fused AdamW. Sizes are those of `quick` (two rows of 256 tokens per step), one of
+about a million parameters without the embedding, and two of three and five million. The Trainer itself: `lm_trainer.py`. The
+order of the four is drawn anew each round; after three rounds the losses are compared. A ratio is the median over rounds of
+another arm's CPU time over the compiled one's, with a 95 % bootstrap interval of that median.
 """
 
 from __future__ import annotations
@@ -36,11 +37,13 @@ from transformers import PreTrainedModel
 from preceptor.core.cross_entropy import fused_cross_entropy
 from preceptor.lm.checkpoints import head, new_model
 from preceptor.lm.config import LMConfig
-from preceptor.lm.kernels import qwen3_body
+from preceptor.lm.flat import Flat
+from preceptor.lm.kernels import Step
 from preceptor.lm.ladder import rung
 
 CONTEXT, ROWS, QUICK_VOCAB = 256, 2, 2563
-CASES = [(LMConfig(), d, QUICK_VOCAB, ROWS) for d in (2, 3, 4, 6)] + [(LMConfig(aspect=32, head_dim=32), 6, 8192, 8)]
+CASES = [(LMConfig(), d, QUICK_VOCAB, ROWS) for d in (2, 3, 4, 6, 7)]
+CASES += [(LMConfig(aspect=32, head_dim=32), d, 8192, 8) for d in (6, 7)]
 ARMS = ("compiled", "plain", "library", "library, whole")
 WARM = 3  # rounds that don't count: compilation, first allocations
 
@@ -64,8 +67,7 @@ def measure(config: LMConfig, depth: int, vocab: int, n_rows: int, budget: float
     """A row for each arm other than the compiled one, at one size."""
     size = rung(config, depth, vocab, CONTEXT)
     first = new_model(size, CONTEXT, 0, 0, 0)
-    models = {arm: copy.deepcopy(first) for arm in ARMS}
-    optimisers = {a: torch.optim.AdamW(m.parameters(), lr=1e-3, weight_decay=0.1, fused=True) for a, m in models.items()}
+    arms = {arm: Arm(arm, copy.deepcopy(first)) for arm in ARMS}
     draws = np.random.Generator(np.random.Philox(0))
     rounds: list[dict[str, float]] = []
     begin = time.process_time()
@@ -74,13 +76,8 @@ def measure(config: LMConfig, depth: int, vocab: int, n_rows: int, budget: float
         seconds, losses = {}, {}
         for arm in (ARMS[i] for i in draws.permutation(len(ARMS))):
             start = time.process_time()
-            loss = loss_of(arm, models[arm], ids)
-            loss.backward()
-            torch.nn.utils.clip_grad_norm_(models[arm].parameters(), 1.0)
-            optimisers[arm].step()
-            optimisers[arm].zero_grad()
+            losses[arm] = arms[arm].step(ids)
             seconds[arm] = time.process_time() - start
-            losses[arm] = float(loss.detach())
         rounds.append(seconds)
         if len(rounds) == WARM:
             assert max(losses.values()) - min(losses.values()) < 1e-4 * losses["compiled"], f"losses differ: {losses}"
@@ -121,6 +118,30 @@ def median_ratio(slow: list[float], fast: list[float]) -> tuple[float, float, fl
     return float(np.median(ratio)), float(lo), float(hi)
 
 
+class Arm:
+    """A model that is trained in the arm's way."""
+
+    def __init__(self, arm: str, model: PreTrainedModel) -> None:
+        self.arm, self.model = arm, model
+        self.parameters = list(Flat(model).parts.values()) if arm == "compiled" else list(model.parameters())
+        self.gradients = Step(model)
+        self.optimiser = torch.optim.AdamW(self.parameters, lr=1e-3, weight_decay=0.1, fused=True)
+
+    def step(self, ids: torch.Tensor) -> float:
+        """Train on ids [B, L + 1]; the loss in nats."""
+        if self.arm == "compiled":
+            loss = self.gradients(ids[:, :-1], ids[:, 1:])
+        else:
+            graph = loss_of(self.arm, self.model, ids)
+            graph.backward()
+            loss = float(graph.detach())
+        torch.nn.utils.clip_grad_norm_(self.parameters, 1.0)
+        self.optimiser.step()
+        if self.arm != "compiled":
+            self.optimiser.zero_grad()
+        return loss
+
+
 def loss_of(arm: str, model: PreTrainedModel, ids: torch.Tensor) -> torch.Tensor:
     """The training loss of ids [B, L + 1], made in the arm's way."""
     inputs, targets = ids[:, :-1], ids[:, 1:]
@@ -130,12 +151,12 @@ def loss_of(arm: str, model: PreTrainedModel, ids: torch.Tensor) -> torch.Tensor
     if arm == "library":
         states = model.base_model(input_ids=inputs, use_cache=False).last_hidden_state
     else:
-        states = qwen3_body(model, inputs) if arm == "compiled" else plain_body(model, inputs)
+        states = plain_body(model, inputs)
     return fused_cross_entropy(states.flatten(0, 1), head(model), targets.flatten())
 
 
 def plain_body(model: PreTrainedModel, ids_BL: torch.Tensor) -> torch.Tensor:
-    """`qwen3_body` with torch's own normalisation and rotation."""
+    """Last hidden states, with torch's own normalisation and rotation."""
     b: Any = model.base_model
     c = b.config
     n_rows, length = ids_BL.shape

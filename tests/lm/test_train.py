@@ -99,6 +99,17 @@ def test_restored_state_goes_on_bit_for_bit(stream: Stream, tmp_path: Path) -> N
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
 
 
+def test_models_of_other_kinds_learn_the_same_by_autograd(
+    stream: Stream, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compiled = learner(stream, depth=2)
+    monkeypatch.setattr("preceptor.lm.train.applies", lambda model: False)
+    graph = learner(stream, depth=2)
+    for one in (compiled, graph):
+        one.train_until(8, tmp_path / "s", lambda n: None)
+    assert [row["loss"] for row in compiled.curve] == pytest.approx([row["loss"] for row in graph.curve], rel=1e-5)
+
+
 class Cut(Exception):
     pass
 

@@ -135,8 +135,8 @@ def table(model: PreTrainedModel, side: str) -> torch.Tensor:
 
 
 def hidden_states(model: PreTrainedModel, ids: torch.Tensor) -> torch.Tensor:
-    """Last hidden states [B, L, W] of token ids [B, L], causal, no cache."""
-    if applies(model):
+    """Last hidden states [B, L, W] of token ids [B, L], causal, no cache; differentiable where gradients are on."""
+    if applies(model) and not torch.is_grad_enabled():
         return qwen3_body(model, ids)
     states: torch.Tensor = model.base_model(input_ids=ids, use_cache=False).last_hidden_state
     return states

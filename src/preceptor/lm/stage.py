@@ -144,7 +144,7 @@ def _write_sources(stream: Stream, tokens: Sequence[int], folder: Path) -> None:
 
 STAGE = Stage(
     name="lm",
-    version=2,
+    version=3,
     section="lm",
     needs=("curriculum", "real"),
     build=build,

@@ -30,7 +30,9 @@ from preceptor.curriculum.stream import EvalSet, Stream
 from preceptor.lm.checkpoints import extend_vocabulary, head, hidden_states, load_model, new_model, save_model
 from preceptor.lm.config import LMConfig
 from preceptor.lm.evaluate import evaluate
+from preceptor.lm.flat import Flat
 from preceptor.lm.grid import STATE, Budget, budgets, size_of
+from preceptor.lm.kernels import Step, applies
 
 SAVE_SECONDS = 30.0  # between saves of the trunk's state
 CURVE_POINTS = 200  # lines of a trunk's curve, about
@@ -107,11 +109,13 @@ class Learner:
         self.config, self.size, self.stream, self.log_every = config, size, stream, log_every
         self.device = torch.device(config.device)
         self.model: PreTrainedModel = model.to(config.device)  # type: ignore[arg-type]
-        self.parameters = dict(model.named_parameters())
+        self.flat = Flat(self.model)
         groups = [
-            {"params": [p for p in self.parameters.values() if p.ndim > 1], "weight_decay": config.weight_decay},
-            {"params": [p for p in self.parameters.values() if p.ndim == 1], "weight_decay": 0.0},
+            {"params": [self.flat.matrices], "weight_decay": config.weight_decay},
+            {"params": [self.flat.vectors], "weight_decay": 0.0},
         ]
+        compiled = applies(self.model)
+        self._gradients: Callable[[torch.Tensor, torch.Tensor], float] = Step(self.model) if compiled else self._by_graph
         self.optimiser = torch.optim.AdamW(groups, lr=size.lr, betas=(config.beta1, config.beta2), fused=True)
         self.step = 0
         self.curve: list[dict[str, float]] = []
@@ -157,23 +161,35 @@ class Learner:
         self.curve, self._window = facts["curve"], facts["window"]
 
     def _step(self, lr: float) -> None:
-        self.model.train()
+        if not self.model.training:
+            self.model.train()
         for group in self.optimiser.param_groups:
             group["lr"] = lr
         inputs, targets = batch(self.stream, self.step, self.config.batch_tokens)
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.device.type == "cuda"):
-            states_BLW = hidden_states(self.model, inputs.to(self.device))
-        if self.device.type == "cuda":
-            states_BLW = states_BLW.bfloat16()  # the head's products too; its sums stay in fp32
-        loss = fused_cross_entropy(states_BLW.flatten(0, 1), head(self.model), targets.to(self.device).flatten())
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(self.parameters.values(), self.config.clip)
+        loss = self._gradients(inputs.to(self.device), targets.to(self.device))
+        self._clip()
         self.optimiser.step()
-        self.optimiser.zero_grad(set_to_none=True)
         self.step += 1
-        self._window.append(float(loss.detach()))
+        self._window.append(loss)
         if self.step % self.log_every == 0:
             self._log(lr)
+
+    def _clip(self) -> None:
+        parts = list(self.flat.parts.values())
+        norm = torch.nn.utils.get_total_norm([p.grad for p in parts if p.grad is not None])
+        if norm > self.config.clip:  # else every gradient would be multiplied by one
+            torch.nn.utils.clip_grads_with_norm_(parts, self.config.clip, norm)
+
+    def _by_graph(self, inputs: torch.Tensor, targets: torch.Tensor) -> float:
+        """The loss of a batch in nats per token; fills the gradients. For models and devices that `Step` doesn't take."""
+        self.optimiser.zero_grad(set_to_none=False)
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.device.type == "cuda"):
+            states_BLW = hidden_states(self.model, inputs)
+        if self.device.type == "cuda":
+            states_BLW = states_BLW.bfloat16()  # the head's products too; its sums stay in fp32
+        loss = fused_cross_entropy(states_BLW.flatten(0, 1), head(self.model), targets.flatten())
+        loss.backward()
+        return float(loss.detach())
 
     def _log(self, lr: float) -> None:
         if self._window:
@@ -183,25 +199,16 @@ class Learner:
             self._window = []
 
     def _tensors(self) -> dict[str, torch.Tensor]:
-        out = {f"model/{name}": p.detach() for name, p in self.parameters.items()}
-        for name, p in self.parameters.items():
-            for key, value in self.optimiser.state.get(p, {}).items():
-                out[f"{key}/{name}"] = value
+        out: dict[str, torch.Tensor] = {}
+        for name, p in self.flat.parts.items():
+            out |= {f"{key}/{name}": value for key, value in self.optimiser.state.get(p, {}).items()}
+            out[f"parameters/{name}"] = p.detach()
         return out
 
     def _load(self, tensors: Mapping[str, torch.Tensor], step: int) -> None:
-        with torch.no_grad():
-            for name, p in self.parameters.items():
-                p.copy_(tensors[f"model/{name}"])
-                keys = [k for k in ("step", "exp_avg", "exp_avg_sq") if f"{k}/{name}" in tensors]
-                self.optimiser.state[p] = {k: _own(tensors[f"{k}/{name}"], p, k) for k in keys}
-                if not keys:
-                    del self.optimiser.state[p]
+        for name, p in self.flat.parts.items():
+            p.data.copy_(tensors[f"parameters/{name}"])
+            keys = [k for k in ("step", "exp_avg", "exp_avg_sq") if f"{k}/{name}" in tensors]
+            if keys:
+                self.optimiser.state[p] = {k: tensors[f"{k}/{name}"].clone().to(self.device) for k in keys}
         self.step = step
-
-
-def _own(tensor: torch.Tensor, like: torch.Tensor, key: str) -> torch.Tensor:
-    """A copy of the optimiser's tensor, laid out as the optimiser makes it."""
-    if key == "step":
-        return tensor.clone().to(like.device)
-    return torch.empty_like(like, memory_format=torch.preserve_format).copy_(tensor)
