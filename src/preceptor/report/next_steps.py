@@ -96,13 +96,23 @@ def _converge(inputs: Artifacts) -> str | None:
 
 
 def _law(inputs: Artifacts, out: str) -> str | None:
-    found = [law for law in laws(inputs) if law.set == FLOOR_SET and law.params is None]
+    """What may be planned: by the chosen joint law, by the largest size's law of tokens, or nothing yet."""
+    found = [law for law in laws(inputs) if law.set == FLOOR_SET]
     swept = curves(inputs).get(FLOOR_SET)
-    if not found or not swept:
+    joint = [law for law in found if law.params is None]
+    if not joint or not swept:
         return None
-    chosen = next((law for law in found if law.chosen), found[0])
+    chosen = next((law for law in joint if law.chosen), joint[0])
     if chosen.identified:
         return f"Plan a budget with the law: preceptor plan {out}/scaling/laws.json --flops 1e18."
+    own = [law for law in found if law.params is not None and law.form == "excess" and law.identified]
+    if own:
+        law = max(own, key=lambda law: law.params or 0.0)
+        alpha = law.parameters["alpha"]
+        return (
+            f"Plan tokens, not sizes: at N = {f.size(law.params)} the excess falls with D to the power"
+            f" −{f.fixed(alpha.value, 2)} {f.short_interval(alpha.interval, 2)}; what N does is not identified (lm.depths)."
+        )
     budgets, seeds = max(len(c.tokens) for c in swept), max(c.runs for c in swept)
     return (
         f"Plan nothing with these laws yet: {len(swept)} sizes, {budgets} budgets and at most {seeds} seeds don't fix them."

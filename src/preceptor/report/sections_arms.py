@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from matplotlib.axes import Axes
 
 from preceptor.core.tables.lm import Point
 from preceptor.report import formats as f
-from preceptor.report.curves import curves
+from preceptor.report.curves import Curve, curves
 from preceptor.report.drawing import MARKERS, Drawing, colour, draw, figure, legend, log_axis
 from preceptor.report.html import Html, h, join, missing, paragraphs, table
 from preceptor.report.inputs import Artifacts
@@ -69,6 +71,7 @@ def _panel(inputs: Artifacts, name: str) -> Drawing | None:
         lines = sorted((value, rival) for rival, value in limits.items() if rival != "uniform")
         for value, rival in lines:
             axes.axhline(value, color=colour("soft"), linestyle=REFERENCES[rival], linewidth=1.1)
+        _cut(axes, limits.get("uniform"), [(arm or MAIN, c) for arm, c in zip(_names(inputs), largest, strict=True) if c])
         name_lines(axes, [(value, f.name(rival)) for value, rival in lines])
         log_axis(axes, "x", "Training tokens D")
         axes.set_ylabel("Loss among items, nats per item")
@@ -81,6 +84,18 @@ def _panel(inputs: Artifacts, name: str) -> Drawing | None:
         if c is not None
     )
     return draw(f"arms-{name}", f"Loss among items against tokens, each arm, {f.name(name)}", said + ".", plot)
+
+
+def _cut(axes: Axes, uniform: float | None, shown: Sequence[tuple[str, Curve]]) -> None:
+    """Leave what is above a uniform guess out of the panel, and name arms that lie there wholly."""
+    if uniform is None or max(float(c.loss.max()) for _, c in shown) <= uniform:
+        return
+    low = min(float(c.loss.min()) for _, c in shown)
+    axes.set_ylim(low - 0.1 * (uniform - low), uniform)
+    above = [f"{name}: {f.fixed(c.loss[-1], 1)}" for name, c in shown if float(c.loss.min()) > uniform]
+    if above:
+        place = (0.99, 0.98)
+        axes.annotate("above: " + ", ".join(above), place, xycoords="axes fraction", ha="right", va="top", fontsize=8.5)
 
 
 def _rows(name: str, inputs: Artifacts) -> list[list[str]]:
