@@ -29,7 +29,7 @@ from preceptor.generator.walk_tables import load_tables
 from preceptor.graph.graph import Graph
 
 PARTS = ("validation", "test")
-MOST = 5_000  # targets of a part that are scored, a keyed sample of more; counts are of all
+MOST = 3_000  # targets of a part that are scored, a keyed sample of more; counts are of all
 _RESAMPLES = 1000
 
 
@@ -156,7 +156,7 @@ def cost(config: GeneratorConfig, inputs: Inputs) -> Cost:
 
 STAGE = Stage(
     name="reality",
-    version=2,
+    version=3,
     section="generator",
     needs=("data", "codes", "generator"),
     build=build,
