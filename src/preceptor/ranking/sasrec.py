@@ -12,9 +12,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from preceptor.core.rng import purpose_key
 from preceptor.ranking.config import Recipe
 from preceptor.ranking.dropout import Dropout
+from preceptor.ranking.initial import initialise
 
 
 class SASRec(nn.Module):
@@ -33,18 +33,7 @@ class SASRec(nn.Module):
         self.blocks = nn.ModuleList(_Block(d, recipe.heads) for _ in range(recipe.layers))
         self.norm = nn.LayerNorm(d)
         self.dropout = Dropout(recipe.dropout, seed)
-        self._initialise(seed)
-
-    def _initialise(self, seed: int) -> None:
-        """Normal weights from a generator of our own: biases 0, norms 1, matrices 1/√fan-in, embeddings 1/√D."""
-        generator = torch.Generator().manual_seed(int(purpose_key(seed, "sasrec") >> 1))
-        for name, p in self.named_parameters():
-            if name.endswith("bias"):
-                nn.init.zeros_(p)
-            elif p.dim() == 1:
-                nn.init.ones_(p)
-            else:
-                nn.init.normal_(p, std=1 / math.sqrt(p.shape[1]), generator=generator)
+        initialise(self, seed, "sasrec")
 
     def forward(self, items_BL: Tensor) -> Tensor:
         """Hidden states [B, L, D] after each position; items_BL: int64, any valid item as padding on the right."""
