@@ -11,6 +11,7 @@ from miniature import copied, replaced
 from preceptor.core.tables import row
 from preceptor.core.tables.lm import Point
 from preceptor.core.tables.ranking import ArmRun
+from preceptor.report.fitted import Law, Parameter
 from preceptor.report.inputs import Artifacts
 from preceptor.report.next_steps import next_steps
 
@@ -49,3 +50,23 @@ def test_what_took_more_off_the_excess_is_asked_for(
     changed = [dataclasses.replace(p, loss=(p.floor or 5.0) + (0.5 if better(p, most) else 1.0)) for p in points]
     row.write(out / "lm", Point, changed)
     assert next_steps(Artifacts.of(out), "DIR")[0].startswith(said)
+
+
+def law(form: str, params: float | None, identified: bool) -> Law:
+    parameters = {"alpha": Parameter(0.26, identified, "", (0.22, 0.3))}
+    return Law("uih-in-graph", form, params, parameters, identified, "", "", params is None, 0.19)
+
+
+@pytest.mark.parametrize(
+    ("found", "said"),
+    [
+        ([law("joint", None, True)], "Plan a budget with the law: preceptor plan DIR/"),
+        ([law("joint", None, False), law("excess", 2e5, True)], "−0.26 [0.22, 0.30]; laws of this form missed"),
+        ([law("joint", None, False), law("excess", 2e5, False)], "Plan nothing with these laws yet"),
+    ],
+)  # fmt: skip
+def test_a_plan_is_offered_as_far_as_a_law_is_identified(
+    miniature: Path, monkeypatch: pytest.MonkeyPatch, found: list[Law], said: str
+) -> None:
+    monkeypatch.setattr("preceptor.report.next_steps.laws", lambda inputs: found)
+    assert any(said in step for step in next_steps(Artifacts.of(miniature), "DIR"))

@@ -110,8 +110,9 @@ def _law(inputs: Artifacts, out: str) -> str | None:
         law = max(own, key=lambda law: law.params or 0.0)
         alpha = law.parameters["alpha"]
         return (
-            f"Plan tokens, not sizes: at N = {f.size(law.params)} the excess falls with D to the power"
-            f" −{f.fixed(alpha.value, 2)} {f.short_interval(alpha.interval, 2)}; what N does is not identified (lm.depths)."
+            f"Plan no sizes: what N does is not identified (lm.depths). At N = {f.size(law.params)} the excess falls with D to"
+            f" the power −{f.fixed(alpha.value, 2)} {f.short_interval(alpha.interval, 2)}; laws of this form missed what was held"
+            f" out by {f.percent(law.error)} of the excess."
         )
     budgets, seeds = max(len(c.tokens) for c in swept), max(c.runs for c in swept)
     return (
