@@ -111,8 +111,8 @@ def _law(inputs: Artifacts, out: str) -> str | None:
         alpha = law.parameters["alpha"]
         return (
             f"Plan no sizes: what N does is not identified (lm.depths). At N = {f.size(law.params)} the excess falls with D to"
-            f" the power −{f.fixed(alpha.value, 2)} {f.short_interval(alpha.interval, 2)}; laws of this form missed what was held"
-            f" out by {f.percent(law.error)} of the excess."
+            f" the power −{f.fixed(alpha.value, 2)} {f.short_interval(alpha.interval, 2)}; laws of this form missed what was"
+            f" held out by {f.percent(law.error)} of the excess."
         )
     budgets, seeds = max(len(c.tokens) for c in swept), max(c.runs for c in swept)
     return (
