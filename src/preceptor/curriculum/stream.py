@@ -8,6 +8,7 @@ the last one is cut.
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -44,6 +45,7 @@ class Stream:
         self._schedule = Schedule(self.seed, [(p["blocks"], [p["shares"][n] for n in self.sources]) for p in meta["phases"]])
         self._packed = PackedBlocks(self.folder) if (self.folder / INDEX).exists() else None
         self._readers: dict[int, FiniteSource | HistorySource] = {}
+        self._opening = threading.Lock()  # numpy parses a file's header with ast, which fails under threads in Python 3.11
 
     @classmethod
     def open(cls, folder: Path) -> Stream:
@@ -75,14 +77,17 @@ class Stream:
         return {s["name"]: drawn[s["name"]] / s["tokens"] for s in self.meta["sources"] if s["kind"] == "finite"}
 
     def _reader(self, source: int) -> FiniteSource | HistorySource:
-        if source not in self._readers:
-            name, kind = self.sources[source], self.meta["sources"][source]["kind"]
-            if kind == "endless":
-                self._readers[source] = HistorySource.open(self.folder / "sources", self.seed, self.block_tokens)
-            else:
-                tokens, offsets = (self._array(f"sources/{name}_{part}") for part in ("tokens", "offsets"))
-                self._readers[source] = FiniteSource(name, self.seed, tokens, offsets, self.block_tokens)
-        return self._readers[source]
+        with self._opening:
+            if source not in self._readers:
+                self._readers[source] = self._open(source)
+            return self._readers[source]
+
+    def _open(self, source: int) -> FiniteSource | HistorySource:
+        name, kind = self.sources[source], self.meta["sources"][source]["kind"]
+        if kind == "endless":
+            return HistorySource.open(self.folder / "sources", self.seed, self.block_tokens)
+        tokens, offsets = (self._array(f"sources/{name}_{part}") for part in ("tokens", "offsets"))
+        return FiniteSource(name, self.seed, tokens, offsets, self.block_tokens)
 
     def _array(self, name: str) -> np.ndarray:
         return np.load(self.folder / f"{name}.npy", mmap_mode="r", allow_pickle=False)
