@@ -11,7 +11,7 @@ import fcntl
 import json
 import os
 import shutil
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -65,11 +65,17 @@ def config() -> study.StudyConfig:
 
 def shared(root: Path) -> Path:
     """The finished study below `root`, made by whichever worker of the session comes first."""
-    out = root / "miniature"
-    with open(root / "miniature.lock", "w") as lock:
+    return once(root, "miniature", _make)
+
+
+def once(root: Path, name: str, make: Callable[[Path], None]) -> Path:
+    """The folder `name` below `root`, which the first worker that asks for it makes and the others wait for."""
+    out, done = root / name, root / f"{name}.done"
+    with open(root / f"{name}.lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if not (out / READ).exists():
-            _make(out)
+        if not done.exists():
+            make(out)
+            done.touch()
     return out
 
 

@@ -21,14 +21,13 @@ def test_the_results_show_the_committed_tables() -> None:
 
 
 def test_the_readme_says_no_number_that_the_results_do_not_hold() -> None:
-    """Numbers with three decimals and more of README's first screen and findings, as results/quick prints them."""
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
-    said = text[: text.index("## Two commands")] + text[text.index("## What `make results` found") : text.index("## What else")]
+    """Numbers with three decimals and more, as results/quick prints them."""
+    said = re.sub(r"arXiv [\d.]+", "", (ROOT / "README.md").read_text(encoding="utf-8"))
     printed = (QUICK / "README.md").read_text(encoding="utf-8")
     numbers = {n.lstrip("0") for n in re.findall(r"(?<![\d-])\d*\.\d{3,}", said)}
     held = {n.lstrip("0") for n in re.findall(r"\d*\.\d{3,}", printed)}
     rounded = {f"{float(n):.3f}".lstrip("0") for n in held}
-    assert len(numbers) > 8
+    assert len(numbers) >= 8
     assert sorted(numbers - held - rounded) == []
 
 

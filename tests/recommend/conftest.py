@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from fixtures import write_csv_log
+from miniature import once, root_of
 from preceptor import study
 
 SETTINGS = [
@@ -26,7 +27,11 @@ TITLES = {"Plain pan for kitchen": "Toy Story (1995)", "Bright knife for kitchen
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of the run."""
-    out = tmp_path_factory.mktemp("recommend")
+    return once(root_of(tmp_path_factory), "recommend", _make) / "run"
+
+
+def _make(out: Path) -> None:
+    out.mkdir()
     items = write_csv_log(out / "log") / "items.csv"
     text = items.read_text(encoding="utf-8")
     for old, new in TITLES.items():
@@ -35,4 +40,3 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PRECEPTOR_WORKERS", "1")  # a second worker costs more to start than it saves here
         study.run(study.load_config("miniature", str(out / "log"), SETTINGS), out / "run", wanted="lm")
-    return out / "run"

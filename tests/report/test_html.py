@@ -1,3 +1,7 @@
+import base64
+import csv
+import io
+import re
 from html.parser import HTMLParser
 
 from hypothesis import given
@@ -51,3 +55,15 @@ def test_a_table_scrolls_in_its_own_box_and_names_its_headers() -> None:
     assert made.startswith('<div class="scroll"')
     assert '<th scope="row">&lt;b&gt;</th><td class="n">1</td>' in made
     assert "<caption><span>Cap</span></caption>" in made
+
+
+def test_a_table_is_saved_as_csv_with_its_text_and_no_formulas() -> None:
+    rows = [["=1+1", h("b", "bold <x>")], ["+5", "a,b"], ["@run", join(["two ", h("small", "parts")])]]
+    found = table(["name", "value"], rows, "A caption: 100 %")
+    link = re.search(r'href="data:text/csv;base64,([^"]+)" download="([^"]+)"', found)
+    assert link is not None
+    assert link[2] == "a-caption-100.csv"
+    saved = base64.b64decode(link[1]).decode("utf-8-sig")
+    assert list(csv.reader(io.StringIO(saved))) == [
+        ["name", "value"], ["'=1+1", "bold <x>"], ["+5", "a,b"], ["'@run", "two parts"],
+    ]  # fmt: skip

@@ -103,10 +103,15 @@ def judge(model: Model, ground: Ground, folder: str, threads: int) -> str:
 
 def outcome_of(model: Model, ground: Ground) -> Outcome:
     """Ranks and nats of a language model in every form."""
+    return judged(model, scorer_of(model, ground), opened(ground))
+
+
+def scorer_of(model: Model, ground: Ground) -> LanguageScorer:
+    """The language model as a ranker of the study's items."""
     met = train_of(ground.data).popularity > 0
     known = met if model.one_token else np.ones(len(met), bool)
     prompts = Prompts.open(Path(model.curriculum))
-    return judged(model, LanguageScorer(load_model(model.folder), prompts, model.context, known, model.beam), opened(ground))
+    return LanguageScorer(load_model(model.folder), prompts, model.context, known, model.beam)
 
 
 def judged(model: Model, scorer: Scorer, parts: Mapping[str, Part]) -> Outcome:

@@ -13,6 +13,7 @@ from concurrent.futures import as_completed
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 
 from preceptor.core import workers
 from preceptor.core.artifact import Artifact
@@ -20,22 +21,24 @@ from preceptor.core.progress import Progress, say
 from preceptor.core.stage import Cost, Counts, Inputs, Stage
 from preceptor.core.tables import row
 from preceptor.core.tables.lm import Point
-from preceptor.core.tables.recommend import FittedRow, RecommendRow
+from preceptor.core.tables.recommend import ExampleRow, FittedRow, RecommendRow
 from preceptor.data.log import TrainSplit
 from preceptor.ranking.config import RankingConfig
 from preceptor.ranking.jobs import mask_history
 from preceptor.recommend.arms import Model, Outcome, judge
 from preceptor.recommend.config import RecommendConfig, check
+from preceptor.recommend.examples import examples
 from preceptor.recommend.footing import TEST, VALIDATION, Ground, forget, judged_numbers, without_law
 from preceptor.recommend.results import Asked, of_models, of_ranking, rows
 
 
 def build(config: RecommendConfig, inputs: Inputs, folder: Path) -> Counts:
-    """Write OUT/recommend: recommend.csv, fitted.csv, targets/<part>.npy (which targets of data/<part> were ranked, int64), and
-    judged/<run>-D<tokens>.safetensors (rank and nats of each of these, by form); the latter two for each arm of the study too,
-    in arms/<name>/."""
+    """Write OUT/recommend: recommend.csv, fitted.csv, examples.csv; targets/<part>.npy (which targets of data/<part> were
+    ranked, int64), and judged/<run>-D<tokens>.safetensors (rank and nats of each of these, by form), the latter two for each
+    arm of the study too, in arms/<name>/."""
     found: list[RecommendRow] = []
     fitted: list[FittedRow] = []
+    shown: list[ExampleRow] = []
     counts: dict[str, int] = {}
     for name, own in variants(inputs).items():
         home = folder / "arms" / name if name else folder
@@ -46,6 +49,9 @@ def build(config: RecommendConfig, inputs: Inputs, folder: Path) -> Counts:
         _judge(models, ground, home / "judged", config)
         outcomes = [(model, Outcome.load(home / "judged" / f"{model.name}.safetensors")) for model in models]
         fitted += [one for _, outcome in outcomes for one in outcome.fitted]
+        if not name:
+            titles = own["data"].file("train/items.parquet")
+            shown = examples(models, ground, fitted, pl.read_parquet(titles)["title"], config)
         asked = asked_of(ground, own)
         for part, targets in asked.items():
             np.save(home / "targets" / f"{part}.npy", targets.number)
@@ -59,6 +65,7 @@ def build(config: RecommendConfig, inputs: Inputs, folder: Path) -> Counts:
         counts |= {f"{part}_targets{end}": len(targets.user) for part, targets in asked.items()}
     row.write(folder, RecommendRow, found)
     row.write(folder, FittedRow, fitted)
+    row.write(folder, ExampleRow, shown)
     return counts
 
 
@@ -168,13 +175,13 @@ def cost(config: RecommendConfig, inputs: Inputs) -> Cost:
 
 STAGE = Stage(
     name="recommend",
-    version=1,
+    version=2,
     section="recommend",
     needs=("data", "codes", "generator", "curriculum", "ranking", "lm"),
     build=build,
     check=check,
     cost=cost,
     resumable=True,
-    tables=(RecommendRow, FittedRow),
+    tables=(RecommendRow, FittedRow, ExampleRow),
     arms=("codes", "generator", "curriculum", "lm"),
 )

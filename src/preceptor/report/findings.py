@@ -5,14 +5,14 @@ from __future__ import annotations
 from preceptor.core.tables.lm import Point
 from preceptor.core.tables.ranking import NO_VERDICT, ArmMean, ArmRun
 from preceptor.report import formats as f
-from preceptor.report import sections_generator, sections_privacy, sections_recommend, sections_told
+from preceptor.report import sections_generator, sections_privacy, sections_told
 from preceptor.report.curves import Curve, curves, slope
 from preceptor.report.fitted import laws
 from preceptor.report.inputs import Artifacts
 from preceptor.report.items import rivals
 from preceptor.report.sections_data import evaluated, splits_of
 from preceptor.report.sections_lm import FLOOR_SET
-from preceptor.report.sections_ranking import answers, headline, label, measure
+from preceptor.report.sections_ranking import headline, label, measure
 from preceptor.report.sections_scaling import largest
 
 _REAL = "real-test-seen"
@@ -22,14 +22,12 @@ FEW_REACHED, LITTLE_SIGNAL = 0.9, 0.3  # shares of real next items, of the law
 
 
 def findings(inputs: Artifacts, metric: str, k: int) -> list[str]:
-    """Four to seven entries of a sentence or a few, fewer where stages are absent."""
+    """What was measured beside the verdicts: up to five entries of a sentence or a few, fewer where stages are absent."""
     made = [
         sections_generator.verdict(inputs),
-        _tstr(inputs),
         _best(inputs, metric, k),
         _excess(inputs),
         _real(inputs),
-        sections_recommend.verdict(inputs),
         _forecast(inputs),
     ]
     return [sentence for sentence in made if sentence]
@@ -66,11 +64,6 @@ def doubts(inputs: Artifacts) -> list[tuple[str, str]]:
         ),
     ]
     return made
-
-
-def _tstr(inputs: Artifacts) -> str | None:
-    """Which recipe to use, as the ranking stage answers."""
-    return next((said.sentences[0] for said in answers(inputs).values()), None)
 
 
 def _best(inputs: Artifacts, metric: str, k: int) -> str | None:

@@ -6,7 +6,11 @@
 
 from __future__ import annotations
 
+import base64
+import csv
 import html
+import io
+import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -54,7 +58,10 @@ def join(children: Any) -> Html:
 
 
 def table(head: Sequence[Any], rows: Sequence[Sequence[Any]], caption: Any, text_columns: int = 1) -> Html:
-    """A table that scrolls inside its own box when it is too wide. The first columns are text, the others are numbers."""
+    """A table that scrolls inside its own box when it is too wide, with a link that saves it as CSV.
+
+    The first columns are text, the others are numbers.
+    """
 
     def row(cells: Sequence[Any], tag: str) -> Html:
         return h(
@@ -70,7 +77,37 @@ def table(head: Sequence[Any], rows: Sequence[Sequence[Any]], caption: Any, text
         )
 
     body = h("table", h("caption", h("span", caption)), h("thead", row(head, "th")), h("tbody", (row(r, "td") for r in rows)))
-    return h("div", body, cls="scroll", tabindex="0", role="region", aria_label=str(caption)[:120])
+    scrolled = h("div", body, cls="scroll", tabindex="0", role="region", aria_label=_words(caption)[:120])
+    return join([scrolled, _download(head, rows, caption)])
+
+
+def _download(head: Sequence[Any], rows: Sequence[Sequence[Any]], caption: Any) -> Html:
+    """The table's text as a CSV file inside the page."""
+    out = io.StringIO()
+    csv.writer(out, lineterminator="\n").writerows([[_cell(c) for c in row] for row in (head, *rows)])
+    data = base64.b64encode(("\ufeff" + out.getvalue()).encode()).decode()
+    name = re.sub(r"[^a-z0-9]+", "-", _words(caption).lower()).strip("-")[:48] or "table"
+    link = h(
+        "a",
+        "CSV",
+        href=f"data:text/csv;base64,{data}",
+        download=f"{name}.csv",
+        aria_label=f"Save as CSV: {_words(caption)[:80]}",
+    )
+    return h("p", link, cls="csv")
+
+
+def _words(markup: Any) -> str:
+    """The text of a cell or a caption."""
+    text = "".join(map(_words, markup)) if isinstance(markup, Iterable) and not isinstance(markup, str) else str(markup or "")
+    return html.unescape(re.sub(r"<[^>]*>", "", text)) if isinstance(markup, Html) else text
+
+
+def _cell(value: Any) -> str:
+    """A cell's text; one that a spreadsheet would run as a formula is quoted, numbers with a sign are left."""
+    text = _words(value)
+    acts = text[:1] in ("=", "@", "\t", "\r") or (text[:1] in ("+", "-") and not text[1:2].isdigit())
+    return f"'{text}" if acts else text
 
 
 def listing(pairs: Iterable[tuple[Any, Any]]) -> Html:

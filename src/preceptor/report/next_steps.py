@@ -26,12 +26,12 @@ def next_steps(inputs: Artifacts, out: str) -> list[str]:
 
     out: the study's folder, as commands name it.
     """
-    made = [_spend(inputs), _limit(inputs), _converge(inputs), _law(inputs, out), _ask(inputs, out)]
+    made = [_spend(inputs), limit(inputs), _converge(inputs), _law(inputs, out), _ask(inputs, out)]
     return [step for step in made if step]
 
 
-def _spend(inputs: Artifacts) -> str | None:
-    """Whether a doubling of tokens or of parameters took more off the excess."""
+def spending(inputs: Artifacts) -> tuple[str, str] | None:
+    """(in a few words, in a sentence): whether a doubling of tokens or of parameters took more off the excess."""
     found = [c for c in curves(inputs).get(FLOOR_SET, []) if c.floor is not None]
     if not found:
         return None
@@ -45,10 +45,15 @@ def _spend(inputs: Artifacts) -> str | None:
         f" {f.fixed(by_size)}"
     )
     if max(by_tokens, by_size) < _LITTLE:
-        return f"More training buys little here: {took}."
+        return "Little", f"More training buys little here: {took}."
     if by_tokens >= by_size:
-        return f"Give more tokens before more parameters (lm.tokens): {took}."
-    return f"Give more parameters before more tokens (lm.depths): {took}."
+        return "Tokens first", f"Give more tokens before more parameters (lm.tokens): {took}."
+    return "Parameters first", f"Give more parameters before more tokens (lm.depths): {took}."
+
+
+def _spend(inputs: Artifacts) -> str | None:
+    found = spending(inputs)
+    return None if found is None else found[1]
 
 
 def _by_tokens(curve: Curve) -> float | None:
@@ -66,7 +71,7 @@ def _by_size(full: list[Curve]) -> float | None:
     return float((below.loss[-1] - above.loss[-1]) / math.log2(above.params / below.params))
 
 
-def _limit(inputs: Artifacts) -> str | None:
+def limit(inputs: Artifacts) -> str | None:
     """Whether training or the law itself keeps real people's loss where it is."""
     found = curves(inputs, among_items=True).get(_REAL)
     limit = rivals(inputs.rows("lm", Point), _REAL).get("generator")

@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from preceptor.core.tables.ranking import NAMES, NO_VERDICT
-from preceptor.core.tables.recommend import FittedRow, RecommendRow
+from preceptor.core.tables.recommend import ANSWER, HISTORY, NEXT, ExampleRow, FittedRow, RecommendRow
 from preceptor.report import formats as f
 from preceptor.report.drawing import MARKERS, Drawing, colour, draw, figure, ladder, legend, log_axis
 from preceptor.report.html import Html, h, join, missing, paragraphs, table
@@ -59,6 +59,7 @@ def recommend(inputs: Artifacts) -> Section:
         parts.append(figure(drawings, _caption(models), _legend(models, chosen)))
     parts += [
         _table(chosen),
+        *_people(inputs.rows("recommend", ExampleRow)),
         *(_study_arm(rows, name) for name in _study_arms(rows)),
         _models(chosen),
         _every(rows, chosen),
@@ -108,7 +109,7 @@ def verdict(inputs: Artifacts) -> str:
     )
     said += f" ({beside})." if beside else "."
     if best.over_knn is not None:
-        how = _reading(best)
+        how = reading(best)
         said += (
             f" Its NDCG@10 is {f.fixed(best.ndcg_10, 4)}, {how} item-kNN's"
             f" ({f.signed(best.over_knn, 4)} {f.interval(best.over_knn_lo, best.over_knn_hi, 4)})."
@@ -120,7 +121,8 @@ def verdict(inputs: Artifacts) -> str:
     return said
 
 
-def _reading(row: RecommendRow) -> str:
+def reading(row: RecommendRow) -> str:
+    """How the row's NDCG@10 compares with item-kNN's: above, below, or not told apart from it."""
     if row.over_knn_lo is not None and row.over_knn_lo > 0:
         return "above"
     return "below" if row.over_knn_hi is not None and row.over_knn_hi < 0 else "not told apart from"
@@ -227,6 +229,41 @@ def _study_arm(rows: Sequence[RecommendRow], name: str) -> Html:
     counted = f"{f.whole(own[0].targets)} targets of {f.whole(own[0].users)} users"
     kept = [r for r in compared(own) if r.arm in (LM, *LINES)]
     return table(_HEAD, [_cells(r) for r in kept], f"Arm {name} of the study: {counted}", text_columns=2)
+
+
+def _people(rows: Sequence[ExampleRow]) -> list[Html]:
+    """A few real histories with the largest model's answer, beside what the person did next."""
+    if not rows:
+        return []
+    first = rows[0]
+    said = (
+        f"Real histories of the {first.part} part, each of another person, drawn by key and not chosen. The answers are those"
+        f" of the largest language model ({first.run}, D = {f.size(first.tokens)}). These are people of the log: set"
+        " recommend.examples to 0 before a report leaves the house."
+    )
+    return [h("h3", "What it recommends to real people"), paragraphs(said), *map(_person, _by_example(rows))]
+
+
+def _by_example(rows: Sequence[ExampleRow]) -> list[list[ExampleRow]]:
+    return [[r for r in rows if r.example == number] for number in sorted({r.example for r in rows})]
+
+
+def _person(rows: Sequence[ExampleRow]) -> Html:
+    history = [r.title for r in rows if r.role == HISTORY]
+    done = next(r for r in rows if r.role == NEXT)
+    answer = [
+        [
+            str(r.place),
+            join([r.title, h("strong", " ← what came next") if r.item == done.item else None]),
+            f.percent(r.probability),
+        ]
+        for r in rows
+        if r.role == ANSWER
+    ]
+    if all(r.item != done.item for r in rows if r.role == ANSWER):
+        answer.append([str(done.place), join([done.title, h("strong", " ← what came next")]), f.percent(done.probability)])
+    caption = f"Person {done.example}. Last items: {' → '.join(history) or 'none'}"
+    return table(["Rank", "Item", "Probability"], answer, caption, text_columns=2)
 
 
 def _models(rows: Sequence[RecommendRow]) -> Html | None:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from typing import Any
 
 from preceptor.core.artifact import canonical
 from preceptor.report import formats as f
 from preceptor.report.config import ReportConfig
+from preceptor.report.counts import counted
 from preceptor.report.curves import curves
 from preceptor.report.findings import doubts, findings
 from preceptor.report.html import Html, h, join, listing, missing, table
@@ -18,21 +17,16 @@ from preceptor.report.section import Section
 from preceptor.report.sections_data import evaluated, splits_of
 from preceptor.report.sections_lm import FLOOR_SET
 from preceptor.report.sections_ranking import answers, headline, label, measure
+from preceptor.report.verdicts import cards, verdicts
 
 
 def found(inputs: Artifacts, config: ReportConfig) -> Section:
-    """The findings, with the key numbers above them."""
-    sentences = findings(inputs, config.metric, config.k)
-    if not sentences:
+    """The verdicts, the key numbers, what to do next, and what else was measured."""
+    decided, sentences = verdicts(inputs), findings(inputs, config.metric, config.k)
+    if not decided and not sentences:
         return Section(missing("No table to draw a finding from is among the inputs."))
-    said, link = f"There are {len(doubts(inputs))} reasons for doubt: ", h("a", "what to doubt", href="#doubt")
-    parts = [
-        _tiles(inputs, config),
-        h("ul", (h("li", s) for s in sentences), cls="findings"),
-        h("p", said, link, ".", cls="note"),
-        _next(inputs),
-    ]
-    return Section(join(parts))
+    measured = [h("h3", "What was measured"), h("ul", (h("li", s) for s in sentences), cls="findings")] if sentences else []
+    return Section(join([cards(decided), _tiles(inputs, config), _next(inputs), *measured]))
 
 
 def _next(inputs: Artifacts) -> Html | None:
@@ -71,7 +65,7 @@ def _tiles(inputs: Artifacts, config: ReportConfig) -> Html | None:
 
 
 def what_was_run(inputs: Artifacts, config: ReportConfig) -> Section:
-    """The study, the stages with version and digest, what each stage counted."""
+    """The study, the stages with version and digest, what each stage made."""
     settings = inputs.config("data") or {}
     source = settings["source"] if "source" in settings else ", ".join(settings.get("files", {}))  # a log of files, or named
     facts = [("Study", config.study or "not stated"), ("Data", source or "not stated"), ("Seed", str(config.seed))]
@@ -85,25 +79,12 @@ def what_was_run(inputs: Artifacts, config: ReportConfig) -> Section:
                 [
                     stage,
                     f.any_value(artifact.manifest["version"]),
-                    h("div", _counts(artifact.counts) or f.ABSENT, cls="w"),
+                    h("div", counted(stage, artifact.counts) or f.ABSENT, cls="w"),
                     artifact.digest[:12],
                 ]
             )
-    made = table(["Stage", "Version", "Counts", "Digest"], rows, "The artifacts this report is made of", text_columns=3)
+    made = table(["Stage", "Version", "What it made", "Digest"], rows, "The artifacts this report is made of", text_columns=3)
     return Section(join([listing(facts), made]))
-
-
-def _counts(counts: Mapping[str, Any]) -> str:
-    """Single numbers, and small groups of them; what is nested deeper is for the stage's own section."""
-
-    def small(v: Any) -> bool:
-        return not isinstance(v, list | dict) or (isinstance(v, dict) and len(v) <= 4 and not any(map(_nested, v.values())))
-
-    return "; ".join(f"{k.replace('_', ' ')} {f.any_value(v)}" for k, v in counts.items() if v is not None and small(v))
-
-
-def _nested(v: Any) -> bool:
-    return isinstance(v, list | dict)
 
 
 def doubt(inputs: Artifacts) -> Section:

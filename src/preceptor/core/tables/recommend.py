@@ -69,3 +69,28 @@ class FittedRow(Row):
     form: str
     model: float
     other: float
+
+
+HISTORY, ANSWER, NEXT = "history", "answer", "next"
+
+
+@dataclass(frozen=True)
+class ExampleRow(Row):
+    """An item of one of a few real histories that are shown with the model's answer beside what the person did next.
+
+    example: from 1. role: history (the last items before, oldest first), answer (the model's likeliest items, likeliest first)
+    or next (what the person did). place: from 1; of `next` its rank among the candidates. probability: the model's, with the
+    prior given back where it has one; None in the history. title: text of the catalogue, which is untrusted.
+    """
+
+    FILE: ClassVar[str] = "examples.csv"
+
+    part: str
+    run: str
+    tokens: int
+    example: int
+    role: str
+    place: int
+    item: int
+    title: str
+    probability: float | None
