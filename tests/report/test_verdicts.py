@@ -62,8 +62,8 @@ def test_a_language_model_is_better_or_worse_where_its_interval_is_off_nought(
 
 def test_doubts_are_counted_without_those_that_hold_always(miniature: Path) -> None:
     inputs = Artifacts.of(miniature)
-    names = [name for name, _ in doubts(inputs)]
-    assert of(inputs)[UNKNOWN].answer == f"{len(names) - ALWAYS} reasons for doubt"
+    names = [name for name, _ in doubts(inputs)][:-ALWAYS]
+    assert of(inputs)[UNKNOWN].answer == f"{len(set(names))} reasons for doubt"
     assert names[0] in of(inputs)[UNKNOWN].said
     assert "One log" not in of(inputs)[UNKNOWN].said
 

@@ -95,7 +95,7 @@ def _budget(inputs: Artifacts) -> Verdict | None:
 def _unknown(inputs: Artifacts) -> Verdict | None:
     if not inputs.artifacts:
         return None
-    names = [name for name, _ in doubts(inputs)][:-ALWAYS]
+    names = list(dict.fromkeys(name for name, _ in doubts(inputs)[:-ALWAYS]))
     question = "What can this study not tell?"
     if not names:
         return Verdict(
