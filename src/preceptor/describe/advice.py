@@ -112,8 +112,8 @@ def _on_order(found: Shape, order: Order | None) -> list[str]:
     if _one_way(order):
         made.append(
             f"The order has one strict direction: read backwards, histories predict fewer next items ({backwards}) than"
-            " shuffled ones do. Either items follow one another by nature, as episodes do, or rows with equal times were sorted when the"
-            " log was written. Find out which before you trust the order."
+            " shuffled ones do. Either items follow one another by nature, as episodes do, or rows with equal times were sorted"
+            " when the log was written. Find out which before you trust the order."
         )
     elif direction.lo > 0:
         made.append(
