@@ -249,7 +249,7 @@ def _on_graph(found: Shape) -> list[str]:
     if found.repeats >= 0.03:
         made.append(
             f"{found.repeats:.0%} of interactions repeat an item ({found.in_a_row:.0%} directly after itself). Edges never join"
-            " an item to itself, so synthetic histories do not repeat an item directly. Items of the history remain possible"
+            " an item to itself, so first-order walks do not repeat an item directly. Items of the history remain possible"
             " answers (ranking.mask_history)."
         )
     elif found.repeats < 1e-3:
@@ -315,7 +315,11 @@ def _on_synthetic(found: Synthetic | None, items: int) -> list[str]:
     made.append(
         f"{found.coverage:.0%} of these next items have an edge from the history, and {found.signal:.0%} of the law's weight"
         " reads the history."
-        + (f" Histories drawn from it can never show the other {1 - found.coverage:.0%}." if found.coverage < 0.9 else "")
+        + (
+            f" After these histories, the signal can never draw the other {1 - found.coverage:.0%}."
+            if found.coverage < 0.9
+            else ""
+        )
     )
     made.append(
         f"The log has {found.interactions / max(items, 1):.3g} interactions per item. Two logs were measured"
