@@ -24,19 +24,19 @@ if TYPE_CHECKING:
 
 app = App(
     name="preceptor",
-    help="Log → curriculum → proof on ranking models → pre-training → scaling law → budget.\n\n"
-    "Start with: preceptor run quick --out run/quick",
+    help="From an interaction log to a synthetic curriculum, ranking and language models trained on it, a scaling law and a"
+    " budget.\n\nStart with: preceptor run quick --out run/quick",
     version_flags=["--version"],
 )
-data_app = App(name="data", help="Look at a log before anything is built from it.")
+data_app = App(name="data", help="Look at a log before you build anything from it.")
 app.command(data_app)
 app.command(codes_app)
 app.command(generator)
 app.command(recommend)
 
-_SOURCES = "A folder with interactions.* and items.*, ml-100k, or market[:key=value,...] (simulated)."
+_SOURCES = "A folder with interactions.* and items.*, or ml-100k, or market[:key=value,...] (simulated)."
 Data = Annotated[str | None, Parameter(name="--data", help=_SOURCES)]
-Out = Annotated[Path | None, Parameter(name="--out", help="Where artifacts go; a second run there resumes.")]
+Out = Annotated[Path | None, Parameter(name="--out", help="The folder for artifacts. A second run there resumes.")]
 Set = Annotated[list[str] | None, Parameter(name="--set", help="section.key=value; may be repeated.", negative="")]
 Json = Annotated[bool, Parameter(name="--json", help="Print JSON to standard output.", negative="")]
 
@@ -69,13 +69,13 @@ def _forecast(rows: Sequence[Forecast]) -> None:
     def time(row: Forecast) -> str:
         if row.state == "fresh":
             return ""
-        return "not measured here yet" if row.seconds is None else f"about {duration(row.seconds)}"
+        return "not yet measured here" if row.seconds is None else f"about {duration(row.seconds)}"
 
     _table(["stage", "state", "why", "work", "time"], [(r.stage, r.state, r.why, r.work, time(r)) for r in rows])
     known = [r.seconds for r in rows if r.seconds is not None]
     unknown = [r.stage for r in rows if r.seconds is None]
     if known and sum(known):
-        print(f"In all about {duration(sum(known))}" + (f", and {', '.join(unknown)}." if unknown else "."))
+        print(f"Total about {duration(sum(known))}" + (f", plus {', '.join(unknown)}." if unknown else "."))
 
 
 def _resolve(study: str, data: str | None, out: Path | None, overrides: list[str] | None) -> tuple[Any, Path]:
@@ -92,18 +92,18 @@ def _studies() -> str:
     return "\n".join(f"- {name}: {what}" for name, what in packaged().items())
 
 
-@app.command(help="Run a study: every stage that isn't up to date, down to the report.\n\nPackaged studies:\n\n" + _studies())
+@app.command(help="Run every stage of a study that is not up to date, up to the report.\n\nPackaged studies:\n\n" + _studies())
 def run(
     study: str = "quick", *, data: Data = None, out: Out = None, set_: Set = None, dry_run: bool = False, json_: Json = False
 ) -> None:
-    """Run a study: every stage that isn't up to date, down to the report.
+    """Run every stage of a study that is not up to date, up to the report.
 
     Parameters
     ----------
     study
-        A packaged study, or the path of a YAML file, which may extend one (extends: quick).
+        A packaged study, or the path of a YAML file. The file may extend a packaged study (extends: quick).
     dry_run
-        Say what is stale, why, and what it will cost; make nothing.
+        Print which stages are stale, why, and what they will cost. Make nothing.
     """
     from preceptor import study as studies
     from preceptor.core.progress import duration
@@ -125,8 +125,8 @@ def run(
         return
     print(main_table(folder))
     total = sum(seconds for _, seconds, _ in studies.times(folder))
-    print("Time when last made: " + ", ".join(f"{name} {duration(s)}" for name, s, _ in studies.times(folder)))
-    print(f"In all {duration(total)}. Largest process: {max(m for *_, m in studies.times(folder)):,} MiB.")
+    print("Time per stage, when last made: " + ", ".join(f"{name} {duration(s)}" for name, s, _ in studies.times(folder)))
+    print(f"Total {duration(total)}. The largest process used {max(m for *_, m in studies.times(folder)):,} MiB.")
     print(f"Report: {report.resolve()}")
 
 
@@ -136,13 +136,18 @@ def data_get(name: str = "ml-100k") -> None:
     from preceptor.data.sources import is_built_in, locate
 
     if not is_built_in(name):
-        raise PreceptorError("No such built-in data set", found=name, expected="ml-100k", remedy="or use --data FOLDER")
+        raise PreceptorError(
+            "No such built-in data set",
+            found=name,
+            expected="ml-100k",
+            remedy="use your own log with --data FOLDER",
+        )
     print(locate(name))
 
 
 @data_app.command(name="check")
 def data_check(data: str, *, set_: Set = None, json_: Json = False) -> None:
-    """Read a log, and say what was kept, what was set aside and why. Writes nothing."""
+    """Read a log and print what is kept, what is set aside, and why. Writes nothing."""
     from preceptor.data.read import check
     from preceptor.study import validate
     from preceptor.study_file import override
@@ -159,19 +164,19 @@ def data_check(data: str, *, set_: Set = None, json_: Json = False) -> None:
 
 @data_app.command(name="describe")
 def data_describe(data: str, *, set_: Set = None, json_: Json = False) -> None:
-    """Say what a log can and can't show, and which settings follow. Writes nothing.
+    """Print what a log can and cannot show, and which settings follow. Writes nothing.
 
-    Sparsity, repeats, tied times, heavy users and sittings; whether order matters (what is lost when each history is
-    shuffled); which edges foretell the next item; and how large an effect the test users can show. Figures are of the
-    training part, the last one of the validation targets; of the test part only the users are counted. docs/own-data.md
-    tells how to read it.
+    It measures sparsity, repeats, equal times, heavy users and sittings. It shows whether order matters (by shuffling each
+    history), which edges predict the next item best, and how small a difference the test users can show. Only the last
+    figure uses validation targets; all others use the training part. Of the test part, only the users are counted.
+    docs/own-data.md explains how to read it.
 
     Parameters
     ----------
     data
-        A folder with interactions.* and items.*, or ml-100k. First see `preceptor data check`.
+        A folder with interactions.* and items.*, or ml-100k. Run `preceptor data check` first.
     set_
-        As for a study, such as data.min_rating=4 or data.split.kind=leave-last-out.
+        A setting, as for a study: data.min_rating=4, or data.split.kind=leave-last-out. May be repeated.
     """
     from rich.console import Console
 
@@ -198,12 +203,12 @@ def data_describe(data: str, *, set_: Set = None, json_: Json = False) -> None:
 def build(
     study: str = "quick", *, data: Data = None, out: Out = None, set_: Set = None, preview: bool = False, json_: Json = False
 ) -> None:
-    """Build codes, graph and curriculum, and stop there.
+    """Build codes, graph and curriculum, then stop.
 
     Parameters
     ----------
     preview
-        Show ten documents of each kind, codes made readable.
+        Print ten documents of each kind, with readable codes.
     """
     from preceptor import study as studies
 
@@ -226,24 +231,24 @@ def build(
 def export(
     kind: Literal["text", "tokens", "recbole", "sasrec"],
     *,
-    run_: Annotated[Path, Parameter(name="--run", help="The folder of a study that has been built.")],
-    out: Annotated[Path, Parameter(name="--out", help="Where the export goes; an interrupted one is taken up there.")],
+    run_: Annotated[Path, Parameter(name="--run", help="The folder of a study that is already built.")],
+    out: Annotated[Path, Parameter(name="--out", help="The folder for the export. An interrupted export continues there.")],
     histories: int = 100_000,
     blocks: int = 10_000,
     min_users: int = 5,
 ) -> None:
-    """Write the curriculum out: documents as Parquet, packed tokens, or synthetic histories for RecBole or SASRec.
+    """Export the curriculum: documents as Parquet, packed tokens, or synthetic histories for RecBole or SASRec.
 
     Parameters
     ----------
     kind
-        text (Parquet of documents), tokens (packed blocks), recbole (.inter), sasrec (user item a line).
+        text (documents as Parquet), tokens (packed blocks), recbole (.inter), or sasrec (one user and item per line).
     histories
-        Synthetic histories to write (text, recbole, sasrec).
+        Number of synthetic histories to write (text, recbole, sasrec).
     blocks
-        Training blocks to write (tokens).
+        Number of training blocks to write (tokens).
     min_users
-        Refuse a graph whose edges or pairs may rest on fewer distinct users.
+        Refuse a graph whose edges or pairs may have fewer distinct users behind them.
     """
     from preceptor.curriculum import export as exports
 
@@ -260,10 +265,10 @@ def export(
 
 @app.command
 def tstr(study: str = "quick", *, data: Data = None, out: Out = None, set_: Set = None, json_: Json = False) -> None:
-    """Say which recipe ranks best on real targets: models of real or synthetic histories, the generator, or both together.
+    """Find the recipe that ranks best on real targets: models of real or synthetic histories, the generator, or both.
 
-    The answer comes in words, with what it gains, whether the log can tell, and whether every model was trained to convergence;
-    then the table. docs/tstr.md says how to read it.
+    The command first prints the answer in words: what the recipe gains, whether the log is large enough to tell, and whether
+    every model was trained to convergence. Then it prints the table. docs/tstr.md explains how to read it.
     """
     from preceptor import study as studies
     from preceptor.core.progress import duration
@@ -279,13 +284,13 @@ def tstr(study: str = "quick", *, data: Data = None, out: Out = None, set_: Set 
         return
     print(ranking_tables(folder))
     seconds = next(s for name, s, _ in studies.times(folder) if name == "ranking")
-    print(f"\nTime of training, calibrating and testing, when last made: {duration(seconds)}.")
+    print(f"\nTraining, calibrating and testing took {duration(seconds)} when last made.")
     print(f'Ask the recipe: preceptor recommend {shlex.quote(str(folder))} --model ranking --history "a title; another title"')
 
 
 @app.command
 def pretrain(study: str = "quick", *, data: Data = None, out: Out = None, set_: Set = None) -> None:
-    """Pre-train the ladder of language models over the grid of sizes and token budgets; print the table of points."""
+    """Pre-train language models over the grid of sizes and token budgets, and print the table of points."""
     from preceptor import study as studies
 
     config, folder = _resolve(study, data, out, set_)
@@ -338,7 +343,7 @@ def plan(law: Path, *, flops: float, extrapolate: bool = False, json_: Json = Fa
 
 @app.command
 def report(study: str = "quick", *, data: Data = None, out: Out = None, set_: Set = None) -> None:
-    """Make the HTML report of a study (and whatever before it is stale)."""
+    """Make the HTML report of a study, and every earlier stage that is not up to date."""
     from preceptor import study as studies
 
     config, folder = _resolve(study, data, out, set_)
@@ -346,7 +351,7 @@ def report(study: str = "quick", *, data: Data = None, out: Out = None, set_: Se
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Entry point: errors a user can mend are printed plainly, with exit status 2."""
+    """Entry point: errors that a user can correct are printed without a traceback, with exit status 2."""
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
         app(arguments)
@@ -354,5 +359,5 @@ def main(arguments: Sequence[str] | None = None) -> None:
         print(f"preceptor: {e}", file=sys.stderr)
         raise SystemExit(2) from None
     except KeyboardInterrupt:
-        print("\npreceptor: stopped; the same command takes up where it was", file=sys.stderr)
+        print("\npreceptor: stopped; run the same command again to continue", file=sys.stderr)
         raise SystemExit(130) from None

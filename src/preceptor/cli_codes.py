@@ -13,22 +13,22 @@ from cyclopts import App, Parameter
 if TYPE_CHECKING:
     from preceptor.study import StudyConfig
 
-codes_app = App(name="codes", help="Item codes: fit a tokeniser to general text, compare tokenisers on a catalogue.")
+codes_app = App(name="codes", help="Fit a tokeniser of item codes to general text, or compare tokenisers on a catalogue.")
 
 _Set = Annotated[list[str] | None, Parameter(name="--set", help="section.key=value; may be repeated.", negative="")]
-_Out = Annotated[Path, Parameter(name="--out", help="Where it goes; a second run there resumes.")]
+_Out = Annotated[Path, Parameter(name="--out", help="The folder for the result. A second run there resumes.")]
 
 
 @codes_app.command(name="fit")
 def codes_fit(*, text: str = "installed-docs", out: _Out, passages: int = 100_000, set_: _Set = None) -> None:
-    """Fit a tokeniser to general text, for any catalogue to use unchanged (codes.pretrained).
+    """Fit a tokeniser to general text. Any catalogue can then use it unchanged (codes.pretrained).
 
     Parameters
     ----------
     text
         A folder of .txt, .txt.gz or .jsonl files, hf:NAME, or installed-docs.
     passages
-        Sentences that are used at most.
+        Largest number of sentences to use.
     """
     from preceptor.codes import pretrain
     from preceptor.codes.passages import passages as cut
@@ -49,18 +49,19 @@ def codes_compare(
     data: Annotated[str, Parameter(name="--data", help="A log, as for `preceptor run`.")],
     out: _Out,
     pretrained: Annotated[
-        list[Path] | None, Parameter(help="Folders of `codes fit`; those that differ in latents are trials, in seed seeds.")
+        list[Path] | None,
+        Parameter(help="Folders made by `codes fit`. Folders that differ in latents are trials; in seed, seeds."),
     ] = None,
     seeds: int = 3,
     set_: _Set = None,
     json_: Annotated[bool, Parameter(name="--json", help="Print JSON to standard output.", negative="")] = False,
 ) -> None:
-    """Set tokenisers side by side on a catalogue: sae, rq-kmeans and rq-vae, from TF-IDF and MiniLM, with equal trials.
+    """Compare tokenisers on a catalogue: sae, rq-kmeans and rq-vae, with TF-IDF and MiniLM, and equal trials.
 
     Parameters
     ----------
     seeds
-        Fits of each chosen setting.
+        Number of fits of each chosen setting.
     """
     from preceptor.codes import compare_report
     from preceptor.codes.compare import TOKENISERS, compare
@@ -75,7 +76,7 @@ def codes_compare(
     tokenisers = list(TOKENISERS) if importlib.util.find_spec("faiss") else [t for t in TOKENISERS if t != "rq-kmeans"]
     for extra, there in (("minilm", len(encoders) == 2), ("faiss", len(tokenisers) == 3)):
         if not there:
-            say(f"  left out: {extra} is not installed (pip install 'preceptor[{extra}]')")
+            say(f"  left out, because {extra} is not installed (pip install 'preceptor[{extra}]')")
     with artifact.locked(out):
         found = compare(split, config.codes, out, encoders, pretrained or (), seeds, tokenisers)
         page = compare_report.write(found, out, Path(data).name)

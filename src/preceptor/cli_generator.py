@@ -16,21 +16,21 @@ def generator(
     components: bool = False,
     json_: Annotated[bool, Parameter(name="--json", help="Print JSON to standard output.", negative="")] = False,
 ) -> None:
-    """Say which law of the next item fits a log, how much of what people do it can produce, and what it costs.
+    """Find the law of the next item that fits a log, and print how much of real behaviour it reaches and what it costs.
 
-    Laws are compared by the probability that they give to real next items of the training part; nothing is trained, and the
-    validation targets are looked at once, at the end. Writes nothing. docs/generator.md explains the table.
+    The command compares laws by the probability that they give to real next items of the training part. It trains no model
+    and reads the validation targets once, at the end. Writes nothing. docs/generator.md explains the table.
 
     Parameters
     ----------
     data
-        A folder with interactions.* and items.*, or ml-100k, or market[:key=value,...].
+        A folder with interactions.* and items.*, or ml-100k, or market[:key=value,...] (simulated).
     set_
-        As for a study, such as graph.min_users=5 or generator.max_events=5000.
+        A setting, as for a study: graph.min_users=5, or generator.max_events=5000. May be repeated.
     test
-        Open the test targets too. Do it once, after every choice is frozen.
+        Read the test targets too. Do this once, after every choice is frozen.
     components
-        Show every single component as well.
+        Print every single component too.
     """
     from rich.console import Console
     from rich.table import Table
@@ -58,7 +58,8 @@ def generator(
             table.add_row(Text(law.law), law.kind, f"{law.nats:.3f}", interval, f"{law.share:.0%}", f"{law.coverage:.0%}")
     console.print(table)
     console.print(
-        "nats: per real next item, lower is better. reads: weight of what reads the history. reaches: next items with an edge."
+        "nats: per real next item; lower is better. reads: share of the law that depends on the history. reaches: share of"
+        " real next items that have an edge from the history."
     )
     for sentence in found.sentences():
         console.print("• " + sentence, markup=False, highlight=False)

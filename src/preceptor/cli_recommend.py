@@ -12,25 +12,27 @@ from cyclopts import Parameter
 def recommend(
     run: Path,
     *,
-    history: Annotated[str, Parameter(help="Titles or item ids between semicolons, oldest first, or a file with one a line.")],
+    history: Annotated[
+        str, Parameter(help="Titles or item ids between semicolons, oldest first, or a file with one per line.")
+    ],
     top: int = 10,
     model: str | None = None,
     json_: Annotated[bool, Parameter(name="--json", help="Print JSON to standard output.", negative="")] = False,
 ) -> None:
-    """Say what a trained model recommends after a history: titles, each with its probability.
+    """Print what a trained model recommends after a history: titles, each with its probability.
 
-    Case doesn't matter, and a year in brackets may be left out: preceptor recommend run/quick --history "Toy Story; Heat".
-    An item id is told from a title by id: before it.
+    Case does not matter, and you may omit a year in brackets: preceptor recommend run/quick --history "Toy Story; Heat".
+    Write id: before an item id, so that it is not taken for a title.
 
     Parameters
     ----------
     run
         The folder of a finished study.
     top
-        How many titles.
+        Number of titles to print.
     model
-        A language model of the study, such as d2-s0/D16384 or d2-s0, or a checkpoint folder; by default the largest, most
-        trained one. `ranking`: the recipe that `preceptor tstr` recommends; `ranking:real`: another of its arms.
+        A language model of the study, such as d2-s0/D16384 or d2-s0, or a checkpoint folder. The default is the largest model
+        at its largest budget. `ranking` asks the recipe that `preceptor tstr` recommends, `ranking:real` another of its arms.
     """
     from preceptor.recommend import answer
     from preceptor.recommend.history import printable

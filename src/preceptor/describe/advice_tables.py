@@ -17,15 +17,17 @@ def tables(found: Advice) -> list[Table]:
     """(title, columns, rows) of each table."""
     made: list[Table] = [(f"{found.source}: training part, {found.split} split", ("", ""), _shape_rows(found.shape))]
     if found.order:
-        title = f"Does order matter? Next items foretold by successors of the last one, {found.order.users:,} users"
+        title = f"Does order matter? Next items predicted by successors of the last one, {found.order.users:,} users"
         columns: tuple[str, ...] = ("histories", f"among the {sequential.TOP} likeliest", "gain over popularity, nats")
         made.append((title, columns, _order_rows(found.order)))
     if found.edges:
-        title = f"Which edges foretell the next item? {found.edges.steps:,} steps of {found.edges.users:,} users"
-        made.append((title, ("edges of", f"among the first {edges.TOP}", "less baskets"), _edge_rows(found.edges)))
-    if found.power:
-        columns = ("split", "metric", "popularity", "item-kNN", "test users", "least effect found", "users for 5, 10, 20 %")
-        made.append(("What the test users can show (80 % power, 5 % two-sided, paired)", columns, _power_rows(found.power)))
+        title = f"Which edges predict the next item best? {found.edges.steps:,} steps of {found.edges.users:,} users"
+        made.append((title, ("edges of", f"among the first {edges.TOP}", "minus baskets"), _edge_rows(found.edges)))
+    for split in dict.fromkeys(one.split for one in found.power):
+        of_split = [one for one in found.power if one.split == split]
+        title = f"What can {of_split[0].users:,} test users of the {split} split show? (80 % power, 5 % two-sided, paired)"
+        columns = ("metric", "popularity", "item-kNN", "detectable", "users for 5/10/20 %")
+        made.append((title, columns, _power_rows(of_split)))
     return made
 
 
@@ -34,24 +36,24 @@ def _shape_rows(found: Shape) -> list[tuple[str, ...]]:
     heavy = " / ".join(f"{found.heavy[k]:.0%}" for k in ("interactions", "basket_pairs", "window_pairs"))
     rows: list[tuple[str, ...]] = [
         ("users, items met, catalogue", f"{found.users:,}, {found.items:,}, {found.catalogue:,}"),
-        ("interactions; user-item pairs met", f"{found.interactions:,}; {found.density:.2%}"),
+        ("interactions; share of user-item pairs met", f"{found.interactions:,}; {found.density:.2%}"),
         ("interactions at 0, 25, 50, 75, 90, 100 % of users", ", ".join(f"{n:,}" for n in found.per_user)),
         ("items met by fewer than 2 / 5 users", " / ".join(f"{found.rare[m]:.0%}" for m in (2, 5))),
         (f"catalogue reached by edges of {', '.join(map(str, FEWEST))} users (window {WINDOW})", reached),
-        ("repeats: item met before / just before", f"{found.repeats:.1%} / {found.in_a_row:.1%}"),
-        ("heaviest 1 % of users: interactions / pairs in baskets / in windows", heavy),
+        ("repeats: item met earlier / directly before", f"{found.repeats:.1%} / {found.in_a_row:.1%}"),
+        ("most active 1 % of users: share of interactions / pairs in baskets / in windows", heavy),
     ]
     if not found.timed:
-        rows.append(("times", "none, positions only"))
+        rows.append(("times", "none, only positions"))
         return rows + _session_rows(found)
-    rows.append(("neighbours with one time", f"{found.tied:.0%}" + (", all times are whole days" if found.days else "")))
+    rows.append(("neighbours with equal times", f"{found.tied:.0%}" + (", all times are whole days" if found.days else "")))
     if found.gap:
         s = found.sittings
         rows.append(("time between neighbours at 25, 50, 75 %", ", ".join(long(seconds) for seconds in found.gap)))
         rows.append(
             (
-                f"sittings (ended by {SITTING // 60} minutes without)",
-                f"{s['number']:,.0f} of {s['interactions']:.1f} interactions; {s['one_only']:.0%} of users have one only",
+                f"sittings (they end after {SITTING // 60} minutes without an interaction)",
+                f"{s['number']:,.0f} of {s['interactions']:.1f} interactions; {s['one_only']:.0%} of users have only one",
             )
         )
     return rows + _session_rows(found)
@@ -65,21 +67,19 @@ def _session_rows(found: Shape) -> list[tuple[str, ...]]:
 def _order_rows(order: Order) -> list[tuple[str, ...]]:
     rows: list[tuple[str, ...]] = [(arm, percent(order.hits[arm]), _signed(order.nats[arm])) for arm in sequential.ARMS]
     for name, hits, nats in (
-        ("lost by shuffling", order.hits_lost, order.nats_lost),
-        ("lost by reading backwards", order.hits_direction, order.nats_direction),
+        ("loss by shuffling", order.hits_lost, order.nats_lost),
+        ("loss by reading backwards", order.hits_direction, order.nats_direction),
     ):
         rows.append((name, points(hits), f"{_signed(nats.value)} [{_signed(nats.lo)}, {_signed(nats.hi)}]"))
     return rows
 
 
-def _power_rows(power: tuple[Power, ...]) -> list[tuple[str, ...]]:
+def _power_rows(power: list[Power]) -> list[tuple[str, ...]]:
     return [
         (
-            one.split,
             f"{_SHOWN[one.metric]}@{one.k}",
             f"{one.popularity:.4f}",
             f"{one.knn:.4f}",
-            f"{one.users:,}",
             f"{one.mde:.4f}" + ("" if one.relative is None else f" ({one.relative:.0%})"),
             " / ".join(f"{n:,}" for n in one.needed.values()) or "–",
         )

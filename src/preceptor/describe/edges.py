@@ -1,4 +1,4 @@
-"""Which meetings foretell the next item: those in baskets, in windows, or in one direction only.
+"""Which meetings predict the next item best: those in baskets, in windows, or in one direction only.
 
 As the item graph would do it, on the training part: the cosine of an item with each other, √ of the users of both in its
 denominator, is counted in one half of the users and ranks, for steps of the other half's histories, what comes after the

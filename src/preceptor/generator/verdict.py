@@ -1,4 +1,4 @@
-"""What a generator is worth on a log, for a person: the law that fits, what it can produce, its floor, its cost on reality."""
+"""A generator on a log, in words: the law that fits, what it can produce, its floor, its cost on reality."""
 
 from __future__ import annotations
 
@@ -47,17 +47,17 @@ class Generator:
             f"The mixture gives the next items of the training part {found.nats:.3f} nats on average "
             f"[{found.lo:.3f}, {found.hi:.3f}]" + (f"; the smoothed bigram gives {best.nats:.3f}." if best else "."),
             f"{found.coverage:.0%} of real next items have an edge from the history. "
-            f"{1 - found.mixture.prior_share:.0%} of the law reads the history; the rest is popularity and chance.",
+            f"{1 - found.mixture.prior_share:.0%} of the law's weight reads the history; the rest is popularity and chance.",
             f"Histories drawn from it have a floor of {self.floor['mean']:.3f} nats per item "
             f"(standard error {self.floor['error']:.3f}).",
-            f"A draw uses {quantity(edges)} effective edges: so many history items meet each of them about once.",
+            f"The law has {quantity(edges)} effective edges. Histories with as many items meet each edge about once.",
         ]
         for part in self.reality:
             if part.nats is not None:
                 said.append(
-                    f"On real {part.part} targets it costs {part.nats:.3f} nats per item [{part.lo:.3f}, {part.hi:.3f}], with "
-                    f"recall@100 {part.recall_100:.3f} and NDCG@10 {part.ndcg_10:.3f} ({part.inside:,} of {part.targets:,} "
-                    f"targets of {part.users:,} users; regret {part.regret:.3f})."
+                    f"On real {part.part} targets the law costs {part.nats:.3f} nats per item [{part.lo:.3f}, {part.hi:.3f}], "
+                    f"with recall@100 {part.recall_100:.3f} and NDCG@10 {part.ndcg_10:.3f} ({part.inside:,} of {part.targets:,}"
+                    f" targets of {part.users:,} users; regret {part.regret:.3f})."
                 )
         return [*said, *found.notes]
 
