@@ -22,8 +22,14 @@ def test_the_main_table_goes_from_what_was_learnt_to_what_to_do_next(miniature: 
     assert f"{sum(p.loss for p in same) / len(same):.3f}" in text
     assert f"floor of fresh histories is {last.floor:.3f}" in text
     (shown,) = (r for r in largest(Artifacts.of(miniature)) if r.set == "uih-in-graph")
-    assert f"UIH in-graph: {shown.predicted:.3f} predicted, {shown.actual:.3f} came" in text
-    heads = ("What the language models learnt", "Recommending: ", "Forecast of ", "What to do next", "To doubt: few users")
+    assert f"UIH in-graph: predicted {shown.predicted:.3f}, measured {shown.actual:.3f}" in text
+    heads = (
+        "What the language models learnt",
+        "Recommending: ",
+        "Forecast of ",
+        "What to do next",
+        "Reasons for doubt: few users",
+    )
     assert [text.index(head) for head in heads] == sorted(text.index(head) for head in heads)
 
 

@@ -99,7 +99,7 @@ def _unfinished(shown: Shown, reached: Mapping[str, float]) -> list[str]:
     so_far = "; ".join(f"{NAMES[arm]} {_plain(_mean(shown, arm).mean)}" for arm in reached)
     return [
         f"{said} Give it more: --set ranking.doublings={shown.config.doublings + 1}.",
-        f"As it stands, not as a verdict, NDCG@10 is: {so_far}.",
+        f"So far, and not as a verdict, NDCG@10 is: {so_far}.",
     ]
 
 

@@ -51,15 +51,15 @@ def doubts(inputs: Artifacts) -> list[tuple[str, str]]:
         (
             "Shared limits",
             (
-                "Synthetic and real arms see the same log: what it never recorded, neither can learn. Offline ranking rewards"
-                " what was shown to people at the time, so differences online may be other ones."
+                "Synthetic and real arms see the same log, and neither can learn what the log never recorded. Offline ranking"
+                " rewards what was shown to people at the time, so online differences may be others."
             ),
         ),
         (
             "A law on drawn histories",
             (
                 "Language models show power laws on random walks over random graphs too. Only losses and rankings on real"
-                " histories speak of recommendation; read the law on drawn ones together with those."
+                " histories say something about recommendation; read the law on drawn histories together with them."
             ),
         ),
     ]
@@ -123,7 +123,7 @@ def _forecast(inputs: Artifacts) -> str | None:
         return None
     said = (
         f"The held-out run of N = {f.size(row.params)}, D = {f.size(row.tokens)} on {f.name(row.set)} was"
-        f" predicted at {f.fixed(row.predicted)} and came at {f.fixed(row.actual)}"
+        f" predicted at {f.fixed(row.predicted)} and measured at {f.fixed(row.actual)}"
     )
     said += f" (error in the excess: {f.excess_share(row, row.excess_error)})" if row.excess_error is not None else ""
     base = {"the last two points": row.baseline_two_point, "the nearest smaller run": row.baseline_nearest_smaller}
@@ -159,7 +159,7 @@ def _doubt_generator(inputs: Artifacts) -> list[tuple[str, str]]:
                 "Little signal",
                 (
                     f"The history decides only {f.percent(cost.signal, 0)} of the fitted law; popularity and uniform are the"
-                    " rest. Synthetic histories have little to teach that isn't known in closed form."
+                    " rest. Synthetic histories have little to teach that is not known in closed form already."
                 ),
             )
         ]
@@ -200,7 +200,7 @@ def _doubt_convergence(inputs: Artifacts) -> list[tuple[str, str]]:
         return []
     arms = ", ".join(dict.fromkeys(f"{label(r.arm)} ({f.name(r.split)})" for r in runs))
     return [
-        ("Arms not converged", f"More training may change what is said of: {arms}. Comparisons with these have no verdict.")
+        ("Arms not converged", f"More training may change the results of {arms}. Comparisons with these arms have no verdict.")
     ]
 
 
@@ -211,7 +211,7 @@ def _doubt_seeds(inputs: Artifacts) -> list[tuple[str, str]]:
         made.append(
             (
                 "Few ranking seeds",
-                f"Ranking models were trained with at most {max(seeds)} seeds; the spread between seeds is hardly known.",
+                f"Ranking models were trained with at most {max(seeds)} seeds; so little is known of the spread between seeds.",
             )
         )
     found = [c for group in curves(inputs).values() for c in group]
@@ -266,7 +266,7 @@ def _doubt_forecast(inputs: Artifacts) -> list[tuple[str, str]]:
         if r.predicted is not None and any(abs(x - r.actual) <= abs(r.predicted - r.actual) for x in base):
             lost.append(f.name(r.set))
     return (
-        [("Forecasts no better than guesses", f"On {', '.join(lost)} a guess without a law came as close as the law.")]
+        [("Forecasts no better than guesses", f"On {', '.join(lost)} a guess without a law was as close as the law.")]
         if lost
         else []
     )

@@ -76,17 +76,17 @@ def percent(value: Any, digits: int = 1) -> str:
 
 
 def excess_share(row: Forecast, share: float | None) -> str:
-    """A forecast's error as a share of the excess that came; in words where a fitted E leaves no excess, or next to none."""
+    """A forecast's error as a share of the measured excess; in words where a fitted E leaves no excess, or next to none."""
     excess = excess_of(row)
     if share is None:
         return ABSENT
     if excess is not None and excess <= 0:
-        return "came below E"
+        return "measured below E"
     return percent(share) if abs(share) <= 2 else "over ±200 %"
 
 
 def excess_of(row: Forecast) -> float | None:
-    """What came of a forecast, less what the excess is over."""
+    """What was measured, less what the excess is over."""
     return None if row.reference is None else row.actual - row.reference
 
 

@@ -25,8 +25,8 @@ COLUMNS = {  # name in bias.json: (printed name, colour)
 GROUPS = {"head": "Head", "mid": "Middle", "tail": "Tail", "unseen": "Not in training"}
 _MEASURES = {
     "steps": ("Interactions or walk steps", "how many were counted"),
-    "popularity_exponent": ("Popularity exponent", "how fast counts fall with rank: 0 all alike, 1 as 1/rank (Zipf)"),
-    "gini": ("Gini of exposure", "0: every item as often; towards 1: one item has it all"),
+    "popularity_exponent": ("Popularity exponent", "how fast counts fall with rank: 0: all items alike; 1: as 1/rank (Zipf)"),
+    "gini": ("Gini of exposure", "0: every item occurs equally often; near 1: one item has all the exposure"),
     "coverage": ("Coverage", "share of the catalogue's items that occur at all"),
     "exposure.head": ("Share of head items", "those that together hold half of the training interactions"),
     "exposure.mid": ("Share of middle items", "the next, up to 80 % of the training interactions"),
@@ -46,11 +46,11 @@ def bias(inputs: Artifacts) -> Section:
     rows = [[said, *(_cell(column, key) for column in columns.values())] for key, (said, _) in _MEASURES.items()]
     parts = [
         paragraphs(
-            "A log shows what was shown: popular items, early positions. Synthetic histories are meant to carry"
-            " who-goes-with-whom and less of the rest. Whether they do is measured here, not assumed.",
+            "A log records what the shop showed: popular items and early positions. Synthetic histories should carry which"
+            " items go together, and less of the rest. This section measures whether they do.",
             "These figures say how flat the exposure is. Flat is not the same as unbiased: items differ in quality, and a"
-            " truthful sampler meets good ones more often. How far graph and walks are from the truth is known on the"
-            " simulated market alone, and stands below where the log is its.",
+            " truthful sampler meets good ones more often. Only the simulated market knows how far graph and walks"
+            " are from the truth; a study of it shows that distance below.",
         ),
         table(["Measure", *shown], rows, "Bias of the real log, of walks of each policy, and of the training histories"),
         h("details", h("summary", "What each measure is"), listing(_MEASURES.values())),

@@ -39,8 +39,8 @@ def data(inputs: Artifacts) -> Section:
             h(
                 "p",
                 h("strong", "Few users are evaluated under the temporal split. "),
-                "Leave-last-out stands beside it. It evaluates more users, but training then holds interactions that happen"
-                " after some targets (leakage), so it is no substitute.",
+                "Leave-last-out is shown beside it. It evaluates more users, but its training part then contains interactions"
+                " that happen after some targets (leakage), so it is no substitute.",
                 cls="warn",
             )
         )
@@ -100,9 +100,9 @@ def codes(inputs: Artifacts) -> Section:
     if quality.representation == "items":
         return Section(
             paragraphs(
-                f"Each of the {f.whole(quality.items)} items has a token of its own. Nothing was encoded or trained for it,"
-                " and no item is held out: of a token that no training document shows a model knows nothing, so there are no"
-                " sets of unseen items."
+                f"Each of the {f.whole(quality.items)} items has a token of its own. Nothing was encoded or trained for it."
+                " No item is held out, because a model knows nothing of a token that no training document shows; so there are"
+                " no sets of unseen items."
             )
         )
     parts = [
@@ -178,7 +178,7 @@ def graph(inputs: Artifacts) -> Section:
         typical = [f.whole(np.median(some)), f.whole(some.max())] if len(some) else [f.ABSENT, f.ABSENT]
         rows.append([what, f.whole(len(some)), f.whole(degree.sum()), *typical])
     said = (
-        "An edge joins two items that the same people met close to each other. The paper's walks go along these edges. A"
-        " fitted law mixes many such graphs, which are made beside these two under the same minimum of users."
+        "An edge joins two items that the same people met close to each other. The paper's walks follow these edges. A"
+        " fitted law mixes many such graphs; they are built beside these two with the same minimum of users per edge."
     )
     return Section(join([paragraphs(said), table(head, rows, "The item graphs")]))

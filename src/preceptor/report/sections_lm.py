@@ -48,7 +48,7 @@ def loss(inputs: Artifacts) -> Section:
         parts.append(h("h3", "Against the known floor"))
         law = any(fitted(inputs, s) for s in floored)
         lines = [("ink", "--", "known floor"), *([("ink", ":", "the fitted joint law")] if law else [])]
-        said = " Points are runs. Whether the law's parameters are identified stands under Laws." if law else ""
+        said = " Points are runs. The section Laws says whether the law's parameters are identified." if law else ""
         panels = [
             p
             for s in floored

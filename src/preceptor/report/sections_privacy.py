@@ -39,10 +39,10 @@ def privacy(inputs: Artifacts) -> Section:
     made: list[Drawing] = []
     parts = [
         paragraphs(
-            "Synthetic histories are made from people's, and nothing makes them anonymous by itself. The users were halved at"
-            f" random, the law was built from one half, and histories drawn from it ({_LAWS[found['law']]}) were held against"
-            " those of both: what they share with their own half alone is what the law gives away. No differential privacy is"
-            " claimed."
+            "Synthetic histories are made from people's histories, and nothing makes them anonymous by itself. The users were"
+            f" split at random into two halves and the law was built from one of them ({_LAWS[found['law']]}). Histories drawn"
+            " from it were compared with those of both halves: what they share with their own half alone is what the law"
+            " reveals. Preceptor claims no differential privacy."
         ),
         _behind(found),
     ]
@@ -52,7 +52,7 @@ def privacy(inputs: Artifacts) -> Section:
         caption = (
             f"{f.whole(found['halvings'])} random halvings of {f.whole(found['users'])} users. Left: dashes are the"
             " half the law never saw. Right: the strongest attack, bars are 95 % intervals over users; dashes are the distance"
-            " to the nearest walk alone. A walk is a history of whatever law."
+            " to the nearest walk alone. A walk here is a history of any law."
         )
         minima = _minima(told)
         entries = [(hue, mark, said(m)) for m, (hue, mark) in zip(minima, styles(minima), strict=True)]
@@ -72,8 +72,8 @@ def doubts(inputs: Artifacts) -> list[tuple[str, str]]:
     if (number(strongest["auc"]) or 0.0) < _TELLING:
         return []
     text = (
-        f"Not fit to be shared: with edges of {said(minimum)}, as here, it can be told who was among the users (AUC"
-        f" {f.fixed(strongest['auc'], 2)} {_interval(strongest['interval'], 2)}, {strongest['attack']})."
+        f"Do not share these histories: with edges of {said(minimum)}, as here, an attacker can tell who was among the users"
+        f" (AUC {f.fixed(strongest['auc'], 2)} {_interval(strongest['interval'], 2)}, {strongest['attack']})."
     )
     return [("Privacy", text)]
 
@@ -85,11 +85,11 @@ def findings(remembered: Rows, told: Rows) -> list[str]:
         strongest = _strongest(told, minimum)
         shortest = min((r for r in remembered if r["min_users"] == minimum), key=lambda r: int(r["run"]))
         made.append(
-            f"With edges of {said(minimum)}, somebody with one person's whole history and the synthetic ones can tell whether"
-            f" the person was among the users with AUC {f.fixed(strongest['auc'], 2)} {_interval(strongest['interval'], 2)}"
-            f" (0.5: not at all; {strongest['attack']}, {_walks(strongest['walks'])}). A run of"
-            f" {shortest['run']} items of a real history is in {f.percent(shortest['members'], 2)} of the synthetic ones; of a"
-            f" history the law never saw in {f.percent(shortest['others'], 2)}."
+            f"With edges of {said(minimum)}, an attacker who has one person's whole history and the synthetic ones can tell"
+            f" whether the person was among the users with AUC {f.fixed(strongest['auc'], 2)}"
+            f" {_interval(strongest['interval'], 2)} (0.5: not at all; {strongest['attack']}, {_walks(strongest['walks'])}). A"
+            f" run of {shortest['run']} items of a real history is in {f.percent(shortest['members'], 2)} of the synthetic"
+            f" ones; of a history the law never saw in {f.percent(shortest['others'], 2)}."
         )
     return made
 
@@ -205,8 +205,8 @@ def _memorisation(remembered: Rows) -> Html:
     head = ["Edges of", "Run", "Own half", "Other half", "Difference, points", "One person's alone, own half", "other half"]
     inner = table(head, rows, "Share of synthetic histories that hold a run of a real one")
     note = (
-        "One person's alone: exactly one user of that half has the run. The intervals are those of half-samples: the spread"
-        " over halvings stands for that over users."
+        "One person's alone: exactly one user of that half has the run. The intervals come from half-samples: the spread"
+        " over halvings is used as the spread over users."
     )
     return h("details", h("summary", "Memorised runs, every length"), inner, h("p", note, cls="note"))
 

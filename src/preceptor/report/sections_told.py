@@ -32,10 +32,11 @@ def told(inputs: Artifacts) -> Section:
         return Section(missing(f"Not measured. {found['left_out']}."))
     parts = [
         paragraphs(
-            "A classifier sees the first items of histories and says which are real. The users were parted at random: a law was"
-            f" made from {f.whole(found['graph_users'])} graph users alone, and {f.whole(found['absent'])} absent users' real"
-            " histories are held against each class below. All classes have as many histories, of the same lengths. It is"
-            " judged on users it wasn't trained on. 0.5: not told, 1: always told."
+            "A classifier sees the first items of histories and says which are real. The users were split at random: a law was"
+            f" built from {f.whole(found['graph_users'])} graph users alone, and the real histories of"
+            f" {f.whole(found['absent'])} absent users are compared with each class below. All classes have equally many"
+            " histories of the same lengths. The classifier is judged on users that it was not trained on. AUC 0.5: it cannot"
+            " tell them apart; 1: it always can."
         ),
         h("ul", (h("li", text) for text in findings(found)), cls="findings"),
         _classes(found),
@@ -54,7 +55,7 @@ def findings(found: Mapping[str, Any]) -> list[str]:
         best = row["by"]
         over = f"{f.signed(row['over'], 2)} {_ends(row['over_interval'])}"
         made.append(
-            f"{NAMES[row['name']]}: {verdict(row, found['margin'])} (AUC {_area(row)}; {over} beyond real from real)."
+            f"{NAMES[row['name']]}: {verdict(row, found['margin'])} (AUC {_area(row)}; {over} above real from real)."
             f" The strongest single feature is {best['feature']} (AUC {_area(best)}): {best['says']}."
         )
     return made
@@ -89,7 +90,7 @@ def _classes(found: Mapping[str, Any]) -> Any:
         ]
         for row in found["classes"]
     ]
-    return table(["Told from real histories", "AUC", "Beyond real from real"], rows, "Classifier, by class")
+    return table(["Compared with real histories", "AUC", "Above real from real"], rows, "Classifier, by class")
 
 
 def _features(found: Mapping[str, Any]) -> Any:
@@ -105,9 +106,10 @@ def _features(found: Mapping[str, Any]) -> Any:
 
 def _note(found: Mapping[str, Any]) -> str:
     text = (
-        f"{f.whole(found['items'])} items at most; mean of {f.whole(found['rounds'])} partings of the users; intervals of 95 %"
-        " over users and synthetic histories, the classifiers as trained. Items that no graph user met were left out of real"
-        f" histories ({f.percent(found['unknown'])} of interactions). A better classifier may tell more."
+        f"{f.whole(found['items'])} items at most; mean of {f.whole(found['rounds'])} random splits of the users; 95 %"
+        " intervals over users and synthetic histories, for the classifiers as trained. Items that no graph user met were left"
+        f" out of real histories ({f.percent(found['unknown'])} of interactions). A better classifier may tell"
+        " more of them apart."
     )
     return text + (" With so few users the intervals are wide." if found["absent"] < FEW else "")
 

@@ -16,10 +16,10 @@ from preceptor.report.section import Section
 
 _MEASURES = {
     "tv": ("Total variation", "share of next items that would have to change; 0: the truth, 1: nothing in common"),
-    "js": ("Jensen–Shannon, bits", "0: the truth, 1: nothing in common; gentler on many small errors"),
+    "js": ("Jensen–Shannon, bits", "0: the truth, 1: nothing in common; it weighs many small errors less"),
     "overlap": ("Overlap at 10", "share of the truth's 10 likeliest next items among the graph's 10 likeliest"),
-    "undefined": ("Without edges", "share of items that lead nowhere; they count as wholly wrong"),
-    "exposure_tv": ("Led to, total variation", "the same for where the steps lead, whatever they come from"),
+    "undefined": ("Without edges", "share of items without an edge; they count as completely wrong"),
+    "exposure_tv": ("Led to, total variation", "the same for the items that steps lead to, from whatever item"),
     "popularity_drift": (
         "Drift to popular",
         "mean percentile of the next item by popularity in the log, less that of the truth",
@@ -38,7 +38,7 @@ def truth(inputs: Artifacts) -> Section:
         return Section(join([]))
     found = inputs.document("audit", "truth.json")
     ladder = found["uniform"]
-    rows = [_row("This study's graph", found["graph"]), _row("Equally large log, all shown alike", ladder[0])]
+    rows = [_row("This study's graph", found["graph"]), _row("A log of equal size, all shown alike", ladder[0])]
     rows += [_row(f"The same, {step['multiple']} times as large", step) for step in ladder[1:]]
     rows.append(_row("The same, infinite (extrapolated)", dict.fromkeys(_MEASURES) | dict(found["infinite"])))
     rows += [_row(_LAWS.get(name, name), law) for name, law in found["references"].items()]
@@ -89,8 +89,8 @@ def truth(inputs: Artifacts) -> Section:
             ),
             figure(
                 list(made),
-                "The infinite log is one of ever more people like these, not of longer histories; its distance is the limit of"
-                " the last three sizes, and stands empty where they don't converge.",
+                "The infinite log has ever more people like these, not longer histories. Its distance is the limit of the last"
+                " three sizes; the cell is empty where they do not converge.",
                 legend(entries),
             ),
         ]
@@ -110,8 +110,8 @@ def _said(found: Mapping[str, Any]) -> str:
     return (
         f"The graph's total variation from the truth is {f.fixed(graph)}; that of the same settings on an equally large log in"
         f" which everything was shown alike is {f.fixed(equal)}, and on {what} {f.fixed(far)}. So {f.signed(graph - equal)}"
-        f" is due to biased exposure, {f.signed(equal - far)} to the size of the log, and {f.fixed(far)} is left that no data"
-        " mend: these settings aim at something else than T*."
+        f" is due to biased exposure and {f.signed(equal - far)} to the size of the log. No amount of data removes the"
+        f" remaining {f.fixed(far)}: these settings aim at something other than T*."
     )
 
 

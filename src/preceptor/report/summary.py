@@ -37,7 +37,10 @@ def main_table(out: Path, metric: str = "ndcg", k: int = 10) -> str:
         _next(inputs, str(out)),
         _doubts(inputs),
     ]
-    return "\n\n".join(block for block in blocks if block) or "Nothing to show: no ranking, lm or scaling artifact here."
+    return (
+        "\n\n".join(block for block in blocks if block)
+        or "Nothing to show: this folder has no ranking, lm or scaling artifact."
+    )
 
 
 def columns(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -154,7 +157,7 @@ def _forecast(inputs: Artifacts) -> str:
         guesses = ", ".join(f"{name} {f.excess_share(r, error)}" for name, error in errors.items())
         said.append(
             _wrapped(
-                f"{f.name(r.set)}: {f.fixed(r.predicted)} predicted, {f.fixed(r.actual)} came; error in the excess"
+                f"{f.name(r.set)}: predicted {f.fixed(r.predicted)}, measured {f.fixed(r.actual)}; error in the excess"
                 f" {f.excess_share(r, r.excess_error)} (guesses without a law: {guesses})"
             )
         )
@@ -168,7 +171,7 @@ def _next(inputs: Artifacts, out: str) -> str:
 
 def _doubts(inputs: Artifacts) -> str:
     names = [name for name, _ in doubts(inputs)][:-3]  # the last three hold always
-    return _wrapped("To doubt: " + "; ".join(names).lower() + " (see the report).") if names else ""
+    return _wrapped("Reasons for doubt: " + "; ".join(names).lower() + " (see the report).") if names else ""
 
 
 def _wrapped(text: str) -> str:
