@@ -72,5 +72,5 @@ def test_the_section_says_which_law_was_attacked(found: Any, miniature: Path, tm
     assert "Edges of the mixture" in made
     found |= {"law": "paper", "behind": found["behind"] | {"law": None}}
     walks = privacy(inputs_of(found, miniature, tmp_path)).html
-    assert "drawn from it (walks on the item graph)" in walks
+    assert "(walks on the item graph)" in walks
     assert "Edges of the mixture" not in walks

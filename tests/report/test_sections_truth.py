@@ -17,7 +17,7 @@ def test_bias_size_and_aim_are_told_apart(miniature: Path, tmp_path: Path) -> No
     graph, equal = found["graph"]["tv"], found["uniform"][0]["tv"]
     made = truth(Artifacts.of(out))
     assert f"is {graph:.3f}; that of the same settings on an equally large log" in made.html
-    parts = f"{graph - equal:+.3f} is due to biased exposure, {equal - far:+.3f} to the size of the log, and {far:.3f} is left"
+    parts = f"{graph - equal:+.3f} is due to biased exposure and {equal - far:+.3f} to the size of the log. "
     assert parts.replace("-", "−") in made.html
     assert "not of flatness" in made.html
     assert [d.name for d in made.figures] == ["truth-ladder", "truth-drifts"]
