@@ -30,6 +30,7 @@ MAY_IMPORT = {  # design.md §1: a room, and the rooms to its left
     "describe": {*_GENERATOR, "ranking", "describe"},
     "scaling": {"core", "scaling"},
     "report": {"core", "report"},
+    "publish": {*_GENERATOR, "codes", "curriculum", "report", "publish"},
 }
 DOORS = {"preceptor.curriculum.stream", "preceptor.curriculum.next_items"}  # of the light part to the curriculum
 USE_DOORS = {"lm", "recommend"}
@@ -40,6 +41,7 @@ TOP = {
     "cli",
     "cli_codes",
     "cli_generator",
+    "cli_push",
     "cli_recommend",
     "study",
     "study_file",
