@@ -106,9 +106,10 @@ def _compared(train: TrainSplit, made: Round) -> dict[tuple[str, str], float]:
     met = np.diff(train.user_indptr)
     first, second = (met[users] for users in made.absent)
     longest = int(made.drawn.max())
-    for name, other in ((REFERENCE, second), (STUDY if STUDY in made.classes else _law_of(made), made.drawn)):
-        found[LENGTHS, name] = length_similarity(first, other)
-        found[LENGTHS_CUT, name] = length_similarity(np.minimum(first, longest), np.minimum(other, longest))
+    own = STUDY if STUDY in made.classes else _law_of(made)
+    for name, lengths in ((REFERENCE, second), (own, made.drawn)):
+        found[LENGTHS, name] = length_similarity(first, lengths)
+        found[LENGTHS_CUT, name] = length_similarity(np.minimum(first, longest), np.minimum(lengths, longest))
     return found
 
 

@@ -89,7 +89,7 @@ def _compared(found: Mapping[str, Any]) -> Html:
     for measure, meaning in _MEASURES.items():
         ends = found["range"].get(measure)
         cells = [f.fixed(value.get((measure, name)), 2) for name in names]
-        rows.append([measure, meaning, *cells, f.interval(*ends, 2) if ends else ""])
+        rows.append([measure, meaning, *cells, f.interval(ends[0], ends[1], 2) if ends else ""])
     head = ["Measure (SDMetrics)", "Alike in", *(NAMES.get(n, n) for n in names), "Real halves, 95 %"]
     return table(head, rows, "Likeness to real histories of absent users: 1 is equal, 0 has nothing in common", 2)
 
@@ -109,7 +109,7 @@ def _nearest(found: Mapping[str, Any]) -> Html:
             NAMES.get(row["name"], FIRST),
             f.percent(row["training"]),
             f.percent(row["held_out"]),
-            f"{f.percent(row['nearer'], 0)} {f.interval(*row['interval'], 2)}",
+            f"{f.percent(row['nearer'], 0)} {f.interval(row['interval'][0], row['interval'][1], 2)}",
         ]
         for row in found["nearest"]
     ]
