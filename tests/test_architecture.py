@@ -54,7 +54,10 @@ LIGHT = [
     SRC / "recommend/score.py",
 ]
 ONCE = ("tables", "build", "law", "laws", "plan")  # names that once stood for up to four modules each
-LATE = {"preceptor.core.statistics": {"scipy"}}  # within functions that the light part doesn't call
+LATE = {
+    "preceptor.core.statistics": {"scipy"},
+    "preceptor.lm.report_to": {"trackio", "wandb"},
+}  # within functions that the light part doesn't call
 
 
 def modules() -> list[Path]:

@@ -30,6 +30,7 @@ app = App(
     version_flags=["--version"],
 )
 data_app = App(name="data", help="Look at a log before anything is built from it.")
+app.register_install_completion_command()
 app.command(data_app)
 app.command(codes_app)
 app.command(generator)
