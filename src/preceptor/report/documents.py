@@ -19,7 +19,7 @@ from preceptor.core.rng import permutation
 
 JACCARD = 0.7
 OFTEN = 0.1  # share of documents that hold a run of three tokens of a template
-_DOCUMENTS, _TOKENS, _LONGEST = 1_000, 20_000, 512  # documents of a source; tokens of distinct-n; of a document that are read
+_DOCUMENTS, _TOKENS, _LONGEST = 500, 20_000, 512  # documents of a source; tokens of distinct-n; of a document that are read
 _RUN = 3
 
 
@@ -53,31 +53,34 @@ def _measure(name: str, documents: Sequence[np.ndarray], room: int) -> Measured:
 
 def template_share(documents: Sequence[np.ndarray]) -> float:
     """Share of all tokens that lie within a run of three which OFTEN of the documents hold."""
-    runs = [_runs(d, _RUN) for d in documents]
-    counts: dict[bytes, int] = {}
-    for each in runs:
-        for run in {row.tobytes() for row in each}:
-            counts[run] = counts.get(run, 0) + 1
-    least, inside = max(2.0, OFTEN * len(documents)), 0
-    for document, each in zip(documents, runs, strict=True):
-        covered = np.zeros(len(document), bool)
-        for at, row in enumerate(each):
-            if counts[row.tobytes()] >= least:
-                covered[at : at + _RUN] = True
-        inside += int(covered.sum())
-    return inside / max(1, sum(map(len, documents)))
+    lengths = np.array([len(d) for d in documents])
+    flat, owner = np.concatenate(documents), np.repeat(np.arange(len(documents)), lengths)
+    if len(flat) < _RUN:
+        return 0.0
+    key, last = _keys(flat, _RUN), len(flat) - _RUN + 1
+    inside = owner[:last] == owner[_RUN - 1 :]  # runs don't cross documents
+    _, run = np.unique(key, return_inverse=True)
+    held = np.unique(np.stack([run[inside], owner[:last][inside]]), axis=1)[0]
+    often = np.bincount(held, minlength=int(run.max()) + 1) >= max(2.0, OFTEN * len(documents))
+    begins = inside & often[run]
+    covered = np.zeros(len(flat), bool)
+    for k in range(_RUN):
+        covered[k : k + last] |= begins
+    return float(covered.mean())
 
 
 def _distinct(tokens: np.ndarray, n: int) -> float:
-    runs = _runs(tokens, n)
-    return len(np.unique(runs, axis=0)) / len(runs) if len(runs) else 0.0
+    keys = _keys(tokens, n)
+    return len(np.unique(keys)) / len(keys) if len(keys) else 0.0
 
 
-def _runs(tokens: np.ndarray, n: int) -> np.ndarray:
-    """Runs of n neighbouring tokens, int32 [runs, n]."""
-    if len(tokens) < n:
-        return np.zeros((0, n), np.int32)
-    return np.ascontiguousarray(np.lib.stride_tricks.sliding_window_view(np.asarray(tokens, np.int32), n))
+def _keys(tokens: np.ndarray, n: int) -> np.ndarray:
+    """A number for each run of n neighbouring tokens, equal for equal runs, int64 [runs]."""
+    flat, count = np.asarray(tokens, np.int64), max(0, len(tokens) - n + 1)
+    base, keys = int(flat.max(initial=0)) + 1, np.zeros(count, np.int64)
+    for k in range(n):
+        keys = keys * base + flat[k : k + count]
+    return keys
 
 
 def _sample(curriculum: Artifact, name: str, seed: int) -> list[np.ndarray]:
