@@ -73,4 +73,4 @@ class Curriculum(Shown):
         """What it shows of itself."""
         shares = ", ".join(f"{s['name']} {s['share']:.0%}" for s in self.stream.meta["sources"])
         tokens = {"tokens per block": self.stream.block_tokens, "vocabulary": self.stream.vocab_size}
-        return {"folder": str(self.folder), "sources": shares, **tokens, "floor, nats per item": self.floor}
+        return {"folder": str(self.folder), "sources": shares, **tokens, "floor in nats per item": self.floor}

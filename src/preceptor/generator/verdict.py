@@ -88,7 +88,11 @@ class Generator(Shown):
     def facts(self) -> dict[str, Any]:
         """What it shows of itself."""
         sizes = {"components": len(self.mixture.parts), "graphs": len(self.mixture.graphs)}
-        return {**sizes, "nats per next item": round(self.fitted.nats, 3), "floor, nats per item": round(self.floor["mean"], 3)}
+        return {
+            **sizes,
+            "nats per next item": round(self.fitted.nats, 3),
+            "floor in nats per item": round(self.floor["mean"], 3),
+        }
 
     def details(self) -> str:
         """What follows, and the laws, for a notebook."""
