@@ -7,7 +7,7 @@ export OMP_WAIT_POLICY := PASSIVE
 # uv leaves the compilation of a package's modules to their first use; kept, or every process would repeat it.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: run results unbiased test test-slow lint format golden miniature clean
+.PHONY: run results unbiased test test-slow lint format golden miniature docs clean
 
 run: .venv/installed
 	$(BIN)/preceptor run quick --out run/quick
@@ -46,6 +46,18 @@ lint: .venv/dev
 format: .venv/dev
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+# The site of the documents, build/site/index.html; its tools have an environment of their own.
+docs: build/docs-env/installed
+	$(PYTHON) tools/docs_site.py
+	build/docs-env/bin/mkdocs build --strict --quiet
+	@echo "build/site/index.html"
+
+build/docs-env/installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv build/docs-env
+	build/docs-env/bin/python -m pip install --disable-pip-version-check -qq -c constraints.txt \
+		$$($(PYTHON) -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]["docs"])')
+	@touch $@
 
 # Golden values change only here, together with a stage's VERSION and a reason in the commit.
 golden: .venv/dev

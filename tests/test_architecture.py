@@ -30,6 +30,7 @@ MAY_IMPORT = {  # design.md §1: a room, and the rooms to its left
     "describe": {*_GENERATOR, "ranking", "describe"},
     "scaling": {"core", "scaling"},
     "report": {"core", "report"},
+    "publish": {*_GENERATOR, "codes", "curriculum", "report", "publish"},
 }
 DOORS = {"preceptor.curriculum.stream", "preceptor.curriculum.next_items"}  # of the light part to the curriculum
 USE_DOORS = {"lm", "recommend"}
@@ -40,6 +41,7 @@ TOP = {
     "cli",
     "cli_codes",
     "cli_generator",
+    "cli_push",
     "cli_recommend",
     "study",
     "study_file",
@@ -52,7 +54,10 @@ LIGHT = [
     SRC / "recommend/score.py",
 ]
 ONCE = ("tables", "build", "law", "laws", "plan")  # names that once stood for up to four modules each
-LATE = {"preceptor.core.statistics": {"scipy"}}  # within functions that the light part doesn't call
+LATE = {
+    "preceptor.core.statistics": {"scipy"},
+    "preceptor.lm.report_to": {"trackio", "wandb"},
+}  # within functions that the light part doesn't call
 
 
 def modules() -> list[Path]:

@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 
 from fixtures import write_csv_log
-from preceptor.cli import _show, main
+from preceptor.cli import _show, app, main
 from preceptor.study_file import packaged
 
 ROOT = Path(__file__).parent.parent
-COMMANDS = ["build", "codes", "data", "export", "fit", "plan", "pretrain", "recommend", "report", "run", "tstr"]
+COMMANDS = ["build", "codes", "data", "export", "fit", "plan", "pretrain", "push", "recommend", "report", "run", "tstr"]
 
 
 def test_help_lists_the_commands(capsys: pytest.CaptureFixture[str]) -> None:
@@ -78,3 +78,12 @@ def test_dry_run_from_the_shell(tmp_path: Path) -> None:
 
 def test_untrusted_text_cannot_drive_the_terminal() -> None:
     assert _show("a\x1b[2Jb\u202ec\nd") == "a\N{REPLACEMENT CHARACTER}[2Jb\N{REPLACEMENT CHARACTER}c\nd"
+
+
+def test_commands_complete_in_the_shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))  # whose start-up file is told of the script
+    script = tmp_path / "preceptor.bash"
+    app(["--install-completion", "--shell", "bash", "--output", str(script)], result_action="return_value")
+    written = script.read_text()
+    assert "push" in written
+    assert "--min-users" in written

@@ -39,6 +39,10 @@ def __getattr__(name: str) -> Any:
     return getattr(import_module(_HOMES[name]), name)
 
 
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]
+
+
 # Public names that rooms have too: importing a room binds it here, once. So it is done now and unbound, and preceptor.recommend
 # stays the function, while `from preceptor.recommend.score import …` goes on to work.
 for _room in ("generator", "ranking", "recommend"):

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from preceptor.core import artifact
+from preceptor.core.errors import PreceptorError
 
 if TYPE_CHECKING:
     from preceptor.curriculum.curriculum import Curriculum
@@ -40,12 +41,21 @@ def _study(study: str | StudyConfig) -> StudyConfig:
     return load_config(study) if isinstance(study, str) else study
 
 
-def build(train: TrainSplit, out: str | Path, study: str | StudyConfig = "quick") -> Curriculum:
+def build(train: TrainSplit | Split, out: str | Path | None = None, study: str | StudyConfig = "quick") -> Curriculum:
     """Build codes, graph, generator and curriculum below `out` from training interactions alone; what is up to date is kept.
 
-    `study` gives the settings of these stages: a packaged study, a YAML file, or a StudyConfig.
+    Of a whole split only its training part is read. `study` gives the settings of these stages: a packaged study, a YAML file,
+    or a StudyConfig.
     """
     from preceptor.core.stage import ancestors
+    from preceptor.data.log import Split, TrainSplit
+
+    if isinstance(train, Split):
+        train = train.train
+    if not isinstance(train, TrainSplit):
+        raise _needs("pc.build", train, "a split or its training part", 'pc.build(log.split(), out="run/")')
+    if out is None:
+        raise PreceptorError("pc.build doesn't know where to", expected="a folder", remedy='pc.build(split, out="run/")')
     from preceptor.curriculum.curriculum import Curriculum
     from preceptor.study import stages
 
@@ -127,11 +137,27 @@ def pretrain(
     return Points.of(row.table(Point, row.read(made.path, Point)))
 
 
-def fit(points: Points) -> Law:
-    """Fit the data laws and the joint laws of every evaluation set, with their intervals where the points allow any."""
-    from preceptor.scaling.law import fit as fit_points
+def fit(points: Points | str | Path) -> Law:
+    """Fit the data laws and the joint laws of every evaluation set, with their intervals where the points allow any.
 
+    points: what `pretrain` returned, or a CSV with columns params, tokens, loss and, where known, run, seed, set, floor.
+    """
+    from preceptor.scaling.law import fit as fit_points
+    from preceptor.scaling.points import Points
+
+    if isinstance(points, str | Path):
+        points = Points.read(points)
+    if not isinstance(points, Points):
+        raise _needs("pc.fit", points, "points, or a CSV of them", 'pc.fit("points.csv")')
     return fit_points(points)
+
+
+def _needs(function: str, found: object, expected: str, example: str) -> PreceptorError:
+    """Another thing was handed over than a function works on."""
+    kind = type(found)
+    return PreceptorError(
+        f"{function} was given something else", found=f"{kind.__module__}.{kind.__name__}", expected=expected, remedy=example
+    )
 
 
 def recommend(

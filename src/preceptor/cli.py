@@ -16,6 +16,7 @@ from cyclopts import App, Parameter
 
 from preceptor.cli_codes import codes_app
 from preceptor.cli_generator import generator
+from preceptor.cli_push import push
 from preceptor.cli_recommend import recommend
 from preceptor.core.errors import PreceptorError
 
@@ -29,10 +30,12 @@ app = App(
     version_flags=["--version"],
 )
 data_app = App(name="data", help="Look at a log before you build anything from it.")
+app.register_install_completion_command()
 app.command(data_app)
 app.command(codes_app)
 app.command(generator)
 app.command(recommend)
+app.command(push)
 
 _SOURCES = "A folder with interactions.* and items.*, or ml-100k, or market[:key=value,...] (simulated)."
 Data = Annotated[str | None, Parameter(name="--data", help=_SOURCES)]
@@ -229,37 +232,51 @@ def build(
 
 @app.command
 def export(
-    kind: Literal["text", "tokens", "recbole", "sasrec"],
+    kind: Literal["text", "tokens", "recbole", "sasrec", "sdmetrics"],
     *,
     run_: Annotated[Path, Parameter(name="--run", help="The folder of a study that is already built.")],
     out: Annotated[Path, Parameter(name="--out", help="The folder for the export. An interrupted export continues there.")],
     histories: int = 100_000,
     blocks: int = 10_000,
     min_users: int = 5,
+    general: Annotated[bool, Parameter(name="--general", negative="")] = False,
 ) -> None:
-    """Export the curriculum: documents as Parquet, packed tokens, or synthetic histories for RecBole or SASRec.
+    """Write the curriculum out: documents as Parquet, packed tokens, or synthetic histories for RecBole, SASRec or SDMetrics.
+
+    Items have their original ids; where a format needs numbers, items.csv beside it says which number is which item.
 
     Parameters
     ----------
     kind
-        text (documents as Parquet), tokens (packed blocks), recbole (.inter), or sasrec (one user and item per line).
+        text (Parquet of documents), tokens (packed blocks), recbole (.inter), sasrec (a user and an item per line), sdmetrics
+        (real and synthetic histories as CSV, and their metadata; the real ones are not to be shared).
     histories
-        Number of synthetic histories to write (text, recbole, sasrec).
+        Synthetic histories to write (all but tokens).
     blocks
         Number of training blocks to write (tokens).
     min_users
-        Refuse a graph whose edges or pairs may have fewer distinct users behind them.
+        Refuse a graph whose edges or pairs may rest on fewer distinct users.
+    general
+        Write general text too (text).
     """
     from preceptor.curriculum import export as exports
+    from preceptor.curriculum import export_histories
+    from preceptor.curriculum.export_shards import verify
+    from preceptor.curriculum.export_study import Study
 
-    study = exports.Study.open(run_, min_users)
+    study = Study.open(run_, min_users)
     if kind == "tokens":
         exports.tokens(study, out, blocks)
     elif kind == "text":
-        exports.text(study, out, histories=histories)
+        exports.text(study, out, (*exports.KINDS, "general") if general else exports.KINDS, histories)
     else:
-        (exports.recbole if kind == "recbole" else exports.sasrec)(study, out, histories)
-    exports.verify(out)
+        writers = {
+            "recbole": export_histories.recbole,
+            "sasrec": export_histories.sasrec,
+            "sdmetrics": export_histories.sdmetrics,
+        }
+        writers[kind](study, out, histories)
+    verify(out)
     print(out)
 
 

@@ -77,7 +77,7 @@ def _read(path: Path, check: Callable[[dict[str, Any], str], None], below: tuple
 
 def _locate(study: str, beside: Path | None) -> Path:
     """The file of a study; a relative path in `extends` counts from the folder of the file that says it."""
-    if study.endswith((".yaml", ".yml")):
+    if study.endswith((".yaml", ".yml", ".json")):  # JSON is YAML: a run folder's study.json
         path = (beside.parent / study) if beside else Path(study)
     else:
         path = PACKAGED / f"{study}.yaml"

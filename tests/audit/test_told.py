@@ -9,9 +9,10 @@ import pytest
 from audit.test_privacy import split_of
 from fixtures import tiny_split
 from preceptor.audit.config import ToldConfig
-from preceptor.audit.told import MEMBERS, REFERENCE, STUDY, WALKS, WHOLE, _synthetic, report
+from preceptor.audit.told import MEMBERS, REFERENCE, STUDY, WALKS, WHOLE, report
 from preceptor.audit.told_classifier import Shown, cross_fitted, folds
 from preceptor.audit.told_features import FEATURES, Known, places, plain
+from preceptor.audit.told_rounds import _synthetic
 from preceptor.core.statistics import auc
 from preceptor.data.log import TrainSplit
 from preceptor.generator.config import GeneratorConfig

@@ -2,6 +2,8 @@
 
 import json
 import os
+import shlex
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -14,8 +16,9 @@ import pytest
 from curriculum.support import CONFIG, LENGTH, Built
 from fixtures import HOSTILE
 from preceptor.core.errors import PreceptorError
-from preceptor.curriculum import export, uih
-from preceptor.curriculum.export import Study
+from preceptor.curriculum import export, export_histories, uih
+from preceptor.curriculum.export_shards import verify
+from preceptor.curriculum.export_study import Study
 from preceptor.curriculum.stream import EvalSet, Stream
 from preceptor.lm.config import LMConfig
 from preceptor.lm.train import train_run
@@ -88,6 +91,10 @@ def test_packed_tokens_equal_the_stream(study: Study, built: Built, tmp_path: Pa
     assert set(EvalSet.load_all(tmp_path / "eval")) == set(EvalSet.load_all(built.artifact.path / "eval"))
     with pytest.raises(PreceptorError, match="not exported"):
         packed.block(57)
+    named = pl.read_csv(tmp_path / "items.csv")
+    assert named["item_id"].to_list() == study.item_ids
+    first = [int(token) - original.first_code for token in named["tokens"][3].split()]
+    assert first == built.codes[3].tolist()
 
 
 def test_a_nano_gpt_loader_reads_the_shards(study: Study, built: Built, tmp_path: Path) -> None:
@@ -136,13 +143,13 @@ def test_an_interrupted_export_goes_on(study: Study, tmp_path: Path, monkeypatch
     before = (tmp_path / "cut" / "blocks-00000.bin").stat().st_mtime_ns
     assert export.tokens(study, tmp_path / "cut", blocks=50, shard_blocks=10) == whole
     assert (tmp_path / "cut" / "blocks-00000.bin").stat().st_mtime_ns == before
-    export.verify(tmp_path / "cut")
+    verify(tmp_path / "cut")
 
 
 def test_an_interrupted_file_of_histories_goes_on(study: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Stopped in the fourth stretch, and its last lines lost or half written: three stretches stand."""
-    whole = export.recbole(study, tmp_path / "whole" / "w", histories=50)
-    monkeypatch.setattr(export, "_STRETCH", 7)
+    whole = export_histories.recbole(study, tmp_path / "whole" / "w", histories=50)
+    monkeypatch.setattr(export_histories, "_STRETCH", 7)
     drawn = []
     histories = Study.histories
 
@@ -154,10 +161,10 @@ def test_an_interrupted_file_of_histories_goes_on(study: Study, tmp_path: Path, 
 
     monkeypatch.setattr(Study, "histories", stop_at_fourth)
     with pytest.raises(KeyboardInterrupt):
-        export.recbole(study, tmp_path / "w", histories=50)
+        export_histories.recbole(study, tmp_path / "w", histories=50)
     with open(tmp_path / "w" / "w.inter.tmp", "ab") as f:
         f.write(b"w21\ti3")
-    assert export.recbole(study, tmp_path / "w", histories=50) == whole
+    assert export_histories.recbole(study, tmp_path / "w", histories=50) == whole
     assert drawn == [0, 7, 14, 21, 21, 28, 35, 42, 49]
     assert sorted(p.name for p in (tmp_path / "w").iterdir()) == ["export.json", "w.inter"]
 
@@ -169,29 +176,31 @@ def test_a_damaged_shard_is_named_and_made_anew(study: Study, tmp_path: Path) ->
     content[5] ^= 1
     shard.write_bytes(content)
     with pytest.raises(PreceptorError, match="blocks-00001"):
-        export.verify(tmp_path)
+        verify(tmp_path)
     shard.write_bytes(content[:-2])
     with pytest.raises(PreceptorError, match="blocks-00001"):
         Stream.open(tmp_path)
     shard.unlink()
     export.tokens(study, tmp_path, blocks=30, shard_blocks=10)
-    export.verify(tmp_path)
+    verify(tmp_path)
 
 
 def test_another_export_is_not_overwritten(study: Study, tmp_path: Path) -> None:
-    export.sasrec(study, tmp_path, histories=5)
+    export_histories.sasrec(study, tmp_path, histories=5)
     with pytest.raises(PreceptorError, match="Another export"):
-        export.sasrec(study, tmp_path, histories=6)
+        export_histories.sasrec(study, tmp_path, histories=6)
 
 
 def test_recbole_and_sasrec_files_hold_the_same_histories(study: Study, tmp_path: Path) -> None:
-    export.recbole(study, tmp_path / "r", histories=20)
-    export.sasrec(study, tmp_path / "s", histories=20)
+    export_histories.recbole(study, tmp_path / "r", histories=20)
+    export_histories.sasrec(study, tmp_path / "s", histories=20)
     inter = pl.read_csv(tmp_path / "r" / "r.inter", separator="\t")
     assert inter.columns == ["user_id:token", "item_id:token", "timestamp:float"]
     assert inter.height == 20 * LENGTH
     lines = [line.split() for line in (tmp_path / "s" / "histories.txt").read_text().splitlines()]
-    assert [study.item_ids[int(i) - 1] for _, i in lines] == inter["item_id:token"].to_list()
+    numbers = pl.read_csv(tmp_path / "s" / "items.csv")
+    id_of = dict(zip(numbers["item"].to_list(), numbers["item_id"].to_list(), strict=True))
+    assert [id_of[int(i)] for _, i in lines] == inter["item_id:token"].to_list()
     assert [f"w{int(u) - 1}" for u, _ in lines] == inter["user_id:token"].to_list()
 
 
@@ -201,7 +210,7 @@ def test_recbole_and_sasrec_files_hold_the_same_histories(study: Study, tmp_path
 )
 def test_recbole_trains_on_the_histories(study: Study, tmp_path: Path) -> None:
     """The environment that benchmarks/recbole_reads.py makes for itself (build/recbole-env) will do."""
-    export.recbole(study, tmp_path / "walks", histories=400)
+    export_histories.recbole(study, tmp_path / "walks", histories=400)
     script = Path(__file__).parents[2] / "benchmarks" / "recbole_reads.py"
     command = [sys.executable, str(script), str(tmp_path / "walks"), "--env", os.environ["PRECEPTOR_RECBOLE"]]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -213,10 +222,10 @@ def test_recbole_trains_on_the_histories(study: Study, tmp_path: Path) -> None:
 
 
 def test_histories_are_the_same_however_they_are_drawn(study: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    export.sasrec(study, tmp_path / "whole", histories=50)
-    monkeypatch.setattr(export, "_STRETCH", 7)
-    export.sasrec(study, tmp_path / "stretches", histories=50)
-    assert export.verify(tmp_path / "whole")["shards"] == export.verify(tmp_path / "stretches")["shards"]
+    export_histories.sasrec(study, tmp_path / "whole", histories=50)
+    monkeypatch.setattr(export_histories, "_STRETCH", 7)
+    export_histories.sasrec(study, tmp_path / "stretches", histories=50)
+    assert verify(tmp_path / "whole")["shards"] == verify(tmp_path / "stretches")["shards"]
 
 
 def test_edges_of_few_users_are_asked_about(built: Built) -> None:
@@ -224,6 +233,61 @@ def test_edges_of_few_users_are_asked_about(built: Built) -> None:
         Study.open(built.artifact.path.parent)
 
 
+def test_the_refusal_says_a_command_that_builds_what_may_be_shown(miniature: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The command is taken from the message, and builds the study with enough users behind each edge."""
+    from preceptor import cli, study
+
+    with pytest.raises(PreceptorError) as refused:
+        Study.open(miniature)
+    command = str(refused.value.remedy).splitlines()[0].removeprefix("run: ")
+    asked = []
+    monkeypatch.setattr(study, "run", lambda config, folder, wanted: asked.append((config, folder, wanted)))
+    monkeypatch.setattr(cli, "print", lambda *_: None, raising=False)
+    cli.app(shlex.split(command)[1:], result_action="return_value")
+    config, folder, wanted = asked[0]
+    assert (wanted, config.graph.min_users, config.arms) == ("curriculum", 5, {})
+    assert folder != miniature
+    assert config.codes == study.load_config(str(miniature / "study.json"), overrides=["arms=null"]).codes
+
+
+def test_a_folder_that_pc_build_made_is_exported(built: Built, tmp_path: Path) -> None:
+    """It has the training part as an artifact of its own, and no other data."""
+    from preceptor import api
+
+    made = built.artifact.path.parent
+    for name in ("codes", "graph", "generator", "curriculum"):
+        shutil.copytree(made / name, tmp_path / "api" / name)
+    api._save(built.split.train, tmp_path / "api")
+    for folder, where in (("whole", made), ("alone", tmp_path / "api")):
+        export.text(Study.open(where, min_users=1), tmp_path / folder, histories=20)
+    assert verify(tmp_path / "whole")["shards"] == verify(tmp_path / "alone")["shards"]
+
+
+def test_sdmetrics_gets_real_and_synthetic_histories(study: Study, tmp_path: Path) -> None:
+    export_histories.sdmetrics(study, tmp_path, histories=30)
+    real, synthetic = (pl.read_csv(tmp_path / f"{kind}.csv") for kind in ("real", "synthetic"))
+    metadata = json.loads((tmp_path / "metadata.json").read_text())
+    for table in (real, synthetic):
+        assert set(table.columns) == set(metadata["columns"])
+        assert table["user_id"].n_unique() == 30
+        assert table.group_by("user_id").len()["len"].max() <= LENGTH
+        assert set(table["item_id"]) <= set(study.item_ids)
+    assert metadata["sequence_key"] == "user_id"
+    train = study.real()
+    mine = [study.item_ids[i] for i in train.item[: train.user_indptr[1]]][:LENGTH]
+    assert real.filter(user_id="r0").sort("place")["item_id"].to_list() == mine
+
+
+def test_an_export_is_readable_by_the_group(study: Study, tmp_path: Path) -> None:
+    before = os.umask(0o027)
+    try:
+        export.tokens(study, tmp_path, blocks=4)
+    finally:
+        os.umask(before)
+    files = [p for p in tmp_path.rglob("*") if p.is_file()]
+    assert {oct(p.stat().st_mode & 0o777) for p in files} == {"0o640"}
+
+
 def test_an_unfinished_export_is_not_verified(tmp_path: Path) -> None:
     with pytest.raises(PreceptorError, match="No finished export"):
-        export.verify(tmp_path)
+        verify(tmp_path)

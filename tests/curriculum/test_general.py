@@ -10,9 +10,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from preceptor.core.duplicates import first_of_each
 from preceptor.core.errors import PreceptorError
 from preceptor.curriculum.config import GeneralConfig
-from preceptor.curriculum.duplicates import first_of_each
 from preceptor.curriculum.general import _package_docs, documentation, read
 
 INSTALLED = GeneralConfig(

@@ -5,7 +5,7 @@ import inspect
 from typing import Any, get_type_hints
 
 import preceptor as pc
-from preceptor import cli, cli_codes, cli_generator, cli_recommend
+from preceptor import cli, cli_codes, cli_generator, cli_push, cli_recommend
 from preceptor.core.tables.row import columns
 from preceptor.study import StudyConfig, stages
 
@@ -29,6 +29,7 @@ def values() -> dict[str, Any]:
         cli_codes.codes_compare,
         cli_generator.generator,
         cli_recommend.recommend,
+        cli_push.push,
     )
     return {
         "commands": {command.__name__: list(inspect.signature(command).parameters) for command in commands},

@@ -19,7 +19,7 @@ def test_test_targets_stay_shut_unless_asked_for() -> None:
     assert "real test targets" not in said
     assert found.floor["error"] <= 0.011
     assert json.loads(json.dumps(found.as_dict()))["reality"][0]["nats"] == found.reality[0].nats
-    assert "components in" in repr(found)
+    assert "components: " in repr(found)
     opened = generator(SPLIT, GeneratorConfig(resamples=2, length=5), min_users=1, test=True)
     assert [part.part for part in opened.reality] == ["validation", "test"]
     assert opened.fitted.laws == found.fitted.laws

@@ -73,5 +73,5 @@ def cost(config: AuditConfig, inputs: Inputs) -> Cost:
 
 
 STAGE = Stage(
-    name="audit", version=7, section="audit", needs=("data", "graph", "generator"), build=build, check=check, cost=cost
+    name="audit", version=8, section="audit", needs=("data", "graph", "generator"), build=build, check=check, cost=cost
 )

@@ -20,6 +20,7 @@ from sklearn.utils.extmath import randomized_svd
 from threadpoolctl import threadpool_limits
 
 from preceptor.core.artifact import canonical
+from preceptor.core.modes import by_umask
 from preceptor.core.rng import generator
 from preceptor.data.log import TEXT_FIELDS
 
@@ -96,6 +97,7 @@ class TfidfEncoder:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "encoder.json").write_text(canonical({"kind": self.kind, "words": self.words}), encoding="utf-8")
         save_file({"idf": self.idf, "axes": self.axes}, folder / "encoder.safetensors")
+        by_umask(folder / "encoder.safetensors")
 
     @classmethod
     def load(cls, folder: Path) -> TfidfEncoder:

@@ -18,6 +18,7 @@ from torch.nn import functional
 from preceptor.codes.minibatches import BLOCK, FULL_RATE, distinct_rows, minibatches, padded_blocks, row_parts, set_rate
 from preceptor.codes.sae import REVIVALS, torch_threads
 from preceptor.core.errors import PreceptorError
+from preceptor.core.modes import by_umask
 from preceptor.core.progress import Progress, track
 from preceptor.core.rng import generator
 
@@ -68,6 +69,7 @@ class ResidualQuantiser:
     def save(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         save_file({"books": self.books.contiguous(), **self.layers}, folder / "residual.safetensors")
+        by_umask(folder / "residual.safetensors")
 
     @classmethod
     def load(cls, folder: Path) -> ResidualQuantiser:

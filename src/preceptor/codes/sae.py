@@ -17,6 +17,7 @@ from safetensors.torch import load_file, save_file
 from torch.nn import functional
 
 from preceptor.codes.minibatches import BLOCK, FULL_RATE, minibatches, padded_blocks, row_parts, set_rate
+from preceptor.core.modes import by_umask
 from preceptor.core.progress import Progress
 from preceptor.core.rng import generator, permutation
 
@@ -105,6 +106,7 @@ class SparseAutoencoder:
         folder.mkdir(parents=True, exist_ok=True)
         arrays = {"encoder": self.encoder, "decoder": self.decoder, "bias": self.bias, "scale": self.scale}
         save_file({**arrays, "n_codes": torch.tensor(self.n_codes)}, folder / "sae.safetensors")
+        by_umask(folder / "sae.safetensors")
 
     @classmethod
     def load(cls, folder: Path) -> SparseAutoencoder:

@@ -12,10 +12,11 @@ import numpy as np
 
 from preceptor.core import artifact
 from preceptor.core.errors import PreceptorError
+from preceptor.core.shown import Shown
 from preceptor.curriculum.stream import EvalSet, Stream
 
 
-class Curriculum:
+class Curriculum(Shown):
     """The artifact of the curriculum stage. folder: OUT/curriculum, or OUT."""
 
     def __init__(self, folder: Path | str) -> None:
@@ -68,6 +69,8 @@ class Curriculum:
 
         return AutoTokenizer.from_pretrained(self.folder / "tokenizer", trust_remote_code=False)
 
-    def __repr__(self) -> str:
+    def facts(self) -> dict[str, Any]:
+        """What it shows of itself."""
         shares = ", ".join(f"{s['name']} {s['share']:.0%}" for s in self.stream.meta["sources"])
-        return f"Curriculum({str(self.folder)!r}: {shares}; blocks of {self.stream.block_tokens} tokens)"
+        tokens = {"tokens per block": self.stream.block_tokens, "vocabulary": self.stream.vocab_size}
+        return {"folder": str(self.folder), "sources": shares, **tokens, "floor in nats per item": self.floor}

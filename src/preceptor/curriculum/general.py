@@ -21,10 +21,10 @@ from typing import IO, Any
 
 import numpy as np
 
+from preceptor.core.duplicates import first_of_each
 from preceptor.core.errors import PreceptorError
 from preceptor.core.rng import purpose_key, uniform
 from preceptor.curriculum.config import GeneralConfig
-from preceptor.curriculum.duplicates import first_of_each
 
 _SHORTEST = 80  # characters of a document
 _SKIPPED_FOLDERS = frozenset({"tests", "test", "testing", "_vendor", "vendor", "_vendored", "externals", "__pycache__"})

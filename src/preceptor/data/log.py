@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from preceptor.core.shown import Shown
 from preceptor.core.tables.data import FunnelStep
 from preceptor.data import split
 from preceptor.data.config import SplitConfig, check_split
@@ -28,8 +29,8 @@ CATALOGUE = {
 QUARANTINE = {"file": pl.String, "line": pl.Int64, "reason": pl.String, "row": pl.String}
 
 
-@dataclass(frozen=True)
-class TrainSplit:
+@dataclass(frozen=True, repr=False)
+class TrainSplit(Shown):
     """Training interactions beside the catalogue. Rows are sorted by user, then time, then file order.
 
     items: one row an item, row number = item index; columns item_id, title, brand, categories (list of str), description;
@@ -60,6 +61,10 @@ class TrainSplit:
         """Training interactions per item, int64 [n_items]."""
         return np.bincount(self.item, minlength=self.n_items).astype(np.int64)
 
+    def facts(self) -> dict[str, Any]:
+        """What it shows of itself."""
+        return {"interactions": len(self.user), "users": self.n_users, "items": self.n_items}
+
     def save(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.items.write_parquet(folder / "items.parquet")
@@ -78,8 +83,8 @@ class TrainSplit:
         return cls(items, int(np.load(folder / "n_users.npy")), array("user"), array("item"), array("time"), session)
 
 
-@dataclass(frozen=True)
-class Targets:
+@dataclass(frozen=True, repr=False)
+class Targets(Shown):
     """Next-item targets with their histories.
 
     Target t: user[t] (int32) met item sequence[end[t]] after the history sequence[start[t]:end[t]], which is all that came
@@ -103,6 +108,10 @@ class Targets:
     def n_users(self) -> int:
         return len(np.unique(self.user))
 
+    def facts(self) -> dict[str, Any]:
+        """What it shows of itself."""
+        return {"targets": len(self), "users": self.n_users}
+
     def history(self, t: int) -> np.ndarray:
         """Items before target t, oldest first."""
         return self.sequence[self.start[t] : self.end[t]]
@@ -122,8 +131,8 @@ class Targets:
         )
 
 
-@dataclass(frozen=True)
-class Split:
+@dataclass(frozen=True, repr=False)
+class Split(Shown):
     """A log cut in three. kind: 'temporal' (one cut in time for all users) or 'leave-last-out'. cuts: under the temporal
     split the first instants of validation and of test."""
 
@@ -133,9 +142,14 @@ class Split:
     test: Targets
     cuts: tuple[int, int] | None = None
 
+    def facts(self) -> dict[str, Any]:
+        """What it shows of itself."""
+        targets = {f"{name} targets": len(part) for name, part in (("validation", self.validation), ("test", self.test))}
+        return {"kind": self.kind, "training interactions": len(self.train.user), "items": self.train.n_items, **targets}
 
-@dataclass(frozen=True)
-class Log:
+
+@dataclass(frozen=True, repr=False)
+class Log(Shown):
     """All usable interactions beside the catalogue, as `data.read.read` returns them.
 
     Rows are sorted by user, then time, then file order; users are numbered by their first interaction (time, then file
@@ -157,6 +171,11 @@ class Log:
 
     def __len__(self) -> int:
         return len(self.user)
+
+    def facts(self) -> dict[str, Any]:
+        """What it shows of itself."""
+        counts = {"interactions": len(self), "users": len(self.user_ids), "items": self.items.height}
+        return {**counts, "set aside": self.quarantine.height, "timed": self.timed}
 
     def split(self, config: SplitConfig | None = None) -> Split:
         """Cut in train, validation and test (see `data.split`); by default in time, for logs without times leave-last-out.

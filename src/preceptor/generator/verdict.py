@@ -5,7 +5,10 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+import polars as pl
+
 from preceptor.core.progress import quantity
+from preceptor.core.shown import Shown, listed
 from preceptor.core.tables.generator import LawRow, RealityRow
 from preceptor.data.log import Split
 from preceptor.generator import floor
@@ -18,8 +21,8 @@ from preceptor.generator.reality import reality
 _KINDS = ("mixture", "reference", "group")
 
 
-@dataclass(frozen=True)
-class Generator:
+@dataclass(frozen=True, repr=False)
+class Generator(Shown):
     """A law chosen for a split, and what it is worth.
 
     fitted: the law with what was measured inside the training part. reality: its cost on real next items, validation first;
@@ -77,9 +80,23 @@ class Generator:
             "notes": list(self.fitted.notes),
         }
 
-    def __repr__(self) -> str:
-        parts, graphs = len(self.mixture.parts), len(self.mixture.graphs)
-        return f"Generator({parts} components in {graphs} graphs, {self.fitted.nats:.3f} nats per next item)"
+    @property
+    def table(self) -> pl.DataFrame:
+        """The laws that were tried, as a polars frame."""
+        return pl.DataFrame([asdict(law) for law in self.laws])
+
+    def facts(self) -> dict[str, Any]:
+        """What it shows of itself."""
+        sizes = {"components": len(self.mixture.parts), "graphs": len(self.mixture.graphs)}
+        return {
+            **sizes,
+            "nats per next item": round(self.fitted.nats, 3),
+            "floor in nats per item": round(self.floor["mean"], 3),
+        }
+
+    def details(self) -> str:
+        """What follows, and the laws, for a notebook."""
+        return listed(self.sentences()) + self.table._repr_html_()
 
 
 def generator(split: Split, config: GeneratorConfig | None = None, min_users: int = 2, test: bool = False) -> Generator:

@@ -19,6 +19,7 @@ from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel, Qwen
 
 from preceptor.core.cross_entropy import token_losses
 from preceptor.core.errors import PreceptorError
+from preceptor.core.modes import by_umask
 from preceptor.core.rng import generator
 from preceptor.core.tables.lm import Rung
 from preceptor.lm.base import base_config
@@ -115,6 +116,7 @@ def save_model(model: PreTrainedModel, tokenizer: Path, folder: Path) -> None:
     temporary = folder.with_name(folder.name + ".tmp")
     shutil.rmtree(temporary, ignore_errors=True)
     model.save_pretrained(temporary)
+    by_umask(temporary)
     if tokenizer.is_dir():
         for path in sorted(p for p in tokenizer.iterdir() if p.is_file()):
             shutil.copyfile(path, temporary / path.name)

@@ -31,6 +31,8 @@ class LMConfig:
         of a run, on walks in the graph and on real histories. Where an item is one token all are, at every budget.
     threads: torch threads of a process; part of the result's identity.
     device: "cpu" (fp32) or "cuda" (bf16 autocast).
+    report_to: a tracker that gets the training curves when the stage is done: tensorboard, trackio or wandb; empty: none. It is
+        no part of what decides the stage's bytes.
     seed: the study's seed; trunk s is initialised from (seed, s).
     """
 
@@ -56,4 +58,5 @@ class LMConfig:
     trie_histories: int = 32
     threads: int = 1
     device: str = "cpu"
+    report_to: str = ""
     seed: int = 0

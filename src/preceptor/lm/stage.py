@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import shutil
 from collections.abc import Mapping, Sequence
@@ -11,7 +10,8 @@ from typing import Any
 
 from preceptor.core.artifact import canonical, write_atomic
 from preceptor.core.errors import PreceptorError
-from preceptor.core.stage import Cost, Counts, Inputs, Key, Stage
+from preceptor.core.progress import say
+from preceptor.core.stage import Cost, Counts, Inputs, Key, Stage, with_files
 from preceptor.core.tables import row
 from preceptor.core.tables.lm import Point, Rung, SourceTokens, SpanLoss, Step
 from preceptor.curriculum.stream import Stream
@@ -19,6 +19,7 @@ from preceptor.lm.base import assert_same_tokens, base_artifact
 from preceptor.lm.config import LMConfig
 from preceptor.lm.grid import budgets, check, run_name, size_of, training_tokens, trunks
 from preceptor.lm.ladder import SOURCES
+from preceptor.lm.report_to import check_tracker, follow
 from preceptor.lm.sweep import sweep
 
 _SOURCES = ("general", "item-text", "cf", "uih")
@@ -40,16 +41,24 @@ def build(config: LMConfig, inputs: Inputs, folder: Path) -> Counts:
     _write_ladder(config, stream, folder)
     _write_sources(stream, [b.tokens for b in asked], folder)
     n = _write_tables(config, stream, folder)
+    _report(config, folder)
     return {"runs": len(grid), "points": n, "sets": sorted(sets), "largest_budget": asked[-1].tokens}
 
 
 def key(config: LMConfig, inputs: Inputs) -> Key:
-    """The config; a given base is an input, known by its content wherever it lies."""
+    """The config, but for where curves are sent; a given base is an input, known by its content wherever it lies."""
+    asked = {name: value for name, value in with_files(config).items() if name != "report_to"}
     if not config.base:
-        return Key(config, dict(inputs))
+        return Key(asked, dict(inputs))
     if "curriculum" in inputs:
         assert_same_tokens(config.base, inputs["curriculum"].path / "tokenizer")
-    return Key(dataclasses.replace(config, base="given"), {**inputs, "base": base_artifact(config.base)})
+    return Key(asked | {"base": "given"}, {**inputs, "base": base_artifact(config.base)})
+
+
+def refuse(config: LMConfig) -> None:
+    """Refuse settings out of range, and a tracker that isn't installed, before anything is trained."""
+    check(config)
+    check_tracker(config.report_to)
 
 
 def cost(config: LMConfig, inputs: Inputs) -> Cost:
@@ -108,6 +117,17 @@ def _write_tables(config: LMConfig, stream: Stream, folder: Path) -> int:
     return len(points)
 
 
+def _report(config: LMConfig, folder: Path) -> None:
+    """Send the curves to the tracker that is asked for. Its failure is said; trained models aren't lost for it."""
+    if not config.report_to:
+        return
+    study = folder.resolve().parent
+    try:
+        follow(folder / Step.FILE, config.report_to, study / config.report_to, study.name)
+    except Exception as error:  # of any tracker, network or account
+        say(f"lm: the curves were not sent to {config.report_to}: {type(error).__name__}: {error}")
+
+
 def _among_items(found: Mapping[str, Any] | None) -> dict[str, Any]:
     """The columns of a point that only sets of items have; the references are columns of their own."""
     if found is None:
@@ -148,7 +168,7 @@ STAGE = Stage(
     section="lm",
     needs=("curriculum", "real"),
     build=build,
-    check=check,
+    check=refuse,
     key=key,
     cost=cost,
     resumable=True,

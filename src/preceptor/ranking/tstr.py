@@ -24,6 +24,7 @@ from preceptor.core import workers
 from preceptor.core.artifact import write_atomic
 from preceptor.core.errors import PreceptorError
 from preceptor.core.progress import Progress
+from preceptor.core.shown import escaped, listed
 from preceptor.core.tables import row
 from preceptor.core.tables.ranking import Answer, ArmRun, Trial
 from preceptor.data.log import Split, Targets
@@ -51,6 +52,11 @@ class Comparison(dict[str, pl.DataFrame]):
         said = ["\n".join([f"{a.split}:", *(f"• {s}" for s in a.sentences)]) for a in self.answers]
         means = self["tstr"].filter(pl.col("balance") == "target", pl.col("metric") == "ndcg", pl.col("k") == 10)
         return "\n\n".join([*said, str(means.select("split", "arm", "mean", "lo", "hi", "verdict", "seeds"))])
+
+    def _repr_html_(self) -> str:
+        said = "".join(f"<b>{escaped(a.split)}</b>{listed(a.sentences)}" for a in self.answers)
+        means = self["tstr"].filter(pl.col("balance") == "target", pl.col("metric") == "ndcg", pl.col("k") == 10)
+        return said + means.select("split", "arm", "mean", "lo", "hi", "verdict", "seeds")._repr_html_()
 
 
 def compare(

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from preceptor.core.errors import PreceptorError
+from preceptor.core.shown import escaped, listed
 from preceptor.recommend.history import printable
+
+if TYPE_CHECKING:
+    import polars as pl
 
 
 @dataclass(frozen=True)
@@ -42,6 +47,21 @@ class Recommendations(list[Recommended]):
         lines = ["After " + "; ".join(printable(title) for _, title in self.history) + f" ({self.model}):"]
         lines += [f"{n:>3}  {percent(x.probability):>{width}}  {printable(x.title)}" for n, x in enumerate(self, 1)]
         return "\n".join([*lines, *self.notes])
+
+    def _repr_html_(self) -> str:
+        rows = "".join(
+            f"<tr><td>{n}</td><td>{percent(x.probability)}</td><td>{escaped(x.title)}</td></tr>" for n, x in enumerate(self, 1)
+        )
+        said = "After " + "; ".join(title for _, title in self.history) + f" ({self.model}):"
+        return f"<p>{escaped(said)}</p><table>{rows}</table>{listed(self.notes)}"
+
+    @property
+    def table(self) -> pl.DataFrame:
+        """item_id, title, probability as a polars frame, best first."""
+        import polars as pl
+
+        schema = {"item_id": pl.String, "title": pl.String, "probability": pl.Float64}
+        return pl.DataFrame([(x.item_id, x.title, x.probability) for x in self], schema=schema, orient="row")
 
 
 def percent(share: float) -> str:

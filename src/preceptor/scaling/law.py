@@ -6,19 +6,21 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from preceptor.core.artifact import canonical, write_atomic
 from preceptor.core.errors import PreceptorError
 from preceptor.core.progress import track
+from preceptor.core.shown import Shown
 from preceptor.core.tables.scaling import Forecast
 from preceptor.scaling.config import ScalingConfig
 from preceptor.scaling.fit import fit_form
 from preceptor.scaling.fitted import FittedLaw, Parameter, SetLaws, Tried
 from preceptor.scaling.forecast import error_of, forecast
 from preceptor.scaling.forms import FORMS, Form
+from preceptor.scaling.frames import law_frame, plot_law
 from preceptor.scaling.identify import coefficients, spanning, verdicts
 from preceptor.scaling.intervals import resample
 from preceptor.scaling.noise import Noise, around, of_set
@@ -26,6 +28,10 @@ from preceptor.scaling.plan import Plan, make_plan
 from preceptor.scaling.points import Points
 from preceptor.scaling.repetition import Repetition, fit_repetition
 from preceptor.scaling.show import law_table
+
+if TYPE_CHECKING:
+    import polars as pl
+    from matplotlib.axes import Axes
 
 FORMAT = 1
 _NOT_SHOWN = "its items are in no training document, so the loss tells of no learning"
@@ -35,8 +41,8 @@ NO_LAW = {
 }  # sets of the stage lm that are measured, but not fitted
 
 
-@dataclass(frozen=True)
-class Law:
+@dataclass(frozen=True, repr=False)
+class Law(Shown):
     """What `fit` returns. largest: (params, tokens) of the run that cost most; ranges of all points."""
 
     sets: Mapping[str, SetLaws]
@@ -92,6 +98,25 @@ class Law:
             return _restored(data)
         except (KeyError, TypeError, ValueError) as error:
             raise PreceptorError("Damaged file of laws", where=path, found=repr(error), remedy="fit again") from None
+
+    @property
+    def table(self) -> pl.DataFrame:
+        """Every parameter of every law as a polars frame: see `frames.law_frame`."""
+        return law_frame(self)
+
+    def plot(self, points: Points | None = None, of: str | None = None, axes: Axes | None = None) -> Axes:
+        """Draw the laws of a set: see `frames.plot_law`."""
+        return plot_law(self, points, of, axes)
+
+    def facts(self) -> dict[str, Any]:
+        """What it shows of itself."""
+        known = [n for n, s in self.sets.items() if any(one.identified for one in s.laws)]
+        largest = f"{self.largest[0]:,.0f} parameters, {self.largest[1]:,.0f} tokens"
+        return {"sets": len(self.sets), "sets with an identified law": ", ".join(known) or "none", "largest run": largest}
+
+    def details(self) -> str:
+        """Its table, for a notebook."""
+        return self.table._repr_html_()
 
     def __str__(self) -> str:
         return law_table(self.sets, self._tried)

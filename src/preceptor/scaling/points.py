@@ -8,11 +8,15 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from preceptor.core.errors import PreceptorError
+from preceptor.core.shown import Shown
+
+if TYPE_CHECKING:
+    import polars as pl
 
 REQUIRED = ("params", "tokens", "loss")
 OPTIONAL = ("run", "seed", "set", "floor", "unit", "unique_tokens", "flops_per_token")
@@ -20,8 +24,8 @@ _POSITIVE = ("params", "tokens", "loss", "floor", "unique_tokens", "flops_per_to
 _ALONE = "loss"  # the set's name where the table has no column of sets
 
 
-@dataclass(frozen=True)
-class Points:
+@dataclass(frozen=True, repr=False)
+class Points(Shown):
     """Losses against size and data. All columns have one entry a point.
 
     params, tokens, loss: float64, positive (loss in nats). run: the trunk a point belongs to; where the table names none,
@@ -75,6 +79,27 @@ class Points:
             table["set"] = [""] * len(self)
         table |= {name: [str(v) for v in column] for name, column in self.extra.items()}
         return {name: column for name, column in table.items() if name in REQUIRED or any(column)}
+
+    @property
+    def table(self) -> pl.DataFrame:
+        """A row for each point as a polars frame; a column without a value is left out."""
+        import polars as pl
+
+        columns = {name: getattr(self, name) for name in (*REQUIRED, *OPTIONAL)} | dict(self.extra)
+        frame = pl.DataFrame({name: np.asarray(column) for name, column in columns.items()})
+        frame = frame.with_columns(pl.selectors.float().fill_nan(None))
+        return frame.select(c for c in frame.columns if c in REQUIRED or frame[c].null_count() < frame.height)
+
+    def facts(self) -> dict[str, Any]:
+        """What it shows of itself."""
+        if not len(self):
+            return {"points": 0}
+        ends = f"{self.tokens.min():,.0f} to {self.tokens.max():,.0f}"
+        return {"points": len(self), "sets": len(self.sets), "sizes": len(np.unique(self.params)), "tokens": ends}
+
+    def details(self) -> str:
+        """Its table, for a notebook."""
+        return self.table._repr_html_()
 
     @property
     def sets(self) -> list[str]:

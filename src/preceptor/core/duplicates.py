@@ -24,7 +24,7 @@ def first_of_each(texts: Sequence[str], jaccard: float) -> list[int]:
     for i, signature in enumerate(signatures):
         keys = [(b, signature[b : b + _ROWS].tobytes()) for b in range(0, _HASHES, _ROWS)]
         near = {j for key in keys for j in buckets.get(key, ())}
-        if any(np.mean(signature == signatures[j]) >= jaccard for j in near):
+        if near and (signatures[sorted(near)] == signature).mean(axis=1).max() >= jaccard:
             continue
         kept.append(i)
         for key in keys:
