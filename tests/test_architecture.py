@@ -40,6 +40,7 @@ TOP = {
     "cli",
     "cli_codes",
     "cli_generator",
+    "cli_plan",
     "cli_recommend",
     "study",
     "study_file",
