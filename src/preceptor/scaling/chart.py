@@ -68,6 +68,7 @@ def _of_set(surface: Surface) -> dict[str, Any]:
         "params_range": list(surface.tried.params_range),
         "tokens_range": list(surface.tried.tokens_range),
         "params": _short(sizes),
+        "each": _short(surface.cost(sizes)),
         "flops": _short(budgets),
         "best": _short(surface.best(budgets)[0]),
         **grids,
