@@ -37,13 +37,13 @@ FIGURES = {
 }
 TABLES = {  # tables in each section of the page
     "found": 0, "run": 1, "data": 2, "codes": 1, "graph": 1, "generator": 7, "documents": 4, "bias": 3, "privacy": 3,
-    "tstr": 12, "loss": 4, "recommend": 5, "laws": 3, "forecast": 2, "doubt": 0, "again": 0,
+    "tstr": 12, "loss": 4, "recommend": 5, "laws": 3, "forecast": 2, "plan": 0, "doubt": 0, "again": 0,
 }  # fmt: skip
 
 
 SECTIONS_OF = {  # sections that say an absent stage is missing, where they are not one of its name
     "reality": {"generator"}, "curriculum": {"documents"}, "real": set(), "audit": {"bias", "privacy"}, "ranking": {"tstr"},
-    "lm": {"loss"}, "scaling": {"laws", "forecast"},
+    "lm": {"loss"}, "scaling": {"laws", "forecast", "plan"},
 }  # fmt: skip
 
 
@@ -97,9 +97,10 @@ def test_the_same_artifacts_give_the_same_bytes(miniature: Path, tmp_path: Path)
     assert str(miniature) not in (tmp_path / "report" / "report.html").read_text(encoding="utf-8")
 
 
-def test_the_page_is_one_file_without_script_or_anything_outside(page: str) -> None:
+def test_the_page_is_one_file_without_anything_outside_and_without_script_where_nothing_can_be_played_with(page: str) -> None:
     found = outline(page)
-    assert not {"script", "link", "iframe", "img", "object", "embed", "base", "form"} & set(found.tags)
+    assert "No law of this study is identified" in section(page, "plan")
+    assert not {"script", "input", "link", "iframe", "img", "object", "embed", "base", "form"} & set(found.tags)
     assert all(link.startswith("#") for link in found.links)
     assert not [a for a in found.attributes if a.startswith("on")]
     assert "url(http" not in page
@@ -178,7 +179,7 @@ def test_nothing_at_all_is_still_a_page(tmp_path: Path) -> None:
     made = STAGE.make(ReportConfig(), {}, tmp_path)
     assert made.counts["figures"] == 0
     text = (tmp_path / "report" / "report.html").read_text(encoding="utf-8")
-    assert text.count("Not available.") == 14
+    assert text.count("Not available.") == 15
     assert "Preceptor: report of a study" in text
 
 

@@ -17,13 +17,14 @@
   const flop = x => x.toExponential(2).replace('e+', 'e');
   const fixed = (x, n = 3) => x.toFixed(n).replace('-', '\u2212');
 
-  // Cubic Hermite through values at even steps; slopes are those of the neighbours, at the ends of the last step.
+  // Cubic Hermite through values at even steps; slopes are those of the parabola through three neighbours.
   const along = (values, position) => {
     const last = values.length - 1;
     if (last === 0) return values[0];
     const k = clamp(Math.floor(position), 0, last - 1), t = position - k;
-    const slope = i => i === 0 ? values[1] - values[0] : i === last ? values[last] - values[last - 1]
-      : (values[i + 1] - values[i - 1]) / 2;
+    if (last === 1) return values[0] + t * (values[1] - values[0]);
+    const slope = i => i === 0 ? (4 * values[1] - 3 * values[0] - values[2]) / 2
+      : i === last ? (3 * values[last] - 4 * values[last - 1] + values[last - 2]) / 2 : (values[i + 1] - values[i - 1]) / 2;
     const a = values[k], b = values[k + 1], t2 = t * t, t3 = t2 * t;
     return a * (2 * t3 - 3 * t2 + 1) + slope(k) * (t3 - 2 * t2 + t) + b * (3 * t2 - 2 * t3) + slope(k + 1) * (t3 - t2);
   };

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -41,8 +42,8 @@ def plan(inputs: Artifacts) -> Section:
     if not all(one["joint"] for one in sets):
         parts.append(
             paragraphs(
-                "Where what N does is not identified, each trained size has a law of tokens of its own, and a plan chooses among"
-                " these sizes."
+                "Where what N does is not identified, each trained size has a law of tokens of its own, and a plan chooses"
+                " among these sizes."
             )
         )
     parts += [_controls(), _data(found, recall)]
@@ -183,4 +184,5 @@ def _equal_loss(one: Any) -> Drawing | None:
         axes.set_title(f"{f.name(one['name'])}: equal loss")
 
     said = "; ".join(f"loss {p['loss']:.3f} at N {f.size(p['params'])}, D {f.size(p['tokens'])}" for p in one["plans"])
-    return draw(f"plan-{one['name']}", f"Curves of equal loss, {f.name(one['name'])}", said, plot, width=5.2, height=3.6)
+    name = re.sub(r"[^\w-]+", "-", one["name"])  # part of a file's name
+    return draw(f"plan-{name}", f"Curves of equal loss, {f.name(one['name'])}", said, plot, width=5.2, height=3.6)

@@ -94,8 +94,8 @@ def make_plan(
     surface = surface_of(sets, tried, TrainingCost.of(beside.flops_per_token), target)
     n, d, choice = _run(surface, budget, params)
     flops = float(surface.cost.flops(n, d))
-    if d < 1:
-        raise PreceptorError("Bad budget", where="flops", found=f"{flops:.3g}", expected="enough for one token at least")
+    if n < 1 or d < 1:
+        raise PreceptorError("Bad budget", where="flops", found=f"{flops:.3g}", expected="enough for a parameter and a token")
     warnings = within_reach(surface, n, d, extrapolate)
     spans = _optimum_intervals(surface, flops) if params is None and budget.flops is not None else (None, None)
     losses = {name: _expected(law, entry.floor, n, d) for name, entry in sets.items() if (law := _law_at(entry, n))}
