@@ -41,6 +41,7 @@ TOP = {
     "cli",
     "cli_codes",
     "cli_generator",
+    "cli_plan",
     "cli_push",
     "cli_recommend",
     "study",

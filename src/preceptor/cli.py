@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import os
 import shlex
@@ -16,6 +15,7 @@ from cyclopts import App, Parameter
 
 from preceptor.cli_codes import codes_app
 from preceptor.cli_generator import generator
+from preceptor.cli_plan import plan
 from preceptor.cli_push import push
 from preceptor.cli_recommend import recommend
 from preceptor.core.errors import PreceptorError
@@ -34,6 +34,7 @@ app.register_install_completion_command()
 app.command(data_app)
 app.command(codes_app)
 app.command(generator)
+app.command(plan)
 app.command(recommend)
 app.command(push)
 
@@ -334,28 +335,6 @@ def fit(points: Path, *, out: Out = None, json_: Json = False) -> None:
         _print(law.as_dict())
     else:
         print(law)
-
-
-@app.command
-def plan(law: Path, *, flops: float, extrapolate: bool = False, json_: Json = False) -> None:
-    """Say what a compute budget buys: model size, tokens, and the loss with its interval.
-
-    Parameters
-    ----------
-    law
-        A law written by `preceptor fit --out`, or the laws.json of a study.
-    flops
-        The budget in floating-point operations (6 × parameters × tokens).
-    extrapolate
-        Answer beyond ten times the largest fitted run too.
-    """
-    from preceptor.scaling.law import Law
-
-    found = Law.load(law).plan(flops=flops, extrapolate=extrapolate)
-    if json_:
-        _print(dataclasses.asdict(found))
-    else:
-        print(found)
 
 
 @app.command

@@ -5,7 +5,7 @@ import inspect
 from typing import Any, get_type_hints
 
 import preceptor as pc
-from preceptor import cli, cli_codes, cli_generator, cli_push, cli_recommend
+from preceptor import cli, cli_codes, cli_generator, cli_plan, cli_push, cli_recommend
 from preceptor.core.tables.row import columns
 from preceptor.study import StudyConfig, stages
 
@@ -23,7 +23,7 @@ def values() -> dict[str, Any]:
         cli.tstr,
         cli.pretrain,
         cli.fit,
-        cli.plan,
+        cli_plan.plan,
         cli.report,
         cli_codes.codes_fit,
         cli_codes.codes_compare,

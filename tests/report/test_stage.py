@@ -1,6 +1,8 @@
 """The whole page, of a real study: complete, silent, escaped, the same bytes again, and loud about what doesn't fit."""
 
+import base64
 import dataclasses
+import hashlib
 import html
 import itertools
 import json
@@ -37,13 +39,13 @@ FIGURES = {
 }
 TABLES = {  # tables in each section of the page
     "found": 0, "run": 1, "data": 2, "codes": 1, "graph": 1, "generator": 7, "documents": 4, "bias": 3, "privacy": 3,
-    "tstr": 12, "loss": 4, "recommend": 8, "laws": 3, "forecast": 2, "doubt": 0, "again": 0,
+    "tstr": 12, "loss": 4, "recommend": 8, "laws": 3, "forecast": 2, "plan": 0, "doubt": 0, "again": 0,
 }  # fmt: skip
 
 
 SECTIONS_OF = {  # sections that say an absent stage is missing, where they are not one of its name
     "reality": {"generator"}, "curriculum": {"documents"}, "real": set(), "audit": {"bias", "privacy"}, "ranking": {"tstr"},
-    "lm": {"loss"}, "scaling": {"laws", "forecast"},
+    "lm": {"loss"}, "scaling": {"laws", "forecast", "plan"},
 }  # fmt: skip
 
 
@@ -87,7 +89,8 @@ def test_nothing_is_missing_of_a_whole_study(page: str, miniature: Path) -> None
     assert {p.stem for p in (miniature / "report" / "figures").iterdir()} == FIGURES
     assert page.count('class="panel"') == len(FIGURES)
     assert "<tbody></tbody>" not in page
-    assert {key: section(page, key).count("<table>") for key in TABLES} == TABLES
+    planned = len(json.loads((miniature / "scaling" / "plan.json").read_text())["sets"])
+    assert {key: section(page, key).count("<table>") for key in TABLES} == {**TABLES, "plan": planned}
 
 
 def test_the_same_artifacts_give_the_same_bytes(miniature: Path, tmp_path: Path) -> None:
@@ -97,9 +100,13 @@ def test_the_same_artifacts_give_the_same_bytes(miniature: Path, tmp_path: Path)
     assert str(miniature) not in (tmp_path / "report" / "report.html").read_text(encoding="utf-8")
 
 
-def test_the_page_is_one_file_without_script_or_anything_outside(page: str) -> None:
+def test_the_page_is_one_file_without_anything_outside_and_no_script_but_its_own(page: str) -> None:
     found = outline(page)
-    assert not {"script", "link", "iframe", "img", "object", "embed", "base", "form"} & set(found.tags)
+    assert not {"link", "iframe", "img", "object", "embed", "base", "form"} & set(found.tags)
+    scripts = re.findall(r"<script>(.*?)</script>", page, re.DOTALL)
+    named = re.findall(r"&#x27;sha256-(.*?)&#x27;", page)
+    assert [base64.b64encode(hashlib.sha256(s.encode()).digest()).decode() for s in scripts] == named
+    assert found.tags.count("script") == 2 * len(scripts)  # and its data, which no browser runs
     assert all(link.startswith(("#", "data:text/csv;base64,")) for link in found.links)
     assert not [a for a in found.attributes if a.startswith("on")]
     assert "url(http" not in page

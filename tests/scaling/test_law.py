@@ -7,8 +7,8 @@ import pytest
 from preceptor.core.errors import PreceptorError
 from preceptor.scaling.config import ScalingConfig
 from preceptor.scaling.law import Law, fit
-from preceptor.scaling.plan import optimum
 from preceptor.scaling.points import Points
+from preceptor.scaling.surface import optimum
 from scaling.planted import LAW, sweep, value
 
 LIGHT = ScalingConfig(starts=40, bootstraps=40, bootstrap_starts=3)
@@ -138,12 +138,12 @@ def test_a_loss_that_does_not_fall_has_no_law() -> None:
         assert not one.identified, one
 
 
-def test_json_holds_no_resamples_of_single_sizes_and_the_starts_status(good: Law, tmp_path: Path) -> None:
+def test_json_holds_resamples_of_what_can_be_planned_with_and_the_starts_status(good: Law, tmp_path: Path) -> None:
     good.save(tmp_path / "law.json")
     data = json.loads((tmp_path / "law.json").read_text())
     for one in data["sets"]["uih"]["laws"]:
         assert len(one["starts"]["status_of_each"]) == LIGHT.starts
-        assert len(one["draws"]) == (LIGHT.bootstraps if one["params"] is None else 0)
+        assert len(one["draws"]) == (LIGHT.bootstraps if one["params"] is None or one["identified"] else 0)
 
 
 def test_no_points() -> None:

@@ -4,7 +4,7 @@ import pytest
 
 from preceptor.core import artifact
 from preceptor.core.tables import row
-from preceptor.core.tables.lm import Point
+from preceptor.core.tables.lm import Point, SourceTokens
 from preceptor.core.tables.scaling import Fitted, Forecast
 from preceptor.scaling.config import ScalingConfig
 from preceptor.scaling.law import Law
@@ -27,6 +27,7 @@ def lm(out: Path) -> artifact.Artifact:
                 for n, d, loss, run, seed in planted
             ],
         )
+        row.write(folder, SourceTokens, [SourceTokens(1000, "uih", 800, None, 800), SourceTokens(1000, "cf", 200, 2.0, 100)])
         return {"sets": ["general", "uih"]}
 
     return artifact.make("lm", 1, {}, {}, out, build)
@@ -34,7 +35,7 @@ def lm(out: Path) -> artifact.Artifact:
 
 def test_the_stage_writes_its_files_and_the_same_bytes_again(tmp_path: Path) -> None:
     made = [STAGE.make(LIGHT, {"lm": lm(tmp_path / x)}, tmp_path / x) for x in ("a", "b")]
-    assert set(made[0].manifest["files"]) == {"laws.json", "forecast.csv", "fits.csv", "summary.json"}
+    assert set(made[0].manifest["files"]) == {"laws.json", "forecast.csv", "fits.csv", "summary.json", "plan.json"}
     assert made[0].digest == made[1].digest
     summary = made[0].json("summary")
     assert summary["sizes"] == summary["budgets"] == 4

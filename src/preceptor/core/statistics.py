@@ -94,11 +94,21 @@ def mean_interval(values: Sequence[float] | np.ndarray, reach: float | None = No
     return Interval(mean, mean - half, mean + half)
 
 
-def student(dof: float) -> float:
-    """Student's t that bounds 95 %, both sides."""
+def student(dof: float, level: float = 0.95) -> float:
+    """Student's t that bounds `level` of the probability, both sides."""
     from scipy.stats import t
 
-    return float(t.ppf(0.975, dof))
+    return float(t.ppf((1 + level) / 2, dof))
+
+
+def falling(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Least-squares falling relation of y to x: (x, y) of its knots, x rising, one for each pool of points."""
+    from scipy.optimize import isotonic_regression
+
+    order = np.lexsort((y, x))
+    found = isotonic_regression(y[order], increasing=False)
+    size = np.diff(found.blocks)
+    return np.add.reduceat(x[order], found.blocks[:-1]) / size, found.x[found.blocks[:-1]]
 
 
 POWER_FACTOR = 1.959964 + 0.841621  # z_0.975 + z_0.80

@@ -15,7 +15,7 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-_VOID = {"meta", "br", "hr", "img", "col"}
+_VOID = {"meta", "br", "hr", "img", "col", "input"}
 _KEEP = {"\n", "\t", "\u200c", "\u200d"}  # line breaks, and the joiners that Indic and Persian words need
 
 

@@ -109,7 +109,7 @@ def _law(inputs: Artifacts, out: str) -> str | None:
         return None
     chosen = next((law for law in joint if law.chosen), joint[0])
     if chosen.identified:
-        return f"Plan a budget with the law: preceptor plan {out}/scaling/laws.json --flops 1e18."
+        return f"Plan a budget with the law: {_plan(inputs, out)}."
     own = [law for law in found if law.params is not None and law.form == "excess" and law.identified]
     if own:
         law = max(own, key=lambda law: law.params or 0.0)
@@ -117,13 +117,19 @@ def _law(inputs: Artifacts, out: str) -> str | None:
         return (
             f"Plan no sizes: what N does is not identified (lm.depths). At N = {f.size(law.params)} the excess falls with D to"
             f" the power −{f.fixed(alpha.value, 2)} {f.short_interval(alpha.interval, 2)}; laws of this form missed what was"
-            f" held out by {f.percent(law.error)} of the excess."
+            f" held out by {f.percent(law.error)} of the excess. To plan among the trained sizes: {_plan(inputs, out)}."
         )
     budgets, seeds = max(len(c.tokens) for c in swept), max(c.runs for c in swept)
     return (
         f"Plan nothing with these laws yet: {len(swept)} sizes, {budgets} budgets and at most {seeds} seeds don't fix them."
         " Sweep more of each (lm.depths, lm.tokens, lm.seeds)."
     )
+
+
+def _plan(inputs: Artifacts, out: str) -> str:
+    """The command, with a budget that is well within reach: half of what a law answers."""
+    most = max(p.tokens * (p.flops_per_token or 6 * p.params) for p in inputs.rows("lm", Point))
+    return f"preceptor plan {out}/scaling/laws.json --flops {5 * most:.1g}"
 
 
 def _ask(inputs: Artifacts, out: str) -> str | None:

@@ -1,7 +1,13 @@
-"""The page: every section in order, one self-contained document with its style inside and no script."""
+"""The page: every section in order, one self-contained document with its style and its script inside.
+
+No script runs but our own: the page's policy names each by its digest.
+"""
 
 from __future__ import annotations
 
+import base64
+import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 
 from preceptor.report import (
@@ -12,6 +18,7 @@ from preceptor.report import (
     sections_generator,
     sections_likeness,
     sections_lm,
+    sections_plan,
     sections_privacy,
     sections_ranking,
     sections_recommend,
@@ -48,11 +55,13 @@ def page(inputs: Artifacts, config: ReportConfig) -> tuple[str, list[Drawing]]:
         ("arms", "Arms of the study", sections_arms.arms(inputs)),
         ("laws", "Laws", sections_scaling.fitted(inputs)),
         ("forecast", "Forecast of what was held out", sections_scaling.forecast(inputs)),
+        ("plan", "Plan a budget", sections_plan.plan(inputs)),
         ("doubt", "What to doubt", sections_run.doubt(inputs)),
         ("again", "How to make it again", sections_run.reproduce(inputs, config)),
     ]
     sections = [entry for entry in sections if entry[0] != "arms" or inputs.arms]
     title = f"Preceptor: {config.study}" if config.study else "Preceptor: report of a study"
+    scripts = list(dict.fromkeys(section.script for *_, section in sections if section.script))
     links = h("ol", (h("li", h("a", name, href=f"#{key}")) for key, name, _ in sections))
     body = [
         h("a", "Skip to the findings", href="#found", cls="skip"),
@@ -72,10 +81,11 @@ def page(inputs: Artifacts, config: ReportConfig) -> tuple[str, list[Drawing]]:
             cls="columns",
         ),
         h("footer", h("p", "Made by preceptor from artifacts alone. How to read it: docs/reading-the-report.md.")),
+        *(h("script", raw(script)) for script in scripts),
     ]
     head = [
         h("meta", charset="utf-8"),
-        h("meta", http_equiv="Content-Security-Policy", content=POLICY),
+        h("meta", http_equiv="Content-Security-Policy", content=policy(scripts)),
         h("meta", name="viewport", content="width=device-width, initial-scale=1"),
         h("meta", name="color-scheme", content="light dark"),
         h("title", title),
@@ -83,6 +93,13 @@ def page(inputs: Artifacts, config: ReportConfig) -> tuple[str, list[Drawing]]:
     ]
     document = f'<!doctype html>\n<html lang="en">{h("head", head)}{h("body", join(body))}</html>\n'
     return document, [drawing for *_, section in sections for drawing in section.figures]
+
+
+def policy(scripts: Sequence[str]) -> str:
+    """What the page may do: nothing from outside, no script but these, no evaluation of text."""
+    digests = (base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() for script in scripts)
+    allowed = " ".join(f"'sha256-{digest}'" for digest in digests)
+    return f"{POLICY}; script-src {allowed}" if allowed else POLICY
 
 
 def _section(entry: tuple[str, str, Section]) -> Html:

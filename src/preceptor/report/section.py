@@ -10,7 +10,9 @@ from preceptor.report.html import Html
 
 @dataclass(frozen=True)
 class Section:
-    """A section: its markup, and the drawings in it, which are saved beside the page too."""
+    """A section: its markup, and the drawings in it, which are saved beside the page too. script: of our own, which brings it
+    to life; the section has to say as much without."""
 
     html: Html
     figures: tuple[Drawing, ...] = ()
+    script: str = ""

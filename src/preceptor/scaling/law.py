@@ -15,6 +15,8 @@ from preceptor.core.errors import PreceptorError
 from preceptor.core.progress import track
 from preceptor.core.shown import Shown
 from preceptor.core.tables.scaling import Forecast
+from preceptor.scaling.beside import Beside
+from preceptor.scaling.budget import budget
 from preceptor.scaling.config import ScalingConfig
 from preceptor.scaling.fit import fit_form
 from preceptor.scaling.fitted import FittedLaw, Parameter, SetLaws, Tried
@@ -43,33 +45,63 @@ NO_LAW = {
 
 @dataclass(frozen=True, repr=False)
 class Law(Shown):
-    """What `fit` returns. largest: (params, tokens) of the run that cost most; ranges of all points."""
+    """What `fit` returns. largest: (params, tokens) of the run that cost most; ranges of all points. flops_per_token: by size,
+    where the table of points has it."""
 
     sets: Mapping[str, SetLaws]
     largest: tuple[float, float]
     params_range: tuple[float, float]
     tokens_range: tuple[float, float]
     forecasts: tuple[Forecast, ...] = field(default=(), compare=False)
+    flops_per_token: Mapping[float, float] = field(default_factory=dict)
 
     def plan(
         self,
-        flops: float,
+        flops: float | None = None,
         target: str | None = None,
         extrapolate: bool = False,
         sources: Mapping[str, tuple[float, float]] | None = None,
+        *,
+        tokens: float | None = None,
+        hours: float | None = None,
+        rate: float | None = None,
+        usd: float | None = None,
+        usd_per_hour: float | None = None,
+        params: float | None = None,
+        beside: Beside | None = None,
     ) -> Plan:
-        """The best size and tokens for a budget C = 6·N·D, with the losses expected there.
+        """The best size and tokens for exactly one budget, with the losses expected there.
 
-        target: the set to minimise (default: the one with a known floor and an identified joint law, else any identified
-        one). sources: name → (share of the mixture, distinct tokens), for the epochs of each. Raises PreceptorError when no
-        joint law is identified, or beyond 10× the largest run unless `extrapolate`.
+        flops; or tokens; or hours at a rate (FLOP per second); or usd at usd_per_hour and a rate. target: the set to minimise
+        (default: the first with an identified law, a known floor before others). sources: name → (share of the mixture,
+        distinct tokens), for the epochs of each. params: a size to keep to. beside: what a study's other tables add. Raises
+        PreceptorError when no law is identified, or beyond 10× the largest run unless `extrapolate`.
         """
-        return make_plan(self.sets, self._tried, flops, target, extrapolate, sources or {})
+        asked = budget(flops=flops, tokens=tokens, hours=hours, rate=rate, usd=usd, usd_per_hour=usd_per_hour)
+        if asked is None:
+            raise PreceptorError(
+                "No budget", expected="one of flops, tokens, hours (with rate), usd (with usd_per_hour and rate)"
+            )
+        facts = self.beside(beside)
+        if sources:
+            facts = replace(facts, epochs={name: share / unique for name, (share, unique) in sources.items()})
+        return make_plan(self.sets, self.tried, asked, target=target, params=params, extrapolate=extrapolate, beside=facts)
+
+    def beside(self, found: Beside | None = None) -> Beside:
+        """What a study's other tables add; the law's own FLOP per token, where it has them."""
+        found = found or Beside()
+        return replace(found, flops_per_token=self.flops_per_token) if self.flops_per_token else found
+
+    @property
+    def tried(self) -> Tried:
+        """The runs that the laws were fitted to."""
+        return Tried(self.largest, self.params_range, self.tokens_range)
 
     def as_dict(self) -> dict[str, Any]:
         """As plain values, for JSON: what `save` writes."""
         data = asdict(self)
         del data["forecasts"]
+        data["flops_per_token"] = sorted(self.flops_per_token.items())
         data["order"] = list(self.sets)  # canonical JSON sorts keys
         for entry in data["sets"].values():
             for one in entry["laws"]:
@@ -119,11 +151,7 @@ class Law(Shown):
         return self.table._repr_html_()
 
     def __str__(self) -> str:
-        return law_table(self.sets, self._tried)
-
-    @property
-    def _tried(self) -> Tried:
-        return Tried(self.largest, self.params_range, self.tokens_range)
+        return law_table(self.sets, self.tried)
 
 
 def fit(points: Points, config: ScalingConfig | None = None) -> Law:
@@ -150,7 +178,14 @@ def fit(points: Points, config: ScalingConfig | None = None) -> Law:
         (float(points.params.min()), float(points.params.max())),
         (float(points.tokens.min()), float(points.tokens.max())),
         tuple(forecasts),
+        _costs(points),
     )
+
+
+def _costs(points: Points) -> dict[float, float]:
+    """FLOP per token of each size, where the table has them for all sizes."""
+    found = {float(n): float(f) for n, f in zip(points.params, points.flops_per_token, strict=True)}
+    return {} if any(np.isnan(f) for f in found.values()) else found
 
 
 def _fit_set(name: str, points: Points, rows: list[Forecast], config: ScalingConfig) -> SetLaws:
@@ -222,7 +257,8 @@ def _fit_one(form: Form, params: float | None, points: Points, noise: Noise | No
         s: Parameter(v, judged[s].identified, judged[s].reason, bounds.get(s), (judged[s].lo, judged[s].hi))
         for s, v in fit.parameters.items()
     }
-    draws = intervals.theta if params is None else intervals.theta[:0]
+    kept = params is None or all(v.identified for v in judged.values())
+    draws = intervals.theta if kept else intervals.theta[:0]
     return FittedLaw(
         form.name, params, parameters, fit.theta, fit.centre, fit.floor, fit.n, fit.rms, scatter.scale, noise,
         fit.starts.summary() | {"at_bound": fit.at_bound}, intervals.method, intervals.reason, draws,
@@ -261,4 +297,5 @@ def _restored(data: Mapping[str, Any]) -> Law:
     largest, params_range, tokens_range = (
         (float(data[k][0]), float(data[k][1])) for k in ("largest", "params_range", "tokens_range")
     )
-    return Law(sets, largest, params_range, tokens_range)
+    costs = {float(n): float(f) for n, f in data.get("flops_per_token", ())}
+    return Law(sets, largest, params_range, tokens_range, flops_per_token=costs)

@@ -1,35 +1,61 @@
-"""From a law to a budget: the size and the tokens that make the loss least for a number of FLOP."""
+"""From a law to a budget: the size and the tokens that make the loss least, and what is expected there."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from preceptor.core.errors import PreceptorError
 from preceptor.core.progress import quantity, say
+from preceptor.core.relation import Reading, Relation, read_off
+from preceptor.scaling.beside import Beside
+from preceptor.scaling.budget import Budget
+from preceptor.scaling.expect import expected
 from preceptor.scaling.fitted import FittedLaw, SetLaws, Tried
-from preceptor.scaling.forms import FORMS, natural
-from preceptor.scaling.intervals import prediction_draws
+from preceptor.scaling.show_plan import plan_text
+from preceptor.scaling.surface import REACH, Surface, sizes_of_draws, surface_of
+from preceptor.scaling.training_cost import TrainingCost
 
-REACH = 10.0  # times the largest fitted run: farther is extrapolation
+_FACTORS = (0.125, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0)  # of the planned size, along the iso-loss curve
 
 
 @dataclass(frozen=True)
 class Expected:
-    """A set's loss at the planned run. interval_80, interval_95: of one new run, None where `note` says why."""
+    """A set's loss at the planned run. interval_80, interval_95: of one new run, None where `note` says why.
+
+    excess: the loss less the known floor, None where none is known.
+    """
 
     loss: float
     interval_80: tuple[float, float] | None
     interval_95: tuple[float, float] | None
     form: str
     note: str = ""
+    excess: float | None = None
+
+
+@dataclass(frozen=True)
+class Equal:
+    """Another run of the same loss: its size, tokens and FLOP; tokens and flops None where no number of tokens reaches it.
+
+    far: whether it lies more than 10× beyond what was fitted.
+    """
+
+    params: float
+    tokens: float | None
+    flops: float | None
+    far: bool = False
 
 
 @dataclass(frozen=True)
 class Plan:
-    """The compute-optimal run of a budget. params_interval, tokens_interval: 95 %, of the optimum. epochs: by source."""
+    """The best run of a budget. params_interval, tokens_interval: 95 %, of the optimum. epochs: by source.
+
+    beyond: the budget over the largest fitted run. budget, cost, choice: what was asked for, what FLOP are, and how the size
+    was chosen, in words. hours, usd: None where no rate or price is known. recall: by metric. same_loss: the iso-loss curve.
+    """
 
     flops: float
     target: str
@@ -41,113 +67,190 @@ class Plan:
     epochs: Mapping[str, float]
     beyond: float
     warnings: tuple[str, ...]
+    budget: str = ""
+    cost: str = ""
+    choice: str = ""
+    hours: float | None = None
+    usd: float | None = None
+    recall: Mapping[str, Reading] = field(default_factory=dict)
+    same_loss: tuple[Equal, ...] = ()
 
     def __str__(self) -> str:
-        def span(pair: tuple[float, float] | None, text: str = "") -> str:
-            return "no interval" if pair is None else f"{quantity(pair[0])} – {quantity(pair[1])}{text}"
-
-        lines = [
-            f"Budget {self.flops:.3g} FLOP, {self.beyond:.2g}× the largest fitted run; best for {self.target}",
-            f"  parameters {quantity(self.params):>8}   {span(self.params_interval, ' (95 %)')}",
-            f"  tokens     {quantity(self.tokens):>8}   {span(self.tokens_interval, ' (95 %)')}",
-            "",
-            f"  {'set':<20} {'loss':>8}  {'80 %':<19} {'95 %':<19} law",
-        ]
-        for name, e in self.losses.items():
-            cells = ["no interval" if p is None else f"{p[0]:.4g} – {p[1]:.4g}" for p in (e.interval_80, e.interval_95)]
-            lines.append(f"  {name:<20} {e.loss:>8.4g}  {cells[0]:<19} {cells[1]:<19} {e.form}{'; ' * bool(e.note)}{e.note}")
-        if self.epochs:
-            lines += ["", *(f"  {name}: {n:.3g} epochs" for name, n in self.epochs.items())]
-        return "\n".join(lines + [f"  ! {w}" for w in self.warnings])
-
-
-def optimum(law: FittedLaw, flops: float, theta: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
-    """(N*, D*) of a joint law under C = 6·N·D (Hoffmann et al. 2022, eq. 4); with theta [R, 5], of each resample [R].
-
-    N* = G·(C/6)^(β/(α+β)), D* = (C/6)/N*, G = (αA/βB)^(1/(α+β)).
-    """
-    values = natural(law.theta if theta is None else theta, law.centre, FORMS[law.form])
-    a, alpha, b, beta = (values[..., -4 + k] for k in range(4))
-    with np.errstate(all="ignore"):
-        log_n = (np.log(alpha * a) - np.log(beta * b) + beta * np.log(flops / 6)) / (alpha + beta)
-    return np.exp(log_n), np.exp(np.log(flops / 6) - log_n)
+        return plan_text(self)
 
 
 def make_plan(
     sets: Mapping[str, SetLaws],
     tried: Tried,
-    flops: float,
-    target: str | None,
-    extrapolate: bool,
-    sources: Mapping[str, tuple[float, float]],
+    budget: Budget,
+    *,
+    target: str | None = None,
+    params: float | None = None,
+    extrapolate: bool = False,
+    beside: Beside | None = None,
 ) -> Plan:
-    """See Law.plan."""
-    if not (np.isfinite(flops) and flops > 0):
-        raise PreceptorError("Bad budget", where="flops", found=flops, expected="a positive number of FLOP")
-    name, chosen = _target(sets, target)
-    largest = 6.0 * tried.largest[0] * tried.largest[1]
-    beyond, warnings = flops / largest, []
-    if beyond > REACH:
-        said = f"the budget is {beyond:.3g}× the largest fitted run ({largest:.3g} FLOP)"
+    """See Law.plan. params: a size to keep to, in place of the best one."""
+    beside = beside or Beside()
+    surface = surface_of(sets, tried, TrainingCost.of(beside.flops_per_token), target)
+    n, d, choice = _run(surface, budget, params)
+    flops = float(surface.cost.flops(n, d))
+    if n < 1 or d < 1:
+        raise PreceptorError("Bad budget", where="flops", found=f"{flops:.3g}", expected="enough for a parameter and a token")
+    warnings = within_reach(surface, n, d, extrapolate)
+    spans = _optimum_intervals(surface, flops) if params is None and budget.flops is not None else (None, None)
+    losses = {name: _expected(law, entry.floor, n, d) for name, entry in sets.items() if (law := _law_at(entry, n))}
+    own = losses[surface.name]
+    warnings += repeats(surface, beside, d)
+    for text in warnings:
+        say(f"warning: {text}")
+    hours = flops / budget.rate / 3600 if budget.rate else None
+    return Plan(
+        flops=flops,
+        target=surface.name,
+        params=n,
+        tokens=d,
+        params_interval=spans[0],
+        tokens_interval=spans[1],
+        losses=losses,
+        epochs={source: per_token * d for source, per_token in beside.epochs.items()},
+        beyond=beyond(surface, n, d),
+        warnings=tuple(warnings),
+        budget=budget.said or f"{flops:.3g} FLOP",
+        cost=surface.cost.said,
+        choice=choice,
+        hours=hours,
+        usd=hours * budget.price if hours is not None and budget.price else None,
+        recall={metric: reading(found, own) for metric, found in beside.recall(surface.name).items()},
+        same_loss=equals(surface, n, d),
+    )
+
+
+def beyond(surface: Surface, params: float, tokens: float) -> float:
+    """How many times the largest fitted run: in FLOP; in tokens, where each size has a law of its own."""
+    if surface.joint:
+        return float(surface.cost.flops(params, tokens)) / surface.largest
+    return tokens / surface.tried.tokens_range[1]
+
+
+def within_reach(surface: Surface, params: float, tokens: float, extrapolate: bool) -> list[str]:
+    """What to warn of; PreceptorError beyond REACH unless `extrapolate`, with the run that would bring it within reach."""
+    far, warnings = beyond(surface, params, tokens), []
+    largest = f"{surface.largest:.3g} FLOP" if surface.joint else f"{quantity(surface.tried.tokens_range[1])} tokens"
+    said = f"the budget is {far:.3g}× the largest fitted run ({largest})"
+    if far > REACH:
         if not extrapolate:
             raise PreceptorError(
                 "A law doesn't reach that far",
-                where="flops",
+                where="flops" if surface.joint else "tokens",
                 found=said,
-                expected=f"at most {REACH:g}× ({REACH * largest:.3g} FLOP)",
-                remedy="train a larger run, or ask for the extrapolation (extrapolate=True, --extrapolate) and doubt it",
+                expected=f"at most {REACH:g}×",
+                remedy=f"{_next(surface, params, tokens)}, fit again, and plan; or ask for the extrapolation"
+                " (extrapolate=True, --extrapolate) and doubt it",
             )
         warnings.append(f"Extrapolated: {said}; intervals know nothing of a law that bends.")
-    n, d = (float(v) for v in optimum(chosen, flops))
-    for what, value, (lo, hi) in (("parameters", n, tried.params_range), ("tokens", d, tried.tokens_range)):
+    (n_lo, n_hi), (d_lo, d_hi) = surface.tried.params_range, surface.tried.tokens_range
+    small = float(surface.cost.flops(params, tokens)) < surface.smallest if surface.joint else tokens < d_lo
+    if small:
+        warnings.append("This run is smaller than the smallest fitted one: models may not have learnt the format there.")
+    for what, value, lo, hi in (("parameters", params, n_lo, n_hi), ("tokens", tokens, d_lo, d_hi)):
         if not lo / REACH <= value <= hi * REACH:
             warnings.append(
                 f"{quantity(value)} {what} are more than {REACH:g}× outside the fitted {quantity(lo)} – {quantity(hi)}."
             )
-    spans: list[tuple[float, float] | None] = [None, None]
-    if len(chosen.draws):
-        both = np.stack(optimum(chosen, flops, chosen.draws))
-        both = both[:, np.isfinite(both).all(axis=0) & (both > 0).all(axis=0)]
-        spans = [(float(lo), float(hi)) for lo, hi in np.quantile(both, [0.025, 0.975], axis=1).T]
-    losses = {}
-    for other, entry in sets.items():
-        joint = entry.law(entry.chosen) if entry.chosen else None
-        if joint is not None:
-            losses[other] = _expected(joint, n, d)
-    epochs = {source: share * d / unique for source, (share, unique) in sources.items()}
-    for text in warnings:
-        say(f"warning: {text}")
-    return Plan(flops, name, n, d, spans[0], spans[1], losses, epochs, beyond, tuple(warnings))
+    return warnings
 
 
-def _target(sets: Mapping[str, SetLaws], target: str | None) -> tuple[str, FittedLaw]:
-    if target is not None and target not in sets:
-        raise PreceptorError("No such set", where="target", found=target, expected=", ".join(sets))
-    names = [target] if target else sorted(sets, key=lambda s: sets[s].floor is None)
-    reasons = []
-    for name in names:
-        entry = sets[name]
-        joint = entry.law(entry.chosen) if entry.chosen else None
-        if joint is None:
-            reasons.append(f"{name}: {entry.not_fitted.get('joint', 'no joint law')}")
-        elif joint.identified:
-            return name, joint
+def repeats(surface: Surface, beside: Beside, tokens: float) -> list[str]:
+    """A warning where the run reads a finite source more often than four times."""
+    often = [f"{s} {e * tokens:.3g} times" for s, e in beside.epochs.items() if e * tokens > 4]
+    if not often:
+        return []
+    return [f"The run reads {', '.join(often)}: the law counts every repeat as fresh (see --unique)."]
+
+
+def reading(found: Relation | str, own: Expected) -> Reading:
+    """Recall at a planned loss, or why it isn't known."""
+    if isinstance(found, str):
+        return Reading(None, note=f"not read off: {found}")
+    return read_off(found, own.loss, own.interval_80, own.interval_95)
+
+
+def equals(surface: Surface, params: float, tokens: float) -> tuple[Equal, ...]:
+    """Runs of other sizes with the loss of this one, smallest first."""
+    wanted = float(surface.loss(params, tokens))
+    sizes = params * np.array(_FACTORS) if surface.joint else surface.sizes
+    found = []
+    for n in sizes.tolist():
+        d = tokens if n == params else tokens_for(surface, n, wanted)
+        if d is None:
+            found.append(Equal(n, None, None))
         else:
-            reasons.append(f"{name} ({joint.form}): {joint.why_not}")
-    raise PreceptorError(
-        "No plan: no joint law is identified by these points",
-        found="\n            ".join(reasons[:6]),
-        expected="a joint law whose parameters are all identified",
-        remedy="train more sizes, budgets or seeds; a plan from this law would be invented",
+            found.append(Equal(n, d, float(surface.cost.flops(n, d)), beyond(surface, n, d) > REACH))
+    return tuple(found)
+
+
+def tokens_for(surface: Surface, params: float, loss: float) -> float | None:
+    """Tokens after which a size has a loss; None where it never has."""
+    if surface.bottom(params) >= loss:
+        return None
+    lo, hi = 0.0, np.log(1e40)
+    for _ in range(80):
+        middle = (lo + hi) / 2
+        lo, hi = (middle, hi) if surface.loss(params, np.exp(middle)) > loss else (lo, middle)
+    return float(np.exp(hi)) if hi < np.log(9e39) else None
+
+
+def _run(surface: Surface, budget: Budget, params: float | None) -> tuple[float, float, str]:
+    """(size, tokens, how it was chosen)."""
+    if params is not None:
+        n = surface.nearest(params)
+        d = budget.tokens if budget.tokens is not None else float(surface.cost.tokens(n, budget.flops or 0.0))
+        return n, d, "the size asked for"
+    if budget.flops is not None:
+        n, d = (float(v[0]) for v in surface.best(budget.flops))
+        best = "the size of least loss" if surface.joint else "of the trained sizes the one of least loss"
+        return n, d, best
+    assert budget.tokens is not None
+    best = (
+        "the size for which these tokens are the best number" if surface.joint else "of the trained sizes the one of least loss"
     )
+    return surface.size_for(budget.tokens), budget.tokens, best
 
 
-def _expected(law: FittedLaw, params: float, tokens: float) -> Expected:
-    loss = float(law.predict(params, tokens)[0])
-    note = "" if law.identified else "not identified"
-    if not len(law.draws):
-        return Expected(loss, None, None, law.form, "; ".join(filter(None, (note, law.interval_reason))))
-    losses = law.predict(params, tokens, law.draws)[:, 0]
-    draws = prediction_draws(losses, law.floor, law.noise, law.scale, 0)
-    q = [float(v) for v in np.quantile(draws, [0.1, 0.9, 0.025, 0.975])]
-    return Expected(loss, (q[0], q[1]), (q[2], q[3]), law.form, note)
+def _next(surface: Surface, params: float, tokens: float) -> str:
+    """The run to make next on the way to one that is out of reach."""
+    if surface.joint:
+        step = min(float(surface.cost.flops(params, tokens)) / REACH, REACH * surface.largest)
+        n, d = (float(v[0]) for v in surface.best(step))
+    else:
+        n, d = params, min(tokens / REACH, REACH * surface.tried.tokens_range[1])
+    cost = float(surface.cost.flops(n, d))
+    return f"train a run of {quantity(n)} parameters on {quantity(d)} tokens next ({cost:.3g} FLOP)"
+
+
+def _law_at(entry: SetLaws, params: float) -> FittedLaw | None:
+    """The law of a set at a size: an identified joint one, else one of this size, else the joint one as it is."""
+    joint = entry.law(entry.chosen) if entry.chosen else None
+    if joint is not None and joint.identified:
+        return joint
+    own = [law for form in ("excess", "data") if (law := entry.law(form, params)) is not None and law.identified]
+    return own[0] if own else joint
+
+
+def _expected(law: FittedLaw, floor: float | None, params: float, tokens: float) -> Expected:
+    found = expected(law, params, tokens)
+    loss = float(found.loss[0])
+    notes = ("" if law.identified else "not identified", found.reason)
+    i80, i95 = (None if i is None else (float(i[0][0]), float(i[1][0])) for i in (found.interval_80, found.interval_95))
+    return Expected(loss, i80, i95, law.form, "; ".join(filter(None, notes)), None if floor is None else loss - floor)
+
+
+def _optimum_intervals(surface: Surface, flops: float) -> tuple[tuple[float, float] | None, tuple[float, float] | None]:
+    """95 % intervals of N* and D*, from the optima of the resamples."""
+    if not surface.joint or not len(surface.laws[0].draws):
+        return None, None
+    sizes = sizes_of_draws(surface, flops)
+    sizes = sizes[np.isfinite(sizes) & (sizes > 0)]
+    both = np.stack([sizes, surface.cost.tokens(sizes, flops)])
+    lo, hi = np.quantile(both, [0.025, 0.975], axis=1)
+    return (float(lo[0]), float(hi[0])), (float(lo[1]), float(hi[1]))

@@ -10,8 +10,10 @@ import numpy as np
 from preceptor.core.artifact import canonical, write_atomic
 from preceptor.core.stage import Cost, Counts, Inputs, Stage
 from preceptor.core.tables import row
-from preceptor.core.tables.lm import Point
+from preceptor.core.tables.lm import Point, SourceTokens
 from preceptor.core.tables.scaling import Fitted, Forecast
+from preceptor.scaling.beside import of_tables
+from preceptor.scaling.chart import chart
 from preceptor.scaling.config import ScalingConfig, check
 from preceptor.scaling.fitted import SetLaws
 from preceptor.scaling.law import Law, fit
@@ -19,13 +21,15 @@ from preceptor.scaling.points import Points
 
 
 def build(config: ScalingConfig, inputs: Inputs, folder: Path) -> Counts:
-    """Fit the points of stage `lm`; write laws.json, forecast.csv, fits.csv and summary.json."""
+    """Fit the points of stage `lm`; write laws.json, forecast.csv, fits.csv, summary.json and plan.json."""
     points = Points.of(row.table(Point, row.read(inputs["lm"].path, Point)), inputs["lm"].file(Point.FILE))
     law = fit(points, config)
     law.save(folder / "laws.json")
     row.write(folder, Forecast, law.forecasts)
     row.write(folder, Fitted, fitted(law, points))
     write_atomic(folder / "summary.json", canonical(summarise(law, points)))
+    sources = row.read(inputs["lm"].path, SourceTokens)
+    write_atomic(folder / "plan.json", canonical(chart(law.sets, law.tried, law.beside(of_tables([], [], sources, [])))))
     return {
         "points": len(points),
         "sets": len(law.sets),
@@ -92,7 +96,7 @@ def _set_summary(law: Law, entry: SetLaws) -> dict[str, Any]:
 
 STAGE = Stage(
     name="scaling",
-    version=2,
+    version=3,
     section="scaling",
     needs=("lm",),
     build=build,

@@ -1,0 +1,115 @@
+"""Back from a loss or a recall to a budget; when to stop repeating; which run to make next."""
+
+import numpy as np
+import pytest
+
+from preceptor.core.errors import PreceptorError
+from preceptor.scaling.beside import Beside
+from preceptor.scaling.next_run import next_runs
+from preceptor.scaling.repeats import when_to_stop
+from preceptor.scaling.reverse import price_of_loss, price_of_recall
+from preceptor.scaling.surface import Surface, surface_of
+from preceptor.scaling.training_cost import TrainingCost
+from scaling.laws import BETA, COST, FLOOR, B, joint_law, laws_of_sizes, measured, value
+
+ARGS = {"params": None, "extrapolate": False, "beside": Beside()}
+
+
+def surface(law=None) -> Surface:  # type: ignore[no-untyped-def]
+    law = law or joint_law(COST)
+    return surface_of(law.sets, law.tried, TrainingCost.of(law.flops_per_token), None)
+
+
+@pytest.mark.parametrize("make", [joint_law, laws_of_sizes])
+def test_a_plan_of_the_price_has_the_loss_that_was_asked_for(make) -> None:  # type: ignore[no-untyped-def]
+    law = make(COST)
+    wanted = 2.6 if make is joint_law else 2.25
+    price = price_of_loss(surface(law), wanted, **ARGS, rate=1e9, price=2.0)  # type: ignore[arg-type]
+    assert price.flops is not None
+    assert law.plan(flops=price.flops).losses["uih"].loss == pytest.approx(wanted, abs=1e-5)
+    assert price.flops_95 is not None
+    assert price.flops_80 is not None
+    assert None not in (*price.flops_95, *price.flops_80)
+    ends = [price.flops_95[0], price.flops_80[0], price.flops, price.flops_80[1], price.flops_95[1]]
+    assert ends == sorted(ends)  # type: ignore[type-var]
+    assert price.usd == pytest.approx(2 * price.flops / 1e9 / 3600)
+
+
+def test_at_the_upper_end_of_the_price_even_the_upper_end_of_the_forecast_is_there() -> None:
+    price = price_of_loss(surface(), 2.6, **ARGS)  # type: ignore[arg-type]
+    assert price.flops_95 is not None
+    assert price.flops_95[1] is not None
+    there = joint_law(COST).plan(flops=price.flops_95[1]).losses["uih"].interval_95
+    assert there is not None
+    assert there[1] == pytest.approx(2.6, abs=1e-5)
+
+
+def test_a_loss_below_the_floor_is_not_reachable_and_says_what_the_floor_is() -> None:
+    price = price_of_loss(surface(), 1.99, **ARGS)  # type: ignore[arg-type]
+    assert not price.reachable
+    assert "known floor is 2" in str(price)
+    kept = price_of_loss(surface(), FLOOR + 0.3, **{**ARGS, "params": 1e5})  # type: ignore[arg-type]
+    assert "at N = 100k is 2.474" in str(kept)
+
+
+def test_a_price_beyond_reach_is_refused() -> None:
+    with pytest.raises(PreceptorError, match="doesn't reach"):
+        price_of_loss(surface(), 2.2, **ARGS)  # type: ignore[arg-type]
+
+
+def test_a_recall_costs_what_its_loss_costs() -> None:
+    law = joint_law(COST)
+    points, ranks = measured(law)
+    beside = Beside(points=tuple(points), ranks=tuple(ranks))
+    price = price_of_recall(surface(law), 0.56, "recall_100", **{**ARGS, "beside": beside})  # type: ignore[arg-type]
+    by_loss = price_of_loss(surface(law), FLOOR + 0.7, **ARGS)  # type: ignore[arg-type]
+    assert price.flops is not None
+    assert by_loss.flops is not None
+    assert price.flops == pytest.approx(by_loss.flops, rel=0.2)
+    high = price_of_recall(surface(law), 0.9, "recall_100", **{**ARGS, "beside": beside})  # type: ignore[arg-type]
+    assert "measured from" in str(high)
+    with pytest.raises(PreceptorError, match="between 0 and 1"):
+        price_of_recall(surface(law), 60.0, "recall_100", **{**ARGS, "beside": beside})  # type: ignore[arg-type]
+
+
+def test_repeats_are_worth_less_and_less_and_the_source_of_that_is_said() -> None:
+    found = when_to_stop(surface(laws_of_sizes()), 1e5, 2e4)
+    assert found.passes[0].loss == pytest.approx(FLOOR + B * 1e5**-BETA)
+    losses = [p.loss for p in found.passes]
+    assert losses == sorted(losses, reverse=True)
+    assert found.passes[-1].loss > found.endless
+    assert found.passes[3].worth == pytest.approx(1e5 * (1 + 15.39 * (1 - np.exp(-7 / 15.39))))
+    assert "published ones of text (2305.16264), not of this log" in str(found)
+    assert found.half < found.stop
+
+
+def test_parameters_beyond_what_the_unique_tokens_call_for_are_worth_less_too() -> None:
+    found = when_to_stop(surface(), 1e4, 7e5)
+    assert found.passes[0].loss > value(7e5, 1e4)
+
+
+def test_the_next_run_is_the_one_that_tells_most_per_flop() -> None:
+    law = joint_law(COST)
+    found = next_runs(law.sets, law.tried, law.beside(), target=None, flops=None)
+    per_flop = [c.narrows / c.flops for c in found.per_flop]
+    assert len(per_flop) == 3
+    assert per_flop == sorted(per_flop, reverse=True)
+    assert found.most is not None
+    assert found.most.narrows >= max(c.narrows for c in found.per_flop)
+    assert all(c.half_width < found.half_width for c in found.per_flop)
+    assert "preceptor pretrain STUDY" in str(found)
+
+
+def test_a_run_that_shares_nothing_with_the_forecast_narrows_nothing() -> None:
+    """Of laws of single sizes, only runs of that size can."""
+    law = laws_of_sizes(COST)
+    found = next_runs(law.sets, law.tried, law.beside(), target=None, flops=None, params=7e5)
+    assert {c.params for c in found.per_flop} == {7e5}
+
+
+def test_an_open_law_says_so_and_one_without_resamples_has_no_next_run() -> None:
+    law = joint_law(COST, identified=False)
+    assert "isn't identified" in next_runs(law.sets, law.tried, law.beside(), target=None, flops=None).note
+    law = joint_law(COST, draws=0)
+    with pytest.raises(PreceptorError, match=r"no resamples[\s\S]*second seed"):
+        next_runs(law.sets, law.tried, law.beside(), target=None, flops=None)
