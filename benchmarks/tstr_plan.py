@@ -6,6 +6,7 @@ before all others', seed 0 before the other seeds, and the arm that another one 
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -265,7 +266,7 @@ def _most(name: str) -> int:
 
 
 def _minutes(name: str, arm: str, updates: int, plan: Plan) -> float:
-    """By the pace of the set's finished cells, else by the one that is written down."""
-    known = [(r.seconds, r.updates) for r in read(plan.out, TrialRow) if r.set == name]
-    pace = sum(s for s, _ in known) / max(1, sum(u for _, u in known)) if known else SETS[name].pace
+    """By the median pace of the set's trials (a busy machine stretches some), else by the one that is written down."""
+    known = [r.seconds / r.updates for r in read(plan.out, TrialRow) if r.set == name]
+    pace = statistics.median(known) if known else SETS[name].pace
     return updates * pace * ARMS[arm].batch / 60

@@ -20,7 +20,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import resource
 import subprocess
 import sys
 import time
@@ -217,9 +216,15 @@ def paired(
 def peak(arm: str, n_items: int) -> float:
     """MiB by which one loss and its gradient raise this process's peak."""
     work = _losses(n_items)[arm == "peer"]
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    before = _most_memory()
     work()
-    return (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
+    return _most_memory() - before
+
+
+def _most_memory() -> float:
+    """MiB that this process has held at most. getrusage would count what the process that started it held."""
+    lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
+    return int(next(line for line in lines if line.startswith("VmHWM")).split()[1]) / 1024
 
 
 def _losses(n_items: int) -> tuple[Callable[[], float], Callable[[], float]]:
