@@ -12,12 +12,14 @@ from preceptor.core.statistics import (
     deviation_over_users,
     difference,
     gini,
+    holm,
     mean_interval,
     percentile_interval,
     ranks,
     ratio,
     resampled_users,
     spearman,
+    two_sided,
 )
 
 
@@ -150,3 +152,25 @@ def test_mean_intervals() -> None:
     assert math.isnan(percentile_interval(1.0, np.array([])).lo)
     assert math.isnan(percentile_interval(1.0, np.array([1.0, np.nan])).hi)
     assert percentile_interval(1.0, np.arange(101.0), 0.9).hi == pytest.approx(95)
+
+
+def test_holm_by_hand() -> None:
+    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert holm([0.6, 0.7]) == pytest.approx([1.0, 1.0])
+    assert holm([]) == []
+    with pytest.raises(ValueError, match="p values"):
+        holm([0.2, float("nan")])
+
+
+def test_holm_keeps_false_alarms_among_all_tests_at_5_percent() -> None:
+    p = np.random.default_rng(0).uniform(size=(4000, 5))
+    wrong = np.mean([min(holm(row)) <= 0.05 for row in p.tolist()])
+    assert 0.035 < wrong < 0.062  # .049 expected; more than four standard errors off in 1 of 10,000 seeds
+
+
+def test_two_sided_p_is_uniform_where_nothing_is_there_and_small_where_much_is() -> None:
+    random = np.random.default_rng(0)
+    p = [two_sided(random.normal(mean, 1, 500)) for mean in random.normal(0, 1, 2000)]
+    assert np.mean(np.array(p) < 0.1) == pytest.approx(0.1, abs=0.03)
+    assert two_sided(np.linspace(1, 2, 99)) == pytest.approx(0.02)
+    assert math.isnan(two_sided(np.array([1.0, np.nan])))

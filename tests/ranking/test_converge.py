@@ -98,3 +98,18 @@ def test_verdicts() -> None:
     assert converge.judge(ends(0.05)) == converge.judge(ends(-0.05)) == converge.CONVERGED
     assert converge.judge(ends(0.2)) == converge.judge(ends(np.nan)) == converge.NO_VERDICT
     assert converge.judge(ends(-0.2)) == converge.TURNED
+
+
+def test_given_weights_are_where_it_begins() -> None:
+    still = dataclasses.replace(TINY, learning_rate=1e-12)
+    given = run(Schedule(4, 0), [1.0]).model.state_dict()
+    found = run(Schedule(2, 0), [1.0], still, weights=given).model.state_dict()
+    for name, p in given.items():
+        assert torch.allclose(found[name], p, atol=1e-9)
+
+
+def test_weight_decay_makes_smaller_weights_and_none_leaves_the_run_as_it_was() -> None:
+    plain, none, much = (run(Schedule(20, 0), [1.0], **more).model for more in ({}, {"decay": 0.0}, {"decay": 10.0}))
+    for a, b in zip(plain.parameters(), none.parameters(), strict=True):
+        assert torch.equal(a, b)
+    assert much.items_ID.norm() < 0.9 * plain.items_ID.norm()

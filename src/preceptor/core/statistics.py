@@ -83,6 +83,33 @@ def percentile_interval(value: float, drawn: np.ndarray, confidence: float = 0.9
     return Interval(float(value), float(lo), float(hi))
 
 
+def two_sided(drawn: np.ndarray) -> float:
+    """p of "the value is 0", from its resampled values: twice the smaller share on one side of 0, never below 1 / (count + 1).
+
+    NaN where a resampled value isn't a number.
+    """
+    drawn = np.asarray(drawn, np.float64)
+    if not len(drawn) or np.isnan(drawn).any():
+        return float("nan")
+    fewer = min(int((drawn <= 0).sum()), int((drawn >= 0).sum()))
+    return min(1.0, 2 * (fewer + 1) / (len(drawn) + 1))
+
+
+def holm(p: Sequence[float]) -> list[float]:
+    """Holm's adjusted p of several tests (1979), in the order given: at most α where the test holds among all of them at α.
+
+    The k-th smallest is multiplied by the number of tests less k, and none is smaller than one before it. Raises ValueError
+    for a p that isn't from 0 to 1.
+    """
+    if not all(0 <= x <= 1 for x in p):
+        raise ValueError(f"p values are from 0 to 1: {list(p)}")
+    adjusted, least = [0.0] * len(p), 0.0
+    for place, k in enumerate(sorted(range(len(p)), key=lambda i: p[i])):
+        least = max(least, min(1.0, (len(p) - place) * p[k]))
+        adjusted[k] = least
+    return adjusted
+
+
 def mean_interval(values: Sequence[float] | np.ndarray, reach: float | None = None) -> Interval:
     """Mean of independent values ± `reach` standard errors; None: Student's for 95 %. NaN ends for a single value."""
     values = np.asarray(values, np.float64)

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import copy
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -89,15 +89,20 @@ def train(
     user: np.ndarray,
     watch: Callable[[int, NextItemModel], None] = lambda _update, _model: None,
     popularity: np.ndarray | None = None,
+    weights: Mapping[str, torch.Tensor] | None = None,
+    decay: float = 0.0,
 ) -> Converged:
     """Train on one budget after the other until the rule ends it.
 
     validate: loss of each validation target, float [targets], NaN where it has none; user: [targets]. popularity: training
-    interactions of each item, which the logit-adjusted loss needs. Adam, gradients clipped at norm 1. Raises PreceptorError
-    where a run's loss is not finite.
+    interactions of each item, which the logit-adjusted loss needs. weights: where the model begins, in place of fresh ones.
+    decay: of the weights towards 0 (AdamW); 0 is Adam. Gradients are clipped at norm 1. Raises PreceptorError where a run's
+    loss is not finite.
     """
     model = models.build(n_items, recipe, seed)
-    optimiser = _adam(model, recipe)
+    if weights is not None:
+        model.load_state_dict(dict(weights))
+    optimiser = _adam(model, recipe, decay)
     prior = None if popularity is None else losses.log_prior(popularity)
 
     def loss_of(update: int) -> NextItemLoss:
@@ -119,7 +124,7 @@ def train(
                 watch(stop, model)
         began = time.perf_counter()
         branch = copy.deepcopy(model)
-        branch_optimiser = _adam(branch, recipe)
+        branch_optimiser = _adam(branch, recipe, decay)
         branch_optimiser.load_state_dict(copy.deepcopy(optimiser.state_dict()))
         loss = _run(branch, branch_optimiser, recipe, source, range(turn, budget), (turn, budget), loss_of)
         seconds, updates = seconds + time.perf_counter() - began, updates + budget - turn
@@ -164,8 +169,11 @@ def clustered(values: np.ndarray, user: np.ndarray) -> tuple[float, float]:
     return mean, float(np.sqrt((of_user**2).sum() * n / max(n - 1, 1)) / len(values))
 
 
-def _adam(model: NextItemModel, recipe: Recipe) -> torch.optim.Adam:
-    return torch.optim.Adam(list(model.parameters()), lr=recipe.learning_rate, betas=(0.9, 0.98), fused=True)
+def _adam(model: NextItemModel, recipe: Recipe, decay: float) -> torch.optim.Adam:
+    parameters, betas = list(model.parameters()), (0.9, 0.98)
+    if decay:
+        return torch.optim.AdamW(parameters, lr=recipe.learning_rate, betas=betas, weight_decay=decay, fused=True)
+    return torch.optim.Adam(parameters, lr=recipe.learning_rate, betas=betas, fused=True)
 
 
 def _run(

@@ -1,0 +1,169 @@
+"""The sparsity map and what synthetic data is worth: curves over the levels of an axis, on the same people at every level.
+
+A crossing is where a monotone fit of log(an arm's recall@100 / real's) over log(interactions per item) passes 0: the ratio is
+taken to fall as the log grows denser (isotonic regression, levels weighted alike, linear between them). Its interval comes from
+resampling the people, who are the same at all levels. Where the fit never passes 0 there is no crossing, and that is said.
+
+Worth: with R(n) the monotone curve of real alone over log n interactions, real + synthetic at n reaches m; R(n') = m gives n',
+and (n' − n) per million synthetic next items that the arm was taught (mean over seeds) is what they are worth.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from tstr_arms import PRIMARY, REAL, SIGNAL, WALKS
+from tstr_figures import BOOTSTRAPS
+from tstr_judge import RAW
+from tstr_tables import CrossingRow, LevelRow, RatioRow, WorthRow
+
+from preceptor.core import metrics
+from preceptor.core.statistics import Resamples, percentile_interval
+from preceptor.data.log import Targets
+from preceptor.ranking.trials import GENERATOR
+
+MEASURE = "recall@100"
+COMPARED = (
+    (WALKS, REAL), (SIGNAL, REAL), (PRIMARY, REAL), (GENERATOR, REAL), (f"{WALKS}, {RAW}", f"{REAL}, {RAW}"),
+    (f"{SIGNAL}, {RAW}", f"{REAL}, {RAW}"), (REAL, "popularity"), (SIGNAL, "popularity"), (WALKS, "popularity"),
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Level:
+    """A level's facts, and ranks and nats [seeds, targets] of its arms."""
+
+    facts: LevelRow
+    found: Mapping[str, tuple[np.ndarray, np.ndarray]]
+
+
+def crossings(
+    name: str, axis: str, part: str, levels: Sequence[Level], targets: Targets
+) -> tuple[list[CrossingRow], list[RatioRow]]:
+    """Rows for every pair of arms that all levels have. Levels in rising order of interactions per item."""
+    levels = sorted(levels, key=lambda level: level.facts.per_item)
+    x = np.log([level.facts.per_item for level in levels])
+    resamples = Resamples(targets.user, BOOTSTRAPS, 0)
+    rows, ratios = [], []
+    means = {
+        arm: _means(levels, arm, MEASURE, resamples)
+        for arm in dict.fromkeys(a for pair in COMPARED for a in pair)
+        if all(arm in level.found for level in levels)
+    }
+    for a, b in COMPARED:
+        if a not in means or b not in means:
+            continue
+        with np.errstate(divide="ignore", invalid="ignore"):
+            ratio, drawn = means[a][0] / means[b][0], means[a][1] / means[b][1]
+            y, ys = np.log(ratio), np.log(drawn)
+        at, fit = crossing(x, y)
+        found = np.array([crossing(x, row)[0] for row in ys])
+        have = np.isfinite(found)
+        whole = percentile_interval(0.0, np.exp(found[have]))
+        facts = (_number(np.exp(at)), _number(whole.lo), _number(whole.hi), float(have.mean()), says(at, fit, x, have))
+        rows.append(CrossingRow(name, axis, part, a, b, MEASURE, *facts))
+        for k, level in enumerate(levels):
+            got = percentile_interval(float(ratio[k]), drawn[:, k])
+            facts_k = (_number(got.value), _number(got.lo), _number(got.hi), _number(float(np.exp(fit[k]))))
+            ratios.append(RatioRow(name, axis, part, level.facts.level, level.facts.per_item, a, b, MEASURE, *facts_k))
+    return rows, ratios
+
+
+def crossing(x: np.ndarray, y: np.ndarray) -> tuple[float, np.ndarray]:
+    """(where the falling monotone fit of y over rising x passes 0, NaN where it doesn't; the fit at x).
+
+    A y that is no number, or infinite, has neither.
+    """
+    if not np.isfinite(y).all():
+        return float("nan"), np.full(len(y), np.nan)
+    fit = -isotonic(-y)
+    if not (fit[0] > 0 > fit[-1]):
+        return float("nan"), fit
+    after = int(np.argmax(fit < 0))
+    before = int(np.flatnonzero(fit > 0)[-1])
+    if after - before > 1:  # it is 0 between them
+        return float((x[before + 1] + x[after - 1]) / 2), fit
+    share = fit[before] / (fit[before] - fit[after])
+    return float(x[before] + share * (x[after] - x[before])), fit
+
+
+def isotonic(y: np.ndarray) -> np.ndarray:
+    """The rising sequence with the least squared distance to y: neighbours out of order are averaged."""
+    means: list[float] = []
+    sizes: list[int] = []
+    for value in y.tolist():
+        means.append(value)
+        sizes.append(1)
+        while len(means) > 1 and means[-2] > means[-1]:
+            size = sizes[-2] + sizes[-1]
+            means[-2:] = [(means[-2] * sizes[-2] + means[-1] * sizes[-1]) / size]
+            sizes[-2:] = [size]
+    return np.repeat(means, sizes)
+
+
+def says(at: float, fit: np.ndarray, x: np.ndarray, have: np.ndarray) -> str:
+    """What a crossing's row is to be read as."""
+    if np.isfinite(at):
+        return "crosses" if have.mean() >= 0.95 else f"crosses, in {have.mean():.0%} of the resamples"
+    if not np.isfinite(fit).all():
+        return "none: a level without any hit"
+    side = "equal to" if not fit.any() else "above" if fit[-1] >= 0 else "below"
+    span = f"from {np.exp(x[0]):.2g} to {np.exp(x[-1]):.2g}"
+    return f"none: {side} 1 {span}"
+
+
+def worth(name: str, part: str, levels: Sequence[Level], synthetic: Mapping[str, float], targets: Targets) -> list[WorthRow]:
+    """What a million synthetic next items are worth at each level, in real interactions, by recall@100 and NDCG@10."""
+    levels = sorted(levels, key=lambda level: level.facts.interactions)
+    n = np.array([level.facts.interactions for level in levels], np.float64)
+    resamples = Resamples(targets.user, BOOTSTRAPS, 0)
+    rows = []
+    for measure in (MEASURE, "ndcg@10"):
+        real, reals = _means(levels, REAL, measure, resamples)
+        both, boths = _means(levels, PRIMARY, measure, resamples)
+        for k, level in enumerate(levels):
+            taught = synthetic[level.facts.level]
+            equal = equal_data(n, real, float(both[k]), k)
+            drawn = np.array([equal_data(n, a, float(b), k) for a, b in zip(reals, boths[:, k], strict=True)])
+            value = (equal - n[k]) / taught * 1e6
+            ends = np.quantile((drawn - n[k]) / taught * 1e6, [0.025, 0.975], method="inverted_cdf")
+            says = "" if np.isfinite(equal) else "beyond the largest level" if equal > 0 else "below the least level"
+            facts = (_number(equal), _number(value), _number(float(ends[0])), _number(float(ends[1])), says)
+            rows.append(
+                WorthRow(name, part, level.facts.level, measure, level.facts.per_item, level.facts.interactions, taught, *facts)
+            )
+    return rows
+
+
+def equal_data(n: np.ndarray, real: np.ndarray, reached: float, own: int) -> float:
+    """Interactions at which the rising monotone curve of real alone reaches a value; ±inf beyond its ends.
+
+    Where the curve is flat at that value, the place in it that is nearest to level `own`.
+    """
+    curve = isotonic(real)
+    if reached > curve[-1]:
+        return float("inf")
+    if reached < curve[0]:
+        return float("-inf")
+    flat = np.flatnonzero(curve == reached)
+    if len(flat):
+        return float(n[flat[np.argmin(np.abs(flat - own))]])
+    k = int(np.searchsorted(curve, reached))
+    share = (reached - curve[k - 1]) / (curve[k] - curve[k - 1])
+    return float(np.exp(np.log(n[k - 1]) + share * (np.log(n[k]) - np.log(n[k - 1]))))
+
+
+def _means(levels: Sequence[Level], arm: str, measure: str, resamples: Resamples) -> tuple[np.ndarray, np.ndarray]:
+    """(means [levels], resampled means [BOOTSTRAPS, levels]) over targets of the mean over seeds."""
+    columns = []
+    for level in levels:
+        rank = level.found[arm][0]
+        values = metrics.recall(rank, 100) if measure == MEASURE else metrics.ndcg(rank, 10)
+        columns.append(values.mean(axis=0))
+    return resamples.means(np.column_stack(columns))
+
+
+def _number(value: float) -> float | None:
+    return value if np.isfinite(value) else None

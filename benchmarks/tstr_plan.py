@@ -1,0 +1,272 @@
+"""What a study of results/tstr has to train, what is done, and what may be done next.
+
+A cell waits for what decides its setting, its budget or its first weights: trials come before runs, the real arm's trials
+before all others', seed 0 before the other seeds, and the arm that another one follows or begins from before that one.
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import tstr_sets
+from tstr_arms import ARMS, REAL, Setting, settings
+from tstr_sets import SETS, WHOLE
+from tstr_tables import BudgetRow, TrialRow, read
+from tstr_train import AS_FIRST, AS_TOLD, Cell, weights_file
+
+from preceptor.ranking.trials import BASELINES
+
+BASELINE = "trials of "  # of a task's name, before an untrained ranker's
+_ACTUAL = 0.7  # of the updates that the rule allows, what runs have taken so far
+
+
+@dataclass(frozen=True)
+class Study:
+    """sets; arms that are trained on all of them, and `more` on some; seeds. levelled: at the sets' levels, in place of whole.
+
+    again: one seed more of the real arm, for real ⊕ real. raw: arms that are also shown without calibration.
+    """
+
+    name: str
+    sets: tuple[str, ...]
+    arms: tuple[str, ...]
+    seeds: int
+    levelled: bool = False
+    again: bool = False
+    raw: tuple[str, ...] = ()
+    more: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def arms_of(self, name: str) -> tuple[str, ...]:
+        return (*self.arms, *self.more.get(name, ()))
+
+    def levels_of(self, name: str) -> tuple[str, ...]:
+        return SETS[name].levels if self.levelled else (WHOLE,)
+
+
+@dataclass(frozen=True)
+class Task:
+    """A cell to train, or something that cells need: the split, a control law, the trials of a baseline."""
+
+    set: str
+    level: str
+    what: str
+    cell: Cell | None = None
+    start: str = ""
+
+    @property
+    def words(self) -> str:
+        return self.cell.words if self.cell else f"{self.set} {self.level}: {self.what}"
+
+
+@dataclass(frozen=True)
+class Missing:
+    """Cells that are not trained yet, those included whose setting isn't decided. minutes: of a core, at most."""
+
+    cells: int
+    minutes: float
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A study on some of its sets, with what is done by now (read from `out` and `work` each time)."""
+
+    study: Study
+    sets: tuple[str, ...]
+    out: Path
+    work: Path
+
+    def ready(self) -> list[Task]:
+        """What can be done now, in the order in which it should be."""
+        found: dict[Task, None] = {}
+        known = _Known(self)
+        for name in self.sets:
+            for task in self._tasks(name, known):
+                found.setdefault(task)
+        return list(found)
+
+    def missing(self, name: str) -> Missing | None:
+        """What a set lacks, or None where nothing is."""
+        known, cells, minutes = _Known(self), 0, 0.0
+        base = base_of(name)
+        for arm in self.study.arms_of(name):
+            lacks = 0 if ARMS[arm].follows else known.trials_left(base, arm)
+            cells += lacks
+            minutes += lacks * _minutes(base, arm, SETS[base].first, self)
+        for level in self.study.levels_of(name):
+            for arm in self.study.arms_of(name):
+                for seed in self.seeds_of(arm):
+                    if not known.done(name, level, arm, seed):
+                        cells += 1
+                        minutes += _minutes(name, arm, _most(name), self) * _ACTUAL
+            if not all((tstr_sets.folder_of(name, level, self.work) / f"{n}").exists() for n in self._needs(name)):
+                cells += 1
+        return Missing(cells, minutes) if cells else None
+
+    def seeds_of(self, arm: str) -> range:
+        return range(self.study.seeds + (self.study.again and arm == REAL))
+
+    def setting(self, name: str, arm: str) -> Setting | None:
+        """The setting that trials have decided for an arm of a set, or None."""
+        return _Known(self).setting(base_of(name), arm)
+
+    def _needs(self, name: str) -> Iterator[str]:
+        """Files that a level's folder must have before it can be judged."""
+        yield "done.json"
+        for arm in self.study.arms_of(name):
+            if ARMS[arm].needs:
+                yield f"{ARMS[arm].needs}.made"
+        for baseline in self._baselines(name):
+            yield f"baselines/{baseline}.json"
+
+    def _baselines(self, name: str) -> list[str]:
+        return [
+            b for b in BASELINES if b != "ease" or name not in ("amazon-games", "market", "market-biased", "ml-latest-small")
+        ]
+
+    def _tasks(self, name: str, known: _Known) -> Iterator[Task]:
+        base = base_of(name)
+        yield from self._trials(base, name, known)
+        for level in self.study.levels_of(name):
+            folder = tstr_sets.folder_of(name, level, self.work)
+            if not (folder / "done.json").exists():
+                yield Task(name, level, "split")
+                continue
+            made = True
+            for arm in self.study.arms_of(name):
+                need = ARMS[arm].needs
+                if need and not (folder / f"{need}.made").exists():
+                    made = False
+                    yield Task(name, level, need)
+            for baseline in self._baselines(name):
+                if not (folder / "baselines" / f"{baseline}.json").exists():
+                    yield Task(name, level, f"{BASELINE}{baseline}")
+            for seed in range(self.study.seeds + self.study.again):
+                for arm in self.study.arms_of(name):
+                    if seed in self.seeds_of(arm) and (made or not ARMS[arm].needs) and not known.done(name, level, arm, seed):
+                        yield from self._run(name, level, arm, seed, known)
+
+    def _trials(self, base: str, name: str, known: _Known) -> Iterator[Task]:
+        """Trials that are left of a set's arms, made on the whole of `base`."""
+        folder = tstr_sets.folder_of(base, WHOLE, self.work)
+        left = [arm for arm in self.study.arms_of(name) if not ARMS[arm].follows and known.trials_left(base, arm)]
+        if not left:
+            return
+        if not (folder / "done.json").exists():
+            yield Task(base, WHOLE, "split")
+            return
+        real = known.setting(base, REAL)
+        for arm in left:
+            if arm != REAL and real is None:
+                continue
+            if ARMS[arm].needs and not (folder / f"{ARMS[arm].needs}.made").exists():
+                yield Task(base, WHOLE, ARMS[arm].needs)
+                continue
+            start = self._start(base, WHOLE, arm, 0, known)
+            if start is None:
+                continue
+            for tried in settings(arm, real, SETS[base].trials):
+                if (base, arm, tried.text) not in known.tried:
+                    yield Task(base, WHOLE, "", Cell(base, WHOLE, arm, 0, tried.text, trial=True), start)
+
+    def _run(self, name: str, level: str, arm: str, seed: int, known: _Known) -> Iterator[Task]:
+        """The run of an arm and seed, where all that it waits for is there."""
+        setting = known.setting(base_of(name), arm)
+        start = self._start(name, level, arm, seed, known)
+        if setting is None or start is None:
+            return
+        budget, told = 0, ""
+        follows = ARMS[arm].follows
+        if follows:
+            leads = known.budget(name, level, follows[0])
+            if leads is None:
+                return
+            budget, told = leads * follows[1], AS_TOLD
+        elif seed:
+            first = known.budget(name, level, arm)
+            if first is None:
+                return
+            budget, told = first, AS_FIRST
+        yield Task(name, level, "", Cell(name, level, arm, seed, setting.text, False, budget, told), start)
+
+    def _start(self, name: str, level: str, arm: str, seed: int, known: _Known) -> str | None:
+        """The file of the weights that an arm begins from; empty for fresh ones; None while it isn't there."""
+        begins = ARMS[arm].begins
+        if not begins:
+            return ""
+        if not known.done(name, level, begins, seed):
+            return None
+        chosen = known.setting(base_of(name), begins)
+        assert chosen is not None
+        return str(weights_file(tstr_sets.folder_of(name, level, self.work), begins, seed, chosen.text))
+
+
+class _Known:
+    """What the tables hold now."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._plan = plan
+        self.tried = {(r.set, r.arm, r.setting): r.nats for r in read(plan.out, TrialRow) if r.level == WHOLE}
+        self._runs = {(r.set, r.level, r.arm, r.seed): r for r in read(plan.out, BudgetRow) if r.chosen}
+
+    def trials_left(self, base: str, arm: str) -> int:
+        real = self.setting(base, REAL) if arm != REAL else None
+        wanted = settings(arm, real, SETS[base].trials)
+        if arm != REAL and real is None:
+            return len(wanted)
+        return sum((base, arm, s.text) not in self.tried for s in wanted)
+
+    def setting(self, base: str, arm: str) -> Setting | None:
+        """The setting with the fewest validation nats, once all are tried; an earlier one where equal."""
+        if ARMS[arm].follows:
+            return self.setting(base, REAL)
+        real = self.setting(base, REAL) if arm != REAL else None
+        if arm != REAL and real is None:
+            return None
+        wanted = settings(arm, real, SETS[base].trials)
+        found = [self.tried.get((base, arm, s.text)) for s in wanted]
+        if any(nats is None for nats in found):
+            return None
+        return min(zip(found, wanted, strict=True), key=lambda pair: pair[0])[1]  # type: ignore[arg-type,return-value]
+
+    def budget(self, name: str, level: str, arm: str) -> int | None:
+        """The budget that seed 0 has chosen, with the setting that is frozen now."""
+        return self._runs[name, level, arm, 0].budget if self._same(name, level, arm, 0) else None
+
+    def done(self, name: str, level: str, arm: str, seed: int) -> bool:
+        """Whether the run's rows are in the table and its model is in the set's folder."""
+        if not self._same(name, level, arm, seed):
+            return False
+        folder = tstr_sets.folder_of(name, level, self._plan.work)
+        return weights_file(folder, arm, seed, self._runs[name, level, arm, seed].setting).exists()
+
+    def _same(self, name: str, level: str, arm: str, seed: int) -> bool:
+        setting, run = self.setting(base_of(name), arm), self._runs.get((name, level, arm, seed))
+        return run is not None and setting is not None and run.setting == setting.text
+
+
+def base_of(name: str) -> str:
+    """The set whose trials decide for this one."""
+    return SETS[name].inherits or name
+
+
+def minutes_of(cell: Cell, plan: Plan) -> float:
+    """Core-minutes of a cell, at most."""
+    budget = cell.budget or (SETS[cell.set].first if cell.trial else 0)
+    return _minutes(cell.set, cell.arm, budget or _most(cell.set), plan)
+
+
+def _most(name: str) -> int:
+    """Updates through every budget of a set: the trunk of the last, and a decay of a fifth for each."""
+    given = SETS[name]
+    budgets = [given.first << k for k in range(given.doublings + 1)]
+    return round(0.8 * budgets[-1] + 0.2 * sum(budgets))
+
+
+def _minutes(name: str, arm: str, updates: int, plan: Plan) -> float:
+    """By the median pace of the set's trials (a busy machine stretches some), else by the one that is written down."""
+    known = [r.seconds / r.updates for r in read(plan.out, TrialRow) if r.set == name]
+    pace = statistics.median(known) if known else SETS[name].pace
+    return updates * pace * ARMS[arm].batch / 60

@@ -1,0 +1,191 @@
+"""Train on synthetic, test on real: the studies of results/tstr, each one command that can be stopped and taken up again.
+
+    python benchmarks/tstr_study.py screen    [--minutes N] [--plan] [--test]     # all arms and controls, ml-100k, one seed
+    python benchmarks/tstr_study.py finalists [--sets ml-100k,market] [--test]    # the recipes that matter, three seeds
+    python benchmarks/tstr_study.py biased    [--test]                            # the market at strong logging bias
+    python benchmarks/tstr_study.py sparsity  [--sets market] [--test]            # the map: C1 by interactions per item
+    python benchmarks/tstr_study.py effective [--test]                            # what synthetic data is worth, from its cells
+
+    python benchmarks/tstr_study.py screen --sets tiny --work run/tiny --out run/tiny/out --test      # all of it in a minute
+
+Finished cells go to --out at once (trials.csv, budgets.csv), and a study that is run again skips them; splits, laws, models and
+ranks of every target are in --work, and a cell whose model is gone is trained again, to the same bytes. --minutes: begin no
+cell after so many. --arms, --seeds, --sets, --levels: train these alone. --plan: what is left, in core-minutes. Where a set is
+complete, it is judged on validation. --test opens its test targets, once for each study and set: what is frozen by then is in
+opened.csv, and anything else is refused. PRECEPTOR_WORKERS: cells side by side. --data-root holds the folders
+amazon-games-2018, amazon-office-2018 and ml-latest-small.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import time
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).parent.parent / "src"))
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+import tstr_sets
+import tstr_verdicts
+from tstr_arms import ARMS, BIGRAM, PRIMARY, REAL, SIGNAL, WALKS, control_job
+from tstr_plan import BASELINE, Missing, Plan, Study, Task, minutes_of
+from tstr_sets import SETS, WHOLE
+from tstr_tables import BudgetRow, LevelRow, TrialRow, replace
+from tstr_train import train_job, tune_job
+
+from preceptor.core import workers
+from preceptor.core.errors import PreceptorError
+from preceptor.core.progress import say
+
+FINALISTS = (REAL, WALKS, SIGNAL, PRIMARY, BIGRAM)  # beside real ⊕ generator, which is put together and not trained
+GRU = ("real-gru4rec", "real+signal-50-gru4rec")
+MAP = (REAL, WALKS, SIGNAL, PRIMARY)
+FIVE = ("ml-100k", "ml-latest-small", "amazon-games", "amazon-office", "market")
+STUDIES = {
+    "screen": Study("screen", ("ml-100k",), tuple(ARMS), 1, again=True, raw=(REAL, WALKS, SIGNAL)),
+    "finalists": Study("finalists", FIVE, FINALISTS, 3, raw=(REAL, WALKS, SIGNAL), more={"ml-100k": GRU, "amazon-office": GRU}),
+    "biased": Study("biased", ("market-biased",), (REAL, SIGNAL, PRIMARY, "unbiased"), 3),
+    "sparsity": Study("sparsity", ("amazon-games", "market"), MAP, 3, levelled=True, raw=(REAL, WALKS, SIGNAL)),
+}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("study", choices=[*STUDIES, "effective"])
+    parser.add_argument("--out", type=Path, default=Path("results/tstr"))
+    parser.add_argument("--work", type=Path, default=Path("run/tstr"))
+    parser.add_argument("--data-root", type=Path, default=Path("data"))
+    for name in ("sets", "levels", "arms", "seeds"):
+        parser.add_argument(f"--{name}", default="", help="only these, separated by commas")
+    parser.add_argument("--minutes", type=float, default=float("inf"), help="begin no cell after so many")
+    parser.add_argument("--plan", action="store_true", help="say what is left, and train nothing")
+    parser.add_argument("--test", action="store_true", help="open the test targets of what is complete")
+    args = parser.parse_args()
+    study = STUDIES["sparsity" if args.study == "effective" else args.study]
+    sets = _among(args.sets, (*study.sets, "tiny")) or study.sets
+    plan = Plan(study, sets, args.out, args.work)
+    only = Only(*(_among(given, known) for given, known in _choices(args, plan)))
+    try:
+        if args.plan:
+            _show(plan, only)
+            return 0
+        with workers.pool(workers.count()) as pool:
+            _work(pool, plan, only, args.data_root, time.monotonic() + 60 * args.minutes)
+        left = False
+        for name in sets:
+            missing = plan.missing(name)
+            if missing:
+                left = True
+                say(f"{name}: {missing.cells} cells are left, about {missing.minutes:,.0f} core-minutes")
+                if args.test:
+                    raise PreceptorError(
+                        "The test targets stay shut until every cell is frozen",
+                        where=f"{study.name}, {name}",
+                        found=f"{missing.cells} cells that are not trained",
+                        remedy="run the study without --test until nothing is left",
+                    )
+                continue
+            tstr_verdicts.judge(plan, name, args.test)
+        if study.levelled and not left:
+            tstr_verdicts.map_tables(plan, sets, args.test)
+    except PreceptorError as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+@dataclass(frozen=True)
+class Only:
+    """What is trained of a study; empty: all."""
+
+    levels: tuple[str, ...] = ()
+    arms: tuple[str, ...] = ()
+    seeds: tuple[str, ...] = ()
+
+    def allows(self, task: Task) -> bool:
+        if self.levels and task.level not in self.levels:
+            return False
+        cell = task.cell
+        return cell is None or (
+            (not self.arms or cell.arm in self.arms or (cell.trial and cell.arm == REAL))
+            and (not self.seeds or str(cell.seed) in self.seeds)
+        )
+
+
+def _work(pool: Executor, plan: Plan, only: Only, data_root: Path, until: float) -> None:
+    """Do what is ready, as many at a time as there are workers, and commit each as it ends."""
+    running: dict[Future[Any], Task] = {}
+    done_here: set[Task] = set()
+    while True:
+        ready = [t for t in plan.ready() if only.allows(t) and t not in running.values()]
+        if done_here & set(ready):
+            raise RuntimeError(f"done, and still to do: {(done_here & set(ready)).pop()}")
+        for task in ready[: workers.count() - len(running)] if time.monotonic() < until else []:
+            running[_begin(pool, task, plan, data_root)] = task
+        if not running:
+            return
+        done, _ = wait(running, return_when=FIRST_COMPLETED)
+        for future in done:
+            task = running.pop(future)
+            _commit(task, future.result(), plan)
+            done_here.add(task)
+
+
+def _begin(pool: Executor, task: Task, plan: Plan, data_root: Path) -> Future[Any]:
+    folder = tstr_sets.folder_of(task.set, task.level, plan.work)
+    if task.cell is not None:
+        return pool.submit(train_job, task.cell, folder, task.start)
+    if task.what == "split":
+        return pool.submit(tstr_sets.prepare, task.set, task.level, data_root, plan.work)
+    if task.what.startswith(BASELINE):
+        return pool.submit(tune_job, task.set, folder, task.what.removeprefix(BASELINE))
+    return pool.submit(control_job, folder, task.what)
+
+
+def _commit(task: Task, found: Any, plan: Plan) -> None:
+    if task.what == "split":
+        facts = dict(vars(tstr_sets.facts(found)))
+        facts.pop("repeats")
+        replace(plan.out, LevelRow, [LevelRow(set=task.set, level=task.level, **facts)], "set", "level")
+    elif task.cell is not None and task.cell.trial:
+        replace(plan.out, TrialRow, found, "set", "level", "arm", "setting")
+    elif task.cell is not None:
+        replace(plan.out, BudgetRow, found, "set", "level", "arm", "seed")
+    say(task.words + (f": {found[-1].nats:.3f} nats, NDCG@10 {found[-1].ndcg10:.4f}" if task.cell else ""))
+
+
+def _show(plan: Plan, only: Only) -> None:
+    """The cells that are left, and what they cost."""
+    total = 0.0
+    for name in plan.sets:
+        missing = plan.missing(name) or Missing(0, 0.0)
+        total += missing.minutes
+        print(f"{plan.study.name}, {name}: {missing.cells} cells left, about {missing.minutes:,.0f} core-minutes")
+    for task in [t for t in plan.ready() if only.allows(t)]:
+        cost = f", about {minutes_of(task.cell, plan):.1f} core-minutes" if task.cell else ""
+        print(f"  ready: {task.words}{cost}")
+    print(f"about {total:,.0f} core-minutes in all, at most: an arm that converges early stops")
+
+
+def _choices(args: argparse.Namespace, plan: Plan) -> list[tuple[str, tuple[str, ...]]]:
+    levels = tuple(level for name in plan.sets for level in (*SETS[name].levels, WHOLE))
+    seeds = tuple(str(s) for s in range(plan.study.seeds + plan.study.again))
+    return [(args.levels, levels), (args.arms, tuple(ARMS)), (args.seeds, seeds)]
+
+
+def _among(given: str, known: tuple[str, ...]) -> tuple[str, ...]:
+    """What was asked for, in that order; refuses what isn't known."""
+    found = tuple(name for name in given.split(",") if name)
+    unknown = [name for name in found if name not in known]
+    if unknown:
+        sys.exit(f"unknown: {', '.join(unknown)}; known: {', '.join(dict.fromkeys(known))}")
+    return found
+
+
+if __name__ == "__main__":
+    sys.exit(main())

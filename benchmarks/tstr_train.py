@@ -1,0 +1,124 @@
+"""One cell of training of the studies in results/tstr: an arm, a seed and a setting on a set's level, trained to its verdict.
+
+A job takes plain values, runs in any process, and returns the cell's rows; models go to the set's folder, named by their cell.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import tstr_sets
+from safetensors.torch import load_file, save
+from tstr_arms import ARMS, Setting, recipe, split_of
+from tstr_tables import BudgetRow, TrialRow
+
+from preceptor.core import metrics
+from preceptor.core.artifact import write_atomic
+from preceptor.core.rng import purpose_key
+from preceptor.ranking import converge, jobs
+from preceptor.ranking.config import RankingConfig
+from preceptor.ranking.models import ModelScorer, NextItemModel
+
+AS_FIRST, AS_TOLD = "as seed 0", "as told"
+
+
+@dataclass(frozen=True)
+class Cell:
+    """What is trained. setting: as `Setting.text`. trial: for the first budget alone, its model not kept.
+
+    budget: train for that one alone, since another run has decided it; 0: by the rule. told: `as seed 0` or `as told`.
+    """
+
+    set: str
+    level: str
+    arm: str
+    seed: int
+    setting: str
+    trial: bool = False
+    budget: int = 0
+    told: str = ""
+
+    @property
+    def words(self) -> str:
+        what = "trial of " if self.trial else ""
+        return f"{self.set} {self.level}: {what}{self.arm}, seed {self.seed}, {self.setting}"
+
+
+def source_of(folder: Path) -> jobs.Source:
+    """A set's folder as the ranking stage's functions know it."""
+    return jobs.Source(f"{folder.parent.name}-{folder.name}", str(folder), str(folder / "law"))
+
+
+def config_of(name: str) -> RankingConfig:
+    """What those functions need to know: how many validation targets decide."""
+    return RankingConfig(validation_targets=tstr_sets.SETS[name].targets)
+
+
+def weights_file(folder: Path, arm: str, seed: int, setting: str) -> Path:
+    return folder / "models" / f"{arm}-{seed}-{setting.replace(' ', '-')}.safetensors"
+
+
+def train_job(cell: Cell, folder: Path, start: str = "") -> list[TrialRow] | list[BudgetRow]:
+    """Train a cell. start: file of the weights that it begins with. Returns its row (a trial), or one for each budget."""
+    torch.set_num_threads(1)
+    given, arm, setting = tstr_sets.SETS[cell.set], ARMS[cell.arm], Setting.read(cell.setting)
+    train, config = split_of(folder), config_of(cell.set)
+    offered = jobs.seen(source_of(folder), config)
+    reached: list[dict[str, float]] = []
+
+    def validate(model: NextItemModel) -> np.ndarray:
+        judged = jobs.calibrated(ModelScorer(model), False, offered)[1]
+        at = {"ndcg10": metrics.ndcg(judged.rank, 10), "recall100": metrics.recall(judged.rank, 100)}
+        reached.append({k: float(v.mean()) for k, v in at.items()})
+        return judged.nats
+
+    positions = max(2, round(arm.batch * given.positions))
+    key = int(purpose_key(cell.seed, f"tstr/{cell.set}/{cell.level}") >> 1)
+    schedule = converge.Schedule(given.first, given.doublings)
+    if cell.trial or cell.budget:
+        schedule = converge.Schedule(cell.budget or given.first, 0)
+    done = converge.train(
+        recipe(cell.arm, setting), arm.taught(folder, positions, key), train.n_items, schedule, key, validate,
+        offered.targets.user, popularity=train.popularity, weights=load_file(start) if start else None, decay=setting.decay,
+    )  # fmt: skip
+    facts: dict[str, Any] = {"set": cell.set, "level": cell.level, "arm": cell.arm, "setting": cell.setting}
+    if cell.trial:
+        end = done.ends[-1]
+        return [TrialRow(**facts, budget=end.budget, nats=end.nats, updates=end.updates, seconds=end.seconds, **reached[-1])]
+    file = weights_file(folder, cell.arm, cell.seed, cell.setting)
+    file.parent.mkdir(exist_ok=True)
+    write_atomic(file, save(dict(done.model.state_dict())))
+    # the share of an arm whose batch is halved is that of a whole update, like its budget's
+    seen = given.positions * arm.real / max(len(train.item) - train.n_users, 1)
+    verdict = cell.told or done.verdict
+    if verdict == converge.CONVERGED and arm.real and done.ends[-1].budget * seen < 1:
+        verdict = converge.NO_VERDICT  # what hasn't seen the log once has not come to rest on it
+    rows = []
+    for end, at in zip(done.ends, reached, strict=True):
+        own = {k: v for k, v in dataclasses.asdict(end).items() if k not in ("updates", "seconds")}
+        rows.append(
+            BudgetRow(
+                **facts,
+                seed=cell.seed,
+                chosen=end.budget == done.budget,
+                verdict=verdict,
+                epochs=end.budget * seen,
+                updates=end.updates,
+                seconds=end.seconds,
+                **own,
+                **at,
+            )
+        )
+    return rows
+
+
+def tune_job(name: str, folder: Path, baseline: str) -> str:
+    """Try every setting of an untrained ranker on validation, once. Returns where its figures are, without the ending."""
+    home = folder / "baselines"
+    home.mkdir(exist_ok=True)
+    return jobs.tune_job(source_of(folder), baseline, str(home / baseline), config_of(name))

@@ -1,0 +1,240 @@
+"""From models to the tables of results/tstr: judge what is complete, on validation, and on the test where it is opened.
+
+The test is opened once for each study, set and level: opened.csv says when, and names by a digest all that was frozen before
+(settings, budgets, calibrations, weights). Asked again, the same digest gives the same tables, and any other is refused.
+"""
+
+from __future__ import annotations
+
+import datetime
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import tstr_figures
+import tstr_map
+import tstr_sets
+from tstr_arms import PRIMARY, REAL, split_of
+from tstr_judge import AGAIN, Frozen, Panel, Trained, best_form, judge_job, laws_of, targets_of
+from tstr_plan import Plan
+from tstr_sets import SETS, WHOLE
+from tstr_tables import (
+    BudgetRow,
+    CrossingRow,
+    LevelRow,
+    MeanRow,
+    OpenedRow,
+    PairRow,
+    PrimaryRow,
+    RatioRow,
+    TruthRow,
+    WorthRow,
+    read,
+    replace,
+)
+
+from preceptor.core import rng
+from preceptor.core.artifact import write_atomic
+from preceptor.core.errors import PreceptorError
+from preceptor.core.progress import say
+from preceptor.core.statistics import Resamples, holm
+from preceptor.core.tables import row
+from preceptor.data.log import Targets
+from preceptor.market.config import parse
+from preceptor.market.simulate import market
+from preceptor.ranking.trials import GENERATOR
+
+ORDER = ("converged", "turned", "as told", "as seed 0", "no verdict")  # from the best to the worst
+FIVE = ("ml-100k", "ml-latest-small", "amazon-games", "amazon-office", "market")
+HEAD = ("study", "set", "level", "part")
+TRUTH_USERS = 2000
+
+
+def judge(plan: Plan, name: str, test: bool) -> None:
+    """Judge a set at all its levels, on validation and, where asked, on the test; write the tables."""
+    for level in plan.study.levels_of(name):
+        panels = _panels(plan, name, level)
+        for panel in panels:
+            judge_job(panel, "validation")
+        digest = _digest(plan, name, level, panels)
+        if test:
+            _open(plan, name, level, panels, digest)
+        for part in ("validation", "test") if test else ("validation",):
+            files = [Path(judge_job(panel, part)) for panel in panels]
+            _write(plan, name, level, part, panels, files)
+        if SETS[name].source.startswith("market:") and level == WHOLE:
+            _truth(plan, name, panels)
+        say(f"{plan.study.name}, {name} {level}: judged" + (", test opened" if test else ""))
+    _primary(plan.out)
+
+
+def map_tables(plan: Plan, sets: Sequence[str], test: bool) -> None:
+    """crossings.csv, ratios.csv and worth.csv of the sets whose levels are all judged."""
+    for part in ("validation", "test") if test else ("validation",):
+        for name in sets:
+            levels = {r.level: r for r in read(plan.out, LevelRow) if r.set == name}
+            users, lengths = ([level for level in SETS[name].levels if levels[level].axis == a] for a in ("users", "lengths"))
+            longest = [*lengths, users[-1]] if lengths else []  # whole histories of all that may be taken
+            for axis, chosen in (("users", users), ("lengths", longest)):
+                if len(chosen) > 1:
+                    given = [tstr_map.Level(levels[k], _found(plan, name, k, part)) for k in chosen]
+                    asked = targets_of(_panels(plan, name, chosen[0])[0], part)
+                    crossings, ratios = tstr_map.crossings(name, axis, part, given, asked)
+                    replace(plan.out, CrossingRow, crossings, "set", "axis", "part")
+                    replace(plan.out, RatioRow, ratios, "set", "axis", "part")
+                    if axis == "users":
+                        half = {k: _synthetic(plan, name, k) for k in chosen}
+                        replace(plan.out, WorthRow, tstr_map.worth(name, part, given, half, asked), "set", "part")
+
+
+def _found(plan: Plan, name: str, level: str, part: str) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    return tstr_figures.judged([panel.judged_file(part) for panel in _panels(plan, name, level)])
+
+
+def _synthetic(plan: Plan, name: str, level: str) -> float:
+    """Synthetic next items that the primary arm was taught, mean over its seeds."""
+    runs = [r for r in _runs(plan, name, level) if r.arm == PRIMARY]
+    return float(np.mean([r.budget for r in runs])) * SETS[name].positions / 2
+
+
+def _runs(plan: Plan, name: str, level: str) -> list[BudgetRow]:
+    arms = plan.study.arms_of(name)
+    rows = [r for r in read(plan.out, BudgetRow) if (r.set, r.level) == (name, level) and r.chosen and r.arm in arms]
+    return [r for r in rows if r.seed in plan.seeds_of(r.arm)]
+
+
+def _panels(plan: Plan, name: str, level: str) -> list[Panel]:
+    folder = tstr_sets.folder_of(name, level, plan.work)
+    settings = {(r.arm, r.seed): r.setting for r in _runs(plan, name, level)}
+    seeds = plan.seeds_of(REAL)
+    made = []
+    for seed in range(plan.study.seeds):
+        other = (seed + 1) % len(seeds)
+        made.append(
+            Panel(
+                study=plan.study.name,
+                set=name,
+                folder=folder,
+                seed=seed,
+                trained=tuple(Trained(arm, seed, settings[arm, seed]) for arm in plan.study.arms_of(name)),
+                again=Trained(REAL, other, settings[REAL, other]) if len(seeds) > 1 else None,
+                untrained=seed == 0,
+                raw=plan.study.raw,
+            )
+        )
+    return made
+
+
+def _digest(plan: Plan, name: str, level: str, panels: Sequence[Panel]) -> str:
+    """Of all that is frozen: each run's setting, budget and verdict, and what validation fitted."""
+    runs = sorted((r.arm, r.seed, r.setting, r.budget, r.verdict) for r in _runs(plan, name, level))
+    text = repr(runs) + "".join(panel.frozen_file.read_text(encoding="utf-8") for panel in panels)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _open(plan: Plan, name: str, level: str, panels: Sequence[Panel], digest: str) -> None:
+    """Record that the test targets are opened; refuse where they were opened for something else."""
+    key = (plan.study.name, name, level)
+    before = [r for r in read(plan.out, OpenedRow) if (r.study, r.set, r.level) == key]
+    if before and before[0].digest != digest:
+        raise PreceptorError(
+            "The test was opened before, with other settings frozen",
+            where=f"{', '.join(key)}, {plan.out / OpenedRow.FILE}",
+            found=f"digest {digest}",
+            expected=f"digest {before[0].digest}, of {before[0].date}",
+            remedy="report what was frozen then; a new comparison needs new test users",
+        )
+    if not before:
+        date = datetime.datetime.now(datetime.UTC).date().isoformat()
+        replace(plan.out, OpenedRow, [OpenedRow(*key, digest, len(panels[0].trained), len(panels), date)], *HEAD[:3])
+
+
+def _write(plan: Plan, name: str, level: str, part: str, panels: Sequence[Panel], files: Sequence[Path]) -> None:
+    targets = targets_of(panels[0], part)
+    drawn = tstr_figures.draw(tstr_figures.judged(files), targets, split_of(panels[0].folder).popularity)
+    frozen = [Frozen.read(panel.frozen_file) for panel in panels]
+    best = _best(frozen)
+    arms = list(dict.fromkeys(arm for arm, _, _ in drawn.found))
+    verdict = _verdicts(plan, name, level, arms)
+    head = (plan.study.name, name, level, part)
+    against = [REAL, *([best] if best else []), *(["real+law"] if "real+law" in arms else [])]
+    rows, pairs = tstr_figures.tables(drawn, head, verdict, {arm: frozen[0].said(arm) for arm in arms}, against)
+    replace(plan.out, MeanRow, rows, *HEAD)
+    replace(plan.out, PairRow, pairs, *HEAD)
+
+
+def _best(frozen: Sequence[Frozen]) -> str | None:
+    """The form of real ⊕ generator with the fewer validation nats, mean over seeds."""
+    arms = frozen[0].nats
+    return best_form({arm: float(np.mean([f.nats[arm] for f in frozen if arm in f.nats])) for arm in arms}, REAL, GENERATOR)
+
+
+def _verdicts(plan: Plan, name: str, level: str, arms: Sequence[str]) -> dict[str, str]:
+    """The verdict of each arm: that of seed 0, or the worst of those put together in it; none where nothing was trained."""
+    own = {r.arm: r.verdict for r in _runs(plan, name, level) if r.seed == 0}
+    own[AGAIN] = own[REAL]
+    out = {}
+    for arm in arms:
+        parts = [p for p in own if arm == p or arm.startswith((f"{p}, as", f"{p} ⊕")) or f"⊕ {p}," in arm]
+        out[arm] = max((own[p] for p in parts), key=ORDER.index) if parts else ""
+    return out
+
+
+def _primary(out: Path) -> None:
+    """primary.csv: the comparison that was fixed beforehand, with Holm's correction over the sets that are there."""
+    rows: list[PrimaryRow] = []
+    pairs = [
+        p for p in read(out, PairRow)
+        if (p.study, p.arm_a, p.slice, p.measure) == ("finalists", PRIMARY, "all", tstr_figures.ENDPOINT) and p.set in FIVE
+    ]  # fmt: skip
+    users = {(m.set, m.part): m.users for m in read(out, MeanRow) if (m.study, m.arm, m.slice) == ("finalists", REAL, "all")}
+    for part in ("validation", "test"):
+        for against, kind in (
+            (REAL, lambda b: b == REAL),
+            ("real ⊕ generator", lambda b: b.startswith(f"{REAL} ⊕ {GENERATOR}")),
+        ):
+            own = [p for p in pairs if p.part == part and kind(p.arm_b) and p.difference is not None and p.p is not None]
+            adjusted = holm([p.p for p in own if p.p is not None])
+            for p, p_holm in zip(own, adjusted, strict=True):
+                assert p.difference is not None
+                assert p.p is not None
+                facts = (p.set, users[p.set, part], p.difference, p.lo, p.hi, p.p, p_holm, p.reading)
+                rows.append(PrimaryRow(part, against, *facts))
+    if rows:
+        out.mkdir(parents=True, exist_ok=True)
+        write_atomic(out / PrimaryRow.FILE, row.text(PrimaryRow, rows))
+
+
+def _truth(plan: Plan, name: str, panels: Sequence[Panel]) -> None:
+    """truth.csv: nats on fresh choices under uniform exposure, P*(· | u) over the candidates, after the logged history."""
+    train = split_of(panels[0].folder)
+    users = np.flatnonzero(np.diff(train.user_indptr) > 0)
+    users = np.sort(users[rng.permutation(0, "tstr/truth-users", len(users))[:TRUTH_USERS]])
+    sequence = np.append(np.asarray(train.item), 0).astype(np.int32)  # an end may be the last row's
+    start, end = train.user_indptr[users].astype(np.int64), train.user_indptr[users + 1].astype(np.int64)
+    truth = market(parse(SETS[name].source)).truth.choices(np.load(panels[0].folder / "market_users.npy")[users])
+    found: dict[str, list[np.ndarray]] = {}
+    floor = np.empty(len(users))
+    step = max(1, (1 << 22) // train.n_items)
+    for panel in panels:
+        own: dict[str, np.ndarray] = {}
+        for begin in range(0, len(users), step):
+            here = slice(begin, begin + step)
+            asked = Targets(users[here].astype(np.int32), sequence, start[here], end[here])
+            for arm, q, open_ in laws_of(panel, asked):
+                p = np.where(open_, truth[here], 0.0)
+                p /= p.sum(axis=1, keepdims=True)
+                own.setdefault(arm, np.empty(len(users)))[here] = -(p * np.log(np.maximum(q, 1e-30))).sum(axis=1)
+                floor[here] = -(p * np.log(np.maximum(p, 1e-300))).sum(axis=1)
+        for arm, nats in own.items():
+            found.setdefault(arm, []).append(nats)
+    resamples = Resamples(users, tstr_figures.BOOTSTRAPS, 0)
+    drawn = {arm: resamples.means(np.mean(nats, axis=0)[:, None]) for arm, nats in found.items()}
+    rows = []
+    for arm, (mean, samples) in drawn.items():
+        got = resamples.interval(float(mean[0]), samples[:, 0])
+        gap = resamples.interval(float(mean[0] - drawn[REAL][0][0]), samples[:, 0] - drawn[REAL][1][:, 0])
+        facts = (got.value, got.lo, got.hi, gap.value, gap.lo, gap.hi, float(floor.mean()), len(users), len(found[arm]))
+        rows.append(TruthRow(plan.study.name, name, WHOLE, arm, *facts))
+    replace(plan.out, TruthRow, rows, *HEAD[:3])
