@@ -50,8 +50,10 @@ def _setting(text: str) -> tuple[str, Any]:
     try:
         if kinds[name] == tuple[int, ...]:
             return name, tuple(int(x) for x in value.split(","))
+        if kinds[name] is bool:
+            return name, {"true": True, "false": False}[value.lower()]
         return name, kinds[name](value)
-    except ValueError:
+    except (ValueError, KeyError):
         raise PreceptorError("Bad value", where=f"--set {name}", found=value, expected=kinds[name]) from None
 
 

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from preceptor.core import artifact
 from preceptor.core.artifact import canonical, write_atomic
 from preceptor.core.errors import PreceptorError
-from preceptor.core.stage import Cost, Counts, Inputs, Key, Stage
+from preceptor.core.stage import Cost, Counts, Inputs, Key, Stage, without_defaults
 from preceptor.core.tables import row
 from preceptor.core.tables.lm import Point, Rung, SourceTokens, SpanLoss, Step
 from preceptor.curriculum.stream import Stream
-from preceptor.lm.base import assert_same_tokens, base_artifact
-from preceptor.lm.config import LMConfig
+from preceptor.lm.base import assert_same_tokens, base_artifact, first_new_row, padding_rows
+from preceptor.lm.config import SINCE_CONTINUAL, LMConfig
 from preceptor.lm.grid import budgets, check, run_name, size_of, training_tokens, trunks
 from preceptor.lm.ladder import SOURCES
 from preceptor.lm.sweep import sweep
@@ -44,12 +44,19 @@ def build(config: LMConfig, inputs: Inputs, folder: Path) -> Counts:
 
 
 def key(config: LMConfig, inputs: Inputs) -> Key:
-    """The config; a given base is an input, known by its content wherever it lies."""
+    """The config; a given base is an input, known by its content wherever it lies, and so are codes that give directions."""
     if not config.base:
-        return Key(config, dict(inputs))
+        return Key(without_defaults(config, SINCE_CONTINUAL), dict(inputs))
     if "curriculum" in inputs:
         assert_same_tokens(config.base, inputs["curriculum"].path / "tokenizer")
-    return Key(dataclasses.replace(config, base="given"), {**inputs, "base": base_artifact(config.base)})
+    found: dict[str, Any] = without_defaults(config, SINCE_CONTINUAL) | {"base": "given"}
+    given = {**inputs, "base": base_artifact(config.base)}
+    if padding_rows(config.base):  # before, such rows were taken for trained ones
+        found["first_new_row"] = first_new_row(config.base)
+    if config.new_rows == "directions":
+        found["directions"] = "given"
+        given["directions"] = artifact.load(Path(config.directions))
+    return Key(found, given)
 
 
 def cost(config: LMConfig, inputs: Inputs) -> Cost:
