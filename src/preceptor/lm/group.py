@@ -91,10 +91,5 @@ def leave() -> None:
         dist.destroy_process_group()
 
 
-def started_by_torchrun() -> bool:
-    """Whether this process is one of several."""
-    return int(os.environ.get("WORLD_SIZE", "1")) > 1
-
-
 def _device() -> str:
     return "cuda" if dist.get_backend() == "nccl" else "cpu"

@@ -90,7 +90,8 @@ def _begin(
     """The extended base, judged on every set; on general text also as it was given, before it had rows for items."""
     model, group = load_base(config, trunk), Group()
     judged = group.agree([(folder / BASE).exists()])[0]
-    own = {name: found for name, found in sets.items() if name == "general"}
+    known = first_new_row(config.base)  # a set of other tokens can't be put to the base as it was given
+    own = {name: found for name, found in sets.items() if name == "general" and found.tokens.max(initial=0) < known}
     given = [] if judged or not group.first else evaluate(model, own, stream.context, stream.eos)
     extended(config, stream, trunk, model)
     if not judged and group.first:
