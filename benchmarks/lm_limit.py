@@ -21,7 +21,7 @@ from lm_trainer import CASES, CONTEXT, Memory, setting
 from preceptor.core.tables.lm import Rung
 from preceptor.lm.checkpoints import new_model
 from preceptor.lm.kernels import CHUNK
-from preceptor.lm.train import Learner
+from preceptor.lm.learner import Learner
 
 
 def main() -> None:

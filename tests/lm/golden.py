@@ -9,7 +9,7 @@ from lm.toy import CONFIG, CONTEXT, EOS, VOCAB, curriculum
 from preceptor.curriculum.stream import Stream
 from preceptor.lm.checkpoints import new_model
 from preceptor.lm.ladder import rung
-from preceptor.lm.train import Learner
+from preceptor.lm.learner import Learner
 
 
 def values() -> dict:

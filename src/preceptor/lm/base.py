@@ -49,7 +49,7 @@ def base_rung(config: LMConfig, vocab: int, context: int) -> Rung:
     shapes = _shapes(Path(config.base))
     tables = [name for name, shape in shapes.items() if len(shape) == 2 and shape[0] == old]
     params = sum(_size(shape) for name, shape in shapes.items() if name not in tables)
-    rows = max(old, vocab)
+    rows = max(old, -(-vocab // config.pad_vocabulary) * config.pad_vocabulary)
     heads = int(found.get("num_attention_heads", found.get("n_head", 1)))
     depth = base_depth(config.base)
     return Rung(
@@ -68,6 +68,16 @@ def base_rung(config: LMConfig, vocab: int, context: int) -> Rung:
         warmup_steps=config.warmup // config.batch_tokens,
         flops_per_token=6 * (params + rows * width) + 6 * depth * width * context,
     )
+
+
+def first_new_row(folder: str | Path) -> int:
+    """How many tokens the checkpoint's tokenizer knows: the first row that is another's to give a meaning."""
+    return max(token_ids(Path(folder)).values()) + 1
+
+
+def padding_rows(folder: str | Path) -> bool:
+    """Whether its tables have rows beyond its tokenizer, which were never trained."""
+    return int(base_config(folder)["vocab_size"]) > first_new_row(folder)
 
 
 def base_artifact(folder: str | Path) -> Artifact:

@@ -84,33 +84,6 @@ def load_model(folder: str | Path) -> PreTrainedModel:
     return model
 
 
-def extend_vocabulary(model: PreTrainedModel, size: int, seed: int, trunk: int = 0) -> int:
-    """Give the model rows for tokens up to `size` and initialise every new row explicitly; return how many are new.
-
-    A new row is the mean of the old rows plus normal noise of a tenth of their spread, coordinate by coordinate: near what
-    the model knows, unequal to one another (Hewitt 2021, "Initializing new word embeddings"). Rows the base has beyond
-    its tokenizer (padding to a round size) count as old only below `size`.
-    """
-    old = len(table(model, "input"))
-    if size <= old:
-        return 0
-    tied = head(model).data_ptr() == table(model, "input").data_ptr()
-    tables = {side: table(model, side).detach().clone() for side in (("input",) if tied else ("input", "output"))}
-    with torch.random.fork_rng(devices=[]):
-        model.resize_token_embeddings(size, mean_resizing=False)
-    for side, known in tables.items():
-        weight = table(model, side)
-        draws = generator(seed, f"lm/new-rows/{side}", trunk).standard_normal((size - old, known.shape[1]), dtype="float32")
-        rows = known.float().mean(0) + 0.1 * known.float().std(0) * torch.from_numpy(draws).to(known.device)
-        with torch.no_grad():
-            weight[old:] = rows.to(weight.dtype)
-        if weight.shape[0] != size or not torch.equal(weight[:old], known):
-            raise PreceptorError("Vocabulary extension changed known rows", where=f"{side} embedding", expected=f"{size} rows")
-        if not torch.isfinite(weight[old:]).all() or len(torch.unique(weight[old:], dim=0)) != size - old:
-            raise PreceptorError("New rows are not initialised", where=f"{side} embedding")
-    return size - old
-
-
 def save_model(model: PreTrainedModel, tokenizer: Path, folder: Path) -> None:
     """Write a Hugging Face folder (config, safetensors, tokenizer); a reader sees all of it or nothing."""
     temporary = folder.with_name(folder.name + ".tmp")
@@ -136,8 +109,18 @@ def table(model: PreTrainedModel, side: str) -> torch.Tensor:
     return weight
 
 
-def hidden_states(model: PreTrainedModel, ids: torch.Tensor) -> torch.Tensor:
-    """Last hidden states [B, L, W] of token ids [B, L], causal, no cache; differentiable where gradients are on."""
+def hidden_states(
+    model: PreTrainedModel, ids: torch.Tensor, seen: tuple[torch.Tensor, torch.Tensor] | None = None
+) -> torch.Tensor:
+    """Last hidden states [B, L, W] of token ids [B, L], causal, no cache; differentiable where gradients are on.
+
+    seen: what each token may see, bool [B, 1, L, L], and its position, int64 [B, L]; else all before it, in order.
+    """
+    if seen is not None:
+        packed: torch.Tensor = model.base_model(
+            input_ids=ids, attention_mask=seen[0], position_ids=seen[1], use_cache=False
+        ).last_hidden_state
+        return packed
     if applies(model) and not torch.is_grad_enabled():
         return qwen3_body(model, ids)
     states: torch.Tensor = model.base_model(input_ids=ids, use_cache=False).last_hidden_state

@@ -34,6 +34,19 @@ class LMConfig:
     report_to: a tracker that gets the training curves when the stage is done: tensorboard, trackio or wandb; empty: none. It is
         no part of what decides the stage's bytes.
     seed: the study's seed; trunk s is initialised from (seed, s).
+
+    Of continual pre-training; at their defaults they are no part of a run's key:
+
+    new_rows: how the rows of added tokens begin: spread, covariance, text or directions (`lm/new_rows.py`).
+    directions: folder of the codes whose autoencoder gives the directions (OUT/codes), for new_rows directions.
+    pad_vocabulary: the tables of a base get a multiple of so many rows; 64 is faster on a GPU.
+    new_rows_first: optimiser steps in which the new rows alone are trained; warm-up comes after them.
+    new_rows_lr: learning rate of these steps; 0: the run's.
+    attend_across: whether a packed document sees those before it in its row.
+    accumulate: parts that a batch is cut into, one after the other, so that less memory is needed.
+    compile: compile each block (torch.compile): worth its minute on a GPU.
+    scratch: draw all weights of the base anew: the control that has the base's shape and none of its knowledge.
+    judge_base: judge the base on every set before it is trained, and write what was forgotten (lm/continual/).
     """
 
     depths: tuple[int, ...] = (2, 3, 4, 6)
@@ -60,3 +73,19 @@ class LMConfig:
     device: str = "cpu"
     report_to: str = ""
     seed: int = 0
+    new_rows: str = "spread"
+    directions: str = ""
+    pad_vocabulary: int = 1
+    new_rows_first: int = 0
+    new_rows_lr: float = 0.0
+    attend_across: bool = True
+    accumulate: int = 1
+    compile: bool = False
+    scratch: bool = False
+    judge_base: bool = False
+
+
+SINCE_CONTINUAL = (  # fields that enter a key only where they are not at their default, so that older runs keep theirs
+    *("new_rows", "directions", "pad_vocabulary", "new_rows_first", "new_rows_lr", "attend_across"),
+    *("accumulate", "compile", "scratch", "judge_base"),
+)

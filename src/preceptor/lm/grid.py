@@ -16,6 +16,8 @@ from preceptor.lm.base import base_depth, base_rung
 from preceptor.lm.config import LMConfig
 from preceptor.lm.ladder import rung
 
+WAYS = ("spread", "covariance", "text", "directions")  # of new rows
+OF_A_BASE = {"new_rows_first": 0, "scratch": False, "judge_base": False, "pad_vocabulary": 1}  # and what they are without one
 STATE = "state.safetensors"  # a trunk's state while it runs
 
 
@@ -54,8 +56,16 @@ def check(config: LMConfig) -> None:
             "trie_histories": at_least(config.trie_histories, 0),
             "threads": at_least(config.threads, 1),
             "device": one_of(config.device, "cpu", "cuda"),
+            "new_rows": one_of(config.new_rows, *WAYS),
+            "directions": (bool(config.directions) == (config.new_rows == "directions"), "a folder, with new_rows: directions"),
+            "pad_vocabulary": at_least(config.pad_vocabulary, 1),
+            "new_rows_first": at_least(config.new_rows_first, 0),
+            "new_rows_lr": at_least(config.new_rows_lr, 0),
+            "accumulate": at_least(config.accumulate, 1),
         },
     )
+    for name, off in OF_A_BASE.items():
+        require("lm", config, {name: (bool(config.base) or getattr(config, name) == off, f"{off}, where there is no lm.base")})
     trunks(config)
     budgets(config, 1)
 
@@ -74,12 +84,13 @@ def budgets(config: LMConfig, block_tokens: int) -> list[Budget]:
     for tokens in sorted(set(config.tokens)):
         end = tokens // batch
         branch = end - round(config.decay * end)
-        if tokens % batch or not config.warmup // batch <= branch < end:
+        if tokens % batch or not config.new_rows_first + config.warmup // batch <= branch < end:
             raise PreceptorError(
                 "Bad token budget",
                 where="lm.tokens",
                 found=tokens,
-                expected=f"a multiple of batch_tokens {batch} whose decay begins after the warm-up of {config.warmup} tokens",
+                expected=f"a multiple of batch_tokens {batch} whose decay begins after the warm-up of {config.warmup} tokens"
+                + (f" and {config.new_rows_first} steps of new rows" if config.new_rows_first else ""),
             )
         out.append(Budget(tokens, branch, end))
     return out

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import json
 import shutil
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from preceptor.core import artifact
 from preceptor.core.artifact import canonical, write_atomic
 from preceptor.core.errors import PreceptorError
 from preceptor.core.progress import say
-from preceptor.core.stage import Cost, Counts, Inputs, Key, Stage, with_files
+from preceptor.core.stage import Cost, Counts, Inputs, Key, Stage, without_defaults
 from preceptor.core.tables import row
-from preceptor.core.tables.lm import Point, Rung, SourceTokens, SpanLoss, Step
+from preceptor.core.tables.lm import Forgetting, LedgerLine, Point, Rung, SourceTokens, SpanLoss, Step
 from preceptor.curriculum.stream import Stream
-from preceptor.lm.base import assert_same_tokens, base_artifact
-from preceptor.lm.config import LMConfig
+from preceptor.lm import continual
+from preceptor.lm.base import assert_same_tokens, base_artifact, first_new_row, padding_rows
+from preceptor.lm.config import SINCE_CONTINUAL, LMConfig
+from preceptor.lm.cost import announce, compare, unit
 from preceptor.lm.grid import budgets, check, run_name, size_of, training_tokens, trunks
 from preceptor.lm.ladder import SOURCES
 from preceptor.lm.report_to import check_tracker, follow
@@ -31,28 +35,40 @@ def build(config: LMConfig, inputs: Inputs, folder: Path) -> Counts:
 
     Files: points.csv (one row per run, budget and set), spans.csv, metrics.jsonl (training curves), ladder.csv and
     ladder.json (sizes, and where each number comes from), sources.csv (exact tokens of each source in the first D tokens),
-    runs/<run>/D<tokens>/ (checkpoints that transformers opens).
+    runs/<run>/D<tokens>/ (checkpoints that transformers opens). With `judge_base` also continual/ (what was forgotten, and
+    the ledger of tokens).
     """
-    stream, sets = Stream.open(inputs["curriculum"].path), _sets(inputs)
+    stream, sets = Stream.open(inputs["curriculum"].path), evaluation_sets(inputs)
     asked, grid = budgets(config, stream.block_tokens), trunks(config)  # refuses a bad grid before anything is trained
     for left in folder.rglob("*.tmp"):  # of a write that was cut short
         shutil.rmtree(left) if left.is_dir() else left.unlink()
+    said, started = announce(config, stream), time.monotonic()
     sweep(config, stream, sets, folder / "runs")
+    compare(config, said, time.monotonic() - started)
     _write_ladder(config, stream, folder)
     _write_sources(stream, [b.tokens for b in asked], folder)
     n = _write_tables(config, stream, folder)
     _report(config, folder)
+    if config.judge_base:
+        continual.write(config, stream, folder)
     return {"runs": len(grid), "points": n, "sets": sorted(sets), "largest_budget": asked[-1].tokens}
 
 
 def key(config: LMConfig, inputs: Inputs) -> Key:
-    """The config, but for where curves are sent; a given base is an input, known by its content wherever it lies."""
-    asked = {name: value for name, value in with_files(config).items() if name != "report_to"}
+    """The config, but for where curves are sent; a given base is an input, known by its content wherever it lies, and so are codes that give directions."""
+    asked = {name: value for name, value in without_defaults(config, SINCE_CONTINUAL).items() if name != "report_to"}
     if not config.base:
         return Key(asked, dict(inputs))
     if "curriculum" in inputs:
         assert_same_tokens(config.base, inputs["curriculum"].path / "tokenizer")
-    return Key(asked | {"base": "given"}, {**inputs, "base": base_artifact(config.base)})
+    found: dict[str, Any] = asked | {"base": "given"}
+    given = {**inputs, "base": base_artifact(config.base)}
+    if padding_rows(config.base):  # before, such rows were taken for trained ones
+        found["first_new_row"] = first_new_row(config.base)
+    if config.new_rows == "directions":
+        found["directions"] = "given"
+        given["directions"] = artifact.load(Path(config.directions))
+    return Key(found, given)
 
 
 def refuse(config: LMConfig) -> None:
@@ -67,10 +83,10 @@ def cost(config: LMConfig, inputs: Inputs) -> Cost:
         return Cost(sum(training_tokens(config) for _ in trunks(config)), "tokens")
     stream = Stream.open(inputs["curriculum"].path)
     flops = (size_of(config, depth, stream.vocab_size, stream.context).flops_per_token for depth, _ in trunks(config))
-    return Cost(float(sum(f * training_tokens(config) for f in flops)), "FLOP")
+    return Cost(float(sum(f * training_tokens(config) for f in flops)), unit(config))
 
 
-def _sets(inputs: Inputs) -> dict[str, Path]:
+def evaluation_sets(inputs: Inputs) -> dict[str, Path]:
     """Folders of the evaluation sets by name."""
     sets = {p.parent.name: p.parent for p in sorted((inputs["curriculum"].path / "eval").glob("*/meta.json"))}
     if "real" in inputs:
@@ -173,4 +189,5 @@ STAGE = Stage(
     cost=cost,
     resumable=True,
     tables=(Point, SpanLoss, Step, Rung, SourceTokens),
+    below={continual.FOLDER: (Forgetting, LedgerLine)},
 )

@@ -13,6 +13,7 @@ from preceptor.curriculum.stream import Stream
 from preceptor.lm import worker
 from preceptor.lm.config import LMConfig
 from preceptor.lm.grid import remaining_tokens, run_name, size_of, trunks
+from preceptor.lm.worker import started_by_torchrun
 
 
 def sweep(config: LMConfig, stream: Stream, sets: Mapping[str, Path], out: Path) -> None:
@@ -22,6 +23,9 @@ def sweep(config: LMConfig, stream: Stream, sets: Mapping[str, Path], out: Path)
     pay more for a token.
     Raises PreceptorError when a run fails.
     """
+    if started_by_torchrun():
+        together(config, stream.folder, sets, out)
+        return
     total, left = 0, []
     for depth, trunk in trunks(config):
         folder = out / run_name(depth, trunk)
@@ -47,3 +51,9 @@ def sweep(config: LMConfig, stream: Stream, sets: Mapping[str, Path], out: Path)
                 found=f"{type(error).__name__}: {error}",
                 remedy="see the lines above",
             ) from error
+
+
+def together(config: LMConfig, curriculum: Path, sets: Mapping[str, Path], out: Path) -> None:
+    """Train the runs one after the other, each by all processes of torchrun; every one of them calls this."""
+    for depth, trunk in trunks(config):
+        worker.train(worker.Run(config, depth, trunk, curriculum, dict(sets), out / run_name(depth, trunk), 0))

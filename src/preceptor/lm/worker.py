@@ -28,6 +28,11 @@ class Run:
     flops_per_token: int
 
 
+def started_by_torchrun() -> bool:
+    """Whether this process is one of several that train one model together."""
+    return int(os.environ.get("WORLD_SIZE", "1")) > 1
+
+
 def train(run: Run) -> None:
     """Train and evaluate the run; finished parts are skipped."""
     import torch
@@ -42,7 +47,8 @@ def train(run: Run) -> None:
     run.folder.mkdir(parents=True, exist_ok=True)
     lock = os.open(run.folder, os.O_RDONLY)
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # a worker whose parent was killed may still be writing its last bytes
+        if int(os.environ.get("RANK", "0")) == 0:  # the one that writes
+            fcntl.flock(lock, fcntl.LOCK_EX)  # a worker whose parent was killed may still be writing its last bytes
         sets = {name: EvalSet.load(path) for name, path in run.sets.items()}
         stream = Stream.open(run.curriculum)
         train_run(

@@ -125,3 +125,35 @@ class SourceTokens(Row):
     source_tokens: int
     epochs: float | None
     unique_tokens: int
+
+
+@dataclass(frozen=True)
+class Forgetting(Row):
+    """The loss of a base on a set after `tokens` of continual pre-training (0: before any, with rows for the items).
+
+    base_loss: the base's own; on general text as it was given, without rows for items. change: loss − base_loss; above 0 the
+    set was forgotten. Nats per unit.
+    """
+
+    FILE: ClassVar[str] = "forgetting.csv"
+
+    run: str
+    tokens: int
+    set: str
+    unit: str
+    loss: float
+    se: float
+    base_loss: float
+    change: float
+
+
+@dataclass(frozen=True)
+class LedgerLine(Row):
+    """Exact tokens of a source in one phase of a budget: new rows, warm-up, stable, decay."""
+
+    FILE: ClassVar[str] = "ledger.csv"
+
+    budget: int
+    phase: str
+    source: str
+    tokens: int
