@@ -55,7 +55,7 @@ def build(config: LMConfig, inputs: Inputs, folder: Path) -> Counts:
 
 
 def key(config: LMConfig, inputs: Inputs) -> Key:
-    """The config, but for where curves are sent; a given base is an input, known by its content wherever it lies, and so are codes that give directions."""
+    """The config, but for where curves are sent; a given base, and codes that give directions, are inputs known by content."""
     asked = {name: value for name, value in without_defaults(config, SINCE_CONTINUAL).items() if name != "report_to"}
     if not config.base:
         return Key(asked, dict(inputs))
