@@ -53,7 +53,7 @@ def test_a_tracker_is_no_part_of_the_key() -> None:
     """And the key is what it was before there were trackers: a finished stage stays finished."""
     plain, asked = (stage.key(LMConfig(report_to=to), {}) for to in ("", "trackio"))
     assert canonical(plain.config) == canonical(asked.config)
-    assert set(plain.config) == {f.name for f in dataclasses.fields(LMConfig)} - {"report_to"}
+    assert set(plain.config) == {f.name for f in dataclasses.fields(LMConfig)} - {*stage.SINCE_CONTINUAL, "report_to"}
 
 
 @pytest.mark.parametrize(("to", "said"), [("excel", "Unknown tracker"), ("wandb", "pip install wandb")])

@@ -185,7 +185,7 @@ def test_nothing_at_all_is_still_a_page(tmp_path: Path) -> None:
     made = STAGE.make(ReportConfig(), {}, tmp_path)
     assert made.counts["figures"] == 0
     text = (tmp_path / "report" / "report.html").read_text(encoding="utf-8")
-    assert text.count("Not available.") == 15
+    assert text.count("Not available.") == 16
     assert "Preceptor: report of a study" in text
 
 
