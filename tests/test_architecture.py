@@ -45,6 +45,7 @@ TOP = {
     "cli_push",
     "cli_recommend",
     "study",
+    "run_folder",
     "study_file",
 }  # may import all
 LIGHT_ROOTS = {"numpy", "numba", "llvmlite", "torch", "transformers", "safetensors"}

@@ -40,7 +40,14 @@ app.command(push)
 
 _SOURCES = "A folder with interactions.* and items.*, or ml-100k, or market[:key=value,...] (simulated)."
 Data = Annotated[str | None, Parameter(name="--data", help=_SOURCES)]
-Out = Annotated[Path | None, Parameter(name="--out", help="The folder for artifacts. A second run there resumes.")]
+_FOLDER = "The folder for artifacts; without it run/STUDY, or run/LOG-STUDY with --data. A second run there resumes."
+Out = Annotated[Path | None, Parameter(name="--out", help=_FOLDER)]
+_STUDY = (
+    "A packaged study, or the path of a YAML file, which may extend a packaged study (extends: quick). Without it, the study"
+    " that --out has already; in a new folder, quick."
+)
+Study = Annotated[str | None, Parameter(help=_STUDY)]
+Force = Annotated[bool, Parameter(name="--force", help="Replace results of another study or log in --out.", negative="")]
 Set = Annotated[list[str] | None, Parameter(name="--set", help="section.key=value; may be repeated.", negative="")]
 Json = Annotated[bool, Parameter(name="--json", help="Print JSON to standard output.", negative="")]
 
@@ -82,11 +89,12 @@ def _forecast(rows: Sequence[Forecast]) -> None:
         print(f"Total about {duration(sum(known))}" + (f", plus {', '.join(unknown)}." if unknown else "."))
 
 
-def _resolve(study: str, data: str | None, out: Path | None, overrides: list[str] | None) -> tuple[Any, Path]:
-    from preceptor.study import load_config
+def _resolve(
+    study: str | None, data: str | None, out: Path | None, overrides: list[str] | None, force: bool
+) -> tuple[Any, Path]:
+    from preceptor.run_folder import settle
 
-    config = load_config(study, data, overrides or ())
-    return config, out or Path("run") / config.name
+    return settle(study, data, out, overrides or (), force)
 
 
 def _studies() -> str:
@@ -98,21 +106,26 @@ def _studies() -> str:
 
 @app.command(help="Run every stage of a study that is not up to date, up to the report.\n\nPackaged studies:\n\n" + _studies())
 def run(
-    study: str = "quick", *, data: Data = None, out: Out = None, set_: Set = None, dry_run: bool = False, json_: Json = False
+    study: Study = None,
+    *,
+    data: Data = None,
+    out: Out = None,
+    set_: Set = None,
+    force: Force = False,
+    dry_run: bool = False,
+    json_: Json = False,
 ) -> None:
     """Run every stage of a study that is not up to date, up to the report.
 
     Parameters
     ----------
-    study
-        A packaged study, or the path of a YAML file. The file may extend a packaged study (extends: quick).
     dry_run
         Print which stages are stale, why, and what they will cost. Make nothing.
     """
     from preceptor import study as studies
     from preceptor.core.progress import duration
 
-    config, folder = _resolve(study, data, out, set_)
+    config, folder = _resolve(study, data, out, set_, force)
     if dry_run:
         rows = studies.dry_run(config, folder)
         if json_:
@@ -216,7 +229,14 @@ def data_describe(data: str, *, set_: Set = None, json_: Json = False) -> None:
 
 @app.command
 def build(
-    study: str = "quick", *, data: Data = None, out: Out = None, set_: Set = None, preview: bool = False, json_: Json = False
+    study: Study = None,
+    *,
+    data: Data = None,
+    out: Out = None,
+    set_: Set = None,
+    force: Force = False,
+    preview: bool = False,
+    json_: Json = False,
 ) -> None:
     """Build codes, graph and curriculum, then stop.
 
@@ -227,7 +247,7 @@ def build(
     """
     from preceptor import study as studies
 
-    config, folder = _resolve(study, data, out, set_)
+    config, folder = _resolve(study, data, out, set_, force)
     made = studies.run(config, folder, wanted="curriculum")
     if preview:
         documents = made["curriculum"].json("preview")
@@ -293,7 +313,9 @@ def export(
 
 
 @app.command
-def tstr(study: str = "quick", *, data: Data = None, out: Out = None, set_: Set = None, json_: Json = False) -> None:
+def tstr(
+    study: Study = None, *, data: Data = None, out: Out = None, set_: Set = None, force: Force = False, json_: Json = False
+) -> None:
     """Find the recipe that ranks best on real targets: models of real or synthetic histories, the generator, or both.
 
     The command first prints the answer in words: what the recipe gains, whether the log is large enough to tell, and whether
@@ -305,7 +327,7 @@ def tstr(study: str = "quick", *, data: Data = None, out: Out = None, set_: Set 
     from preceptor.core.tables.ranking import Answer, ArmMean, Paired
     from preceptor.report.summary import ranking_tables
 
-    config, folder = _resolve(study, data, out, set_)
+    config, folder = _resolve(study, data, out, set_, force)
     made = studies.run(config, folder, wanted="ranking")["ranking"]
     if json_:
         tables = {cls.FILE.partition(".")[0]: row.read(made.path, cls) for cls in (Answer, ArmMean, Paired)}  # type: ignore[type-abstract]
@@ -318,11 +340,11 @@ def tstr(study: str = "quick", *, data: Data = None, out: Out = None, set_: Set 
 
 
 @app.command
-def pretrain(study: str = "quick", *, data: Data = None, out: Out = None, set_: Set = None) -> None:
+def pretrain(study: Study = None, *, data: Data = None, out: Out = None, set_: Set = None, force: Force = False) -> None:
     """Pre-train language models over the grid of sizes and token budgets, and print the table of points."""
     from preceptor import study as studies
 
-    config, folder = _resolve(study, data, out, set_)
+    config, folder = _resolve(study, data, out, set_, force)
     made = studies.run(config, folder, wanted="lm")
     print(made["lm"].file("points.csv").read_text(), end="")
 
@@ -349,11 +371,11 @@ def fit(points: Path, *, out: Out = None, json_: Json = False) -> None:
 
 
 @app.command
-def report(study: str = "quick", *, data: Data = None, out: Out = None, set_: Set = None) -> None:
+def report(study: Study = None, *, data: Data = None, out: Out = None, set_: Set = None, force: Force = False) -> None:
     """Make the HTML report of a study, and every earlier stage that is not up to date."""
     from preceptor import study as studies
 
-    config, folder = _resolve(study, data, out, set_)
+    config, folder = _resolve(study, data, out, set_, force)
     print(studies.run(config, folder)["report"].file("report.html").resolve())
 
 

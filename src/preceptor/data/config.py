@@ -9,6 +9,8 @@ from typing import Literal
 
 from preceptor.core.checks import at_least, one_of, require, share
 
+AUTO = "auto"
+
 
 @dataclass(frozen=True)
 class SplitConfig:
@@ -37,8 +39,11 @@ class DataConfig:
     source: a built-in source (ml-100k), the path of a folder, or the simulated market (market, market:key=value,…).
     layout: auto, or the name of a layout (see docs/own-data.md).
     interaction_columns, item_columns: our column name to the name in the file, where they differ.
-    separator: of text tables; None: by the file's ending (.csv ",", .tsv tab).
-    encoding: of text tables.
+    separator: of text tables; None: by the file's ending (.csv ",", .tsv tab), or what its lines show.
+    encoding: of text tables; auto: what the bytes show.
+    order: time, or file: the rows of a log without times are in the order in which people met the items.
+    time_format: of times in text, in strptime's codes ("%d/%m/%Y %H:%M"); None: ISO and the usual ways, where day and month
+        can be told apart.
     category_separator: between the categories of an item where they are one string.
     time_unit: of numeric timestamps; auto: by their magnitude.
     min_rating: interactions rated lower don't count; None: every rating counts.
@@ -54,7 +59,9 @@ class DataConfig:
     interaction_columns: Mapping[str, str] = field(default_factory=dict)
     item_columns: Mapping[str, str] = field(default_factory=dict)
     separator: str | None = None
-    encoding: str = "utf-8"
+    encoding: str = "auto"
+    order: Literal["time", "file"] = "time"
+    time_format: str | None = None
     category_separator: str = "|"
     time_unit: Literal["auto", "s", "ms", "us", "ns"] = "auto"
     min_rating: float | None = None
@@ -74,7 +81,12 @@ def check(config: DataConfig) -> None:
             "time_unit": one_of(config.time_unit, "auto", "s", "ms", "us", "ns"),
             "duplicates": one_of(config.duplicates, "drop", "keep"),
             "separator": (config.separator is None or len(config.separator) == 1, "one character"),
-            "encoding": (_known_encoding(config.encoding), "one Python knows, such as utf-8, latin-1"),
+            "encoding": (_known_encoding(config.encoding), "auto, or one Python knows, such as utf-8, latin-1"),
+            "order": one_of(config.order, "time", "file"),
+            "time_format": (
+                config.time_format is None or "%" in config.time_format,
+                "strptime's codes, such as %d/%m/%Y %H:%M",
+            ),
             "max_unusable": share(config.max_unusable),
         },
     )
@@ -101,6 +113,8 @@ def check_split(config: SplitConfig) -> None:
 
 
 def _known_encoding(name: str) -> bool:
+    if name == AUTO:
+        return True
     try:
         codecs.lookup(name)
     except LookupError:

@@ -12,7 +12,7 @@ from preceptor.core.tables.recommend import RecommendRow
 from preceptor.report import formats as f
 from preceptor.report import sections_recommend as recommended
 from preceptor.report.curves import Curve, curves
-from preceptor.report.findings import doubts
+from preceptor.report.doubts import doubts
 from preceptor.report.inputs import Artifacts
 from preceptor.report.items import rivals
 from preceptor.report.next_steps import next_steps
