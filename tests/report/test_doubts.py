@@ -42,7 +42,7 @@ def test_models_worse_than_a_uniform_guess_are_called_so(miniature: Path, tmp_pa
     uniform = rivals(row.read(miniature / "lm", Point), REAL_SET)["uniform"]
 
     def set_to(loss: float) -> Callable[[Point], Point]:
-        return lambda p: dataclasses.replace(p, best_trie=loss) if p.set == REAL_SET and p.best_trie is not None else p
+        return lambda p: dataclasses.replace(p, trie=loss, trie_prior=None) if p.set == REAL_SET and p.trie is not None else p
 
     worse = rewritten(copied(miniature, tmp_path / "worse"), set_to(uniform + 0.1))
     assert "worse than a uniform guess" in said(worse, "Real histories")
@@ -54,7 +54,7 @@ def test_models_worse_than_a_uniform_guess_are_called_so(miniature: Path, tmp_pa
 
 def test_losses_that_rise_with_tokens_or_size_are_named(miniature: Path, tmp_path: Path) -> None:
     def by(loss: Callable[[Point], float]) -> Callable[[Point], Point]:
-        return lambda p: dataclasses.replace(p, loss=loss(p), best_trie=None) if p.set == FLOOR_SET else p
+        return lambda p: dataclasses.replace(p, loss=loss(p)) if p.set == FLOOR_SET else p
 
     with_tokens = rewritten(copied(miniature, tmp_path / "tokens"), by(lambda p: 5 + p.tokens / 1e4))
     assert "rises with tokens at 4 of 4 sizes" in said(with_tokens, "Losses that rise")
