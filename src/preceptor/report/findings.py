@@ -87,7 +87,8 @@ def _real(inputs: Artifacts) -> str | None:
     )
     beaten = [f.name(k) for k, v in lines.items() if best[0] < v]
     listed = ", ".join(f"{f.name(k)} {f.fixed(v)}" for k, v in lines.items())
-    tail = f"it is below {' and '.join(beaten)}" if beaten else "it is below none of them"
+    below = " and ".join([", ".join(beaten[:-1]), beaten[-1]] if len(beaten) > 1 else beaten)
+    tail = f"it is below {below}" if beaten else "it is below none of them"
     if best[0] > lines.get("uniform", math.inf):
         tail += ", and worse than a uniform guess"
     return f"{said}; others have {listed}, so {tail}."
