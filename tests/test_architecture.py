@@ -41,12 +41,14 @@ TOP = {
     "cli",
     "cli_codes",
     "cli_generator",
+    "cli_output",
     "cli_plan",
     "cli_push",
     "cli_recommend",
     "study",
     "run_folder",
     "study_file",
+    "study_yaml",
 }  # may import all
 LIGHT_ROOTS = {"numpy", "numba", "llvmlite", "torch", "transformers", "safetensors"}
 LIGHT = [

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shlex
 import shutil
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import App, Parameter
 
+from preceptor import cli_output as shown
 from preceptor.cli_codes import codes_app
 from preceptor.cli_generator import generator
 from preceptor.cli_plan import plan
 from preceptor.cli_push import push
 from preceptor.cli_recommend import recommend
 from preceptor.core.errors import PreceptorError
+from preceptor.core.terminal import guarded, visible
 
 if TYPE_CHECKING:
     from preceptor.study import Forecast
@@ -52,27 +52,6 @@ Set = Annotated[list[str] | None, Parameter(name="--set", help="section.key=valu
 Json = Annotated[bool, Parameter(name="--json", help="Print JSON to standard output.", negative="")]
 
 
-def _print(value: Any) -> None:
-    print(json.dumps(value, indent=1, ensure_ascii=False, default=str))
-
-
-def _show(text: str) -> str:
-    """Text that isn't ours, safe for a terminal: control and invisible characters become a visible mark."""
-    return "".join(c if c.isprintable() or c == "\n" else "\N{REPLACEMENT CHARACTER}" for c in text)
-
-
-def _table(columns: Sequence[str], rows: Sequence[Sequence[Any]], title: str | None = None) -> None:
-    from rich.console import Console
-    from rich.markup import escape
-    from rich.table import Table
-
-    shown = escape(_show(title)) if title else None
-    table = Table(*columns, title=shown, title_justify="left", title_style="bold", show_header=any(columns))
-    for row in rows:
-        table.add_row(*(str(cell) for cell in row))
-    Console().print(table)
-
-
 def _forecast(rows: Sequence[Forecast]) -> None:
     """The table of a dry run, and its time in all as far as rates have been measured on this machine."""
     from preceptor.core.progress import duration
@@ -82,11 +61,11 @@ def _forecast(rows: Sequence[Forecast]) -> None:
             return ""
         return "not yet measured here" if row.seconds is None else f"about {duration(row.seconds)}"
 
-    _table(["stage", "state", "why", "work", "time"], [(r.stage, r.state, r.why, r.work, time(r)) for r in rows])
+    shown.table(["stage", "state", "why", "work", "time"], [(r.stage, r.state, r.why, r.work, time(r)) for r in rows])
     known = [r.seconds for r in rows if r.seconds is not None]
     unknown = [r.stage for r in rows if r.seconds is None]
     if known and sum(known):
-        print(f"Total about {duration(sum(known))}" + (f", plus {', '.join(unknown)}." if unknown else "."))
+        shown.line(f"Total about {duration(sum(known))}" + (f", plus {', '.join(unknown)}." if unknown else "."))
 
 
 def _resolve(
@@ -129,7 +108,7 @@ def run(
     if dry_run:
         rows = studies.dry_run(config, folder)
         if json_:
-            _print([vars(row) for row in rows])
+            shown.data([vars(row) for row in rows])
         else:
             _forecast(rows)
         return
@@ -138,13 +117,13 @@ def run(
 
     report = folder / "report" / "report.html"
     if json_:
-        _print({"out": str(folder), "report": str(report), "times": studies.times(folder)})
+        shown.data({"out": str(folder), "report": str(report), "times": studies.times(folder)})
         return
-    print(main_table(folder))
+    shown.line(main_table(folder))
     total = sum(seconds for _, seconds, _ in studies.times(folder))
-    print("Time per stage, when last made: " + ", ".join(f"{name} {duration(s)}" for name, s, _ in studies.times(folder)))
-    print(f"Total {duration(total)}. The largest process used {max(m for *_, m in studies.times(folder)):,} MiB.")
-    print(f"Report: {report.resolve()}")
+    shown.line("Time per stage, when last made: " + ", ".join(f"{name} {duration(s)}" for name, s, _ in studies.times(folder)))
+    shown.line(f"Total {duration(total)}. The largest process used {max(m for *_, m in studies.times(folder)):,} MiB.")
+    shown.line(f"Report: {report.resolve()}")
 
 
 @data_app.command(name="get")
@@ -160,8 +139,8 @@ def data_get(name: str = "ml-100k") -> None:
     from preceptor.data.sources import is_built_in, locate
 
     if name == NAME:
-        print(f"{WHAT} (docs/continual.md)", file=sys.stderr)
-        print(smollm2())
+        shown.note(f"{WHAT} (docs/continual.md)")
+        shown.line(smollm2())
         return
     if not is_built_in(name):
         raise PreceptorError(
@@ -170,7 +149,7 @@ def data_get(name: str = "ml-100k") -> None:
             expected=f"ml-100k or {NAME}",
             remedy="use your own log with --data FOLDER",
         )
-    print(locate(name))
+    shown.line(locate(name))
 
 
 @data_app.command(name="check")
@@ -185,9 +164,9 @@ def data_check(data: str, *, set_: Set = None, json_: Json = False) -> None:
         override(tree, assignment)
     report = check(data, validate(tree, "command line").data)
     if json_:
-        _print(report.as_dict())
+        shown.data(report.as_dict())
     else:
-        print(_show(str(report)))
+        shown.line(report)
 
 
 @data_app.command(name="describe")
@@ -206,8 +185,6 @@ def data_describe(data: str, *, set_: Set = None, json_: Json = False) -> None:
     set_
         A setting, as for a study: data.min_rating=4, or data.split.kind=leave-last-out. May be repeated.
     """
-    from rich.console import Console
-
     from preceptor.describe.advice import read_and_advise
     from preceptor.describe.advice_tables import tables
     from preceptor.study import validate
@@ -218,13 +195,12 @@ def data_describe(data: str, *, set_: Set = None, json_: Json = False) -> None:
         override(tree, assignment)
     found = read_and_advise(data, validate(tree, "command line").data)
     if json_:
-        _print(found.as_dict())
+        shown.data(found.as_dict())
         return
     for title, columns, rows in tables(found):
-        _table(columns, rows, title)
-    Console().print("\nWhat follows", style="bold")
-    for sentence in found.sentences:
-        Console().print("• " + sentence, markup=False, highlight=False)
+        shown.table(columns, rows, title)
+    shown.heading("What follows")
+    shown.sentences(found.sentences, "• ")
 
 
 @app.command
@@ -252,14 +228,14 @@ def build(
     if preview:
         documents = made["curriculum"].json("preview")
         if json_:
-            _print(documents)
+            shown.data(documents)
             return
         from preceptor.curriculum.preview import page
 
-        safe = {kind: [_show(text) for text in texts] for kind, texts in documents.items()}
-        print(page(safe, made["curriculum"].json("stream")["sources"], shutil.get_terminal_size().columns))
+        safe = {kind: [visible(text, lines=True) for text in texts] for kind, texts in documents.items()}
+        shown.line(page(safe, made["curriculum"].json("stream")["sources"], shutil.get_terminal_size().columns))
     else:
-        print(folder / "curriculum")
+        shown.line(folder / "curriculum")
 
 
 @app.command
@@ -309,7 +285,7 @@ def export(
         }
         writers[kind](study, out, histories)
     verify(out)
-    print(out)
+    shown.line(out)
 
 
 @app.command
@@ -331,12 +307,14 @@ def tstr(
     made = studies.run(config, folder, wanted="ranking")["ranking"]
     if json_:
         tables = {cls.FILE.partition(".")[0]: row.read(made.path, cls) for cls in (Answer, ArmMean, Paired)}  # type: ignore[type-abstract]
-        _print({name: [vars(r) for r in rows] for name, rows in tables.items()})
+        shown.data({name: [vars(r) for r in rows] for name, rows in tables.items()})
         return
-    print(ranking_tables(folder))
+    shown.line(ranking_tables(folder))
     seconds = next(s for name, s, _ in studies.times(folder) if name == "ranking")
-    print(f"\nTraining, calibrating and testing took {duration(seconds)} when last made.")
-    print(f'Ask the recipe: preceptor recommend {shlex.quote(str(folder))} --model ranking --history "a title; another title"')
+    shown.line(f"\nTraining, calibrating and testing took {duration(seconds)} when last made.")
+    shown.line(
+        f'Ask the recipe: preceptor recommend {shlex.quote(str(folder))} --model ranking --history "a title; another title"'
+    )
 
 
 @app.command
@@ -346,7 +324,7 @@ def pretrain(study: Study = None, *, data: Data = None, out: Out = None, set_: S
 
     config, folder = _resolve(study, data, out, set_, force)
     made = studies.run(config, folder, wanted="lm")
-    print(made["lm"].file("points.csv").read_text(), end="")
+    shown.line(made["lm"].file("points.csv").read_text(encoding="utf-8").rstrip("\n"))
 
 
 @app.command
@@ -365,9 +343,9 @@ def fit(points: Path, *, out: Out = None, json_: Json = False) -> None:
     if out is not None:
         law.save(out)
     if json_:
-        _print(law.as_dict())
+        shown.data(law.as_dict())
     else:
-        print(law)
+        shown.line(law)
 
 
 @app.command
@@ -376,17 +354,22 @@ def report(study: Study = None, *, data: Data = None, out: Out = None, set_: Set
     from preceptor import study as studies
 
     config, folder = _resolve(study, data, out, set_, force)
-    print(studies.run(config, folder)["report"].file("report.html").resolve())
+    shown.line(studies.run(config, folder)["report"].file("report.html").resolve())
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Entry point: errors that a user can correct are printed without a traceback, with exit status 2."""
+    """Entry point: errors that a user can correct are printed without a traceback, with exit status 2; faults of ours in full,
+    with 1. Whatever is printed, by whichever library, goes through the guard of `core.terminal`."""
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    try:
-        app(arguments)
-    except PreceptorError as e:
-        print(f"preceptor: {e}", file=sys.stderr)
-        raise SystemExit(2) from None
-    except KeyboardInterrupt:
-        print("\npreceptor: stopped; run the same command again to continue", file=sys.stderr)
-        raise SystemExit(130) from None
+    with guarded():
+        try:
+            app(arguments, console=shown.console(), error_console=shown.console(stderr=True))
+        except PreceptorError as e:
+            shown.note(f"preceptor: {e}")
+            raise SystemExit(2) from None
+        except KeyboardInterrupt:
+            shown.note("\npreceptor: stopped; run the same command again to continue")
+            raise SystemExit(130) from None
+        except Exception as e:
+            shown.fault(e)
+            raise SystemExit(1) from None

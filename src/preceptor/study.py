@@ -114,7 +114,10 @@ def load_config(study: str, data: str | None = None, overrides: Sequence[str] = 
     """
     tree = study_file.read(study, lambda own, where: _refuse_unknown(own, StudyConfig, where, ""))
     if data is not None:
-        tree["data"] = {**(tree.get("data") or {}), "source": data}
+        section = tree.get("data") or {}
+        if not isinstance(section, Mapping):
+            raise PreceptorError("Bad section", where=f"{study}, data", found=section, expected="settings by name")
+        tree["data"] = {**section, "source": data}
     for assignment in overrides:
         study_file.override(tree, assignment)
     if isinstance(tree.setdefault("report", {}), dict):
@@ -162,12 +165,18 @@ def _with_arms(tree: Mapping[str, Any], where: str) -> StudyConfig:
     """The config of a study with arms: each arm's sections are put upon the study's own."""
     own = {key: value for key, value in tree.items() if key != "arms"}
     arms = {}
+    if not isinstance(tree["arms"], Mapping):
+        raise PreceptorError("Bad arms", where=f"{where}, arms", found=tree["arms"], expected="names, each with its sections")
     for name, sections in tree["arms"].items():
+        if not isinstance(sections or {}, Mapping):
+            raise PreceptorError(
+                "Bad arm", where=f"{where}, arms.{name}", found=sections, expected="the sections in which it differs"
+            )
         if not re.fullmatch(r"[a-z0-9][a-z0-9-]*", str(name)):
             raise PreceptorError(
                 "Bad name of an arm", where=f"{where}, arms", found=name, expected="small letters, digits and hyphens"
             )
-        other = sorted(set(sections or {}) - set(_ARM_SECTIONS))
+        other = sorted(str(key) for key in set(sections or {}) - set(_ARM_SECTIONS))
         if other:
             raise PreceptorError(
                 "An arm can't differ in this section",

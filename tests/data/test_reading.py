@@ -161,6 +161,12 @@ def test_dates_that_can_be_read_in_two_ways_ask(tmp_path: Path) -> None:
         read(tmp_path)
 
 
+def test_a_format_that_is_none_is_refused(tmp_path: Path) -> None:
+    log(tmp_path, [(user, item, "1/2/2024", rating) for user, item, _, rating in ROWS])
+    with pytest.raises(PreceptorError, match=r"data\.time_format"):
+        read(tmp_path, DataConfig(time_format="%Q and %"))
+
+
 def test_decimal_commas_are_numbers(tmp_path: Path) -> None:
     rows = [("u1", "i0", "100,5", "4,5"), ("u1", "i1", "200", "2,5"), ("u2", "i2", "300", "3"), ("u2", "i0", "400", "x,5")]
     found = read(log(tmp_path, rows, separator=";"), DataConfig(min_rating=3))

@@ -17,7 +17,8 @@ class SplitConfig:
     """How a log is cut in train, validation and test.
 
     kind: auto (temporal where the log has timestamps, else leave-last-out), temporal, or leave-last-out.
-    validation_from, test_from: the shares of the rows, in order of time, that come before validation and before test.
+    validation_from, test_from: the shares of the rows, in order of time, that come before validation and before test. Every
+        row with a time counts, filtered and set aside ones too: later rows can't move a cut but by their times.
     min_item_interactions, min_user_interactions: training rows of rarer items, then of users with fewer rows left, are
         left out of the training part. Counted within the training part only (the leak rule); targets and their histories
         keep every row. 1 keeps all.
@@ -80,8 +81,14 @@ def check(config: DataConfig) -> None:
         {
             "time_unit": one_of(config.time_unit, "auto", "s", "ms", "us", "ns"),
             "duplicates": one_of(config.duplicates, "drop", "keep"),
-            "separator": (config.separator is None or len(config.separator) == 1, "one character"),
-            "encoding": (_known_encoding(config.encoding), "auto, or one Python knows, such as utf-8, latin-1"),
+            "separator": (
+                config.separator is None or _separates(config.separator),
+                "one character: ASCII, no quote or line end",
+            ),
+            "encoding": (
+                _known_encoding(config.encoding),
+                "auto, or an encoding of text that Python knows, such as utf-8, latin-1",
+            ),
             "order": one_of(config.order, "time", "file"),
             "time_format": (
                 config.time_format is None or "%" in config.time_format,
@@ -112,11 +119,20 @@ def check_split(config: SplitConfig) -> None:
     )
 
 
+def _separates(separator: str | None) -> bool:
+    """Whether it is one byte that can part the fields of a line, or left to the file's ending."""
+    return separator is None or (len(separator) == 1 and separator.isascii() and separator not in '"\r\n\0')
+
+
 def _known_encoding(name: str) -> bool:
+    """Whether it turns bytes into text; zip, hex and rot13 are codecs too."""
     if name == AUTO:
         return True
     try:
         codecs.lookup(name)
-    except LookupError:
+        b"ab".decode(name)
+    except UnicodeDecodeError:
+        return True
+    except (LookupError, ValueError):  # unknown, of another kind, or no name at all
         return False
     return True

@@ -19,7 +19,16 @@ def microseconds(written: pl.Series, time_format: str | None, where: object) -> 
     it can't be told whether 3/4/2023 is in March or in April, and for a format that can't be one.
     """
     if time_format is not None:
-        return _parsed(written, [time_format])
+        try:
+            return _parsed(written, [time_format])
+        except pl.exceptions.PolarsError as error:
+            raise PreceptorError(
+                "Not a format of times",
+                where="data.time_format",
+                found=time_format,
+                expected="strptime's codes, such as %d/%m/%Y %H:%M",
+                remedy=str(error).splitlines()[0],
+            ) from error
     found = _parsed(written, ISO)
     left = written.filter(found.is_null() & written.is_not_null())
     if not len(left):

@@ -25,10 +25,11 @@ class Rows:
     """Every record of the interaction files, in order.
 
     starts: the first row of each file. user: categories; item: int32, row in the catalogue, −1 where it isn't there.
-    moment: float64, microseconds since 1970 where `dated`, else the number given. code: uint8, place in check.REASONS, 0
-    usable. rating: float32, NaN where it is no number. event, session: categories, null where empty. Each of the three is
-    None where the files have no such column. n_users, n_items: distinct ids met, known or not. stranger: an item id that
-    isn't in the catalogue.
+    moment: float64, microseconds since 1970 where `dated`, else the number given; 0 where not `clocked`, which is whether the
+    row has a time that can be read, whatever else it lacks. code: uint8, place in quarantine.REASONS, 0 usable. rating:
+    float32, NaN where it is no number. event, session: categories, null where empty. Each of the three is None where the
+    files have no such column. n_users, n_items: distinct ids met, known or not. stranger: an item id that isn't in the
+    catalogue.
     """
 
     timed: bool
@@ -37,6 +38,7 @@ class Rows:
     item: np.ndarray
     moment: np.ndarray
     dated: np.ndarray
+    clocked: np.ndarray
     code: np.ndarray
     rating: np.ndarray | None
     event: pl.Series | None
@@ -107,6 +109,7 @@ def read(layout: Layout, item_ids: pl.Series, config: DataConfig) -> Rows:
         item=np.concatenate(items),
         moment=np.arange(table.height, dtype=np.float64) if config.order == "file" else table["moment"].to_numpy(),
         dated=table["dated"].to_numpy(),
+        clocked=table["clocked"].to_numpy().copy(),
         code=table["code"].to_numpy().copy(),
         rating=None if rating is None else rating.to_numpy(),
         event=given("event"),
@@ -140,9 +143,9 @@ def _columns(layout: Layout, file: Path, config: DataConfig) -> dict[str, str]:
 def _file(
     layout: Layout, file: Path, found: dict[str, str], timed: bool, pools: dict[str, pl.DataType], config: DataConfig
 ) -> pl.DataFrame:
-    """Columns user, item, moment, dated, code, and of rating, event, session those that the file has."""
+    """Columns user, item, moment, dated, clocked, code, and of rating, event, session those that the file has."""
     frame = tables.scan(layout.interactions, file, found)
-    types = frame.collect_schema()
+    types = tables.types(layout.interactions, file, frame)
     clock = "row" if config.order == "file" else "timestamp" if timed else "position"
     user, item = (identifier(pl.col(name), types[name]) for name in ("user_id", "item_id"))
     number, date, given = _time(clock, types[clock])
@@ -177,7 +180,9 @@ def _file(
         .then(CODE["time is not finite"])
         .otherwise(0)
     )
-    return part.with_columns(code=code.cast(pl.UInt8), moment=pl.col("moment").fill_null(0.0)).drop("left")
+    clocked = pl.col("moment").is_finite().fill_null(False)
+    moment = pl.when(clocked).then("moment").otherwise(0.0)
+    return part.with_columns(code=code.cast(pl.UInt8), clocked=clocked, moment=moment).drop("left")
 
 
 def _time(name: str, dtype: pl.DataType) -> tuple[pl.Expr, pl.Expr, pl.Expr]:

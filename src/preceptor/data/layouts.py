@@ -101,7 +101,7 @@ def plain(folder: Path) -> Layout | None:
 
 def recbole(folder: Path) -> Layout | None:
     """RecBole atomic files: NAME.inter and NAME.item, tab-separated, a type after each column name."""
-    interactions, items = sorted(folder.glob("*.inter")), sorted(folder.glob("*.item"))
+    interactions, items = ([p for p in sorted(folder.glob(name)) if p.is_file()] for name in ("*.inter", "*.item"))
     if len(interactions) != 1 or len(items) != 1:
         return None
     renamed: dict[str, str] = {}
@@ -129,14 +129,14 @@ def movielens(folder: Path) -> Layout | None:
     u.data and u.item (100K)."""
     names = {"user_id": ("userId",), "item_id": ("movieId",)}
     texts = {"item_id": ("movieId",), "categories": ("genres",)}
-    if (folder / "ratings.csv").exists() and (folder / "movies.csv").exists():
+    if _files(folder, "ratings.csv", "movies.csv"):
         return Layout(
             "movielens",
             Table((folder / "ratings.csv",), "csv", names),
             Table((folder / "movies.csv",), "csv", texts),
             category_separator="|",
         )
-    if (folder / "ratings.dat").exists() and (folder / "movies.dat").exists():
+    if _files(folder, "ratings.dat", "movies.dat"):
         rating = ("user_id", "item_id", "rating", "timestamp")
         return Layout(
             "movielens",
@@ -151,7 +151,7 @@ def movielens(folder: Path) -> Layout | None:
             ),
             category_separator="|",
         )
-    if (folder / "u.data").exists() and (folder / "u.item").exists():
+    if _files(folder, "u.data", "u.item"):
         rating = ("user_id", "item_id", "rating", "timestamp")
         header = ("item_id", "title", "release_date", "video_release_date", "url", *_GENRES)
         encoding = _encoding(folder / "u.item")
@@ -213,6 +213,10 @@ def merrec(folder: Path) -> Layout | None:
         category_columns=levels,
         derived_items=True,
     )
+
+
+def _files(folder: Path, *names: str) -> bool:
+    return all((folder / name).is_file() for name in names)
 
 
 def _encoding(file: Path) -> str:

@@ -20,6 +20,7 @@ from preceptor.data import config as settings
 from preceptor.data import layouts, sources
 from preceptor.data.config import DataConfig
 from preceptor.data.log import Split, count_parts
+from preceptor.data.quarantine import cells
 from preceptor.data.read import read
 
 LEAKAGE = (
@@ -34,7 +35,7 @@ def build(config: DataConfig, inputs: Inputs, folder: Path) -> Counts:
     cut = log.split(config.split)
     few = cut.kind == "temporal" and cut.test.n_users < config.split.few_users
     log.user_ids.to_frame().write_parquet(folder / "users.parquet")
-    row.write(folder, Quarantined, (Quarantined(*cells) for cells in log.quarantine.iter_rows()))
+    row.write(folder, Quarantined, cells(log.quarantine))
     row.write(folder, FunnelStep, log.funnel)
     _save(cut, folder)
     if made := sources.simulated(config.source):
@@ -103,7 +104,7 @@ def _save(cut: Split, folder: Path) -> None:
 
 STAGE = Stage(
     name="data",
-    version=3,
+    version=4,
     section="data",
     needs=(),
     build=build,
