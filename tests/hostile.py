@@ -57,5 +57,7 @@ STRINGS = (
 
 
 def acts(text: str) -> list[str]:
-    """The characters of printed text that a terminal would obey or that turn its direction; line ends and tabs don't."""
-    return [c for c in text if not (c.isprintable() or c in "\n\t\u200c\u200d" or unicodedata.category(c) == "Zs")]
+    """The characters of printed text that a terminal would obey, that turn its direction or break its lines, and surrogates;
+    line ends and tabs don't count."""
+    suspect = ("Cc", "Cf", "Cs", "Zl", "Zp")
+    return [c for c in text if unicodedata.category(c) in suspect and c not in "\n\t\u200c\u200d"]
