@@ -7,7 +7,7 @@ export OMP_WAIT_POLICY := PASSIVE
 # uv leaves the compilation of a package's modules to their first use; kept, or every process would repeat it.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: run results unbiased test test-slow lint format golden miniature docs clean
+.PHONY: run results unbiased fuzz test test-slow lint format golden miniature docs clean
 
 run: .venv/installed
 	$(BIN)/preceptor run quick --out run/quick
@@ -28,6 +28,12 @@ results: .venv/installed
 # Which knob removes which bias, on simulated markets; about a quarter of an hour on two cores, resumable.
 unbiased: .venv/installed
 	$(BIN)/python benchmarks/unbiased.py --out results/unbiased --work run/unbiased
+
+# Damaged and hostile input of all kinds, in one process at a low priority: an hour or two for a million cases. Resumable; faults
+# are kept in run/fuzz, and the counts of all sessions in results/reliability/fuzz.csv.
+CASES ?= 1000000
+fuzz: .venv/dev
+	PYTHONPATH=src:tests nice -n 19 $(BIN)/python -m fuzz.campaign --cases $(CASES) $(FUZZ)
 
 miniature: .venv/installed
 	$(BIN)/preceptor run miniature --out run/miniature
