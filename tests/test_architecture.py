@@ -44,6 +44,7 @@ TOP = {
     "cli_plan",
     "cli_push",
     "cli_recommend",
+    "cli_verify",
     "study",
     "study_file",
 }  # may import all

@@ -18,7 +18,9 @@ from preceptor.cli_generator import generator
 from preceptor.cli_plan import plan
 from preceptor.cli_push import push
 from preceptor.cli_recommend import recommend
+from preceptor.cli_verify import verify
 from preceptor.core.errors import PreceptorError
+from preceptor.core.streams import knows_all, take_everything
 
 if TYPE_CHECKING:
     from preceptor.study import Forecast
@@ -28,6 +30,7 @@ app = App(
     help="From an interaction log to a synthetic curriculum, ranking and language models trained on it, a scaling law and a"
     " budget.\n\nStart with: preceptor run quick --out run/quick",
     version_flags=["--version"],
+    suppress_keyboard_interrupt=False,  # main has something to say
 )
 data_app = App(name="data", help="Look at a log before you build anything from it.")
 app.register_install_completion_command()
@@ -37,6 +40,7 @@ app.command(generator)
 app.command(plan)
 app.command(recommend)
 app.command(push)
+app.command(verify)
 
 _SOURCES = "A folder with interactions.* and items.*, or ml-100k, or market[:key=value,...] (simulated)."
 Data = Annotated[str | None, Parameter(name="--data", help=_SOURCES)]
@@ -46,7 +50,7 @@ Json = Annotated[bool, Parameter(name="--json", help="Print JSON to standard out
 
 
 def _print(value: Any) -> None:
-    print(json.dumps(value, indent=1, ensure_ascii=False, default=str))
+    print(json.dumps(value, indent=1, ensure_ascii=not knows_all(sys.stdout), default=str))
 
 
 def _show(text: str) -> str:
@@ -128,9 +132,10 @@ def run(
         _print({"out": str(folder), "report": str(report), "times": studies.times(folder)})
         return
     print(main_table(folder))
-    total = sum(seconds for _, seconds, _ in studies.times(folder))
-    print("Time per stage, when last made: " + ", ".join(f"{name} {duration(s)}" for name, s, _ in studies.times(folder)))
-    print(f"Total {duration(total)}. The largest process used {max(m for *_, m in studies.times(folder)):,} MiB.")
+    times = studies.times(folder)
+    if times:
+        print("Time per stage, when last made: " + ", ".join(f"{name} {duration(s)}" for name, s, _ in times))
+        print(f"Total {duration(sum(s for _, s, _ in times))}. The largest process used {max(m for *_, m in times):,} MiB.")
     print(f"Report: {report.resolve()}")
 
 
@@ -312,8 +317,9 @@ def tstr(study: str = "quick", *, data: Data = None, out: Out = None, set_: Set 
         _print({name: [vars(r) for r in rows] for name, rows in tables.items()})
         return
     print(ranking_tables(folder))
-    seconds = next(s for name, s, _ in studies.times(folder) if name == "ranking")
-    print(f"\nTraining, calibrating and testing took {duration(seconds)} when last made.")
+    for name, seconds, _ in studies.times(folder):
+        if name == "ranking":
+            print(f"\nTraining, calibrating and testing took {duration(seconds)} when last made.")
     print(f'Ask the recipe: preceptor recommend {shlex.quote(str(folder))} --model ranking --history "a title; another title"')
 
 
@@ -324,7 +330,7 @@ def pretrain(study: str = "quick", *, data: Data = None, out: Out = None, set_: 
 
     config, folder = _resolve(study, data, out, set_)
     made = studies.run(config, folder, wanted="lm")
-    print(made["lm"].file("points.csv").read_text(), end="")
+    print(made["lm"].file("points.csv").read_text(encoding="utf-8"), end="")
 
 
 @app.command
@@ -357,11 +363,25 @@ def report(study: str = "quick", *, data: Data = None, out: Out = None, set_: Se
     print(studies.run(config, folder)["report"].file("report.html").resolve())
 
 
+def _call(arguments: Sequence[str] | None) -> None:
+    """Run the command; what the system says of a full or closed disk becomes an error of ours."""
+    try:
+        app(arguments)
+    except Exception as e:
+        from preceptor.core.disk import explanation
+
+        said = explanation(e, os.curdir)
+        if said is None:
+            raise
+        raise said from e
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Entry point: errors that a user can correct are printed without a traceback, with exit status 2."""
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    take_everything()
     try:
-        app(arguments)
+        _call(arguments)
     except PreceptorError as e:
         print(f"preceptor: {e}", file=sys.stderr)
         raise SystemExit(2) from None
