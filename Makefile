@@ -33,7 +33,7 @@ miniature: .venv/installed
 	$(BIN)/preceptor run miniature --out run/miniature
 
 test: .venv/dev
-	$(BIN)/python -m pytest -m "not slow" $(PYTEST)
+	$(BIN)/python -m pytest -m "not slow" -n auto $(PYTEST)
 
 test-slow: .venv/dev
 	$(BIN)/python -m pytest -m slow $(PYTEST)

@@ -41,12 +41,15 @@ TOP = {
     "cli",
     "cli_codes",
     "cli_generator",
+    "cli_output",
     "cli_plan",
     "cli_push",
     "cli_recommend",
     "cli_verify",
     "study",
+    "run_folder",
     "study_file",
+    "study_yaml",
 }  # may import all
 LIGHT_ROOTS = {"numpy", "numba", "llvmlite", "torch", "transformers", "safetensors"}
 LIGHT = [

@@ -57,6 +57,10 @@ def test_a_bad_template_is_refused_before_anything_is_made(tmp_path: Path) -> No
     assert not (tmp_path / "out").exists()
 
 
+CHAIN = "a0: &a0 [1]\n" + "".join(f"a{k}: &a{k} [*a{k - 1}]\n" for k in range(1, 60))
+BOMB = "a0: &a0 [lol, lol]\n" + "".join(f"a{k}: &a{k} [{', '.join([f'*a{k - 1}'] * 9)}]\n" for k in range(1, 9))
+
+
 def write(folder: Path, **files: str) -> None:
     for name, text in files.items():
         (folder / f"{name}.yaml").write_text(text)
@@ -99,7 +103,22 @@ def test_extending_is_strict(tmp_path: Path, files: dict[str, str], message: str
         ("graph: {top_q: 3}", r"Unknown key[\s\S]*graph\.top_q[\s\S]*did you mean 'top_k'"),
         ("graph: {top_k: many}", r"Bad value[\s\S]*graph\.top_k[\s\S]*found:\s+many"),
         ("- a list", r"not a mapping[\s\S]*found:\s+list"),
-        ("graph: [", r"not readable YAML"),
+        ("graph: [", r"not readable YAML[\s\S]*line 1"),
+        ("a: " + "[" * 20_000, r"not readable YAML[\s\S]*line 1[\s\S]*40 levels"),
+        ("seed: 1\na: " + "{a: " * 20_000, r"line 2[\s\S]*40 levels"),
+        (BOMB, r"line \d+[\s\S]*20,000 values once aliases are written out"),
+        (CHAIN, r"40 levels once aliases are written out"),
+        ("a: &a [*a]", r"an alias of what it is part of"),
+        ('name: "\\ud800"', r"half of a surrogate pair"),
+        ("name: !!timestamp x", r"quote the value"),
+        ("name: 2024-99-99", r"quote the value"),
+        ("name: !!int ''", r"quote the value"),
+        ("name: !!python/object/apply:os.system [ls]", r"not readable YAML"),
+        ("name: \x07", r"not readable YAML"),
+        ("x" * 1_000_001, r"too large"),
+        ("arms: [a]", r"Bad arms"),
+        ("arms: {a: 5}", r"Bad arm"),
+        ("arms: {a: {1: 2}}", r"An arm can't differ"),
     ],
 )
 def test_bad_study_files_are_refused(tmp_path: Path, text: str, message: str) -> None:
@@ -108,6 +127,32 @@ def test_bad_study_files_are_refused(tmp_path: Path, text: str, message: str) ->
     with pytest.raises(PreceptorError, match=message) as caught:
         study.load_config(str(path))
     assert "mine.yaml" in str(caught.value)
+    assert len(str(caught.value)) < 8000
+
+
+def test_aliases_that_stay_small_are_read(tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text("lm: {depths: &d [2, 3], tokens: *d}\ngraph: &g {top_k: 7}\n")
+    assert study.load_config(str(path)).lm.tokens == (2, 3)
+
+
+def test_a_study_that_is_no_text_or_no_file_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_bytes(b"seed: 1\n\xff")
+    with pytest.raises(PreceptorError, match=r"mine\.yaml, line 2[\s\S]*save it as UTF-8"):
+        study.load_config(str(path))
+    path.unlink()
+    path.mkdir()
+    with pytest.raises(PreceptorError, match=r"not readable[\s\S]*mine\.yaml"):
+        study.load_config(str(path))
+
+
+@pytest.mark.parametrize("text", ["data: [1]", "data: 5"])
+def test_data_beside_a_section_that_is_none_is_refused(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text(text)
+    with pytest.raises(PreceptorError, match=r"mine\.yaml, data"):
+        study.load_config(str(path), data="ml-100k")
 
 
 def test_unknown_study_suggests_the_nearest() -> None:
@@ -122,9 +167,9 @@ def test_overrides_and_data_reach_the_config() -> None:
     assert config.lm.seeds == (2,)
 
 
-@pytest.mark.parametrize("bad", ["graph.top_k", "name.x=1"])
+@pytest.mark.parametrize("bad", ["graph.top_k", "name.x=1", "graph.top_k=[", "graph.top_k=" + "[" * 20_000, 'name="\\ud800"'])
 def test_bad_override_is_refused(bad: str) -> None:
-    with pytest.raises(PreceptorError, match="Bad --set"):
+    with pytest.raises(PreceptorError, match=r"--set"):
         study.load_config("quick", overrides=[bad])
 
 
@@ -258,3 +303,14 @@ def test_an_arm_goes_to_its_language_models_and_is_planned_before_the_report(tmp
     found = [row.stage for row in rows]
     assert found[found.index("lm") + 1 : found.index("lm@coded") + 1] == [f"{n}@coded" for n in names("lm")]
     assert "lm@coded" in next(row.why for row in rows if row.stage == "report")
+
+
+def test_a_run_says_beforehand_what_it_will_make_and_how_long_that_takes() -> None:
+    fresh, known = study.Forecast("data", "fresh", "", "none", 0.0), study.Forecast("graph", "missing", "", "1k rows", 75.0)
+    unknown = [study.Forecast(name, "waits", "", "", None) for name in ("lm", "recommend", "scaling", "report", "audit")]
+    assert study.ahead([fresh]) == ""
+    assert study.ahead([fresh, known]) == "1 of 2 stages to make: about 1 min 15 s"
+    assert study.ahead([fresh, *unknown]) == "5 of 6 stages to make; how long they take isn't known yet on this machine"
+    assert study.ahead([fresh, known, *unknown]) == (
+        "6 of 7 stages to make: about 1 min 15 s, plus lm, recommend, scaling, report and 1 more, whose time isn't known yet"
+    )

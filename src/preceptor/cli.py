@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shlex
 import shutil
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import App, Parameter
 
+from preceptor import cli_output as shown
 from preceptor.cli_codes import codes_app
 from preceptor.cli_generator import generator
 from preceptor.cli_plan import plan
@@ -20,7 +19,7 @@ from preceptor.cli_push import push
 from preceptor.cli_recommend import recommend
 from preceptor.cli_verify import verify
 from preceptor.core.errors import PreceptorError
-from preceptor.core.streams import knows_all, take_everything
+from preceptor.core.terminal import guarded, visible
 
 if TYPE_CHECKING:
     from preceptor.study import Forecast
@@ -44,30 +43,16 @@ app.command(verify)
 
 _SOURCES = "A folder with interactions.* and items.*, or ml-100k, or market[:key=value,...] (simulated)."
 Data = Annotated[str | None, Parameter(name="--data", help=_SOURCES)]
-Out = Annotated[Path | None, Parameter(name="--out", help="The folder for artifacts. A second run there resumes.")]
+_FOLDER = "The folder for artifacts; without it run/STUDY, or run/LOG-STUDY with --data. A second run there resumes."
+Out = Annotated[Path | None, Parameter(name="--out", help=_FOLDER)]
+_STUDY = (
+    "A packaged study, or the path of a YAML file, which may extend a packaged study (extends: quick). Without it, the study"
+    " that --out has already; in a new folder, quick."
+)
+Study = Annotated[str | None, Parameter(help=_STUDY)]
+Force = Annotated[bool, Parameter(name="--force", help="Replace results of another study or log in --out.", negative="")]
 Set = Annotated[list[str] | None, Parameter(name="--set", help="section.key=value; may be repeated.", negative="")]
 Json = Annotated[bool, Parameter(name="--json", help="Print JSON to standard output.", negative="")]
-
-
-def _print(value: Any) -> None:
-    print(json.dumps(value, indent=1, ensure_ascii=not knows_all(sys.stdout), default=str))
-
-
-def _show(text: str) -> str:
-    """Text that isn't ours, safe for a terminal: control and invisible characters become a visible mark."""
-    return "".join(c if c.isprintable() or c == "\n" else "\N{REPLACEMENT CHARACTER}" for c in text)
-
-
-def _table(columns: Sequence[str], rows: Sequence[Sequence[Any]], title: str | None = None) -> None:
-    from rich.console import Console
-    from rich.markup import escape
-    from rich.table import Table
-
-    shown = escape(_show(title)) if title else None
-    table = Table(*columns, title=shown, title_justify="left", title_style="bold", show_header=any(columns))
-    for row in rows:
-        table.add_row(*(str(cell) for cell in row))
-    Console().print(table)
 
 
 def _forecast(rows: Sequence[Forecast]) -> None:
@@ -79,18 +64,19 @@ def _forecast(rows: Sequence[Forecast]) -> None:
             return ""
         return "not yet measured here" if row.seconds is None else f"about {duration(row.seconds)}"
 
-    _table(["stage", "state", "why", "work", "time"], [(r.stage, r.state, r.why, r.work, time(r)) for r in rows])
+    shown.table(["stage", "state", "why", "work", "time"], [(r.stage, r.state, r.why, r.work, time(r)) for r in rows])
     known = [r.seconds for r in rows if r.seconds is not None]
     unknown = [r.stage for r in rows if r.seconds is None]
     if known and sum(known):
-        print(f"Total about {duration(sum(known))}" + (f", plus {', '.join(unknown)}." if unknown else "."))
+        shown.line(f"Total about {duration(sum(known))}" + (f", plus {', '.join(unknown)}." if unknown else "."))
 
 
-def _resolve(study: str, data: str | None, out: Path | None, overrides: list[str] | None) -> tuple[Any, Path]:
-    from preceptor.study import load_config
+def _resolve(
+    study: str | None, data: str | None, out: Path | None, overrides: list[str] | None, force: bool
+) -> tuple[Any, Path]:
+    from preceptor.run_folder import settle
 
-    config = load_config(study, data, overrides or ())
-    return config, out or Path("run") / config.name
+    return settle(study, data, out, overrides or (), force)
 
 
 def _studies() -> str:
@@ -102,25 +88,30 @@ def _studies() -> str:
 
 @app.command(help="Run every stage of a study that is not up to date, up to the report.\n\nPackaged studies:\n\n" + _studies())
 def run(
-    study: str = "quick", *, data: Data = None, out: Out = None, set_: Set = None, dry_run: bool = False, json_: Json = False
+    study: Study = None,
+    *,
+    data: Data = None,
+    out: Out = None,
+    set_: Set = None,
+    force: Force = False,
+    dry_run: bool = False,
+    json_: Json = False,
 ) -> None:
     """Run every stage of a study that is not up to date, up to the report.
 
     Parameters
     ----------
-    study
-        A packaged study, or the path of a YAML file. The file may extend a packaged study (extends: quick).
     dry_run
         Print which stages are stale, why, and what they will cost. Make nothing.
     """
     from preceptor import study as studies
     from preceptor.core.progress import duration
 
-    config, folder = _resolve(study, data, out, set_)
+    config, folder = _resolve(study, data, out, set_, force)
     if dry_run:
         rows = studies.dry_run(config, folder)
         if json_:
-            _print([vars(row) for row in rows])
+            shown.data([vars(row) for row in rows])
         else:
             _forecast(rows)
         return
@@ -129,14 +120,15 @@ def run(
 
     report = folder / "report" / "report.html"
     if json_:
-        _print({"out": str(folder), "report": str(report), "times": studies.times(folder)})
+        shown.data({"out": str(folder), "report": str(report), "times": studies.times(folder)})
         return
-    print(main_table(folder))
+    shown.line(main_table(folder))
     times = studies.times(folder)
     if times:
-        print("Time per stage, when last made: " + ", ".join(f"{name} {duration(s)}" for name, s, _ in times))
-        print(f"Total {duration(sum(s for _, s, _ in times))}. The largest process used {max(m for *_, m in times):,} MiB.")
-    print(f"Report: {report.resolve()}")
+        shown.line("Time per stage, when last made: " + ", ".join(f"{name} {duration(s)}" for name, s, _ in times))
+        most = max(m for *_, m in times)
+        shown.line(f"Total {duration(sum(s for _, s, _ in times))}. The largest process used {most:,} MiB.")
+    shown.line(f"Report: {report.resolve()}")
 
 
 @data_app.command(name="get")
@@ -152,8 +144,8 @@ def data_get(name: str = "ml-100k") -> None:
     from preceptor.data.sources import is_built_in, locate
 
     if name == NAME:
-        print(f"{WHAT} (docs/continual.md)", file=sys.stderr)
-        print(smollm2())
+        shown.note(f"{WHAT} (docs/continual.md)")
+        shown.line(smollm2())
         return
     if not is_built_in(name):
         raise PreceptorError(
@@ -162,7 +154,7 @@ def data_get(name: str = "ml-100k") -> None:
             expected=f"ml-100k or {NAME}",
             remedy="use your own log with --data FOLDER",
         )
-    print(locate(name))
+    shown.line(locate(name))
 
 
 @data_app.command(name="check")
@@ -177,9 +169,9 @@ def data_check(data: str, *, set_: Set = None, json_: Json = False) -> None:
         override(tree, assignment)
     report = check(data, validate(tree, "command line").data)
     if json_:
-        _print(report.as_dict())
+        shown.data(report.as_dict())
     else:
-        print(_show(str(report)))
+        shown.line(report)
 
 
 @data_app.command(name="describe")
@@ -198,8 +190,6 @@ def data_describe(data: str, *, set_: Set = None, json_: Json = False) -> None:
     set_
         A setting, as for a study: data.min_rating=4, or data.split.kind=leave-last-out. May be repeated.
     """
-    from rich.console import Console
-
     from preceptor.describe.advice import read_and_advise
     from preceptor.describe.advice_tables import tables
     from preceptor.study import validate
@@ -210,18 +200,24 @@ def data_describe(data: str, *, set_: Set = None, json_: Json = False) -> None:
         override(tree, assignment)
     found = read_and_advise(data, validate(tree, "command line").data)
     if json_:
-        _print(found.as_dict())
+        shown.data(found.as_dict())
         return
     for title, columns, rows in tables(found):
-        _table(columns, rows, title)
-    Console().print("\nWhat follows", style="bold")
-    for sentence in found.sentences:
-        Console().print("• " + sentence, markup=False, highlight=False)
+        shown.table(columns, rows, title)
+    shown.heading("What follows")
+    shown.sentences(found.sentences, "• ")
 
 
 @app.command
 def build(
-    study: str = "quick", *, data: Data = None, out: Out = None, set_: Set = None, preview: bool = False, json_: Json = False
+    study: Study = None,
+    *,
+    data: Data = None,
+    out: Out = None,
+    set_: Set = None,
+    force: Force = False,
+    preview: bool = False,
+    json_: Json = False,
 ) -> None:
     """Build codes, graph and curriculum, then stop.
 
@@ -232,19 +228,19 @@ def build(
     """
     from preceptor import study as studies
 
-    config, folder = _resolve(study, data, out, set_)
+    config, folder = _resolve(study, data, out, set_, force)
     made = studies.run(config, folder, wanted="curriculum")
     if preview:
         documents = made["curriculum"].json("preview")
         if json_:
-            _print(documents)
+            shown.data(documents)
             return
         from preceptor.curriculum.preview import page
 
-        safe = {kind: [_show(text) for text in texts] for kind, texts in documents.items()}
-        print(page(safe, made["curriculum"].json("stream")["sources"], shutil.get_terminal_size().columns))
+        safe = {kind: [visible(text, lines=True) for text in texts] for kind, texts in documents.items()}
+        shown.line(page(safe, made["curriculum"].json("stream")["sources"], shutil.get_terminal_size().columns))
     else:
-        print(folder / "curriculum")
+        shown.line(folder / "curriculum")
 
 
 @app.command
@@ -294,11 +290,13 @@ def export(
         }
         writers[kind](study, out, histories)
     verify(out)
-    print(out)
+    shown.line(out)
 
 
 @app.command
-def tstr(study: str = "quick", *, data: Data = None, out: Out = None, set_: Set = None, json_: Json = False) -> None:
+def tstr(
+    study: Study = None, *, data: Data = None, out: Out = None, set_: Set = None, force: Force = False, json_: Json = False
+) -> None:
     """Find the recipe that ranks best on real targets: models of real or synthetic histories, the generator, or both.
 
     The command first prints the answer in words: what the recipe gains, whether the log is large enough to tell, and whether
@@ -310,27 +308,29 @@ def tstr(study: str = "quick", *, data: Data = None, out: Out = None, set_: Set 
     from preceptor.core.tables.ranking import Answer, ArmMean, Paired
     from preceptor.report.summary import ranking_tables
 
-    config, folder = _resolve(study, data, out, set_)
+    config, folder = _resolve(study, data, out, set_, force)
     made = studies.run(config, folder, wanted="ranking")["ranking"]
     if json_:
         tables = {cls.FILE.partition(".")[0]: row.read(made.path, cls) for cls in (Answer, ArmMean, Paired)}  # type: ignore[type-abstract]
-        _print({name: [vars(r) for r in rows] for name, rows in tables.items()})
+        shown.data({name: [vars(r) for r in rows] for name, rows in tables.items()})
         return
-    print(ranking_tables(folder))
+    shown.line(ranking_tables(folder))
     for name, seconds, _ in studies.times(folder):
         if name == "ranking":
-            print(f"\nTraining, calibrating and testing took {duration(seconds)} when last made.")
-    print(f'Ask the recipe: preceptor recommend {shlex.quote(str(folder))} --model ranking --history "a title; another title"')
+            shown.line(f"\nTraining, calibrating and testing took {duration(seconds)} when last made.")
+    shown.line(
+        f'Ask the recipe: preceptor recommend {shlex.quote(str(folder))} --model ranking --history "a title; another title"'
+    )
 
 
 @app.command
-def pretrain(study: str = "quick", *, data: Data = None, out: Out = None, set_: Set = None) -> None:
+def pretrain(study: Study = None, *, data: Data = None, out: Out = None, set_: Set = None, force: Force = False) -> None:
     """Pre-train language models over the grid of sizes and token budgets, and print the table of points."""
     from preceptor import study as studies
 
-    config, folder = _resolve(study, data, out, set_)
+    config, folder = _resolve(study, data, out, set_, force)
     made = studies.run(config, folder, wanted="lm")
-    print(made["lm"].file("points.csv").read_text(encoding="utf-8"), end="")
+    shown.line(made["lm"].file("points.csv").read_text(encoding="utf-8").rstrip("\n"))
 
 
 @app.command
@@ -349,24 +349,24 @@ def fit(points: Path, *, out: Out = None, json_: Json = False) -> None:
     if out is not None:
         law.save(out)
     if json_:
-        _print(law.as_dict())
+        shown.data(law.as_dict())
     else:
-        print(law)
+        shown.line(law)
 
 
 @app.command
-def report(study: str = "quick", *, data: Data = None, out: Out = None, set_: Set = None) -> None:
+def report(study: Study = None, *, data: Data = None, out: Out = None, set_: Set = None, force: Force = False) -> None:
     """Make the HTML report of a study, and every earlier stage that is not up to date."""
     from preceptor import study as studies
 
-    config, folder = _resolve(study, data, out, set_)
-    print(studies.run(config, folder)["report"].file("report.html").resolve())
+    config, folder = _resolve(study, data, out, set_, force)
+    shown.line(studies.run(config, folder)["report"].file("report.html").resolve())
 
 
 def _call(arguments: Sequence[str] | None) -> None:
     """Run the command; what the system says of a full or closed disk becomes an error of ours."""
     try:
-        app(arguments)
+        app(arguments, console=shown.console(), error_console=shown.console(stderr=True))
     except Exception as e:
         from preceptor.core.disk import explanation
 
@@ -377,14 +377,18 @@ def _call(arguments: Sequence[str] | None) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Entry point: errors that a user can correct are printed without a traceback, with exit status 2."""
+    """Entry point: errors that a user can correct are printed without a traceback, with exit status 2; faults of ours in full,
+    with 1. Whatever is printed, by whichever library, goes through the guard of `core.terminal`."""
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    take_everything()
-    try:
-        _call(arguments)
-    except PreceptorError as e:
-        print(f"preceptor: {e}", file=sys.stderr)
-        raise SystemExit(2) from None
-    except KeyboardInterrupt:
-        print("\npreceptor: stopped; run the same command again to continue", file=sys.stderr)
-        raise SystemExit(130) from None
+    with guarded():
+        try:
+            _call(arguments)
+        except PreceptorError as e:
+            shown.note(f"preceptor: {e}")
+            raise SystemExit(2) from None
+        except KeyboardInterrupt:
+            shown.note("\npreceptor: stopped; run the same command again to continue")
+            raise SystemExit(130) from None
+        except Exception as e:
+            shown.fault(e)
+            raise SystemExit(1) from None

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import importlib.util
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import App, Parameter
+
+from preceptor import cli_output as shown
 
 if TYPE_CHECKING:
     from preceptor.study import StudyConfig
@@ -40,7 +41,7 @@ def codes_fit(*, text: str = "installed-docs", out: _Out, passages: int = 100_00
     texts = cut(general.read(source, config.seed).train, passages, config.seed)  # codes.seed alone leaves the text as it is
     with locked(out):
         made = pretrain.fit(texts, config.codes, out)
-    print(f"--set codes.encoder={config.codes.encoder} --set codes.pretrained={made.path}")
+    shown.line(f"--set codes.encoder={config.codes.encoder} --set codes.pretrained={made.path}")
 
 
 @codes_app.command(name="compare")
@@ -81,16 +82,10 @@ def codes_compare(
         found = compare(split, config.codes, out, encoders, pretrained or (), seeds, tokenisers)
         page = compare_report.write(found, out, Path(data).name)
     if json_:
-        print(json.dumps({"page": str(page), "rows": found.rows}, indent=1, ensure_ascii=False))
+        shown.data({"page": str(page), "rows": found.rows})
         return
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(*compare_report.SHOWN)
-    for row in compare_report.cells(found):
-        table.add_row(*row)
-    Console().print(table)
-    print(page)
+    shown.table(compare_report.SHOWN, compare_report.cells(found))
+    shown.line(page)
 
 
 def _config(assignments: list[str] | None, tree: dict[str, Any]) -> StudyConfig:

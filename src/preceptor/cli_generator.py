@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from typing import Annotated, Any
 
 from cyclopts import Parameter
+
+from preceptor import cli_output as shown
 
 
 def generator(
@@ -32,10 +33,6 @@ def generator(
     components
         Print every single component too.
     """
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
     from preceptor.data.read import read
     from preceptor.generator.verdict import generator as choose
     from preceptor.study import validate
@@ -48,18 +45,20 @@ def generator(
     split = read(data, config.data).split(config.data.split)
     found = choose(split, config.generator, config.graph.min_users, test)
     if json_:
-        print(json.dumps(found.as_dict(), indent=1))
+        shown.data(found.as_dict())
         return
-    console = Console()
-    table = Table("law", "kind", "nats", "95 %", "reads", "reaches")
-    for law in found.laws:
-        if law.kind != "component" or components:
-            interval = f"[{law.lo:.3f}, {law.hi:.3f}]"
-            table.add_row(Text(law.law), law.kind, f"{law.nats:.3f}", interval, f"{law.share:.0%}", f"{law.coverage:.0%}")
-    console.print(table)
-    console.print(
-        "nats: per real next item; lower is better. reads: share of the law that depends on the history. reaches: share of"
-        " real next items that have an edge from the history."
+    kept = [law for law in found.laws if law.kind != "component" or components]
+    shown.table(
+        ("law", "kind", "nats", "95 %", "reads", "reaches"),
+        [
+            (law.law, law.kind, f"{law.nats:.3f}", f"[{law.lo:.3f}, {law.hi:.3f}]", f"{law.share:.0%}", f"{law.coverage:.0%}")
+            for law in kept
+        ],
     )
-    for sentence in found.sentences():
-        console.print("• " + sentence, markup=False, highlight=False)
+    shown.sentences(
+        [
+            "nats: per real next item; lower is better. reads: share of the law that depends on the history. reaches: share of"
+            " real next items that have an edge from the history."
+        ]
+    )
+    shown.sentences(found.sentences(), "• ")

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
+from preceptor import cli_output as shown
 from preceptor.core.errors import PreceptorError
 
 if TYPE_CHECKING:
@@ -118,11 +118,9 @@ def plan(
             assert recall is not None
             found = price_of_recall(surface, recall, f"recall_{k}", **common)
     if json_:
-        print(json.dumps(dataclasses.asdict(found) | {"caveats": list(caveats)}, indent=1, ensure_ascii=False, default=str))
+        shown.data(dataclasses.asdict(found) | {"caveats": list(caveats)})
         return
-    print(found)
-    for caveat in caveats:
-        print(f"  ! {caveat}")
+    shown.line(found, *(f"  ! {caveat}" for caveat in caveats))
 
 
 def _one_question(

@@ -7,6 +7,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from preceptor import cli_output as shown
 from preceptor.core.errors import PreceptorError
 
 
@@ -74,7 +75,6 @@ def push(
         titled = About(f"{base}-{short}", licence, terms, data_set=repo or "")
         made = write_model(study, inputs, name, home / "models" / short, titled)
         written.append(Repository(made, titled.title, "model"))
-    for one in written:
-        print(one.folder)
+    shown.line(*(one.folder for one in written))
     if repo is not None:
-        print("\n".join(upload(written, private=not public)))
+        shown.line(*upload(written, private=not public))

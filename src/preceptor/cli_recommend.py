@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
+
+from preceptor import cli_output as shown
 
 
 def recommend(
@@ -43,19 +44,11 @@ def recommend(
         items = [{"rank": n, **vars(item)} for n, item in enumerate(found, 1)]
         past = [{"item_id": item_id, "title": title} for item_id, title in found.history]
         said = {"model": found.model, "history": past, "items": items, "mass": found.mass, "notes": found.notes}
-        print(json.dumps(said, indent=1))  # titles are untrusted: whatever is not ASCII is escaped, so no terminal obeys it
+        shown.data(said)
         return
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    console = Console()
-    console.print(Text("After " + "; ".join(printable(title) for _, title in found.history)))
-    table = Table("", "probability", "title", title=f"{found.model} recommends", title_justify="left", title_style="bold")
-    for n, item in enumerate(found, 1):
-        table.add_row(str(n), percent(item.probability), Text(printable(item.title)))
-    console.print(table)
-    for note in found.notes:
-        console.print(note, markup=False, highlight=False)
+    shown.sentences(["After " + "; ".join(printable(title) for _, title in found.history)])
+    rows = [(n, percent(item.probability), printable(item.title)) for n, item in enumerate(found, 1)]
+    shown.table(("", "probability", "title"), rows, f"{found.model} recommends")
+    shown.sentences(found.notes)
     if found.mass is not None:
-        console.print(f"The model gives {percent(found.mass)} of its probability to existing items.", highlight=False)
+        shown.sentences([f"The model gives {percent(found.mass)} of its probability to existing items."])

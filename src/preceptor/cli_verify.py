@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
+
+from preceptor import cli_output as shown
 
 
 def verify(
@@ -34,25 +35,20 @@ def verify(
         found = verification.verify(run, stages(), lambda _, size: progress.advance(size))
     bad = [one for one in found if one.state == verification.DAMAGED]
     if json_:
-        said = {"run": str(run), "damaged": len(bad), "artifacts": [dataclasses.asdict(one) for one in found]}
-        print(json.dumps(said, indent=1))
+        shown.data({"run": str(run), "damaged": len(bad), "artifacts": [dataclasses.asdict(one) for one in found]})
     else:
-        for one in found:
-            print(f"{one.name:<24}{one.state:<12}{one.files:>6} files  {quantity(one.bytes):>6}B")
-            for sentence in one.damage:
-                print(f"  {_shown(sentence)}")
-        print(
+        shown.table(
+            ["artifact", "state", "files", "bytes"],
+            [(one.name, one.state, one.files, quantity(one.bytes)) for one in found],
+        )
+        shown.line(*(sentence for one in found for sentence in one.damage))
+        unfinished = [one.name for one in found if one.state == verification.UNFINISHED]
+        if unfinished:
+            shown.line(f"Not finished, and not checked: {', '.join(unfinished)}. Running the study again goes on there.")
+        shown.line(
             f"{len(bad)} of {len(found)} artifacts are damaged. Delete the folder of each, and run the study again."
             if bad
             else f"Nothing is damaged in {len(found)} artifacts, {quantity(sum(one.bytes for one in found))}B."
         )
-        unfinished = [one.name for one in found if one.state == verification.UNFINISHED]
-        if unfinished:
-            print(f"Not finished, and not checked: {', '.join(unfinished)}. Running the study again goes on there.")
     if bad:
         raise SystemExit(1)
-
-
-def _shown(text: str) -> str:
-    """Names of files are not ours: what a terminal would obey becomes a visible mark."""
-    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)

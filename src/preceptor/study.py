@@ -2,7 +2,7 @@
 
 A study file is YAML with one section a stage; what it leaves out has the defaults of the stage's config dataclass. Unknown
 keys are refused with the nearest known name. A file may extend another (`study_file`). The resolved config is saved beside the
-artifacts, as `study.json`.
+artifacts, as `study.json`, from which a command in that folder reads it again.
 
 `arms` are named variants of the study, each the sections in which it differs. An arm goes as far as its language models, in
 OUT/arms/<name>/; a stage that comes out the same as the study's own is shared. The report reads all arms.
@@ -13,7 +13,9 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import functools
+import json
 import re
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
@@ -27,7 +29,7 @@ from preceptor.core import artifact, disk, rates
 from preceptor.core.artifact import Artifact
 from preceptor.core.errors import PreceptorError
 from preceptor.core.lock import locked
-from preceptor.core.progress import quantity, say
+from preceptor.core.progress import duration, quantity, say
 from preceptor.core.stage import Cost, Stage, ancestors
 from preceptor.curriculum.config import CurriculumConfig
 from preceptor.data.config import DataConfig
@@ -61,6 +63,7 @@ class StudyConfig:
     arms: Mapping[str, StudyConfig] = field(default_factory=dict)
 
 
+SAVED = "study.json"  # in a run's folder: every setting
 ARM_ENDS = "lm"  # the stage up to which an arm goes
 _ARM_SECTIONS = ("codes", "graph", "generator", "curriculum", "lm")
 _MODULES = (
@@ -112,10 +115,32 @@ def load_config(study: str, data: str | None = None, overrides: Sequence[str] = 
     """
     tree = study_file.read(study, lambda own, where: _refuse_unknown(own, StudyConfig, where, ""))
     if data is not None:
-        tree["data"] = {**(tree.get("data") or {}), "source": data}
+        section = tree.get("data") or {}
+        if not isinstance(section, Mapping):
+            raise PreceptorError("Bad section", where=f"{study}, data", found=section, expected="settings by name")
+        tree["data"] = {**section, "source": data}
     for assignment in overrides:
         study_file.override(tree, assignment)
+    if isinstance(tree.setdefault("report", {}), dict):
+        tree["report"] = {**tree["report"], "again": _again(study, tree, overrides)}
     return validate(tree, study)
+
+
+def _again(study: str, tree: Mapping[str, Any], overrides: Sequence[str]) -> str:
+    """What follows `preceptor run` in the command that makes the study again, but for data and folder."""
+    path = Path(study)
+    known = tree["report"].get("again") if path.name == SAVED else None
+    return " ".join([known or path.name, *(f"--set {shlex.quote(assignment)}" for assignment in overrides)])
+
+
+def saved(config: StudyConfig) -> dict[str, Any]:
+    """The study as a tree that `load_config` reads back: of an arm, the sections in which it differs."""
+    tree: dict[str, Any] = json.loads(artifact.canonical(config))
+    tree["arms"] = {
+        name: {section: arm[section] for section in _ARM_SECTIONS if arm[section] != tree[section]}
+        for name, arm in tree["arms"].items()
+    }
+    return tree
 
 
 def validate(tree: Mapping[str, Any], where: str) -> StudyConfig:
@@ -141,12 +166,18 @@ def _with_arms(tree: Mapping[str, Any], where: str) -> StudyConfig:
     """The config of a study with arms: each arm's sections are put upon the study's own."""
     own = {key: value for key, value in tree.items() if key != "arms"}
     arms = {}
+    if not isinstance(tree["arms"], Mapping):
+        raise PreceptorError("Bad arms", where=f"{where}, arms", found=tree["arms"], expected="names, each with its sections")
     for name, sections in tree["arms"].items():
+        if not isinstance(sections or {}, Mapping):
+            raise PreceptorError(
+                "Bad arm", where=f"{where}, arms.{name}", found=sections, expected="the sections in which it differs"
+            )
         if not re.fullmatch(r"[a-z0-9][a-z0-9-]*", str(name)):
             raise PreceptorError(
                 "Bad name of an arm", where=f"{where}, arms", found=name, expected="small letters, digits and hyphens"
             )
-        other = sorted(set(sections or {}) - set(_ARM_SECTIONS))
+        other = sorted(str(key) for key in set(sections or {}) - set(_ARM_SECTIONS))
         if other:
             raise PreceptorError(
                 "An arm can't differ in this section",
@@ -202,10 +233,12 @@ def run(config: StudyConfig, out: Path, wanted: str = "report") -> dict[str, Art
     """Make the stage `wanted` and what it rests on, each where it isn't up to date; return these artifacts by stage, those of
     an arm as "lm@paper"."""
     out = Path(out)
-    check(config, wanted)
+    rows = dry_run(config, out, wanted)  # which lets every stage refuse its settings first
     made: dict[str, Artifact] = {}
     with locked(out):
-        _save(config, out / "study.json")
+        if said := ahead(rows):
+            say(said)
+        _save(saved(config), out / SAVED)
         steps = list(_steps(config, wanted))
         for number, (stage, arm) in enumerate(steps, 1):
             section, inputs, home = _at(config, made, out, stage, arm)
@@ -217,9 +250,9 @@ def run(config: StudyConfig, out: Path, wanted: str = "report") -> dict[str, Art
     return made
 
 
-def _save(config: StudyConfig, path: Path) -> None:
+def _save(settings: Mapping[str, Any], path: Path) -> None:
     """Write the resolved config, unless it is there: a finished study may lie where nobody can write."""
-    content = artifact.canonical(config)
+    content = artifact.canonical(settings)
     with disk.explained(path):
         left = path.with_name(path.name + ".tmp")  # of a write that was cut short
         if left.exists():
@@ -290,6 +323,22 @@ def dry_run(config: StudyConfig, out: Path, wanted: str = "report") -> list[Fore
         work = f"{cost.unit}: known once {missing[0]} is made" if cost.amount is None and missing else _work(cost)
         rows.append(Forecast(stage.name + end, state, why, work, rates.seconds(stage.name, cost.unit, cost.amount)))
     return rows
+
+
+def ahead(rows: Sequence[Forecast]) -> str:
+    """What a run will make and how long that takes, as far as rates have been measured on this machine; "" for nothing."""
+    due = [row for row in rows if row.state != "fresh"]
+    if not due:
+        return ""
+    known = [row.seconds for row in due if row.seconds is not None]
+    later = [row.stage for row in due if row.seconds is None]
+    said = f"{len(due)} of {len(rows)} stages to make"
+    if not sum(known):
+        return said + "; how long they take isn't known yet on this machine"
+    if later:
+        named = ", ".join(later[:4]) + (f" and {len(later) - 4} more" if len(later) > 4 else "")
+        return said + f": about {duration(sum(known))}, plus {named}, whose time isn't known yet"
+    return said + f": about {duration(sum(known))}"
 
 
 def _known(stage: Stage[Any], made: Mapping[str, Artifact]) -> dict[str, Artifact]:

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from preceptor import study_yaml
 from preceptor.core.errors import PreceptorError
 
 PACKAGED = Path(__file__).parent / "studies"
@@ -34,17 +35,17 @@ def read(study: str, check: Callable[[dict[str, Any], str], None] = lambda tree,
 
 def override(tree: dict[str, Any], assignment: str) -> None:
     """Apply one `section.key=value` to a study tree, the value read as YAML."""
-    import yaml
-
     key, equals, value = assignment.partition("=")
     if not equals:
         raise PreceptorError("Bad --set", found=assignment, expected="section.key=value, such as lm.seeds=[0,1,2]")
     *path, last = key.strip().split(".")
     for name in path:
-        tree = tree.setdefault(name, {})
+        if tree.get(name) is None:
+            tree[name] = {}
+        tree = tree[name]
         if not isinstance(tree, dict):
             raise PreceptorError("Bad --set", found=assignment, expected=f"{name} to be a section")
-    tree[last] = yaml.safe_load(value)
+    tree[last] = study_yaml.load(value, f"--set {key}")
 
 
 def merged(under: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
@@ -93,12 +94,9 @@ def _locate(study: str, beside: Path | None) -> Path:
 
 
 def _tree(path: Path) -> dict[str, Any]:
-    import yaml
-
-    try:
-        tree = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    except (yaml.YAMLError, UnicodeDecodeError) as e:
-        raise PreceptorError("Study file is not readable YAML", where=path, found=e) from e
+    tree = study_yaml.read(path)
+    if tree is None:
+        return {}
     if not isinstance(tree, dict):
         raise PreceptorError("Study file is not a mapping", where=path, found=type(tree).__name__, expected="section: …")
     return tree

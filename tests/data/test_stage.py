@@ -65,8 +65,7 @@ def test_a_changed_row_makes_the_stage_stale(tmp_path: Path) -> None:
 def test_the_training_part_does_not_depend_on_later_rows(tmp_path: Path) -> None:
     """The leak rule, from files to bytes: users and items of every validation and test row are replaced by random ones."""
     log = write_csv_log(tmp_path / "log", n_users=80)
-    # Repeats are kept, since their number would move the shares of the rows and with them the cuts.
-    config = DataConfig(duplicates="keep", split=SplitConfig(min_item_interactions=3, min_user_interactions=3))
+    config = DataConfig(split=SplitConfig(min_item_interactions=3, min_user_interactions=3))
     before = made(log, tmp_path / "before", config)
     cut = before.json("summary")["cuts"][0]
     rng = np.random.default_rng(5)

@@ -167,7 +167,7 @@ def test_repr_is_readable_and_safe() -> None:
     assert shown.splitlines() == [
         "After Toy Story (1995) (d2-s0/D4096):",
         "  1   12.50%  Heat (1995)",
-        "  2  0.0012%  Bad\N{REPLACEMENT CHARACTER}[2J title",
+        "  2  0.0012%  Bad\\x1b[2J title",
         "A note.",
     ]
     assert percent(0.5) == "50.00%"

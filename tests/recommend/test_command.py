@@ -54,7 +54,7 @@ def test_markup_in_titles_is_shown_and_not_obeyed(trained: Path, capsys: pytest.
         patch.setattr(answer, "recommend", lambda *_: hostile)
         run(str(trained), "--history", "x")
     shown = capsys.readouterr().out
-    assert "[bold]x[/bold]\N{REPLACEMENT CHARACTER}[2J" in shown
+    assert "[bold]x[/bold]\\x1b[2J" in shown
     assert "After [red]y" in shown
     assert "[z]" in shown
 

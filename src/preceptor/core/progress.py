@@ -9,6 +9,8 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from typing import TypeVar
 
+from preceptor.core.terminal import behind, note, put, visible
+
 T = TypeVar("T")
 
 # A rate is that of the newest half of the time spent, so that compilation and slow first units soon stop counting. An ETA is
@@ -21,7 +23,7 @@ SETTLE_FACTOR = 1.5
 def say(text: str) -> None:
     """Print a line for the person watching (standard error; standard output is for results)."""
     if not os.environ.get("PRECEPTOR_QUIET"):
-        print(text, file=sys.stderr, flush=True)
+        note(visible(text))
 
 
 def duration(seconds: float) -> str:
@@ -54,7 +56,7 @@ class Progress:
         self.label, self.total, self.unit = label, total, unit
         self.done = 0.0
         self._quiet = bool(os.environ.get("PRECEPTOR_QUIET"))
-        self._live = sys.stderr.isatty()
+        self._live = behind(sys.stderr).isatty()
         self._every = 0.2 if self._live else 10.0
         self._start = self._shown = time.monotonic()
         self._updates = 0
@@ -104,11 +106,13 @@ class Progress:
         elif settled and self.done < self.total:
             tail = f", ETA {duration((self.total - self.done) / rate)}"
         amount = f"{quantity(self.done)}/{quantity(self.total)} {self.unit}".rstrip()
-        text = f"  {self.label}: {amount}, {quantity(rate)}/s{tail}"
+        text = visible(f"  {self.label}: {amount}, {quantity(rate)}/s{tail}")
         if self._live:
-            print("\r\033[K" + text, end="\n" if end else "", file=sys.stderr, flush=True)
+            stream = behind(sys.stderr)
+            put(stream, "\r\033[K" + text + ("\n" if end else ""))
+            stream.flush()
         else:
-            print(text, file=sys.stderr, flush=True)
+            note(text)
         self._drawn = True
 
     def __exit__(self, *_: object) -> None:

@@ -6,6 +6,8 @@ import html
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from preceptor.core.terminal import visible
+
 
 class Shown:
     """A class says what it is by `facts`, and may add a table or sentences below it by `details`, as markup."""
@@ -19,7 +21,7 @@ class Shown:
         return ""
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({', '.join(f'{name}: {text(value)}' for name, value in self.facts().items())})"
+        return visible(f"{type(self).__name__}({', '.join(f'{name}: {text(value)}' for name, value in self.facts().items())})")
 
     def _repr_html_(self) -> str:
         rows = "".join(f"<tr><th>{escaped(name)}</th><td>{escaped(text(v))}</td></tr>" for name, v in self.facts().items())

@@ -29,6 +29,7 @@ from typing import IO, Any
 
 import preceptor
 from preceptor.core.errors import PreceptorError
+from preceptor.core.terminal import guarded
 
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
 # glibc gives large blocks back to the system after each step and faults them in again: 3 % of a step, and more on some hosts.
@@ -210,6 +211,11 @@ def serve() -> None:
     calls, _leader = os.fdopen(os.dup(0), "rb"), _Leader(os.fdopen(os.dup(1), "wb"))
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     os.dup2(2, 1)  # a library's chatter must not mix with our answers
+    with guarded():
+        _serve(calls, _leader)
+
+
+def _serve(calls: IO[bytes], leader: _Leader) -> None:
     while True:
         try:
             call = _receive(calls)
@@ -221,8 +227,8 @@ def serve() -> None:
         except Exception as error:
             error.add_note(f"In a worker process:\n{traceback.format_exc()}")
             kind, content = _ERROR, _portable(error)
-        _leader.advance(0, now=True)
-        _leader.answer(kind, content)
+        leader.advance(0, now=True)
+        leader.answer(kind, content)
 
 
 def _portable(error: Exception) -> Exception:

@@ -14,6 +14,7 @@ import importlib.util
 import json
 import re
 import warnings
+import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -171,8 +172,10 @@ def _folder_texts(config: GeneralConfig) -> Iterator[str]:
                             yield _json_text(line, config.text_field, f"{path}, line {number}")
                 else:
                     yield from _parts(f.read().decode("utf-8"))
-        except (UnicodeDecodeError, gzip.BadGzipFile, EOFError) as e:
-            raise PreceptorError("Text can't be read", where=path, found=str(e), expected="UTF-8 text") from None
+        except (UnicodeDecodeError, OSError, EOFError, zlib.error) as e:
+            raise PreceptorError(
+                "Text can't be read", where=path, found=e, expected="UTF-8 text, whole", remedy="copy or export the file again"
+            ) from None
 
 
 def _opened(path: Path) -> IO[bytes]:
@@ -195,8 +198,8 @@ def _parts(text: str, characters: int = 2000) -> Iterator[str]:
 def _json_text(line: bytes, field: str, where: str) -> str:
     try:
         row = json.loads(line)
-    except ValueError as e:
-        raise PreceptorError("Not a line of JSON", where=where, found=str(e), expected="an object") from None
+    except (ValueError, RecursionError) as e:
+        raise PreceptorError("Not a line of JSON", where=where, found=e, expected="an object") from None
     if not isinstance(row, dict) or not isinstance(row.get(field), str):
         raise PreceptorError(
             "Row without text", where=where, expected=f"a string in field {field!r}", remedy="set curriculum.general.text_field"

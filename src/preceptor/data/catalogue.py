@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 import re
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -79,7 +80,7 @@ def _file(layout: Layout, file: Path, separator: str) -> pl.DataFrame:
     levels = [name for name in layout.category_columns if name in found]
     flags = [name for name in layout.category_flags if name in found]
     frame = tables.scan(table, file, found)
-    types = frame.collect_schema()
+    types = tables.types(table, file, frame)
     is_json = table.format == "json"
     title = text(pl.col("title"), types["title"], is_json)
     if layout.title_with_year and "year" in found:
@@ -155,11 +156,18 @@ def _unprinted(column: pl.Expr, dtype: pl.DataType, joined_by: str) -> pl.Expr:
 
 def _strings(printed: str, joined_by: str) -> str:
     try:
-        found = ast.literal_eval(printed.strip())
-    except (ValueError, SyntaxError, MemoryError, RecursionError):  # printed by something that didn't escape quotes
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # on odd escapes
+            found = ast.literal_eval(printed.strip())
+    except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):  # by something that didn't escape quotes
         found = re.split(r"""['"],\s*['"]""", printed.strip()[2:-2])
     whole = isinstance(found, list) and all(isinstance(part, str) for part in found)
-    return joined_by.join(part for part in found if part) if whole else printed
+    return _paired(joined_by.join(part for part in found if part)) if whole else printed
+
+
+def _paired(text: str) -> str:
+    """Text whose surrogates, which a printed list may spell out, are joined to characters; half a pair becomes a mark."""
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 
 def _labels(column: pl.Expr, dtype: pl.DataType, separator: str, is_json: bool = False) -> pl.Expr:

@@ -11,6 +11,7 @@ import polars as pl
 
 from preceptor.core.errors import PreceptorError
 from preceptor.core.tables.data import FunnelStep
+from preceptor.core.terminal import visible
 from preceptor.data.config import SplitConfig
 from preceptor.data.log import TEXT_FIELDS, Log, count_parts
 
@@ -46,15 +47,15 @@ class Report:
         return dataclasses.asdict(self)
 
     def __str__(self) -> str:
-        lines = [f"{self.source}", *(f"  {note}" for note in self.notes), "", _row("step", "rows", "users", "items")]
+        lines = [self.source, *(f"  {note}" for note in self.notes), "", _row("step", "rows", "users", "items")]
         lines += [_row(s.step, f"{s.rows:,}", f"{s.users:,}", f"{s.items:,}") for s in self.funnel]
         if self.set_aside:
             lines += ["", "set aside (quarantine.csv lists every row):"]
             for entry in self.set_aside:
                 lines.append(f"  {entry['rows']:,} × {entry['reason']}")
                 lines.append(f"      first: {entry['file']}, line {entry['line']}: {_short(entry['row'])}")
-        texts = ", ".join(f"{n:,} {name}" for name, n in self.text.items() if name in TEXT_FIELDS)
-        lines += ["", f"catalogue: {self.items:,} items, {self.items_met:,} of them met; with {texts}"]
+        texts = ", ".join(f"{name} {n:,}" for name, n in self.text.items() if name in TEXT_FIELDS)
+        lines += ["", f"catalogue: {self.items:,} items, {self.items_met:,} of them met; items with text: {texts}"]
         if self.text["shared_titles"]:
             lines.append(f"  {self.text['shared_titles']:,} items share their title with another")
         shown = ", ".join(f"{q} %" for q in _QUANTILES)
@@ -66,8 +67,8 @@ class Report:
             for name, part in self.split["parts"].items():
                 goal = f", {_n(part['targets'], 'target')} of {_n(part['target_users'], 'user')}" if "targets" in part else ""
                 lines.append(f"  {name}: {_n(part['interactions'], 'interaction')} of {_n(part['users'], 'user')}{goal}")
-        lines += [f"warning: {text}" for text in self.warnings]
-        return "\n".join(lines)
+        lines += [line for text in self.warnings for line in f"warning: {text}".split("\n")]
+        return "\n".join(visible(line) for line in lines)
 
 
 def describe(log: Log, config: SplitConfig | None = None, source: str = "log") -> Report:

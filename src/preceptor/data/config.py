@@ -9,13 +9,16 @@ from typing import Literal
 
 from preceptor.core.checks import at_least, one_of, require, share
 
+AUTO = "auto"
+
 
 @dataclass(frozen=True)
 class SplitConfig:
     """How a log is cut in train, validation and test.
 
     kind: auto (temporal where the log has timestamps, else leave-last-out), temporal, or leave-last-out.
-    validation_from, test_from: the shares of the rows, in order of time, that come before validation and before test.
+    validation_from, test_from: the shares of the rows, in order of time, that come before validation and before test. Every
+        row with a time counts, filtered and set aside ones too: later rows can't move a cut but by their times.
     min_item_interactions, min_user_interactions: training rows of rarer items, then of users with fewer rows left, are
         left out of the training part. Counted within the training part only (the leak rule); targets and their histories
         keep every row. 1 keeps all.
@@ -37,8 +40,11 @@ class DataConfig:
     source: a built-in source (ml-100k), the path of a folder, or the simulated market (market, market:key=value,…).
     layout: auto, or the name of a layout (see docs/own-data.md).
     interaction_columns, item_columns: our column name to the name in the file, where they differ.
-    separator: of text tables; None: by the file's ending (.csv ",", .tsv tab).
-    encoding: of text tables.
+    separator: of text tables; None: by the file's ending (.csv ",", .tsv tab), or what its lines show.
+    encoding: of text tables; auto: what the bytes show.
+    order: time, or file: the rows of a log without times are in the order in which people met the items.
+    time_format: of times in text, in strptime's codes ("%d/%m/%Y %H:%M"); None: ISO and the usual ways, where day and month
+        can be told apart.
     category_separator: between the categories of an item where they are one string.
     time_unit: of numeric timestamps; auto: by their magnitude.
     min_rating: interactions rated lower don't count; None: every rating counts.
@@ -54,7 +60,9 @@ class DataConfig:
     interaction_columns: Mapping[str, str] = field(default_factory=dict)
     item_columns: Mapping[str, str] = field(default_factory=dict)
     separator: str | None = None
-    encoding: str = "utf-8"
+    encoding: str = "auto"
+    order: Literal["time", "file"] = "time"
+    time_format: str | None = None
     category_separator: str = "|"
     time_unit: Literal["auto", "s", "ms", "us", "ns"] = "auto"
     min_rating: float | None = None
@@ -73,8 +81,19 @@ def check(config: DataConfig) -> None:
         {
             "time_unit": one_of(config.time_unit, "auto", "s", "ms", "us", "ns"),
             "duplicates": one_of(config.duplicates, "drop", "keep"),
-            "separator": (config.separator is None or len(config.separator) == 1, "one character"),
-            "encoding": (_known_encoding(config.encoding), "one Python knows, such as utf-8, latin-1"),
+            "separator": (
+                config.separator is None or _separates(config.separator),
+                "one character: ASCII, no quote or line end",
+            ),
+            "encoding": (
+                _known_encoding(config.encoding),
+                "auto, or an encoding of text that Python knows, such as utf-8, latin-1",
+            ),
+            "order": one_of(config.order, "time", "file"),
+            "time_format": (
+                config.time_format is None or "%" in config.time_format,
+                "strptime's codes, such as %d/%m/%Y %H:%M",
+            ),
             "max_unusable": share(config.max_unusable),
         },
     )
@@ -100,9 +119,20 @@ def check_split(config: SplitConfig) -> None:
     )
 
 
+def _separates(separator: str | None) -> bool:
+    """Whether it is one byte that can part the fields of a line, or left to the file's ending."""
+    return separator is None or (len(separator) == 1 and separator.isascii() and separator not in '"\r\n\0')
+
+
 def _known_encoding(name: str) -> bool:
+    """Whether it turns bytes into text; zip, hex and rot13 are codecs too."""
+    if name == AUTO:
+        return True
     try:
         codecs.lookup(name)
-    except LookupError:
+        b"ab".decode(name)
+    except UnicodeDecodeError:
+        return True
+    except (LookupError, ValueError):  # unknown, of another kind, or no name at all
         return False
     return True

@@ -10,6 +10,7 @@ import csv
 import gzip
 import io
 import json
+import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -19,6 +20,7 @@ from typing import IO, Any
 import polars as pl
 
 from preceptor.core.errors import PreceptorError
+from preceptor.data import aliases, sniff
 
 FORMATS = {
     "csv": "csv",
@@ -31,7 +33,16 @@ FORMATS = {
     "json": "json",
     "parquet": "parquet",
 }
+_OF_TYPES = (pl.exceptions.InvalidOperationError, pl.exceptions.SchemaError, pl.exceptions.SchemaFieldNotFoundError)
+_MARKS = ((b"\xff\xfe\0\0", "utf-32"), (b"\0\0\xfe\xff", "utf-32"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
+_ZEROS = (  # which of the first four bytes are zero where ASCII is written so without a mark
+    ((False, True, True, True), "utf-32-le"),
+    ((True, True, True, False), "utf-32-be"),
+    ((False, True, False, True), "utf-16-le"),
+    ((True, False, True, False), "utf-16-be"),
+)
 _WHOLE_LINE = "\x01"  # a separator no text table holds: one column, the line
+_BROKEN = (pl.exceptions.PolarsError, OSError, UnicodeError, EOFError, zlib.error)  # what a damaged file raises
 _LOOK_AHEAD = 1000  # records of a JSON-lines file in which every column must occur once
 
 
@@ -66,26 +77,29 @@ def format_of(file: Path) -> str | None:
 def resolve(table: Table, file: Path, required: tuple[str, ...], optional: tuple[str, ...] = ()) -> dict[str, str]:
     """Return our name -> name in the file, for the required columns and those optional ones that are there.
 
-    Raises PreceptorError for a required column that is missing or occurs twice, with the likely reason.
+    A column may have any of the usual names (`aliases`), unless the table says what it is called. Raises PreceptorError for
+    required columns that are missing, with the likely reason, and for a column that occurs twice.
     """
     names = columns(table, file)
     found: dict[str, str] = {}
     for ours in (*required, *optional):
-        wanted = table.columns.get(ours, (ours,))
-        theirs = next((name for name in wanted if name in names), None)
-        if theirs is None and ours in required:
-            raise PreceptorError(
-                f"Missing column {ours!r}",
-                where=file,
-                found=f"columns {', '.join(map(repr, names))}",
-                expected=" or ".join(map(repr, wanted)),
-                remedy=_missing_remedy(table, names, ours),
-            )
-        if theirs is not None:
-            if f"{theirs}_duplicated_0" in names:
-                raise PreceptorError(f"Column {theirs!r} occurs twice", where=file, expected="distinct column names")
+        theirs = aliases.match(ours, table.columns.get(ours, (ours,)), names)
+        if theirs is not None and theirs not in found.values():
             found[ours] = theirs
+    missing = [ours for ours in required if ours not in found]
+    if missing:
+        raise _missing(table, file, names, missing, found)
+    for theirs in found.values():
+        if f"{theirs}_duplicated_0" in names:
+            raise PreceptorError(f"Column {theirs!r} occurs twice", where=file, expected="distinct column names")
     return found
+
+
+def called(table: Table, ours: tuple[str, ...]) -> list[str]:
+    """A note on the columns of the first file that go by an alias; none where every name is our own."""
+    found = resolve(table, table.files[0], (), ours)
+    said = [f"{name} is column {theirs!r}" for name, theirs in found.items() if theirs not in table.columns.get(name, (name,))]
+    return [f"{table.files[0].name}: {', '.join(said)}"] if said else []
 
 
 def columns(table: Table, file: Path) -> list[str]:
@@ -95,7 +109,15 @@ def columns(table: Table, file: Path) -> list[str]:
     if file.stat().st_size == 0:
         raise PreceptorError("Empty file", where=file, found="0 bytes", expected="a table", remedy="export the log again")
     with explained(table, file):
+        if table.format != "parquet":
+            _refuse_other_encoding(table, file)
         return _lazy(table, file).collect_schema().names()
+
+
+def types(table: Table, file: Path, frame: pl.LazyFrame) -> pl.Schema:
+    """The columns of a scanned file with their types. Raises PreceptorError where the file doesn't tell them."""
+    with explained(table, file):
+        return frame.collect_schema()
 
 
 def scan(table: Table, file: Path, select: Mapping[str, str]) -> pl.LazyFrame:
@@ -135,8 +157,12 @@ def explained(table: Table, file: Path) -> Iterator[None]:
     """Turn what polars says of a broken file into a PreceptorError that names the line and the remedy."""
     try:
         yield
-    except (pl.exceptions.PolarsError, OSError, UnicodeError) as error:
+    except _BROKEN as error:
         raise _diagnosis(table, file, error) from error
+    except BaseException as error:
+        if type(error).__name__ != "PanicException":  # of polars' own code, which has no class to catch it by
+            raise
+        raise _diagnosis(table, file, error) from None
 
 
 def _lazy(table: Table, file: Path, only: tuple[str, ...] | None = None) -> pl.LazyFrame:
@@ -174,7 +200,7 @@ def _whole_lines(table: Table, file: Path) -> pl.LazyFrame:
 
 def _source(table: Table, file: Path) -> Any:
     """The file, or, where it isn't UTF-8, its text re-encoded in memory."""
-    if table.encoding.lower().replace("-", "") == "utf8":
+    if table.encoding.lower().replace("-", "") in {"utf8", "ascii"}:
         return file
     with _bytes(file) as f:
         return io.BytesIO(f.read().decode(table.encoding).encode())
@@ -184,19 +210,57 @@ def _bytes(file: Path) -> IO[bytes]:
     return gzip.open(file, "rb") if file.suffix == ".gz" else open(file, "rb")  # type: ignore[return-value]
 
 
-def _missing_remedy(table: Table, names: list[str], ours: str) -> str:
+def _missing(table: Table, file: Path, names: list[str], missing: list[str], found: Mapping[str, str]) -> PreceptorError:
+    """What to say of required columns that aren't there: all of them at once, with the likely reason."""
+    expected = "; ".join(" or ".join(map(repr, table.columns.get(ours, (ours,)))) for ours in missing)
+    shown = f"columns {', '.join(map(repr, names[:30]))}" + (" …" if len(names) > 30 else "")
+    if table.format == "csv" and table.header is None and sniff.is_headless(names):
+        return PreceptorError(
+            "The file has no header",
+            where=f"{file}, line 1",
+            found=shown,
+            expected=f"the names of the columns, {', '.join(map(repr, missing))} among them",
+            remedy="add a first line with the names, such as " + table.separator.join((*missing, *found)),
+        )
+    what = f"Missing column {missing[0]!r}" if len(missing) == 1 else "Missing columns " + ", ".join(map(repr, missing))
+    remedy = aliases.remedy(table.setting, missing, names, found)
     if table.format == "csv" and len(names) == 1:
         for other, called in ((";", "';'"), ("\t", "a tab"), (",", "','"), ("|", "'|'")):
             if other != table.separator and other in names[0]:
-                return f"the separator is probably {called}, not {table.separator!r}: set data.separator"
-    return f"rename the column, or name it in data.{table.setting}: {{{ours}: {names[0] if names else 'its name'}}}"
+                remedy = f"the separator is probably {called}, not {table.separator!r}: set data.separator"
+    return PreceptorError(what, where=file, found=shown, expected=expected, remedy=remedy)
 
 
-def _diagnosis(table: Table, file: Path, error: Exception) -> PreceptorError:
+def _refuse_other_encoding(table: Table, file: Path) -> None:
+    """Refuse UTF-16 and UTF-32 that is read as something else: its ASCII has a zero in every other byte."""
+    with _bytes(file) as f:
+        head = f.read(4)
+    marked = next((name for mark, name in _MARKS if head.startswith(mark)), None)
+    bare = next((name for zeros, name in _ZEROS if tuple(b == 0 for b in head) == zeros), None)
+    found = marked or bare
+    if found and not table.encoding.lower().replace("_", "-").startswith(("utf-16", "utf16", "utf-32", "utf32")):
+        raise PreceptorError(
+            f"Text is not {table.encoding.upper()}",
+            where=f"{file}, line 1",
+            found=f"it begins with {head!r}, as {found.upper()} does",
+            expected=table.encoding.upper(),
+            remedy=f"save the file as UTF-8, or set data.encoding to {found}",
+        )
+
+
+def _diagnosis(table: Table, file: Path, error: BaseException) -> PreceptorError:
     """Find what is wrong with a file that polars refused. Loops over lines: only ever run on the way to an error."""
     said = str(error).splitlines()[0] if str(error) else type(error).__name__
     if isinstance(error, pl.exceptions.NoDataError):
         return PreceptorError("Empty file", where=file, found=said, expected="a table", remedy="export the log again")
+    if table.format == "parquet" and isinstance(error, _OF_TYPES):
+        return PreceptorError(
+            "A column of a Parquet file can't be read as what it should be",
+            where=file,
+            found=said,
+            expected="ids and texts as text or numbers, times as numbers or dates",
+            remedy="export the file again with plain columns",
+        )
     if table.format == "parquet":
         return PreceptorError(
             "Not a readable Parquet file",
@@ -209,21 +273,24 @@ def _diagnosis(table: Table, file: Path, error: Exception) -> PreceptorError:
         return (
             _bad_encoding(table, file) or _bad_record(table, file) or PreceptorError("Unreadable file", where=file, found=said)
         )
-    except (OSError, EOFError) as broken:
+    except (OSError, EOFError, zlib.error, UnicodeError) as broken:
         return PreceptorError(
             "Unreadable file", where=file, found=str(broken), expected="a whole file", remedy="copy or download it again"
         )
 
 
 def _bad_encoding(table: Table, file: Path) -> PreceptorError | None:
+    by_line = "\n".encode(table.encoding) == b"\n"
     with _bytes(file) as f:
-        for number, line in enumerate(f, 1):
+        for number, line in enumerate(f if by_line else [f.read()], 1):
             try:
                 line.decode(table.encoding)
             except UnicodeDecodeError as bad:
                 return PreceptorError(
                     f"Text is not {table.encoding.upper()}",
-                    where=f"{file}, line {number}, byte {bad.start + 1} of the line",
+                    where=f"{file}, line {number}, byte {bad.start + 1} of the line"
+                    if by_line
+                    else f"{file}, byte {bad.start + 1}",
                     found=repr(line[max(0, bad.start - 20) : bad.start + 10]),
                     expected=table.encoding.upper(),
                     remedy="save the file as UTF-8, or set data.encoding (latin-1 and cp1252 are common)",
@@ -235,6 +302,8 @@ def _bad_record(table: Table, file: Path) -> PreceptorError | None:
     with _bytes(file) as f, io.TextIOWrapper(f, table.encoding, newline="") as text:
         if table.format == "json":
             return _bad_json(file, text)
+        if table.format == "columns":
+            return None  # every line is one
         reader = csv.reader(text, delimiter=table.separator, strict=True, quoting=csv.QUOTE_MINIMAL)
         width = len(table.header) if table.header is not None else 0
         last = 1
@@ -273,6 +342,8 @@ def _bad_json(file: Path, text: IO[str]) -> PreceptorError | None:
             problem = None if isinstance(found, dict) else f"a {type(found).__name__}"
         except ValueError as bad:
             problem = str(bad)
+        except RecursionError:
+            problem = "lists or objects nested too deeply"
         if problem:
             return PreceptorError(
                 "A line is not a JSON object",

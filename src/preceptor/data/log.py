@@ -154,7 +154,9 @@ class Log(Shown):
 
     Rows are sorted by user, then time, then file order; users are numbered by their first interaction (time, then file
     order). items, user, item, time, session: as in TrainSplit. user_ids: the original ids by user index. timed: whether
-    `time` holds seconds (else positions within a user). funnel: what is left after each filter.
+    `time` holds seconds (else positions within a user). clock: the seconds of every row that was read with a time, int64 in
+    the files' order, filtered and set aside ones too; a cut in time counts these, so that no row's user or item can move it.
+    None: those of `time` alone. funnel: what is left after each filter.
     quarantine: one row an unusable row (file, line, reason, row). notes: what was assumed in reading, for a person.
     """
 
@@ -165,6 +167,7 @@ class Log(Shown):
     time: np.ndarray
     session: np.ndarray | None = None
     timed: bool = True
+    clock: np.ndarray | None = None
     funnel: tuple[FunnelStep, ...] = ()
     quarantine: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=QUARANTINE))
     notes: tuple[str, ...] = ()
@@ -184,7 +187,7 @@ class Log(Shown):
         """
         config = config or SplitConfig()
         check_split(config)
-        rows = split.rows(self.user, self.time, self.timed, config)
+        rows = split.rows(self.user, self.time, self.timed, config, self.clock)
         return Split(
             rows.kind,
             _train(self, rows.train, config),

@@ -5,7 +5,7 @@ Nothing is dropped silently: a row is either in the log, left out by a filter th
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,26 +13,32 @@ import numpy as np
 import polars as pl
 
 from preceptor.core.errors import PreceptorError
-from preceptor.core.tables.data import FunnelStep
+from preceptor.core.tables.data import FunnelStep, Quarantined
+from preceptor.core.terminal import visible
 from preceptor.data import files as tables
 from preceptor.data.log import QUARANTINE
 
+STRANGE = "item_id is not in the catalogue"
 REASONS = (
     "",
     "user_id is empty",
     "item_id is empty",
     "time is empty",
-    "time is neither a number nor an ISO date",
+    "time is neither a number nor a date",
     "time is not finite",
-    "item_id is not in the catalogue",
-    "time is in another unit than the rest, or beyond the year 2200",
+    STRANGE,
+    "time is in another unit than the rest, or outside of the years 1 to 2200",
     "rating is not a number",
     "same user, item and time as an earlier row",
     "title is empty",
     "item_id occurs in an earlier row",
+    "position is beyond 9·10¹² in size",
 )
 CODE = {reason: code for code, reason in enumerate(REASONS)}
 _LONGEST = 500  # characters of a raw row that are kept
+_ACTING = r"[^\x20-\x7e\p{L}\p{M}\p{N}\p{P}\p{S}]"  # holds all that `visible` writes out, and little else
+_FORMULA = ("=", "+", "-", "@", "\t", "\N{FULLWIDTH EQUALS SIGN}", "\N{FULLWIDTH PLUS SIGN}", "\N{FULLWIDTH HYPHEN-MINUS}",
+            "\N{FULLWIDTH COMMERCIAL AT}")  # fmt: skip
 
 
 @dataclass
@@ -51,13 +57,13 @@ class Quarantine:
             found = tables.raw(table, file, rows)
         found = found.join(pl.DataFrame({"row": rows, "code": reasons}), on="row", how="left", maintain_order="left")
         records = found.filter(pl.col("text").str.strip_chars() != "")
-        name = file.relative_to(self.root).as_posix() if file.is_relative_to(self.root) else file.name
+        name = visible(file.relative_to(self.root).as_posix() if file.is_relative_to(self.root) else file.name)
         self.parts.append(
             records.select(
                 file=pl.lit(name),
                 line=pl.col("line"),
                 reason=pl.col("code").cast(pl.Int64).replace_strict(dict(enumerate(REASONS)), return_dtype=pl.String),
-                row=pl.col("text").str.slice(0, _LONGEST),
+                row=_written_out(pl.col("text").str.slice(0, _LONGEST)),
             )
         )
         return len(rows) - records.height
@@ -71,8 +77,35 @@ class Quarantine:
         return pl.concat([pl.DataFrame(schema=QUARANTINE), *self.parts])
 
 
-def refuse_if_most_unusable(unusable: Mapping[str, int], rows: int, limit: float, where: object, sample: str) -> None:
-    """Raise PreceptorError when more than `limit` of the rows are unusable: then the config is wrong rather than the rows."""
+def cells(quarantine: pl.DataFrame) -> Iterator[Quarantined]:
+    """The rows as quarantine.csv has them: a text that a spreadsheet would run as a formula has a ' before it."""
+    for file, line, reason, row in quarantine.iter_rows():
+        yield Quarantined(_no_formula(file), line, reason, _no_formula(row))
+
+
+def _no_formula(text: str) -> str:
+    return f"'{text}" if text.startswith(_FORMULA) else text
+
+
+def _written_out(column: pl.Expr) -> pl.Expr:
+    """Text in which every character that acts is written out, line ends and tabs aside (`core.terminal.visible`)."""
+
+    def mend(values: pl.Series) -> pl.Series:
+        acting = values.str.contains(_ACTING).fill_null(False)
+        if not acting.any():
+            return values
+        return values.zip_with(~acting, values.map_elements(lambda text: visible(text, lines=True), pl.String))
+
+    return column.map_batches(mend, pl.String, is_elementwise=True)
+
+
+def refuse_if_most_unusable(
+    unusable: Mapping[str, int], rows: int, limit: float, where: object, sample: str, mangled: str = ""
+) -> None:
+    """Raise PreceptorError when more than `limit` of the rows are unusable: then the config is wrong rather than the rows.
+
+    sample: an id that isn't in the catalogue. mangled: what happened to it, where that can be seen.
+    """
     bad = sum(unusable.values())
     if rows and (bad > limit * rows or bad == rows):
         reason = max(unusable, key=unusable.__getitem__)
@@ -81,7 +114,9 @@ def refuse_if_most_unusable(unusable: Mapping[str, int], rows: int, limit: float
             where=where,
             found=f"{bad:,} of {rows:,} rows, most of them because {reason}; {sample}",
             expected=f"at most {limit:.0%} (data.max_unusable)",
-            remedy="check the column names (data.interaction_columns, data.item_columns) and that both files use the same ids",
+            remedy=f"export both files with their ids as text: {mangled}"
+            if mangled and reason == STRANGE
+            else "check the column names (data.interaction_columns, data.item_columns) and that both files use the same ids",
         )
 
 

@@ -11,18 +11,22 @@ import polars as pl
 from preceptor.core.errors import PreceptorError
 from preceptor.core.progress import say
 from preceptor.core.tables.data import FunnelStep
-from preceptor.data import catalogue, interactions, layouts, order, sources
+from preceptor.data import aliases, catalogue, interactions, layouts, order, sources
+from preceptor.data import files as tables
 from preceptor.data.check import Report, describe
 from preceptor.data.config import DataConfig
 from preceptor.data.config import check as check_config
 from preceptor.data.interactions import Rows, physical
+from preceptor.data.layouts import INTERACTION_COLUMNS, ITEM_COLUMNS
 from preceptor.data.log import Log
-from preceptor.data.quarantine import CODE, REASONS, Quarantine, funnel_step, refuse_if_most_unusable
+from preceptor.data.quarantine import CODE, REASONS, STRANGE, Quarantine, funnel_step, refuse_if_most_unusable
 
 UNITS = {"s": 1e6, "ms": 1e3, "us": 1.0, "ns": 1e-3}  # in microseconds
 _UNIT_FROM = np.array([1e11, 1e14, 1e17])  # a number up to 1e11 is seconds, up to 1e14 milliseconds, …: years 1973 to 5138
-_YEAR_2200 = 7_258_118_400_000_000  # in microseconds
-_MISFIT = CODE["time is in another unit than the rest, or beyond the year 2200"]
+_YEAR_1, _YEAR_2200 = -62_135_596_800_000_000, 7_258_118_400_000_000  # in microseconds
+_FARTHEST = 9e12  # a position's size: as microseconds it is an int64
+_MISFIT = CODE["time is in another unit than the rest, or outside of the years 1 to 2200"]
+_FAR = CODE["position is beyond 9·10¹² in size"]
 
 
 def read(path: str | Path, config: DataConfig | None = None) -> Log:
@@ -59,7 +63,8 @@ def _read(path: str | Path, config: DataConfig) -> Log:
     layout = layouts.find(folder, config)
     quarantine = Quarantine(folder)
     items, item_ids, n_items_read = catalogue.read(layout, config, quarantine, pl.Categories.random())
-    rows = interactions.read(layout, item_ids)
+    of_items = quarantine.height
+    rows = interactions.read(layout, item_ids, config)
     first_file = layout.interactions.files[0]
     if not len(rows):
         raise PreceptorError(
@@ -70,8 +75,9 @@ def _read(path: str | Path, config: DataConfig) -> Log:
     filters, filter_notes = _filters(rows, config, first_file)
     counts = np.bincount(code, minlength=len(REASONS))
     sample = f"item_id {rows.stranger!r}, where the catalogue begins with {items['item_id'][0]!r}" if rows.stranger else ""
+    mangled = aliases.mangled(rows.stranger, items["item_id"]) if rows.stranger else ""
     unusable = {REASONS[c]: int(counts[c]) for c in range(1, len(REASONS)) if counts[c]}
-    refuse_if_most_unusable(unusable, len(rows), config.max_unusable, first_file, sample)
+    refuse_if_most_unusable(unusable, len(rows), config.max_unusable, first_file, sample, mangled)
 
     usable = code == 0
     user = physical(rows.user)
@@ -101,11 +107,16 @@ def _read(path: str | Path, config: DataConfig) -> Log:
         )
     notes = (
         f"layout: {layout.name}",
+        *layout.sniffed,
+        *tables.called(layout.interactions, INTERACTION_COLUMNS),
+        *tables.called(layout.items, ITEM_COLUMNS),
         time_note,
         *filter_notes,
         f"{np.count_nonzero(repeated):,} rows repeat an earlier user, item and time: "
         + ("set aside" if config.duplicates == "drop" else "kept"),
-        f"set aside in all: {quarantine.height:,} of {funnel[0].rows + n_items_read:,} rows",
+        f"set aside: {quarantine.height - of_items:,} of {funnel[0].rows:,} interactions,"
+        f" {of_items:,} of {n_items_read:,} items",
+        *([f"{counts[CODE[STRANGE]]:,} interactions are of unknown items, maybe because {mangled}"] if mangled else []),
     )
     numbered = number[user[place]]
     return Log(
@@ -116,6 +127,7 @@ def _read(path: str | Path, config: DataConfig) -> Log:
         time=instant[place] // 1_000_000,
         session=None if rows.session is None else _sessions(physical(rows.session)[place], numbered, instant[place], place),
         timed=rows.timed,
+        clock=_clock(rows, instant, len(place)),
         funnel=tuple(funnel),
         quarantine=quarantine.frame(),
         notes=notes,
@@ -123,34 +135,53 @@ def _read(path: str | Path, config: DataConfig) -> Log:
 
 
 def _instants(rows: Rows, config: DataConfig) -> tuple[np.ndarray, str]:
-    """Return every row's time in microseconds (positions times a million), int64, and a note; mark misfits in rows.code."""
-    code, numeric = rows.code, ~rows.dated & (rows.code == 0)
-    note = "order: positions within users, no timestamps"
-    scale = 1e6
-    if rows.timed:
-        unit: str = config.time_unit
-        what = "as configured"
-        if unit == "auto":
-            size = np.searchsorted(_UNIT_FROM, np.abs(rows.moment), side="right").astype(np.uint8)
-            most = int(np.bincount(size[numeric], minlength=4).argmax())
-            code[numeric & (size != most)] = _MISFIT
-            unit = list(UNITS)[most]
-            what = "by their size"
-        scale = UNITS[unit]
-        note = f"timestamps: numbers in {unit} ({what})" if numeric.any() else "timestamps: dates"
-    micro = np.where(numeric, scale, 1.0)
-    micro *= np.where(code == 0, rows.moment, 0.0)
-    np.clip(np.rint(micro, out=micro), -9e18, 9e18, out=micro)
-    instant = micro.astype(np.int64)
-    if rows.timed:
-        code[(code == 0) & (instant > _YEAR_2200)] = _MISFIT
-        good = instant[code == 0]
-        if len(good):
-            first, last = (dt.datetime.fromtimestamp(int(t) // 1_000_000, dt.UTC) for t in (good.min(), good.max()))
-            note += f", from {first:%Y-%m-%d %H:%M:%S} to {last:%Y-%m-%d %H:%M:%S} UTC"
-            if last.year < 1980:
-                note += "; dates so early are more likely counters than seconds"
+    """Return every row's time in microseconds (positions times a million), int64, and a note.
+
+    Times that can't be are marked in rows.code, and their rows are no longer `clocked`. What is decided here rests on all rows
+    with a time, so that no user or item of any row has a say in it.
+    """
+    clocked = rows.clocked
+    if not rows.timed:
+        _set_out(rows, np.abs(rows.moment) > _FARTHEST, _FAR)
+        note = "order: positions within users, no timestamps"
+        if config.order == "file":
+            note = "order: that of the rows in the files (data.order=file)"
+        return (np.where(clocked, rows.moment, 0.0) * 1e6).round().astype(np.int64), note
+    numeric = ~rows.dated & clocked
+    unit: str = config.time_unit
+    what = "as configured"
+    if unit == "auto":
+        size = np.searchsorted(_UNIT_FROM, np.abs(rows.moment), side="right").astype(np.uint8)
+        most = int(np.bincount(size[numeric], minlength=4).argmax())
+        _set_out(rows, numeric & (size != most), _MISFIT)
+        unit = list(UNITS)[most]
+        what = "by their size"
+    note = f"timestamps: numbers in {unit} ({what})" if numeric.any() else "timestamps: dates"
+    micro = np.where(numeric, UNITS[unit], 1.0)
+    micro *= rows.moment
+    _set_out(rows, ~((micro >= _YEAR_1) & (micro <= _YEAR_2200)), _MISFIT)
+    instant = np.rint(np.where(clocked, micro, 0.0)).astype(np.int64)
+    good = instant[rows.code == 0]
+    if len(good):
+        first, last = (dt.datetime.fromtimestamp(int(t) // 1_000_000, dt.UTC) for t in (good.min(), good.max()))
+        note += f", from {first:%Y-%m-%d %H:%M:%S} to {last:%Y-%m-%d %H:%M:%S} UTC"
+        if last.year < 1980:
+            note += "; dates so early are more likely counters than seconds"
     return instant, note
+
+
+def _set_out(rows: Rows, bad: np.ndarray, reason: int) -> None:
+    """Mark rows whose time is there but can't be; a row that is unusable already keeps its first reason."""
+    bad = bad & rows.clocked
+    rows.code[bad & (rows.code == 0)] = reason
+    rows.clocked[bad] = False
+
+
+def _clock(rows: Rows, instant: np.ndarray, kept: int) -> np.ndarray | None:
+    """Seconds of all rows with a time, int64, where there are more of them than the `kept` ones; see data.log.Log."""
+    if not rows.timed or np.count_nonzero(rows.clocked) == kept:
+        return None
+    return instant[rows.clocked] // 1_000_000
 
 
 def _filters(rows: Rows, config: DataConfig, file: Path) -> tuple[list[tuple[str, np.ndarray]], list[str]]:

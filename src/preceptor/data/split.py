@@ -28,8 +28,9 @@ class Rows:
     cuts: tuple[int, int] | None = None
 
 
-def rows(user: np.ndarray, time: np.ndarray, timed: bool, config: SplitConfig) -> Rows:
-    """Cut as `config` says. user, time: int [n], sorted by user, then time; timed: whether `time` holds seconds.
+def rows(user: np.ndarray, time: np.ndarray, timed: bool, config: SplitConfig, clock: np.ndarray | None = None) -> Rows:
+    """Cut as `config` says. user, time: int [n], sorted by user, then time; timed: whether `time` holds seconds; clock: the
+    times that the shares of a cut in time are of, where they aren't `time`.
 
     Raises PreceptorError where the log can't be cut so.
     """
@@ -43,13 +44,21 @@ def rows(user: np.ndarray, time: np.ndarray, timed: bool, config: SplitConfig) -
             expected="a column timestamp",
             remedy="set data.split.kind to leave-last-out",
         )
-    return temporal(time, config)
+    return temporal(time, config, clock)
 
 
-def temporal(time: np.ndarray, config: SplitConfig) -> Rows:
+def temporal(time: np.ndarray, config: SplitConfig, clock: np.ndarray | None = None) -> Rows:
     """One cut in time for all users: train < validation < test."""
-    validation, test = thresholds(time, config.validation_from, config.test_from)
+    validation, test = thresholds(time if clock is None else clock, config.validation_from, config.test_from)
     train, before_test = time < validation, time < test
+    if not train.any():
+        raise PreceptorError(
+            "The log can't be cut in time",
+            where="split.validation_from",
+            found=f"no usable row among the first {config.validation_from:.0%} of the rows with a time",
+            expected="rows to learn from",
+            remedy="see what was set aside with `preceptor data check`, or raise split.validation_from",
+        )
     return Rows("temporal", train, before_test & ~train, ~before_test, before_test, (validation, test))
 
 

@@ -13,13 +13,14 @@ from typing import Any
 
 from preceptor.core.artifact import canonical, file_digest, write_atomic
 from preceptor.core.progress import say
-from preceptor.core.stage import Cost, Counts, Inputs, Key, Stage, with_files
+from preceptor.core.stage import Cost, Counts, Inputs, Key, Stage, without_defaults
 from preceptor.core.tables import row
 from preceptor.core.tables.data import FunnelStep, Quarantined
 from preceptor.data import config as settings
 from preceptor.data import layouts, sources
 from preceptor.data.config import DataConfig
 from preceptor.data.log import Split, count_parts
+from preceptor.data.quarantine import cells
 from preceptor.data.read import read
 
 LEAKAGE = (
@@ -34,7 +35,7 @@ def build(config: DataConfig, inputs: Inputs, folder: Path) -> Counts:
     cut = log.split(config.split)
     few = cut.kind == "temporal" and cut.test.n_users < config.split.few_users
     log.user_ids.to_frame().write_parquet(folder / "users.parquet")
-    row.write(folder, Quarantined, (Quarantined(*cells) for cells in log.quarantine.iter_rows()))
+    row.write(folder, Quarantined, cells(log.quarantine))
     row.write(folder, FunnelStep, log.funnel)
     _save(cut, folder)
     if made := sources.simulated(config.source):
@@ -74,7 +75,7 @@ def check(config: DataConfig) -> None:
 
 def key(config: DataConfig, inputs: Inputs) -> Key:
     """The config, with the digests of the log's files in place of its path."""
-    files = with_files(config)
+    files = without_defaults(config, ("order", "time_format"))
     del files["source"]
     if made := sources.simulated(config.source):
         name, simulation = made
@@ -103,7 +104,7 @@ def _save(cut: Split, folder: Path) -> None:
 
 STAGE = Stage(
     name="data",
-    version=3,
+    version=4,
     section="data",
     needs=(),
     build=build,

@@ -9,12 +9,11 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, get_type_hints
 
-from preceptor.core import artifact
+from preceptor.core import artifact, terminal
 from preceptor.core.artifact import Artifact
 from preceptor.core.errors import PreceptorError
 from preceptor.lm.config import LMConfig
@@ -29,7 +28,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--real", type=Path, help="a finished folder of real evaluation sets")
     parser.add_argument("--out", type=Path, required=True, help="the folder in which lm/ is made")
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="a field of LMConfig; lists by commas")
-    given = parser.parse_args(arguments)
+    with terminal.guarded():
+        return _run(parser.parse_args(arguments))
+
+
+def _run(given: argparse.Namespace) -> int:
     try:
         config = dataclasses.replace(LMConfig(), **dict(_setting(text) for text in given.set))
         inputs = {"curriculum": artifact.load(given.curriculum)}
@@ -39,9 +42,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
         found = _together(config, inputs, given.out) if started_by_torchrun() else _make(config, inputs, given.out)
         if found:
-            print(found)
+            terminal.line(found)
     except PreceptorError as error:
-        print(f"error: {error}", file=sys.stderr)
+        terminal.note(f"error: {error}")
         return 1
     return 0
 

@@ -118,7 +118,7 @@ def _table(file: Path) -> pl.DataFrame:
     found = _columns(table, file)
     by = "rank" if "rank" in found else "score"
     rows = tables.scan(table, file, found)
-    types = rows.collect_schema()
+    types = tables.types(table, file, rows)
     value = pl.col(by).cast(pl.Float64, strict=False)
     with tables.explained(table, file):
         frame = rows.select(

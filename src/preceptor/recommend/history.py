@@ -13,7 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
-from preceptor.core.errors import PreceptorError
+from preceptor.core.errors import Lines, PreceptorError
+from preceptor.core.terminal import visible
 
 BY_ID = "id:"  # before an entry that is an item id and nothing else
 _NEAR, _LISTED = 4, 5  # near titles of an entry; entries of an error
@@ -93,8 +94,8 @@ def resolve(history: str | Path | Sequence[str | int], catalogue: Catalogue) -> 
 
 
 def printable(text: str) -> str:
-    """A title on one line, safe for a terminal and not endless: control and invisible characters become a visible mark."""
-    line = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in " ".join(text.split()))
+    """A title on one line, safe for a terminal and not endless: control and invisible characters are written out."""
+    line = visible(" ".join(text[: 10 * _WIDEST].split()))
     return line if len(line) <= _WIDEST else line[: _WIDEST - 1] + "…"
 
 
@@ -139,7 +140,7 @@ def _refuse_unknown(unknown: Sequence[str], catalogue: Catalogue) -> None:
         "The history names items that are not in the catalogue",
         found=_listed([_quoted(entry) for entry in unknown]),
         expected="titles or item ids of the run's catalogue",
-        remedy="did you mean\n" + "\n".join(f"    {line}" for line in offers) if offers else "see items.csv of the log",
+        remedy=Lines(["did you mean", *offers]) if offers else "see items.csv of the log",
     )
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from preceptor.core.errors import PreceptorError
 from preceptor.core.shown import escaped, listed
+from preceptor.core.terminal import visible
 from preceptor.recommend.history import printable
 
 if TYPE_CHECKING:
@@ -44,9 +45,9 @@ class Recommendations(list[Recommended]):
 
     def __repr__(self) -> str:
         width = max((len(percent(x.probability)) for x in self), default=0)
-        lines = ["After " + "; ".join(printable(title) for _, title in self.history) + f" ({self.model}):"]
+        lines = ["After " + "; ".join(printable(title) for _, title in self.history) + f" ({visible(self.model)}):"]
         lines += [f"{n:>3}  {percent(x.probability):>{width}}  {printable(x.title)}" for n, x in enumerate(self, 1)]
-        return "\n".join([*lines, *self.notes])
+        return "\n".join([*lines, *map(visible, self.notes)])
 
     def _repr_html_(self) -> str:
         rows = "".join(

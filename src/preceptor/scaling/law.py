@@ -121,14 +121,14 @@ class Law(Shown):
             data = json.loads(path.read_text(encoding="utf-8"))
         except FileNotFoundError:
             raise PreceptorError("No such file of laws", where=path, expected=expected) from None
-        except (UnicodeDecodeError, json.JSONDecodeError) as error:
-            raise PreceptorError("Not a file of laws", where=path, found=str(error), expected=expected) from None
+        except (OSError, ValueError, RecursionError) as error:
+            raise PreceptorError("Not a file of laws", where=path, found=error, expected=expected) from None
         if not isinstance(data, dict) or data.get("kind") != "laws" or data.get("format") != FORMAT:
             found = f"kind {data.get('kind')}, format {data.get('format')}" if isinstance(data, dict) else type(data).__name__
             raise PreceptorError("Not a file of laws", where=path, found=found, expected=expected)
         try:
             return _restored(data)
-        except (KeyError, TypeError, ValueError) as error:
+        except (LookupError, TypeError, ValueError, AttributeError, OverflowError, RecursionError) as error:
             raise PreceptorError("Damaged file of laws", where=path, found=repr(error), remedy="fit again") from None
 
     @property

@@ -156,7 +156,13 @@ def _rows(path: Path) -> tuple[list[str], list[list[str]], list[int]]:
             remedy="save it as UTF-8",
         ) from None
     reader = csv.reader(text.splitlines())
-    header = [name.strip() for name in next(reader, [])]
+    try:
+        records = [(row, reader.line_num) for row in reader]
+    except csv.Error as error:
+        raise PreceptorError(
+            "A row of the table can't be read", where=f"{path}, line {reader.line_num}", found=error, expected=expected
+        ) from None
+    header = [name.strip() for name in records[0][0]] if records else []
     if not any(header):
         raise PreceptorError("Empty table of points", where=path, found="no header", expected=expected)
     if len(header) == 1 and any(c in header[0] for c in ";\t|"):
@@ -175,18 +181,18 @@ def _rows(path: Path) -> tuple[list[str], list[list[str]], list[int]]:
     if twice:
         raise PreceptorError(f"Column {twice[0]!r} stands twice", where=f"{path}, line 1", found=",".join(header))
     rows, lines = [], []
-    for row in reader:
+    for row, line in records[1:]:
         if not any(cell.strip() for cell in row):
             continue
         if len(row) != len(header):
             raise PreceptorError(
                 "Wrong number of fields",
-                where=f"{path}, line {reader.line_num}",
+                where=f"{path}, line {line}",
                 found=len(row),
                 expected=f"{len(header)} ({','.join(header)})",
             )
         rows.append([cell.strip() for cell in row])
-        lines.append(reader.line_num)
+        lines.append(line)
     if not rows:
         raise PreceptorError("Empty table of points", where=path, found="a header and no rows", expected="one row a run")
     return header, rows, lines
@@ -221,8 +227,13 @@ def _build(columns: Mapping[str, list[str]], where: object, place: Any) -> Point
         cell = columns["seed"][i] if "seed" in columns else ""
         if cell in ("", "-1"):
             return -1
-        if not cell.isdigit():
-            raise PreceptorError("Bad value of 'seed'", where=f"{where}, {place(i)}", found=cell, expected="an integer ≥ 0")
+        if not (cell.isascii() and cell.isdigit() and len(cell) < 19):
+            raise PreceptorError(
+                "Bad value of 'seed'",
+                where=f"{where}, {place(i)}",
+                found=cell,
+                expected="an integer from 0, of 18 digits at most",
+            )
         return int(cell)
 
     def text(name: str, default: str) -> np.ndarray:

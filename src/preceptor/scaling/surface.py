@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from preceptor.core.errors import PreceptorError
+from preceptor.core.errors import Lines, PreceptorError
 from preceptor.core.progress import quantity
 from preceptor.scaling.expect import Expectation, expected
 from preceptor.scaling.fitted import FittedLaw, SetLaws, Tried
@@ -180,7 +180,7 @@ def surface_of(sets: Mapping[str, SetLaws], tried: Tried, cost: TrainingCost, ta
         reasons.append(why)
     raise PreceptorError(
         "No plan: no law is identified by these points",
-        found="\n            ".join(reasons[:6]),
+        found=Lines(reasons[:6]),
         expected="a joint law whose parameters are all identified, or such a law of tokens at some size",
         remedy="train more sizes, budgets or seeds; a plan from this law would be invented",
     )
