@@ -95,9 +95,9 @@ class Here(Executor):
 
 
 class Campaign:
-    """Cases and what became of them, below a folder."""
+    """Cases and what became of them, below a folder. wanted: the stage that is the study's last here."""
 
-    def __init__(self, work: Path) -> None:
+    def __init__(self, work: Path, wanted: str) -> None:
         from preceptor import study
         from preceptor.core import workers
         from reliability import small
@@ -106,17 +106,17 @@ class Campaign:
 
         self.small, self.study = small, study
         self.work, self.out, self.whole = work.resolve(), work.resolve() / "out", work.resolve() / "whole"
-        self.config = small.config(self.work)
+        self.config, self.wanted = small.config(self.work), wanted
         self.seam = Seam(self.out)
 
     def prepare(self) -> list[Case]:
         """The reference, and all cases: noted from a second making of each stage."""
-        if not (self.whole / "report" / "manifest.json").exists():
-            self.study.run(self.config, self.whole)
+        if not (self.whole / self.wanted / "manifest.json").exists():
+            self.study.run(self.config, self.whole, self.wanted)
         small = self.small
         small.fresh_copy(self.whole, self.out)
         cases: list[Case] = []
-        for stage, arm in small.steps(self.config):
+        for stage, arm in small.steps(self.config, self.wanted):
             folder = small.folder_of(self.out, stage, arm)
             if not folder.exists():
                 continue  # shared with the study
@@ -197,11 +197,12 @@ def main() -> int:
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--out", type=Path, help="the table")
     parser.add_argument("--minutes", type=float, default=1e9, help="stop after so long; the next call goes on")
-    parser.add_argument("--every", type=int, default=1, help="try every so-manieth case alone")
+    parser.add_argument("--every", type=int, default=1, help="try one case of so many")
+    parser.add_argument("--wanted", default="report", help="the last stage of the study")
     parser.add_argument("--stages", default="", help="those alone, by commas")
     given = parser.parse_args()
     preloaded(given.work)
-    campaign, begun = Campaign(given.work), time.monotonic()
+    campaign, begun = Campaign(given.work, given.wanted), time.monotonic()
     wanted = set(filter(None, given.stages.split(",")))
     cases = [case for case in campaign.prepare() if not wanted or case.stage in wanted][:: given.every]
     done = list(results(given.work))

@@ -70,9 +70,9 @@ def config(home: Path) -> StudyConfig:
     return study.load_config("miniature", str(log(home) / "log"), overrides(home))
 
 
-def steps(settings: StudyConfig) -> list[tuple[str, str]]:
+def steps(settings: StudyConfig, wanted: str = "report") -> list[tuple[str, str]]:
     """(stage, arm) in the order in which they are made."""
-    return [(stage.name, arm) for stage, arm in study._steps(settings, "report")]
+    return [(stage.name, arm) for stage, arm in study._steps(settings, wanted)]
 
 
 def folder_of(out: Path, stage: str, arm: str) -> Path:
