@@ -45,6 +45,7 @@ TOP = {
     "cli_plan",
     "cli_push",
     "cli_recommend",
+    "cli_verify",
     "study",
     "run_folder",
     "study_file",

@@ -17,6 +17,7 @@ from preceptor.cli_generator import generator
 from preceptor.cli_plan import plan
 from preceptor.cli_push import push
 from preceptor.cli_recommend import recommend
+from preceptor.cli_verify import verify
 from preceptor.core.errors import PreceptorError
 from preceptor.core.terminal import guarded, visible
 
@@ -28,6 +29,7 @@ app = App(
     help="From an interaction log to a synthetic curriculum, ranking and language models trained on it, a scaling law and a"
     " budget.\n\nStart with: preceptor run quick --out run/quick",
     version_flags=["--version"],
+    suppress_keyboard_interrupt=False,  # main has something to say
 )
 data_app = App(name="data", help="Look at a log before you build anything from it.")
 app.register_install_completion_command()
@@ -37,6 +39,7 @@ app.command(generator)
 app.command(plan)
 app.command(recommend)
 app.command(push)
+app.command(verify)
 
 _SOURCES = "A folder with interactions.* and items.*, or ml-100k, or market[:key=value,...] (simulated)."
 Data = Annotated[str | None, Parameter(name="--data", help=_SOURCES)]
@@ -120,9 +123,11 @@ def run(
         shown.data({"out": str(folder), "report": str(report), "times": studies.times(folder)})
         return
     shown.line(main_table(folder))
-    total = sum(seconds for _, seconds, _ in studies.times(folder))
-    shown.line("Time per stage, when last made: " + ", ".join(f"{name} {duration(s)}" for name, s, _ in studies.times(folder)))
-    shown.line(f"Total {duration(total)}. The largest process used {max(m for *_, m in studies.times(folder)):,} MiB.")
+    times = studies.times(folder)
+    if times:
+        shown.line("Time per stage, when last made: " + ", ".join(f"{name} {duration(s)}" for name, s, _ in times))
+        most = max(m for *_, m in times)
+        shown.line(f"Total {duration(sum(s for _, s, _ in times))}. The largest process used {most:,} MiB.")
     shown.line(f"Report: {report.resolve()}")
 
 
@@ -310,8 +315,9 @@ def tstr(
         shown.data({name: [vars(r) for r in rows] for name, rows in tables.items()})
         return
     shown.line(ranking_tables(folder))
-    seconds = next(s for name, s, _ in studies.times(folder) if name == "ranking")
-    shown.line(f"\nTraining, calibrating and testing took {duration(seconds)} when last made.")
+    for name, seconds, _ in studies.times(folder):
+        if name == "ranking":
+            shown.line(f"\nTraining, calibrating and testing took {duration(seconds)} when last made.")
     shown.line(
         f'Ask the recipe: preceptor recommend {shlex.quote(str(folder))} --model ranking --history "a title; another title"'
     )
@@ -357,13 +363,26 @@ def report(study: Study = None, *, data: Data = None, out: Out = None, set_: Set
     shown.line(studies.run(config, folder)["report"].file("report.html").resolve())
 
 
+def _call(arguments: Sequence[str] | None) -> None:
+    """Run the command; what the system says of a full or closed disk becomes an error of ours."""
+    try:
+        app(arguments, console=shown.console(), error_console=shown.console(stderr=True))
+    except Exception as e:
+        from preceptor.core.disk import explanation
+
+        said = explanation(e, os.curdir)
+        if said is None:
+            raise
+        raise said from e
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Entry point: errors that a user can correct are printed without a traceback, with exit status 2; faults of ours in full,
     with 1. Whatever is printed, by whichever library, goes through the guard of `core.terminal`."""
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     with guarded():
         try:
-            app(arguments, console=shown.console(), error_console=shown.console(stderr=True))
+            _call(arguments)
         except PreceptorError as e:
             shown.note(f"preceptor: {e}")
             raise SystemExit(2) from None

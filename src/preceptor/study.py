@@ -25,9 +25,10 @@ from typing import Any, get_type_hints
 from preceptor import study_file
 from preceptor.audit.config import AuditConfig
 from preceptor.codes.config import CodesConfig
-from preceptor.core import artifact, rates
+from preceptor.core import artifact, disk, rates
 from preceptor.core.artifact import Artifact
 from preceptor.core.errors import PreceptorError
+from preceptor.core.lock import locked
 from preceptor.core.progress import duration, quantity, say
 from preceptor.core.stage import Cost, Stage, ancestors
 from preceptor.curriculum.config import CurriculumConfig
@@ -249,10 +250,10 @@ def run(config: StudyConfig, out: Path, wanted: str = "report") -> dict[str, Art
     out = Path(out)
     rows = dry_run(config, out, wanted)  # which lets every stage refuse its settings first
     made: dict[str, Artifact] = {}
-    with artifact.locked(out):
+    with locked(out):
         if said := ahead(rows):
             say(said)
-        artifact.write_atomic(out / SAVED, artifact.canonical(saved(config)))
+        _save(saved(config), out / SAVED)
         steps = list(_steps(config, wanted))
         for number, (stage, arm) in enumerate(steps, 1):
             section, inputs, home = _at(config, made, out, stage, arm)
@@ -262,6 +263,17 @@ def run(config: StudyConfig, out: Path, wanted: str = "report") -> dict[str, Art
             say(f"[{number}/{len(steps)}] {stage.name}" + (f", arm {arm}" if arm else ""))
             made[stage.name + (f"@{arm}" if arm else "")] = stage.make(section, inputs, home)
     return made
+
+
+def _save(settings: Mapping[str, Any], path: Path) -> None:
+    """Write the resolved config, unless it is there: a finished study may lie where nobody can write."""
+    content = artifact.canonical(settings)
+    with disk.explained(path):
+        left = path.with_name(path.name + ".tmp")  # of a write that was cut short
+        if left.exists():
+            left.unlink()
+        if not path.is_file() or path.read_bytes() != content.encode():
+            artifact.write_atomic(path, content)
 
 
 def _steps(config: StudyConfig, wanted: str) -> Iterator[tuple[Stage[Any], str]]:
@@ -321,7 +333,8 @@ def dry_run(config: StudyConfig, out: Path, wanted: str = "report") -> list[Fore
             made[stage.name + end] = artifact.load(home / stage.name)
             rows.append(Forecast(stage.name + end, state, why, "none", 0.0))
             continue
-        cost = stage.cost(section, inputs)
+        with artifact.blaming(inputs.values()):
+            cost = stage.cost(section, inputs)
         work = f"{cost.unit}: known once {missing[0]} is made" if cost.amount is None and missing else _work(cost)
         rows.append(Forecast(stage.name + end, state, why, work, rates.seconds(stage.name, cost.unit, cost.amount)))
     return rows
@@ -354,13 +367,13 @@ def _work(cost: Cost) -> str:
 
 
 def times(out: Path) -> list[tuple[str, float, int]]:
-    """(stage, seconds, peak MiB of its largest process) as recorded when each stage was last made."""
+    """(stage, seconds, peak MiB of its largest process) as recorded when each stage was last made; without a stage whose record
+    is missing or damaged."""
     out, rows = Path(out), []
     homes = [("", out), *((f"@{home.name}", home) for home in sorted((out / "arms").glob("*")))]
     for end, home in homes:
         for stage in stages():
-            path = home / stage.name / artifact.RUN
-            if path.exists():
-                facts = json.loads(path.read_text())
-                rows.append((stage.name + end, facts["seconds"], facts["peak_mib_of_largest_process"]))
+            facts = artifact.run_facts(home / stage.name)
+            if facts is not None:
+                rows.append((stage.name + end, *facts))
     return rows
