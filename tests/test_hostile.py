@@ -171,6 +171,26 @@ def test_terminal_obeys_nothing_of_a_log(
         json.loads(shown.out)
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["run", "quick\x1b[2J"], ["run", "--nope\x1b[2J\u202e"], ["fit", "a\x1b[2J"], ["plan", "paper", "--flops", "1\x1b[2J"],
+        ["export", "te\x1bxt", "--run", "x", "--out", "y"], ["push", "x\x1b", "--repo", "a\x1b/b"], ["--help\x1b"],
+        ["recommend", "no\x1b\n  remedy:   x", "--history", "a"], ["data", "check", "x\x1b]0;y\x07"],
+        ["run", "quick", "--set", "graph.\x1b[2J=1"], ["data", "get", "\x1b[2J"], ["data", "check", "market:\x1b[2J=1"],
+    ],
+    ids=lambda words: " ".join(words)[:24].encode("unicode_escape").decode(),
+)  # fmt: skip
+def test_errors_obey_nothing_of_the_command_line(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(words)
+    shown = capsys.readouterr()
+    assert caught.value.code == 2
+    assert acts(shown.out + shown.err) == []
+    assert "\\x1b" in shown.out + shown.err
+    assert sum(line.startswith("  remedy:") for line in shown.err.splitlines()) <= 1
+
+
 # A whole study --------------------------------------------------------------------------------------------------------------
 
 
