@@ -282,7 +282,7 @@ def _study(folder: Path, case: Case) -> str:
 def _studies() -> tuple[Case, ...]:
     from preceptor.study_file import PACKAGED
 
-    bodies = [p.read_text(encoding="utf-8") for p in sorted(PACKAGED.glob("*.yaml"))]
+    bodies = [(PACKAGED / f"{name}.yaml").read_text(encoding="utf-8") for name in ("miniature", "paper-mixture")]
     bodies += [
         "extends: quick\nlm: {depths: &d [2, 3], tokens: *d}\narms: {a: {codes: {n_codes: 3}}, b: {}}\n",
         "name: mine\nseed: 3\ndata:\n  source: my_log/\n  interaction_columns: {user_id: customer}\n  events: [buy, cart]\n"
@@ -526,32 +526,32 @@ def _general_texts() -> tuple[Case, ...]:
 
 
 TARGETS = (
-    Target("log-text", 25, _plain_logs, _read_log),
-    Target("log-json", 15, _json_logs, _read_log),
-    Target("log-packed", 15, _packed_logs, _read_log),
-    Target("log-parquet", 20, _parquet_logs, _read_log),
-    Target("log-layouts", 25, _other_layouts, _read_log),
-    Target("study", 150, _studies, _study),
+    Target("log-text", 15, _plain_logs, _read_log),
+    Target("log-json", 8, _json_logs, _read_log),
+    Target("log-packed", 8, _packed_logs, _read_log),
+    Target("log-parquet", 10, _parquet_logs, _read_log),
+    Target("log-layouts", 14, _other_layouts, _read_log),
+    Target("study", 60, _studies, _study),
     Target(
         "set", 100,
         lambda: _texts("lm.seeds=[0,1,2]", "graph.top_k=7\x1edata.split={kind: temporal}", "data.events=[buy]", "seed=5",
                        "curriculum.mixture={general: 0.5, cf: 0.5}", "lm.lr=4e-3\x1elm.base=some/folder"),
         _set,
     ),
-    Target("amount", 60, lambda: _texts("1e15", " 417k", "  4.2M 1e12", "   1e12 5 2.5", "1E 2G 3"), _amount),
+    Target("amount", 100, lambda: _texts("1e15", " 417k", "  4.2M 1e12", "   1e12 5 2.5", "1E 2G 3"), _amount),
     Target(
-        "market", 60,
+        "market", 100,
         lambda: _texts("market", "market:family=misleading,n_interactions=3000,n_items=120,seed=3", "market:sparsity=0.5"),
         _market,
     ),
     Target("history", 150, _histories, _history),
-    Target("points", 150, _tables_of_points, _points),
-    Target("laws", 60, _laws, _law),
-    Target("lists", 20, _baselines, _lists),
-    Target("tables", 50, _tables_of_stages, _rows),
-    Target("general", 20, _general_texts, _general),
+    Target("points", 200, _tables_of_points, _points),
+    Target("laws", 80, _laws, _law),
+    Target("lists", 15, _baselines, _lists),
+    Target("tables", 120, _tables_of_stages, _rows),
+    Target("general", 10, _general_texts, _general),
 )  # fmt: skip
 ARTIFACTS = (
-    Target("manifest", 40, _manifests, _manifest),
-    Target("checkpoint", 40, _checkpoints, _checkpoint),
+    Target("manifest", 60, _manifests, _manifest),
+    Target("checkpoint", 50, _checkpoints, _checkpoint),
 )
