@@ -7,7 +7,7 @@ export OMP_WAIT_POLICY := PASSIVE
 # uv leaves the compilation of a package's modules to their first use; kept, or every process would repeat it.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: run results unbiased fuzz test test-slow lint format golden miniature docs clean
+.PHONY: run results unbiased kills faults fuzz test test-slow lint format golden miniature docs clean
 
 run: .venv/installed
 	$(BIN)/preceptor run quick --out run/quick
@@ -35,11 +35,20 @@ CASES ?= 1000000
 fuzz: .venv/dev
 	PYTHONPATH=src:tests nice -n 19 $(BIN)/python -m fuzz.campaign --cases $(CASES) $(FUZZ)
 
+# A thousand SIGKILLs, and every write failing once, of the smallest study with every stage (docs/reliability.md). Hours on two
+# busy cores; resumable. MINUTES=60 stops after an hour.
+MINUTES ?= 1000000
+kills: .venv/dev
+	PYTHONPATH=src:tests $(BIN)/python -m reliability.kills --work run/kills --out results/reliability/kills.csv --minutes $(MINUTES)
+
+faults: .venv/dev
+	PYTHONPATH=src:tests $(BIN)/python -m reliability.faults --work run/faults --out results/reliability/faults.csv --minutes $(MINUTES)
+
 miniature: .venv/installed
 	$(BIN)/preceptor run miniature --out run/miniature
 
 test: .venv/dev
-	$(BIN)/python -m pytest -m "not slow" $(PYTEST)
+	$(BIN)/python -m pytest -m "not slow" -n auto $(PYTEST)
 
 test-slow: .venv/dev
 	$(BIN)/python -m pytest -m slow $(PYTEST)

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import csv
 import dataclasses
+import json
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 
+from preceptor.core import artifact
 from preceptor.data.config import SplitConfig
 from preceptor.data.log import CATALOGUE, Log, Split, Targets
 
@@ -111,6 +113,18 @@ def write_csv_log(folder: Path, n_users: int = 60, n_items: int = 40, seed: int 
         writer.writerow(["item_id", "title", "brand", "categories"])
         writer.writerows((r["item_id"], r["title"], r["brand"] or "", "|".join(r["categories"] or ())) for r in rows)
     return folder
+
+
+def resign(folder: Path, *files: str, **inputs: str) -> str:
+    """Let an artifact's manifest say of these files what lies there now, of these inputs what is given; returns its digest."""
+    manifest = json.loads((folder / artifact.MANIFEST).read_text(encoding="utf-8"))
+    for name in files:
+        path = folder / name
+        manifest["files"][name] = {"bytes": path.stat().st_size, "sha256": artifact.file_digest(path)}
+    manifest["inputs"] |= inputs
+    (folder / artifact.MANIFEST).write_text(artifact.canonical(manifest), encoding="utf-8")
+    (folder / artifact.RUN).unlink(missing_ok=True)  # it says what the manifest was
+    return artifact.load(folder).digest
 
 
 def _catalogue(n_items: int, genre: np.ndarray) -> pl.DataFrame:

@@ -45,7 +45,9 @@ TOP = {
     "cli_plan",
     "cli_push",
     "cli_recommend",
+    "cli_verify",
     "study",
+    "run_folder",
     "study_file",
     "study_yaml",
 }  # may import all

@@ -11,7 +11,21 @@ from preceptor.cli import app, main
 from preceptor.study_file import packaged
 
 ROOT = Path(__file__).parent.parent
-COMMANDS = ["build", "codes", "data", "export", "fit", "plan", "pretrain", "push", "recommend", "report", "run", "tstr"]
+COMMANDS = [
+    "build",
+    "codes",
+    "data",
+    "export",
+    "fit",
+    "plan",
+    "pretrain",
+    "push",
+    "recommend",
+    "report",
+    "run",
+    "tstr",
+    "verify",
+]
 
 
 def test_help_lists_the_commands(capsys: pytest.CaptureFixture[str]) -> None:

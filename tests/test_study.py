@@ -306,3 +306,14 @@ def test_an_arm_goes_to_its_language_models_and_is_planned_before_the_report(tmp
     found = [row.stage for row in rows]
     assert found[found.index("lm") + 1 : found.index("lm@coded") + 1] == [f"{n}@coded" for n in names("lm")]
     assert "lm@coded" in next(row.why for row in rows if row.stage == "report")
+
+
+def test_a_run_says_beforehand_what_it_will_make_and_how_long_that_takes() -> None:
+    fresh, known = study.Forecast("data", "fresh", "", "none", 0.0), study.Forecast("graph", "missing", "", "1k rows", 75.0)
+    unknown = [study.Forecast(name, "waits", "", "", None) for name in ("lm", "recommend", "scaling", "report", "audit")]
+    assert study.ahead([fresh]) == ""
+    assert study.ahead([fresh, known]) == "1 of 2 stages to make: about 1 min 15 s"
+    assert study.ahead([fresh, *unknown]) == "5 of 6 stages to make; how long they take isn't known yet on this machine"
+    assert study.ahead([fresh, known, *unknown]) == (
+        "6 of 7 stages to make: about 1 min 15 s, plus lm, recommend, scaling, report and 1 more, whose time isn't known yet"
+    )

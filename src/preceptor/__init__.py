@@ -15,6 +15,8 @@ pc.ranking.load("run/").recommend("Toy Story; Heat")
 from importlib import import_module
 from typing import Any
 
+from preceptor.core.cache import keep_compiled_code
+
 __version__ = "0.2.0"
 _HOMES = {
     "read": "preceptor.api",
@@ -41,6 +43,9 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return [*__all__, "__version__"]
+
+
+keep_compiled_code()  # before any module that numba compiles
 
 
 # Public names that rooms have too: importing a room binds it here, once. So it is done now and unbound, and preceptor.recommend

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from preceptor.core import artifact
 from preceptor.core.errors import PreceptorError
+from preceptor.core.lock import locked
 
 if TYPE_CHECKING:
     from preceptor.curriculum.curriculum import Curriculum
@@ -63,7 +64,7 @@ def build(train: TrainSplit | Split, out: str | Path | None = None, study: str |
     needed = [stage for stage in ancestors(stages(), "curriculum") if stage.name != "data"]
     for stage in needed:
         stage.check(getattr(config, stage.section))
-    with artifact.locked(out):
+    with locked(out):
         made = {"train": _save(train, out)}
         for stage in needed:
             inputs = {need.rpartition(".")[2]: made[need.rpartition(".")[2]] for need in stage.needs}
@@ -109,6 +110,10 @@ def tstr(split: Split, curriculum: Curriculum, study: str | StudyConfig = "quick
 
     config, built = _study(study), curriculum.folder.parent
     law = built / "generator" / "all" / "law"
+    if law.is_dir():
+        artifact.load(built / "generator").verify("all/law/")
+    else:
+        artifact.load(built / "graph").verify("all/")
     drawn_from = Mixture.load(law) if law.is_dir() else Graph.load(built / "graph" / "all")
     return compare(split, drawn_from, config.ranking, histories=config.generator)
 
@@ -132,7 +137,7 @@ def pretrain(
 
     config: Any = dataclasses.replace(_study(study).lm, depths=tuple(depths), tokens=tuple(tokens), seeds=(seeds,))
     out = Path(out) if out is not None else curriculum.folder.parent
-    with artifact.locked(out):
+    with locked(out):
         made = STAGE.make(config, {"curriculum": artifact.load(curriculum.folder)}, out)
     return Points.of(row.table(Point, row.read(made.path, Point)))
 

@@ -17,6 +17,7 @@ from preceptor.cli_generator import generator
 from preceptor.cli_plan import plan
 from preceptor.cli_push import push
 from preceptor.cli_recommend import recommend
+from preceptor.cli_verify import verify
 from preceptor.core.errors import PreceptorError
 from preceptor.core.terminal import guarded, visible
 
@@ -28,6 +29,7 @@ app = App(
     help="From an interaction log to a synthetic curriculum, ranking and language models trained on it, a scaling law and a"
     " budget.\n\nStart with: preceptor run quick --out run/quick",
     version_flags=["--version"],
+    suppress_keyboard_interrupt=False,  # main has something to say
 )
 data_app = App(name="data", help="Look at a log before you build anything from it.")
 app.register_install_completion_command()
@@ -37,10 +39,18 @@ app.command(generator)
 app.command(plan)
 app.command(recommend)
 app.command(push)
+app.command(verify)
 
 _SOURCES = "A folder with interactions.* and items.*, or ml-100k, or market[:key=value,...] (simulated)."
 Data = Annotated[str | None, Parameter(name="--data", help=_SOURCES)]
-Out = Annotated[Path | None, Parameter(name="--out", help="The folder for artifacts. A second run there resumes.")]
+_FOLDER = "The folder for artifacts; without it run/STUDY, or run/LOG-STUDY with --data. A second run there resumes."
+Out = Annotated[Path | None, Parameter(name="--out", help=_FOLDER)]
+_STUDY = (
+    "A packaged study, or the path of a YAML file, which may extend a packaged study (extends: quick). Without it, the study"
+    " that --out has already; in a new folder, quick."
+)
+Study = Annotated[str | None, Parameter(help=_STUDY)]
+Force = Annotated[bool, Parameter(name="--force", help="Replace results of another study or log in --out.", negative="")]
 Set = Annotated[list[str] | None, Parameter(name="--set", help="section.key=value; may be repeated.", negative="")]
 Json = Annotated[bool, Parameter(name="--json", help="Print JSON to standard output.", negative="")]
 
@@ -61,11 +71,12 @@ def _forecast(rows: Sequence[Forecast]) -> None:
         shown.line(f"Total about {duration(sum(known))}" + (f", plus {', '.join(unknown)}." if unknown else "."))
 
 
-def _resolve(study: str, data: str | None, out: Path | None, overrides: list[str] | None) -> tuple[Any, Path]:
-    from preceptor.study import load_config
+def _resolve(
+    study: str | None, data: str | None, out: Path | None, overrides: list[str] | None, force: bool
+) -> tuple[Any, Path]:
+    from preceptor.run_folder import settle
 
-    config = load_config(study, data, overrides or ())
-    return config, out or Path("run") / config.name
+    return settle(study, data, out, overrides or (), force)
 
 
 def _studies() -> str:
@@ -77,21 +88,26 @@ def _studies() -> str:
 
 @app.command(help="Run every stage of a study that is not up to date, up to the report.\n\nPackaged studies:\n\n" + _studies())
 def run(
-    study: str = "quick", *, data: Data = None, out: Out = None, set_: Set = None, dry_run: bool = False, json_: Json = False
+    study: Study = None,
+    *,
+    data: Data = None,
+    out: Out = None,
+    set_: Set = None,
+    force: Force = False,
+    dry_run: bool = False,
+    json_: Json = False,
 ) -> None:
     """Run every stage of a study that is not up to date, up to the report.
 
     Parameters
     ----------
-    study
-        A packaged study, or the path of a YAML file. The file may extend a packaged study (extends: quick).
     dry_run
         Print which stages are stale, why, and what they will cost. Make nothing.
     """
     from preceptor import study as studies
     from preceptor.core.progress import duration
 
-    config, folder = _resolve(study, data, out, set_)
+    config, folder = _resolve(study, data, out, set_, force)
     if dry_run:
         rows = studies.dry_run(config, folder)
         if json_:
@@ -107,9 +123,11 @@ def run(
         shown.data({"out": str(folder), "report": str(report), "times": studies.times(folder)})
         return
     shown.line(main_table(folder))
-    total = sum(seconds for _, seconds, _ in studies.times(folder))
-    shown.line("Time per stage, when last made: " + ", ".join(f"{name} {duration(s)}" for name, s, _ in studies.times(folder)))
-    shown.line(f"Total {duration(total)}. The largest process used {max(m for *_, m in studies.times(folder)):,} MiB.")
+    times = studies.times(folder)
+    if times:
+        shown.line("Time per stage, when last made: " + ", ".join(f"{name} {duration(s)}" for name, s, _ in times))
+        most = max(m for *_, m in times)
+        shown.line(f"Total {duration(sum(s for _, s, _ in times))}. The largest process used {most:,} MiB.")
     shown.line(f"Report: {report.resolve()}")
 
 
@@ -192,7 +210,14 @@ def data_describe(data: str, *, set_: Set = None, json_: Json = False) -> None:
 
 @app.command
 def build(
-    study: str = "quick", *, data: Data = None, out: Out = None, set_: Set = None, preview: bool = False, json_: Json = False
+    study: Study = None,
+    *,
+    data: Data = None,
+    out: Out = None,
+    set_: Set = None,
+    force: Force = False,
+    preview: bool = False,
+    json_: Json = False,
 ) -> None:
     """Build codes, graph and curriculum, then stop.
 
@@ -203,7 +228,7 @@ def build(
     """
     from preceptor import study as studies
 
-    config, folder = _resolve(study, data, out, set_)
+    config, folder = _resolve(study, data, out, set_, force)
     made = studies.run(config, folder, wanted="curriculum")
     if preview:
         documents = made["curriculum"].json("preview")
@@ -269,7 +294,9 @@ def export(
 
 
 @app.command
-def tstr(study: str = "quick", *, data: Data = None, out: Out = None, set_: Set = None, json_: Json = False) -> None:
+def tstr(
+    study: Study = None, *, data: Data = None, out: Out = None, set_: Set = None, force: Force = False, json_: Json = False
+) -> None:
     """Find the recipe that ranks best on real targets: models of real or synthetic histories, the generator, or both.
 
     The command first prints the answer in words: what the recipe gains, whether the log is large enough to tell, and whether
@@ -281,26 +308,27 @@ def tstr(study: str = "quick", *, data: Data = None, out: Out = None, set_: Set 
     from preceptor.core.tables.ranking import Answer, ArmMean, Paired
     from preceptor.report.summary import ranking_tables
 
-    config, folder = _resolve(study, data, out, set_)
+    config, folder = _resolve(study, data, out, set_, force)
     made = studies.run(config, folder, wanted="ranking")["ranking"]
     if json_:
         tables = {cls.FILE.partition(".")[0]: row.read(made.path, cls) for cls in (Answer, ArmMean, Paired)}  # type: ignore[type-abstract]
         shown.data({name: [vars(r) for r in rows] for name, rows in tables.items()})
         return
     shown.line(ranking_tables(folder))
-    seconds = next(s for name, s, _ in studies.times(folder) if name == "ranking")
-    shown.line(f"\nTraining, calibrating and testing took {duration(seconds)} when last made.")
+    for name, seconds, _ in studies.times(folder):
+        if name == "ranking":
+            shown.line(f"\nTraining, calibrating and testing took {duration(seconds)} when last made.")
     shown.line(
         f'Ask the recipe: preceptor recommend {shlex.quote(str(folder))} --model ranking --history "a title; another title"'
     )
 
 
 @app.command
-def pretrain(study: str = "quick", *, data: Data = None, out: Out = None, set_: Set = None) -> None:
+def pretrain(study: Study = None, *, data: Data = None, out: Out = None, set_: Set = None, force: Force = False) -> None:
     """Pre-train language models over the grid of sizes and token budgets, and print the table of points."""
     from preceptor import study as studies
 
-    config, folder = _resolve(study, data, out, set_)
+    config, folder = _resolve(study, data, out, set_, force)
     made = studies.run(config, folder, wanted="lm")
     shown.line(made["lm"].file("points.csv").read_text(encoding="utf-8").rstrip("\n"))
 
@@ -327,12 +355,25 @@ def fit(points: Path, *, out: Out = None, json_: Json = False) -> None:
 
 
 @app.command
-def report(study: str = "quick", *, data: Data = None, out: Out = None, set_: Set = None) -> None:
+def report(study: Study = None, *, data: Data = None, out: Out = None, set_: Set = None, force: Force = False) -> None:
     """Make the HTML report of a study, and every earlier stage that is not up to date."""
     from preceptor import study as studies
 
-    config, folder = _resolve(study, data, out, set_)
+    config, folder = _resolve(study, data, out, set_, force)
     shown.line(studies.run(config, folder)["report"].file("report.html").resolve())
+
+
+def _call(arguments: Sequence[str] | None) -> None:
+    """Run the command; what the system says of a full or closed disk becomes an error of ours."""
+    try:
+        app(arguments, console=shown.console(), error_console=shown.console(stderr=True))
+    except Exception as e:
+        from preceptor.core.disk import explanation
+
+        said = explanation(e, os.curdir)
+        if said is None:
+            raise
+        raise said from e
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -341,7 +382,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     with guarded():
         try:
-            app(arguments, console=shown.console(), error_console=shown.console(stderr=True))
+            _call(arguments)
         except PreceptorError as e:
             shown.note(f"preceptor: {e}")
             raise SystemExit(2) from None

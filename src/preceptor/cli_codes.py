@@ -33,13 +33,13 @@ def codes_fit(*, text: str = "installed-docs", out: _Out, passages: int = 100_00
     """
     from preceptor.codes import pretrain
     from preceptor.codes.passages import passages as cut
-    from preceptor.core import artifact
+    from preceptor.core.lock import locked
     from preceptor.curriculum import general
 
     config = _config(set_, {"codes": {"encoder": "minilm"}})
     source = dataclasses.replace(config.curriculum.general, source=text, characters=200 * passages)
     texts = cut(general.read(source, config.seed).train, passages, config.seed)  # codes.seed alone leaves the text as it is
-    with artifact.locked(out):
+    with locked(out):
         made = pretrain.fit(texts, config.codes, out)
     shown.line(f"--set codes.encoder={config.codes.encoder} --set codes.pretrained={made.path}")
 
@@ -67,7 +67,7 @@ def codes_compare(
     from preceptor.codes import compare_report
     from preceptor.codes.compare import TOKENISERS, compare
     from preceptor.codes.sentences import MINILM
-    from preceptor.core import artifact
+    from preceptor.core.lock import locked
     from preceptor.core.progress import say
     from preceptor.data.read import read
 
@@ -78,7 +78,7 @@ def codes_compare(
     for extra, there in (("minilm", len(encoders) == 2), ("faiss", len(tokenisers) == 3)):
         if not there:
             say(f"  left out, because {extra} is not installed (pip install 'preceptor[{extra}]')")
-    with artifact.locked(out):
+    with locked(out):
         found = compare(split, config.codes, out, encoders, pretrained or (), seeds, tokenisers)
         page = compare_report.write(found, out, Path(data).name)
     if json_:

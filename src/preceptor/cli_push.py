@@ -59,6 +59,7 @@ def push(
     if repo is not None:
         check_name(repo)
     study, inputs = Study.open(run, min_users), Artifacts.of(run)
+    inputs.verify()
     home, base = out or run / "hub", repo or run.resolve().name
     about = About(base, licence, terms, data_set=repo or "")
     kinds = (*exports.KINDS, "general") if general else exports.KINDS

@@ -2,7 +2,7 @@
 
 A study file is YAML with one section a stage; what it leaves out has the defaults of the stage's config dataclass. Unknown
 keys are refused with the nearest known name. A file may extend another (`study_file`). The resolved config is saved beside the
-artifacts, as `study.json`.
+artifacts, as `study.json`, from which a command in that folder reads it again.
 
 `arms` are named variants of the study, each the sections in which it differs. An arm goes as far as its language models, in
 OUT/arms/<name>/; a stage that comes out the same as the study's own is shared. The report reads all arms.
@@ -16,6 +16,7 @@ import functools
 import json
 import math
 import re
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
@@ -25,10 +26,11 @@ from typing import Any, get_type_hints
 from preceptor import study_file
 from preceptor.audit.config import AuditConfig
 from preceptor.codes.config import CodesConfig
-from preceptor.core import artifact, rates
+from preceptor.core import artifact, disk, rates
 from preceptor.core.artifact import Artifact
 from preceptor.core.errors import PreceptorError
-from preceptor.core.progress import quantity, say
+from preceptor.core.lock import locked
+from preceptor.core.progress import duration, quantity, say
 from preceptor.core.stage import Cost, Stage, ancestors
 from preceptor.curriculum.config import CurriculumConfig
 from preceptor.data.config import DataConfig
@@ -62,6 +64,7 @@ class StudyConfig:
     arms: Mapping[str, StudyConfig] = field(default_factory=dict)
 
 
+SAVED = "study.json"  # in a run's folder: every setting
 ARM_ENDS = "lm"  # the stage up to which an arm goes
 _ARM_SECTIONS = ("codes", "graph", "generator", "curriculum", "lm")
 _MODULES = (
@@ -119,7 +122,26 @@ def load_config(study: str, data: str | None = None, overrides: Sequence[str] = 
         tree["data"] = {**section, "source": data}
     for assignment in overrides:
         study_file.override(tree, assignment)
+    if isinstance(tree.setdefault("report", {}), dict):
+        tree["report"] = {**tree["report"], "again": _again(study, tree, overrides)}
     return validate(tree, study)
+
+
+def _again(study: str, tree: Mapping[str, Any], overrides: Sequence[str]) -> str:
+    """What follows `preceptor run` in the command that makes the study again, but for data and folder."""
+    path = Path(study)
+    known = tree["report"].get("again") if path.name == SAVED else None
+    return " ".join([known or path.name, *(f"--set {shlex.quote(assignment)}" for assignment in overrides)])
+
+
+def saved(config: StudyConfig) -> dict[str, Any]:
+    """The study as a tree that `load_config` reads back: of an arm, the sections in which it differs."""
+    tree: dict[str, Any] = json.loads(artifact.canonical(config))
+    tree["arms"] = {
+        name: {section: arm[section] for section in _ARM_SECTIONS if arm[section] != tree[section]}
+        for name, arm in tree["arms"].items()
+    }
+    return tree
 
 
 def validate(tree: Mapping[str, Any], where: str) -> StudyConfig:
@@ -242,10 +264,12 @@ def run(config: StudyConfig, out: Path, wanted: str = "report") -> dict[str, Art
     """Make the stage `wanted` and what it rests on, each where it isn't up to date; return these artifacts by stage, those of
     an arm as "lm@paper"."""
     out = Path(out)
-    check(config, wanted)
+    rows = dry_run(config, out, wanted)  # which lets every stage refuse its settings first
     made: dict[str, Artifact] = {}
-    with artifact.locked(out):
-        artifact.write_atomic(out / "study.json", artifact.canonical(config))
+    with locked(out):
+        if said := ahead(rows):
+            say(said)
+        _save(saved(config), out / SAVED)
         steps = list(_steps(config, wanted))
         for number, (stage, arm) in enumerate(steps, 1):
             section, inputs, home = _at(config, made, out, stage, arm)
@@ -255,6 +279,17 @@ def run(config: StudyConfig, out: Path, wanted: str = "report") -> dict[str, Art
             say(f"[{number}/{len(steps)}] {stage.name}" + (f", arm {arm}" if arm else ""))
             made[stage.name + (f"@{arm}" if arm else "")] = stage.make(section, inputs, home)
     return made
+
+
+def _save(settings: Mapping[str, Any], path: Path) -> None:
+    """Write the resolved config, unless it is there: a finished study may lie where nobody can write."""
+    content = artifact.canonical(settings)
+    with disk.explained(path):
+        left = path.with_name(path.name + ".tmp")  # of a write that was cut short
+        if left.exists():
+            left.unlink()
+        if not path.is_file() or path.read_bytes() != content.encode():
+            artifact.write_atomic(path, content)
 
 
 def _steps(config: StudyConfig, wanted: str) -> Iterator[tuple[Stage[Any], str]]:
@@ -314,10 +349,27 @@ def dry_run(config: StudyConfig, out: Path, wanted: str = "report") -> list[Fore
             made[stage.name + end] = artifact.load(home / stage.name)
             rows.append(Forecast(stage.name + end, state, why, "none", 0.0))
             continue
-        cost = stage.cost(section, inputs)
+        with artifact.blaming(inputs.values()):
+            cost = stage.cost(section, inputs)
         work = f"{cost.unit}: known once {missing[0]} is made" if cost.amount is None and missing else _work(cost)
         rows.append(Forecast(stage.name + end, state, why, work, rates.seconds(stage.name, cost.unit, cost.amount)))
     return rows
+
+
+def ahead(rows: Sequence[Forecast]) -> str:
+    """What a run will make and how long that takes, as far as rates have been measured on this machine; "" for nothing."""
+    due = [row for row in rows if row.state != "fresh"]
+    if not due:
+        return ""
+    known = [row.seconds for row in due if row.seconds is not None]
+    later = [row.stage for row in due if row.seconds is None]
+    said = f"{len(due)} of {len(rows)} stages to make"
+    if not sum(known):
+        return said + "; how long they take isn't known yet on this machine"
+    if later:
+        named = ", ".join(later[:4]) + (f" and {len(later) - 4} more" if len(later) > 4 else "")
+        return said + f": about {duration(sum(known))}, plus {named}, whose time isn't known yet"
+    return said + f": about {duration(sum(known))}"
 
 
 def _known(stage: Stage[Any], made: Mapping[str, Artifact]) -> dict[str, Artifact]:
@@ -331,13 +383,13 @@ def _work(cost: Cost) -> str:
 
 
 def times(out: Path) -> list[tuple[str, float, int]]:
-    """(stage, seconds, peak MiB of its largest process) as recorded when each stage was last made."""
+    """(stage, seconds, peak MiB of its largest process) as recorded when each stage was last made; without a stage whose record
+    is missing or damaged."""
     out, rows = Path(out), []
     homes = [("", out), *((f"@{home.name}", home) for home in sorted((out / "arms").glob("*")))]
     for end, home in homes:
         for stage in stages():
-            path = home / stage.name / artifact.RUN
-            if path.exists():
-                facts = json.loads(path.read_text())
-                rows.append((stage.name + end, facts["seconds"], facts["peak_mib_of_largest_process"]))
+            facts = artifact.run_facts(home / stage.name)
+            if facts is not None:
+                rows.append((stage.name + end, *facts))
     return rows

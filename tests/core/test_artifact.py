@@ -1,4 +1,6 @@
+import errno
 import json
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -123,6 +125,150 @@ def test_not_a_number_is_refused() -> None:
         artifact.canonical({"loss": float("nan")})
 
 
-def test_second_run_in_the_same_folder_is_refused(tmp_path: Path) -> None:
-    with artifact.locked(tmp_path), pytest.raises(PreceptorError, match="Another run"), artifact.locked(tmp_path):
-        pass
+BAD_JSON = [b"", b"{", b"\x00\xff\xfe", b"[]", b"null", b"3", b"{}", b"[" * 100_000]
+
+
+@pytest.mark.parametrize("content", BAD_JSON)
+def test_damaged_manifest_is_refused_and_made_again(content: bytes, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    made = artifact.make("s", 1, Config(), {}, tmp_path, build)
+    made.file("manifest.json").write_bytes(content)
+    with pytest.raises(PreceptorError, match=r"Damaged manifest[\s\S]*manifest\.json[\s\S]*delete \S+s and run again"):
+        artifact.load(made.path)
+    again = artifact.make("s", 1, Config(), {}, tmp_path, build)
+    assert again.digest == made.digest
+    assert "made again (manifest.json can't be read" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"files": []},
+        {"files": {"x.npy": {}}},
+        {"files": {"x.npy": {"bytes": 1, "sha256": "no"}}},
+        {"files": {"../x": {"bytes": 1, "sha256": "0" * 64}}},
+        {"files": {"/etc/passwd": {"bytes": 1, "sha256": "0" * 64}}},
+        {"inputs": {"a": 3}},
+        {"inputs": None},
+        {"counts": []},
+        {"stage": 7},
+        {"version": "1"},
+    ],
+)
+def test_manifest_of_another_shape_is_damaged(change: dict[str, object], tmp_path: Path) -> None:
+    path = artifact.make("s", 1, Config(), {}, tmp_path, build).file("manifest.json")
+    path.write_text(artifact.canonical({**json.loads(path.read_text()), **change}))
+    with pytest.raises(PreceptorError, match="Damaged manifest"):
+        artifact.load(path.parent)
+
+
+def test_manifest_with_other_figures_is_noticed(tmp_path: Path) -> None:
+    """Of the right shape: only its digest tells."""
+    made = artifact.make("s", 1, Config(), {}, tmp_path, build)
+    path = made.file("manifest.json")
+    path.write_text(path.read_text().replace('"rows": 5', '"rows": 7'))
+    key = artifact.key_of("s", 1, Config(), {})
+    assert artifact.status(made.path, key) == ("damaged", "manifest.json has other bytes than were written")
+    with pytest.raises(PreceptorError, match="Damaged manifest"):
+        artifact.load(made.path).verify()
+    assert artifact.make("s", 1, Config(), {}, tmp_path, build).counts == {"rows": 5}
+
+
+def spoilt(made: artifact.Artifact, how: str) -> None:
+    path = made.file("part/y.txt")
+    if how == "missing":
+        path.unlink()
+    elif how == "bytes of":
+        path.write_text("")
+    else:
+        path.unlink()
+        path.mkdir()
+
+
+@pytest.mark.parametrize("how", ["missing", "bytes of", "no file"])
+def test_what_lacks_a_file_is_not_fresh_but_made_again(how: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    made = artifact.make("s", 1, Config(), {}, tmp_path, build)
+    spoilt(made, how)
+    state, why = artifact.status(made.path, artifact.key_of("s", 1, Config(), {}))
+    assert state == "damaged"
+    assert "part/y.txt" in why
+    assert how in why
+    artifact.make("s", 1, Config(), {}, tmp_path, build).verify()
+    assert "s: made again (part/y.txt" in capsys.readouterr().err
+
+
+def test_nothing_is_built_on_a_damaged_input(tmp_path: Path) -> None:
+    given = artifact.make("a", 1, Config(), {}, tmp_path, build)
+    given.file("x.npy").write_bytes(given.file("x.npy").read_bytes()[:-1] + b"\1")
+    with pytest.raises(PreceptorError, match=r"Damaged artifact[\s\S]*x\.npy[\s\S]*delete \S+a and run again"):
+        artifact.make("s", 1, Config(), {"a": given}, tmp_path, build)
+    assert not (tmp_path / "s").exists()
+
+
+def test_nothing_is_built_beside_a_file_that_no_manifest_names(tmp_path: Path) -> None:
+    given = artifact.make("a", 1, Config(), {}, tmp_path, build)
+    given.file("part/.hidden").write_text("of a file browser")
+    given.verify()
+    given.file("part/z.txt").write_text("a stage that takes every file would take this one")
+    with pytest.raises(PreceptorError, match=r"no manifest names[\s\S]*z\.txt"):
+        artifact.make("s", 1, Config(), {"a": given}, tmp_path, build)
+    with pytest.raises(PreceptorError, match=r"z\.txt"):
+        given.part("part").verify()
+    given.verify("x")
+
+
+@pytest.mark.parametrize("content", BAD_JSON)
+def test_an_interrupted_artifact_with_a_damaged_note_is_made_anew(content: bytes, tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        artifact.make("s", 1, Config(), {}, tmp_path, dies, resumable=True)
+    (tmp_path / "s" / ".partial.json").write_bytes(content)
+    assert "left.txt" not in artifact.make("s", 1, Config(), {}, tmp_path, build, resumable=True).manifest["files"]
+
+
+def test_what_a_write_left_half_done_is_no_part_of_a_resumed_artifact(tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        artifact.make("s", 1, Config(), {}, tmp_path, dies, resumable=True)
+    (tmp_path / "s" / "x.json.tmp").write_text("half")
+    assert "x.json.tmp" not in artifact.make("s", 1, Config(), {}, tmp_path, build, resumable=True).manifest["files"]
+
+
+def test_files_and_folders_in_each_others_places(tmp_path: Path) -> None:
+    (tmp_path / "s").write_text("")
+    with pytest.raises(PreceptorError, match="A file is where a folder should be"):
+        artifact.make("s", 1, Config(), {}, tmp_path, build)
+    with pytest.raises(PreceptorError, match="No finished artifact"):
+        artifact.load(tmp_path / "s")
+    (tmp_path / "t" / "manifest.json").mkdir(parents=True)
+    with pytest.raises(PreceptorError, match="Damaged manifest"):
+        artifact.load(tmp_path / "t")
+    artifact.make("t", 1, Config(), {}, tmp_path, build).verify()
+    (tmp_path / "u" / ".partial.json").mkdir(parents=True)
+    artifact.make("u", 1, Config(), {}, tmp_path, build).verify()
+
+
+@pytest.mark.parametrize("content", [*BAD_JSON, b'{"seconds": "x", "peak_mib_of_largest_process": []}'])
+def test_a_damaged_record_of_the_making_is_passed_over(content: bytes, tmp_path: Path) -> None:
+    made = artifact.make("s", 1, Config(), {}, tmp_path, build)
+    assert artifact.run_facts(made.path) is not None
+    made.file("run.json").write_bytes(content)
+    assert artifact.run_facts(made.path) is None
+    made.verify()
+    assert artifact.status(made.path, artifact.key_of("s", 1, Config(), {})) == ("fresh", "")
+
+
+def test_a_full_disk_is_said_and_the_next_call_goes_on(tmp_path: Path) -> None:
+    def full(folder: Path) -> dict[str, int]:
+        build(folder)
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder / "x.npy"))
+
+    with pytest.raises(PreceptorError, match=r"The disk is full[\s\S]*x\.npy[\s\S]*free some space"):
+        artifact.make("s", 1, Config(), {}, tmp_path, full)
+    artifact.make("s", 1, Config(), {}, tmp_path, build).verify()
+
+
+def test_reading_a_damaged_input_too_early_blames_the_input(tmp_path: Path) -> None:
+    given = artifact.make("a", 1, Config(), {}, tmp_path, build)
+    with pytest.raises(ValueError, match="another matter"), artifact.blaming([given]):
+        raise ValueError("another matter")
+    given.file("part/y.txt").write_text("z")
+    with pytest.raises(PreceptorError, match=r"Damaged artifact[\s\S]*y\.txt"), artifact.blaming([given]):
+        raise ValueError("what a library says of it")

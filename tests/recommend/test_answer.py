@@ -10,6 +10,7 @@ import pytest
 from transformers import AutoModelForCausalLM
 
 import preceptor as pc
+from fixtures import resign
 from preceptor.core.errors import PreceptorError
 from preceptor.core.tables import row
 from preceptor.core.tables.recommend import FittedRow
@@ -83,6 +84,7 @@ def test_held_out_items_are_refused(trained: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     shutil.copytree(trained, run)
     np.save(run / "codes/held_out.npy", np.arange(catalogue(trained).height) == 5)  # items with a token each have none
+    resign(run / "curriculum", codes=resign(run / "codes", "held_out.npy"))
     with pytest.raises(PreceptorError, match="held-out items"):
         recommend(run, "Heat; id:i5")  # another item has its title
 

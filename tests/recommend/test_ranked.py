@@ -10,9 +10,9 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 import preceptor as pc
+from fixtures import resign
 from preceptor.cli import main
-from preceptor.core import artifact
-from preceptor.core.artifact import canonical, file_digest
+from preceptor.core.artifact import canonical
 from preceptor.core.errors import PreceptorError
 from preceptor.core.tables import row
 from preceptor.core.tables.ranking import Answer
@@ -143,11 +143,7 @@ def test_a_study_made_again_is_opened_anew(miniature: Path, tmp_path: Path) -> N
     title = load(run, "item-knn").recommend("id:i0", top=1)[0].title
     items = run / "data/train/items.parquet"
     pl.read_parquet(items).with_columns(title=pl.lit("New: ") + pl.col("title")).write_parquet(items)
-    data, ranking = (json.loads((run / stage / "manifest.json").read_text()) for stage in ("data", "ranking"))
-    data["files"]["train/items.parquet"]["sha256"] = file_digest(items)
-    (run / "data/manifest.json").write_text(canonical(data))
-    ranking["inputs"]["data"] = artifact.load(run / "data").digest
-    (run / "ranking/manifest.json").write_text(canonical(ranking))
+    resign(run / "ranking", data=resign(run / "data", "train/items.parquet"))
     assert load(run, "item-knn").recommend("id:i0", top=1)[0].title == f"New: {title}"
 
 

@@ -68,5 +68,21 @@ def law(form: str, params: float | None, identified: bool) -> Law:
 def test_a_plan_is_offered_as_far_as_a_law_is_identified(
     miniature: Path, monkeypatch: pytest.MonkeyPatch, found: list[Law], said: str
 ) -> None:
-    monkeypatch.setattr("preceptor.report.next_steps.laws", lambda inputs: found)
+    smallest = min(p.params for p in row.read(miniature / "lm", Point))
+    own = [one if one.params is None else dataclasses.replace(one, params=smallest) for one in found]
+    monkeypatch.setattr("preceptor.report.next_steps.laws", lambda inputs: own)
     assert any(said in step for step in next_steps(Artifacts.of(miniature), "DIR"))
+
+
+def test_the_budget_offered_is_within_reach_of_the_size_that_has_a_law(
+    miniature: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was once that of the largest size, and `plan` refused it."""
+    points = row.read(miniature / "lm", Point)
+    smallest = min(p.params for p in points)
+    found = [law("joint", None, False), law("excess", smallest, True)]
+    monkeypatch.setattr("preceptor.report.next_steps.laws", lambda inputs: found)
+    (step,) = [step for step in next_steps(Artifacts.of(miniature), "DIR") if "preceptor plan" in step]
+    budget = float(step.removesuffix(".").rpartition("--flops ")[2])
+    trained = max(p.tokens * (p.flops_per_token or 6 * p.params) for p in points if p.params == smallest)
+    assert trained < budget < 10 * trained

@@ -10,7 +10,7 @@ from miniature import copied, replaced
 from preceptor.core.artifact import canonical, load
 from preceptor.core.tables import row
 from preceptor.core.tables.generator import CutRow, LawRow, RealityRow, WeightRow
-from preceptor.report.findings import doubts
+from preceptor.report.doubts import doubts
 from preceptor.report.formats import fixed, interval, percent
 from preceptor.report.inputs import Artifacts
 from preceptor.report.sections_generator import generator, of_reality, reached, verdict

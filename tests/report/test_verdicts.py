@@ -10,7 +10,7 @@ from preceptor.core.tables import row
 from preceptor.core.tables.ranking import NO_VERDICT, Answer
 from preceptor.core.tables.recommend import RecommendRow
 from preceptor.report.config import ReportConfig
-from preceptor.report.findings import doubts
+from preceptor.report.doubts import doubts
 from preceptor.report.inputs import Artifacts
 from preceptor.report.page import page
 from preceptor.report.verdicts import ALWAYS, BAD, GOOD, OPEN, Verdict, verdicts

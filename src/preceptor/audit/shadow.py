@@ -8,13 +8,13 @@ them by next to nothing; the graphs hold what single users did.
 from __future__ import annotations
 
 import dataclasses
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from preceptor.core.errors import PreceptorError
+from preceptor.core.tables import document
 from preceptor.data.log import TrainSplit
 from preceptor.generator import exposure
 from preceptor.generator.components import GraphSpec
@@ -41,7 +41,7 @@ class Weighed:
     @classmethod
     def load(cls, folder: Path) -> Weighed:
         """As `generator.made.save_law` wrote it."""
-        found = json.loads((folder / "specs.json").read_text(encoding="utf-8"))
+        found = document.listing(folder / "specs.json")
         return cls(Mixture.load(folder), tuple(GraphSpec(**spec) for spec in found))
 
     @classmethod

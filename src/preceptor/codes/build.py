@@ -20,9 +20,12 @@ from preceptor.codes.quality import code_words, quality, refuse_collapse, refuse
 from preceptor.codes.residual import ResidualQuantiser, fit_rq_kmeans, fit_rq_vae
 from preceptor.codes.sae import SparseAutoencoder
 from preceptor.codes.sentences import SentenceEncoder
+from preceptor.core import artifact
 from preceptor.core.artifact import canonical
+from preceptor.core.disk import save_array
 from preceptor.core.errors import PreceptorError
 from preceptor.core.progress import say
+from preceptor.core.tables import document
 from preceptor.core.tables.codes import Quality
 from preceptor.data.log import TrainSplit
 
@@ -63,6 +66,7 @@ def _build_codes(train: TrainSplit, config: CodesConfig, folder: Path) -> dict[s
     Files: codes, base_codes int32 [I, n_codes]; embeddings float32 [I, d]; held_out bool [I]; encoder/, tokeniser/;
     quality.json; code_words.json (three words by latent); codes.index.json.
     """
+    _verify(config.pretrained)
     texts = item_texts(train.items)
     encoder, x = embed(texts, config)
     item_ids = train.items["item_id"].to_list()
@@ -89,7 +93,7 @@ def _build_codes(train: TrainSplit, config: CodesConfig, folder: Path) -> dict[s
         say(f"codes: {warning}")
 
     for name, array in {"codes": codes, "base_codes": base, "embeddings": x, "held_out": held_out}.items():
-        np.save(folder / f"{name}.npy", array)
+        save_array(folder / f"{name}.npy", array)
     if encoder is not None:
         encoder.save(folder / "encoder")
     tokeniser.save(folder / "tokeniser")
@@ -108,6 +112,16 @@ def _build_codes(train: TrainSplit, config: CodesConfig, folder: Path) -> dict[s
     }
 
 
+def _verify(pretrained: str) -> None:
+    """Compare what is taken of a pretrained folder with its manifest, where it has one: a copy of its parts may not."""
+    if pretrained and (Path(pretrained) / artifact.MANIFEST).exists():
+        found = artifact.load(Path(pretrained))
+        taken = [
+            part for part in ("encoder/", "tokeniser/", INDEX) if any(name.startswith(part) for name in found.manifest["files"])
+        ]
+        found.verify(*taken)
+
+
 def _pretrained(config: CodesConfig, encoder: Encoder | None, x: np.ndarray) -> Tokeniser:
     """The tokeniser of an earlier folder; refused where it was fitted to what another encoder gives."""
     folder = Path(config.pretrained)
@@ -116,7 +130,7 @@ def _pretrained(config: CodesConfig, encoder: Encoder | None, x: np.ndarray) -> 
     same = tokeniser.dims == x.shape[1]
     recorded = folder / "encoder" / "encoder.json"
     if same and recorded.exists() and encoder is not None:
-        facts = json.loads(recorded.read_text(encoding="utf-8"))
+        facts = document.mapping(recorded)
         weights = encoder.facts()["weights_sha256"] if isinstance(encoder, SentenceEncoder) else None
         same = weights == facts.get("weights_sha256")
         found, expected = f"{encoder.kind}, weights {weights}", f"{facts['kind']}, weights {facts.get('weights_sha256')}"

@@ -27,10 +27,12 @@ from preceptor.codes.measured import fit_measured
 from preceptor.codes.minibatches import distinct_rows
 from preceptor.codes.quality import facts_of_codes
 from preceptor.core import artifact
-from preceptor.core.artifact import canonical, write_atomic
+from preceptor.core.artifact import canonical, file_digest, write_atomic
+from preceptor.core.disk import load_array, save_array
 from preceptor.core.errors import PreceptorError
 from preceptor.core.progress import say
 from preceptor.core.statistics import percentile_interval
+from preceptor.core.tables import document
 from preceptor.data.log import Split
 
 TOKENISERS = ("sae", "rq-kmeans", "rq-vae")
@@ -156,6 +158,7 @@ def _arms(
     general: dict[Arm, dict[int, list[_Candidate]]] = {}
     for folder in pretrained:
         made = artifact.load(folder)
+        made.verify()
         codes = made.manifest["config"]["codes"]
         arm = Arm(codes["encoder"], made.counts["kind"], "general")
         if arm.encoder not in embedded:
@@ -181,24 +184,33 @@ def _fitted(
         canonical({"codes": stage.key(settings, {}).config, "version": stage.STAGE.version, "embeddings": content})
     )
     folder = out / "fits" / f"{arm.encoder}-{arm.tokeniser}-{arm.fitted_to}-{candidate.latents}-{candidate.seed}"
-    if (folder / "facts.json").exists():
-        kept = json.loads((folder / "facts.json").read_text(encoding="utf-8"))
-        if kept["key"] == key:
-            return np.load(folder / "codes.npy"), kept["facts"]
+    if (kept := _kept(folder, key)) is not None:
+        return load_array(folder / "codes.npy"), kept
     folder.mkdir(parents=True, exist_ok=True)
     model: Tokeniser
     if candidate.folder is None:
         model, cost = fit_measured(x, settings)
     else:
         model = load_tokeniser(candidate.folder)
-        cost = json.loads((candidate.folder / "tokeniser" / artifact.RUN).read_text(encoding="utf-8"))
+        cost = document.mapping(candidate.folder / "tokeniser" / artifact.RUN)
     codes, error = encode(model, x)
     facts: dict[str, Any] = {"latents": model.n_latents, "seed": candidate.seed, **cost}
     facts |= facts_of_codes(x, error, codes, model.n_latents)
     facts["tuning_auc"] = auc(*(shared_codes(codes, tuning.a, partner) for partner in (tuning.b, tuning.other)))
-    np.save(folder / "codes.npy", codes)
-    write_atomic(folder / "facts.json", canonical({"key": key, "facts": facts}))
+    save_array(folder / "codes.npy", codes)
+    kept_as = {"key": key, "facts": facts, "codes_sha256": file_digest(folder / "codes.npy")}
+    write_atomic(folder / "facts.json", canonical(kept_as))
     return codes, facts
+
+
+def _kept(folder: Path, key: Any) -> dict[str, Any] | None:
+    """The facts of a fit that was kept under this key; None where there is none, or where its codes are damaged."""
+    try:
+        kept = json.loads((folder / "facts.json").read_text(encoding="utf-8"))
+        whole = kept["key"] == key and kept["codes_sha256"] == file_digest(folder / "codes.npy")
+        return dict(kept["facts"]) if whole else None
+    except (OSError, ValueError, RecursionError, KeyError, TypeError):
+        return None
 
 
 def _named(arm: Arm) -> dict[str, Any]:

@@ -6,7 +6,6 @@ nothing but the catalogue itself. An item without a known word gets the zero vec
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
@@ -19,9 +18,11 @@ from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.utils.extmath import randomized_svd
 from threadpoolctl import threadpool_limits
 
+from preceptor.core import disk
 from preceptor.core.artifact import canonical
 from preceptor.core.modes import by_umask
 from preceptor.core.rng import generator
+from preceptor.core.tables import document
 from preceptor.data.log import TEXT_FIELDS
 
 # Scripts without spaces between words are cut into characters; their pairs come in as bigrams.
@@ -101,9 +102,11 @@ class TfidfEncoder:
 
     @classmethod
     def load(cls, folder: Path) -> TfidfEncoder:
-        arrays = load_file(folder / "encoder.safetensors")
-        words = json.loads((folder / "encoder.json").read_text(encoding="utf-8"))["words"]
-        return cls(words, arrays["idf"], arrays["axes"])
+        words = document.mapping(folder / "encoder.json")["words"]
+        path = folder / "encoder.safetensors"
+        with disk.reading("encoder", path):
+            arrays = load_file(path)
+            return cls(words, arrays["idf"], arrays["axes"])
 
 
 def unit_rows(x: np.ndarray) -> np.ndarray:

@@ -15,6 +15,7 @@ import numpy as np
 from preceptor.codes.config import ITEM_TOKENS_BELOW, CodesConfig
 from preceptor.codes.index_json import export_index
 from preceptor.core.artifact import canonical
+from preceptor.core.disk import save_array
 from preceptor.core.tables.codes import Quality
 from preceptor.data.log import TrainSplit
 
@@ -44,7 +45,7 @@ def build_items(train: TrainSplit, folder: Path) -> dict[str, Any]:
     n = train.n_items
     codes = np.arange(n, dtype=np.int32)[:, None]
     for name, array in {"codes": codes, "base_codes": codes, "held_out": np.zeros(n, bool)}.items():
-        np.save(folder / f"{name}.npy", array)
+        save_array(folder / f"{name}.npy", array)
     (folder / "quality.json").write_text(canonical(_quality(n)), encoding="utf-8")
     (folder / "code_words.json").write_text(json.dumps([[]] * n) + "\n", encoding="utf-8")
     export_index(folder / INDEX, train.items["item_id"].to_list(), codes)

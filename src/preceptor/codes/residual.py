@@ -17,6 +17,7 @@ from torch.nn import functional
 
 from preceptor.codes.minibatches import BLOCK, FULL_RATE, distinct_rows, minibatches, padded_blocks, row_parts, set_rate
 from preceptor.codes.sae import REVIVALS, torch_threads
+from preceptor.core import disk
 from preceptor.core.errors import PreceptorError
 from preceptor.core.modes import by_umask
 from preceptor.core.progress import Progress, track
@@ -73,8 +74,10 @@ class ResidualQuantiser:
 
     @classmethod
     def load(cls, folder: Path) -> ResidualQuantiser:
-        arrays = load_file(folder / "residual.safetensors")
-        return cls(arrays.pop("books"), arrays)
+        path = folder / "residual.safetensors"
+        with disk.reading("tokeniser", path):
+            arrays = load_file(path)
+            return cls(arrays.pop("books"), arrays)
 
     def _project(self, side: str, x: torch.Tensor) -> torch.Tensor:
         return _mlp(self.layers, side, x) if self.layers else x

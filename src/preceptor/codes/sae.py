@@ -17,6 +17,7 @@ from safetensors.torch import load_file, save_file
 from torch.nn import functional
 
 from preceptor.codes.minibatches import BLOCK, FULL_RATE, minibatches, padded_blocks, row_parts, set_rate
+from preceptor.core import disk
 from preceptor.core.modes import by_umask
 from preceptor.core.progress import Progress
 from preceptor.core.rng import generator, permutation
@@ -110,8 +111,10 @@ class SparseAutoencoder:
 
     @classmethod
     def load(cls, folder: Path) -> SparseAutoencoder:
-        a = load_file(folder / "sae.safetensors")
-        return cls(a["encoder"], a["decoder"], a["bias"], a["scale"], int(a["n_codes"]))
+        path = folder / "sae.safetensors"
+        with disk.reading("tokeniser", path):
+            a = load_file(path)
+            return cls(a["encoder"], a["decoder"], a["bias"], a["scale"], int(a["n_codes"]))
 
 
 def _train(

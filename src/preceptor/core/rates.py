@@ -11,6 +11,7 @@ import os
 from pathlib import Path
 
 from preceptor.core.cache import cache_folder
+from preceptor.core.errors import PreceptorError
 
 _SHORTEST = 0.5  # seconds: shorter builds are mostly start-up
 
@@ -19,7 +20,7 @@ def record(stage: str, unit: str, amount: float | None, seconds: float) -> None:
     """Remember that a stage did `amount` units of work in `seconds`. A cache that can't be written is no error."""
     if not amount or seconds < _SHORTEST:
         return
-    with contextlib.suppress(OSError):
+    with contextlib.suppress(OSError, PreceptorError):
         cache_folder().mkdir(parents=True, exist_ok=True)
         temporary = _path().with_suffix(f".{os.getpid()}.tmp")
         temporary.write_text(
@@ -41,7 +42,7 @@ def _path() -> Path:
 def _read() -> dict[str, float]:
     try:
         found = json.loads(_path().read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError, PreceptorError):
         return {}
     good = found.items() if isinstance(found, dict) else ()
     return {str(k): float(v) for k, v in good if isinstance(v, int | float) and v > 0}

@@ -84,14 +84,15 @@ class Stage(Generic[C]):
         return list(dict.fromkeys(need.partition(".")[0] for need in self.needs))
 
     def status(self, config: C, inputs: Inputs, out: Path) -> tuple[str, str]:
-        """(fresh | missing | unfinished | stale, why) of OUT/<name>."""
+        """(fresh | missing | unfinished | damaged | stale, why) of OUT/<name>."""
         return artifact.status(Path(out) / self.name, self._key(config, inputs))
 
     def make(self, config: C, inputs: Inputs, out: Path) -> Artifact:
         """Return OUT/<name>, building it where it isn't there as asked for."""
         self.check(config)
-        key = self.key(config, inputs)
-        work = self.cost(config, inputs)
+        with artifact.blaming(inputs.values()):
+            key = self.key(config, inputs)
+            work = self.cost(config, inputs)
 
         def build(folder: Path) -> Counts:
             return self.build(config, inputs, folder)
@@ -102,7 +103,8 @@ class Stage(Generic[C]):
         return artifact.make(self.name, self.version, key.config, key.inputs, out, build, self.resumable, finished)
 
     def _key(self, config: C, inputs: Inputs) -> dict[str, Any]:
-        key = self.key(config, inputs)
+        with artifact.blaming(inputs.values()):
+            key = self.key(config, inputs)
         return artifact.key_of(self.name, self.version, key.config, key.inputs)
 
 

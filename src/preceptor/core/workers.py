@@ -106,8 +106,19 @@ class _Pool(Executor):
 
     def _start(self) -> None:
         # the kernel ties a worker's life to the thread that started it: that of the caller, not one of ours
+        # An interrupt is the parent's to answer: held back here, it can't end a worker that has only begun to start.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            process = self._spawn()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        thread = threading.Thread(target=self._feed, args=(process,), daemon=True)
+        self._workers.append((process, thread))
+        thread.start()
+
+    def _spawn(self) -> subprocess.Popen[bytes]:
         source = str(Path(str(preceptor.__file__)).parents[1])
-        process = subprocess.Popen(
+        return subprocess.Popen(
             [sys.executable, "-c", "from preceptor.core import workers; workers.serve()", str(os.getpid())],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -116,9 +127,6 @@ class _Pool(Executor):
             | dict.fromkeys(_THREAD_VARIABLES, str(self._threads))
             | {"PYTHONPATH": os.pathsep.join(dict.fromkeys([source, *map(os.path.abspath, sys.path)]))},
         )
-        thread = threading.Thread(target=self._feed, args=(process,), daemon=True)
-        self._workers.append((process, thread))
-        thread.start()
 
     def _feed(self, process: subprocess.Popen[bytes]) -> None:
         assert process.stdin is not None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
@@ -13,6 +12,7 @@ import numpy as np
 from preceptor.core import artifact
 from preceptor.core.errors import PreceptorError
 from preceptor.core.shown import Shown
+from preceptor.core.tables import document
 from preceptor.curriculum.stream import EvalSet, Stream
 
 
@@ -39,7 +39,7 @@ class Curriculum(Shown):
     @cached_property
     def floors(self) -> Mapping[str, Any]:
         """What the walk samplers know of their own entropy, a set: see floor.json."""
-        return json.loads((self.folder / "floor.json").read_text(encoding="utf-8"))
+        return document.mapping(self.folder / "floor.json")
 
     @property
     def floor(self) -> float | None:
@@ -53,7 +53,7 @@ class Curriculum(Shown):
 
     def preview(self, kind: str) -> list[str]:
         """Examples of a document kind (general, item-text, cf, uih), codes made readable. Raises PreceptorError otherwise."""
-        examples = json.loads((self.folder / "preview.json").read_text(encoding="utf-8"))
+        examples = document.mapping(self.folder / "preview.json")
         if kind not in examples:
             raise PreceptorError("No documents of this kind", found=kind, expected="one of " + ", ".join(examples))
         return list(examples[kind])

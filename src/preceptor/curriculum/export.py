@@ -19,6 +19,7 @@ from tokenizers import Tokenizer
 
 from preceptor.codes.vocabulary import item_surface
 from preceptor.core.artifact import canonical, write_atomic
+from preceptor.core.disk import load_array
 from preceptor.core.errors import PreceptorError
 from preceptor.curriculum import uih
 from preceptor.curriculum.config import CurriculumConfig, Templates
@@ -108,7 +109,7 @@ def _offsets(study: Study, kind: str) -> np.ndarray:
         raise PreceptorError(
             "The curriculum has no such documents", found=kind, expected="a source of its mixture", where=study.curriculum.path
         )
-    return np.load(path, mmap_mode="r", allow_pickle=False)
+    return load_array(path, mmap=True)
 
 
 def item_tokens(study: Study) -> list[str]:

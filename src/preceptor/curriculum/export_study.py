@@ -37,11 +37,11 @@ class Study:
     @classmethod
     def open(cls, folder: Path, min_users: int = MIN_USERS) -> Study:
         """Open a study's folder, or one that `pc.build` made. Raises PreceptorError, with the commands that help, when its
-        graph lets through edges or pairs of fewer users."""
+        graph lets through edges or pairs of fewer users, and for files that are damaged."""
         folder = Path(folder)
         whole = (folder / "data" / artifact.MANIFEST).exists()
-        train = artifact.load(folder / "data").path / "train" if whole else artifact.load(folder / "train").path
-        study = cls(train, *(artifact.load(folder / name) for name in ("codes", "graph", "generator", "curriculum")))
+        train = artifact.load(folder / "data").part("train") if whole else artifact.load(folder / "train")
+        study = cls(train.path, *(artifact.load(folder / name) for name in ("codes", "graph", "generator", "curriculum")))
         config = study.graph.manifest.get("config") or {}
         asked = {name: int(config.get(name, 1)) for name in ("min_users", "pair_min_users")}
         few = {name: found for name, found in asked.items() if found < min_users}
@@ -53,6 +53,10 @@ class Study:
                 expected=f"at least {min_users} distinct users behind each edge and pair",
                 remedy=_remedy(folder, few, min_users),
             )
+        train.verify()
+        study.codes.verify("codes")
+        study.generator.verify("seen/")
+        study.curriculum.verify()
         return study
 
     @cached_property

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from preceptor.core.disk import load_array, save_array
 from preceptor.core.errors import PreceptorError
 from preceptor.core.rng import purpose_key
 from preceptor.curriculum.assemble import VECTOR, longest, token_table, write_walks
@@ -36,7 +37,7 @@ class HistorySource:
     @classmethod
     def open(cls, folder: Path, seed: int, block_tokens: int) -> HistorySource:
         """Open what `save_histories` wrote; the sampler's tables are memory-mapped."""
-        parts = {name: np.load(folder / f"uih_{name}.npy", allow_pickle=False) for name in _PARTS}
+        parts = {name: load_array(folder / f"uih_{name}.npy") for name in _PARTS}
         return cls(seed, histories.load(folder, "uih_"), parts, block_tokens)
 
     def block(self, j: int) -> np.ndarray:
@@ -51,4 +52,4 @@ def save_histories(folder: Path, tables: histories.Sampler, parts: dict[str, np.
     """Write the source's files: FOLDER/uih_<part>.npy and the sampler's tables."""
     histories.save(tables, folder, "uih_")
     for name in _PARTS:
-        np.save(folder / f"uih_{name}.npy", np.asarray(parts[name], np.int32))
+        save_array(folder / f"uih_{name}.npy", np.asarray(parts[name], np.int32))

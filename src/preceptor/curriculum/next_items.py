@@ -12,6 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
+from preceptor.core.disk import load_array, save_array
+
 _PLAIN = ("codes", "document", "position", "target", "visited", "start", "end", "cluster", "sample")
 _OPTIONAL = {"law": np.float32, "prior": np.float64, "prior_own": np.float64}
 _KINDS = dict.fromkeys(_PLAIN, np.int64) | {"codes": np.int32, "target": np.int32, "visited": np.int32}
@@ -72,19 +74,19 @@ class NextItems:
         """Write FOLDER/<field>.npy, and nats_<reference>.npy."""
         folder.mkdir(parents=True, exist_ok=True)
         for name, kind in _KINDS.items():
-            np.save(folder / f"{name}.npy", np.asarray(getattr(self, name), kind))
+            save_array(folder / f"{name}.npy", np.asarray(getattr(self, name), kind))
         for name, values in self.nats.items():
-            np.save(folder / f"nats_{name}.npy", np.asarray(values, np.float64))
+            save_array(folder / f"nats_{name}.npy", np.asarray(values, np.float64))
         for name, number in _OPTIONAL.items():
             if getattr(self, name) is not None:
-                np.save(folder / f"{name}.npy", np.asarray(getattr(self, name), number))
+                save_array(folder / f"{name}.npy", np.asarray(getattr(self, name), number))
 
     @classmethod
     def load(cls, folder: Path) -> NextItems:
         """Read what `save` wrote."""
 
         def array(name: str) -> np.ndarray:
-            found: np.ndarray = np.load(folder / f"{name}.npy", allow_pickle=False)
+            found: np.ndarray = load_array(folder / f"{name}.npy")
             return found
 
         plain = {name: array(name) for name in _PLAIN}

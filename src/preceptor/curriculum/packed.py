@@ -5,12 +5,12 @@ Each shard is little-endian uint16 or uint32 without a header, as nanoGPT-style 
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import numpy as np
 
 from preceptor.core.errors import PreceptorError
+from preceptor.core.tables import document
 
 INDEX = "index.json"
 
@@ -20,7 +20,7 @@ class PackedBlocks:
 
     def __init__(self, folder: Path) -> None:
         self.folder = Path(folder)
-        index = json.loads((self.folder / INDEX).read_text(encoding="utf-8"))
+        index = document.mapping(self.folder / INDEX)
         self.dtype, self.block_tokens = np.dtype(index["dtype"]), int(index["block_tokens"])
         self.first_block, self.n_blocks = int(index["first_block"]), int(index["blocks"])
         self._shard_blocks = int(index["shard_blocks"])

@@ -14,6 +14,7 @@ import numpy as np
 from preceptor.core import artifact
 from preceptor.core.artifact import canonical, write_atomic
 from preceptor.core.checks import at_least, each, one_of, require, share
+from preceptor.core.disk import save_array
 from preceptor.core.errors import PreceptorError
 from preceptor.core.progress import say
 from preceptor.core.stage import Cost, Counts, Inputs, Key, Stage, with_files
@@ -120,8 +121,8 @@ def save_sources(made: Sequence[Layer], config: CurriculumConfig, vocab_size: in
             save_histories(folder, source.tables, source.parts)
         else:
             tokens = source.tokens
-            np.save(folder / f"{name}_tokens.npy", tokens.flat.astype(dtype))
-            np.save(folder / f"{name}_offsets.npy", tokens.offsets)
+            save_array(folder / f"{name}_tokens.npy", tokens.flat.astype(dtype))
+            save_array(folder / f"{name}_offsets.npy", tokens.offsets)
             entry |= {"documents": len(tokens), "tokens": int(tokens.offsets[-1])}
         entries.append(entry)
     return entries

@@ -7,7 +7,6 @@ the last one is cut.
 
 from __future__ import annotations
 
-import json
 import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -16,8 +15,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from preceptor.core import disk
 from preceptor.core.artifact import canonical, write_atomic
+from preceptor.core.disk import load_array, save_array
 from preceptor.core.errors import PreceptorError
+from preceptor.core.tables import document
 from preceptor.curriculum.blocks import FiniteSource, Schedule
 from preceptor.curriculum.histories import HistorySource
 from preceptor.curriculum.next_items import NextItems
@@ -53,7 +55,9 @@ class Stream:
         path = Path(folder) / "stream.json"
         if not path.exists():
             raise PreceptorError("No curriculum here", where=folder, expected="stream.json", remedy="build it first")
-        return cls(folder, json.loads(path.read_text(encoding="utf-8")))
+        meta = document.mapping(path)
+        with disk.reading("document", path):
+            return cls(folder, meta)
 
     def source(self, block: int) -> int:
         """Index (into `sources`) of the block's source."""
@@ -90,7 +94,7 @@ class Stream:
         return FiniteSource(name, self.seed, tokens, offsets, self.block_tokens)
 
     def _array(self, name: str) -> np.ndarray:
-        return np.load(self.folder / f"{name}.npy", mmap_mode="r", allow_pickle=False)
+        return load_array(self.folder / f"{name}.npy", mmap=True)
 
 
 class EvalBatch(NamedTuple):
@@ -184,12 +188,12 @@ class EvalSet:
 
     def save(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        np.save(folder / "tokens.npy", np.asarray(self.tokens, np.int32))
-        np.save(folder / "offsets.npy", np.asarray(self.offsets, np.int64))
-        np.save(folder / "span.npy", np.asarray(self.span, np.uint8))
-        np.save(folder / "units.npy", np.asarray(self.units, np.float64))
+        save_array(folder / "tokens.npy", np.asarray(self.tokens, np.int32))
+        save_array(folder / "offsets.npy", np.asarray(self.offsets, np.int64))
+        save_array(folder / "span.npy", np.asarray(self.span, np.uint8))
+        save_array(folder / "units.npy", np.asarray(self.units, np.float64))
         if self.doc_reference is not None:
-            np.save(folder / "doc_reference.npy", np.asarray(self.doc_reference, np.float64))
+            save_array(folder / "doc_reference.npy", np.asarray(self.doc_reference, np.float64))
         if self.next_items is not None:
             self.next_items.save(folder / _NEXT_ITEMS)
         write_atomic(folder / "meta.json", canonical(dict(self.meta)))
@@ -202,10 +206,10 @@ class EvalSet:
             raise PreceptorError("No evaluation set here", where=folder, expected="meta.json", remedy="build the curriculum")
 
         def array(name: str) -> np.ndarray:
-            return np.load(folder / f"{name}.npy", allow_pickle=False)
+            return load_array(folder / f"{name}.npy")
 
         reference = array("doc_reference") if (folder / "doc_reference.npy").exists() else None
-        meta = json.loads((folder / "meta.json").read_text(encoding="utf-8"))
+        meta = document.mapping(folder / "meta.json")
         asked = NextItems.load(folder / _NEXT_ITEMS) if (folder / _NEXT_ITEMS).is_dir() else None
         return cls(array("tokens"), array("offsets"), array("span"), array("units"), meta, reference, asked)
 

@@ -54,8 +54,8 @@ class Report:
             for entry in self.set_aside:
                 lines.append(f"  {entry['rows']:,} × {entry['reason']}")
                 lines.append(f"      first: {entry['file']}, line {entry['line']}: {_short(entry['row'])}")
-        texts = ", ".join(f"{n:,} {name}" for name, n in self.text.items() if name in TEXT_FIELDS)
-        lines += ["", f"catalogue: {self.items:,} items, {self.items_met:,} of them met; with {texts}"]
+        texts = ", ".join(f"{name} {n:,}" for name, n in self.text.items() if name in TEXT_FIELDS)
+        lines += ["", f"catalogue: {self.items:,} items, {self.items_met:,} of them met; items with text: {texts}"]
         if self.text["shared_titles"]:
             lines.append(f"  {self.text['shared_titles']:,} items share their title with another")
         shown = ", ".join(f"{q} %" for q in _QUANTILES)

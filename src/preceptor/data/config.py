@@ -9,6 +9,8 @@ from typing import Literal
 
 from preceptor.core.checks import at_least, one_of, require, share
 
+AUTO = "auto"
+
 
 @dataclass(frozen=True)
 class SplitConfig:
@@ -38,8 +40,11 @@ class DataConfig:
     source: a built-in source (ml-100k), the path of a folder, or the simulated market (market, market:key=value,…).
     layout: auto, or the name of a layout (see docs/own-data.md).
     interaction_columns, item_columns: our column name to the name in the file, where they differ.
-    separator: of text tables; None: by the file's ending (.csv ",", .tsv tab).
-    encoding: of text tables.
+    separator: of text tables; None: by the file's ending (.csv ",", .tsv tab), or what its lines show.
+    encoding: of text tables; auto: what the bytes show.
+    order: time, or file: the rows of a log without times are in the order in which people met the items.
+    time_format: of times in text, in strptime's codes ("%d/%m/%Y %H:%M"); None: ISO and the usual ways, where day and month
+        can be told apart.
     category_separator: between the categories of an item where they are one string.
     time_unit: of numeric timestamps; auto: by their magnitude.
     min_rating: interactions rated lower don't count; None: every rating counts.
@@ -55,7 +60,9 @@ class DataConfig:
     interaction_columns: Mapping[str, str] = field(default_factory=dict)
     item_columns: Mapping[str, str] = field(default_factory=dict)
     separator: str | None = None
-    encoding: str = "utf-8"
+    encoding: str = "auto"
+    order: Literal["time", "file"] = "time"
+    time_format: str | None = None
     category_separator: str = "|"
     time_unit: Literal["auto", "s", "ms", "us", "ns"] = "auto"
     min_rating: float | None = None
@@ -78,7 +85,15 @@ def check(config: DataConfig) -> None:
                 config.separator is None or _separates(config.separator),
                 "one character: ASCII, no quote or line end",
             ),
-            "encoding": (_known_encoding(config.encoding), "an encoding of text that Python knows, such as utf-8, latin-1"),
+            "encoding": (
+                _known_encoding(config.encoding),
+                "auto, or an encoding of text that Python knows, such as utf-8, latin-1",
+            ),
+            "order": one_of(config.order, "time", "file"),
+            "time_format": (
+                config.time_format is None or "%" in config.time_format,
+                "strptime's codes, such as %d/%m/%Y %H:%M",
+            ),
             "max_unusable": share(config.max_unusable),
         },
     )
@@ -111,6 +126,8 @@ def _separates(separator: str | None) -> bool:
 
 def _known_encoding(name: str) -> bool:
     """Whether it turns bytes into text; zip, hex and rot13 are codecs too."""
+    if name == AUTO:
+        return True
     try:
         codecs.lookup(name)
         b"ab".decode(name)

@@ -20,7 +20,7 @@ from typing import IO, Any
 import polars as pl
 
 from preceptor.core.errors import PreceptorError
-from preceptor.data import parquet
+from preceptor.data import aliases, parquet, sniff
 
 FORMATS = {
     "csv": "csv",
@@ -76,26 +76,29 @@ def format_of(file: Path) -> str | None:
 def resolve(table: Table, file: Path, required: tuple[str, ...], optional: tuple[str, ...] = ()) -> dict[str, str]:
     """Return our name -> name in the file, for the required columns and those optional ones that are there.
 
-    Raises PreceptorError for a required column that is missing or occurs twice, with the likely reason.
+    A column may have any of the usual names (`aliases`), unless the table says what it is called. Raises PreceptorError for
+    required columns that are missing, with the likely reason, and for a column that occurs twice.
     """
     names = columns(table, file)
     found: dict[str, str] = {}
     for ours in (*required, *optional):
-        wanted = table.columns.get(ours, (ours,))
-        theirs = next((name for name in wanted if name in names), None)
-        if theirs is None and ours in required:
-            raise PreceptorError(
-                f"Missing column {ours!r}",
-                where=file,
-                found=f"columns {', '.join(map(repr, names))}",
-                expected=" or ".join(map(repr, wanted)),
-                remedy=_missing_remedy(table, names, ours),
-            )
-        if theirs is not None:
-            if f"{theirs}_duplicated_0" in names:
-                raise PreceptorError(f"Column {theirs!r} occurs twice", where=file, expected="distinct column names")
+        theirs = aliases.match(ours, table.columns.get(ours, (ours,)), names)
+        if theirs is not None and theirs not in found.values():
             found[ours] = theirs
+    missing = [ours for ours in required if ours not in found]
+    if missing:
+        raise _missing(table, file, names, missing, found)
+    for theirs in found.values():
+        if f"{theirs}_duplicated_0" in names:
+            raise PreceptorError(f"Column {theirs!r} occurs twice", where=file, expected="distinct column names")
     return found
+
+
+def called(table: Table, ours: tuple[str, ...]) -> list[str]:
+    """A note on the columns of the first file that go by an alias; none where every name is our own."""
+    found = resolve(table, table.files[0], (), ours)
+    said = [f"{name} is column {theirs!r}" for name, theirs in found.items() if theirs not in table.columns.get(name, (name,))]
+    return [f"{table.files[0].name}: {', '.join(said)}"] if said else []
 
 
 def columns(table: Table, file: Path) -> list[str]:
@@ -196,7 +199,7 @@ def _whole_lines(table: Table, file: Path) -> pl.LazyFrame:
 
 def _source(table: Table, file: Path) -> Any:
     """The file, or, where it isn't UTF-8, its text re-encoded in memory."""
-    if table.encoding.lower().replace("-", "") == "utf8":
+    if table.encoding.lower().replace("-", "") in {"utf8", "ascii"}:
         return parquet.literal(file)
     with _bytes(file) as f:
         return io.BytesIO(f.read().decode(table.encoding).encode())
@@ -206,12 +209,25 @@ def _bytes(file: Path) -> IO[bytes]:
     return gzip.open(file, "rb") if file.suffix == ".gz" else open(file, "rb")  # type: ignore[return-value]
 
 
-def _missing_remedy(table: Table, names: list[str], ours: str) -> str:
+def _missing(table: Table, file: Path, names: list[str], missing: list[str], found: Mapping[str, str]) -> PreceptorError:
+    """What to say of required columns that aren't there: all of them at once, with the likely reason."""
+    expected = "; ".join(" or ".join(map(repr, table.columns.get(ours, (ours,)))) for ours in missing)
+    shown = f"columns {', '.join(map(repr, names[:30]))}" + (" …" if len(names) > 30 else "")
+    if table.format == "csv" and table.header is None and sniff.is_headless(names):
+        return PreceptorError(
+            "The file has no header",
+            where=f"{file}, line 1",
+            found=shown,
+            expected=f"the names of the columns, {', '.join(map(repr, missing))} among them",
+            remedy="add a first line with the names, such as " + table.separator.join((*missing, *found)),
+        )
+    what = f"Missing column {missing[0]!r}" if len(missing) == 1 else "Missing columns " + ", ".join(map(repr, missing))
+    remedy = aliases.remedy(table.setting, missing, names, found)
     if table.format == "csv" and len(names) == 1:
         for other, called in ((";", "';'"), ("\t", "a tab"), (",", "','"), ("|", "'|'")):
             if other != table.separator and other in names[0]:
-                return f"the separator is probably {called}, not {table.separator!r}: set data.separator"
-    return f"rename the column, or name it in data.{table.setting}: {{{ours}: {names[0] if names else 'its name'}}}"
+                remedy = f"the separator is probably {called}, not {table.separator!r}: set data.separator"
+    return PreceptorError(what, where=file, found=shown, expected=expected, remedy=remedy)
 
 
 def _refuse_other_encoding(table: Table, file: Path) -> None:

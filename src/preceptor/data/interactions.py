@@ -10,12 +10,13 @@ import polars as pl
 
 from preceptor.core.errors import PreceptorError
 from preceptor.core.progress import Progress
+from preceptor.data import dates
 from preceptor.data import files as tables
 from preceptor.data.catalogue import identifier
+from preceptor.data.config import DataConfig
 from preceptor.data.layouts import Layout
-from preceptor.data.quarantine import CODE
+from preceptor.data.quarantine import CODE, STRANGE
 
-ISO = ("%Y-%m-%dT%H:%M:%S%.f%#z", "%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%d %H:%M:%S%.f%#z", "%Y-%m-%d")
 _NO_CATEGORY = np.uint32(2**32 - 1)
 
 
@@ -55,13 +56,13 @@ def physical(categories: pl.Series) -> np.ndarray:
     return categories.to_physical().fill_null(_NO_CATEGORY).to_numpy()
 
 
-def read(layout: Layout, item_ids: pl.Series) -> Rows:
+def read(layout: Layout, item_ids: pl.Series, config: DataConfig) -> Rows:
     """Read all files. item_ids: the catalogue's ids as categories, in its order.
 
     Raises PreceptorError for a missing column, files that disagree on their columns, or a file that can't be read.
     """
     files = layout.interactions.files
-    named = [_columns(layout, file) for file in files]
+    named = [_columns(layout, file, config) for file in files]
     for file, found in zip(files, named, strict=True):
         if found.keys() != named[0].keys():
             raise PreceptorError(
@@ -71,7 +72,7 @@ def read(layout: Layout, item_ids: pl.Series) -> Rows:
                 expected=f"{', '.join(sorted(named[0]))}, as in {files[0].name}",
                 remedy="export all files of the table alike",
             )
-    timed = "timestamp" in named[0]
+    timed = "timestamp" in named[0] and config.order == "time"
     pools = {name: pl.Categorical(pl.Categories.random()) for name in ("user", "event", "session")}
     known = physical(item_ids)
     index = np.full(int(known.max()) + 1, -1, np.int32)
@@ -80,7 +81,7 @@ def read(layout: Layout, item_ids: pl.Series) -> Rows:
     met = np.zeros(len(index), np.bool_)  # by pool code
     with Progress("reading interactions", len(files), "files") as progress:
         for file, found in zip(files, named, strict=True):
-            part = _file(layout, file, found, timed, {**pools, "item": item_ids.dtype})
+            part = _file(layout, file, found, timed, {**pools, "item": item_ids.dtype}, config)
             item = physical(part["item"])
             there = item != _NO_CATEGORY
             met = np.append(met, np.zeros(max(0, int(item[there].max(initial=0)) + 1 - len(met)), np.bool_))
@@ -91,7 +92,7 @@ def read(layout: Layout, item_ids: pl.Series) -> Rows:
             if unknown.any():
                 strangers.append(part["item"][int(unknown.argmax())])
             code = part["code"].to_numpy().copy()
-            code[(code == 0) & unknown] = CODE["item_id is not in the catalogue"]
+            code[(code == 0) & unknown] = CODE[STRANGE]
             parts.append(part.drop("item").with_columns(code=pl.Series(code)))
             progress.advance()
     table = pl.concat(parts, rechunk=False)
@@ -106,7 +107,7 @@ def read(layout: Layout, item_ids: pl.Series) -> Rows:
         starts=starts,
         user=table["user"],
         item=np.concatenate(items),
-        moment=table["moment"].to_numpy(),
+        moment=np.arange(table.height, dtype=np.float64) if config.order == "file" else table["moment"].to_numpy(),
         dated=table["dated"].to_numpy(),
         clocked=table["clocked"].to_numpy().copy(),
         code=table["code"].to_numpy().copy(),
@@ -119,9 +120,11 @@ def read(layout: Layout, item_ids: pl.Series) -> Rows:
     )
 
 
-def _columns(layout: Layout, file: Path) -> dict[str, str]:
+def _columns(layout: Layout, file: Path, config: DataConfig) -> dict[str, str]:
     table = layout.interactions
     found = tables.resolve(table, file, ("user_id", "item_id"), ("timestamp", "position", "rating", "event", "session_id"))
+    if config.order == "file":
+        return {ours: theirs for ours, theirs in found.items() if ours not in {"timestamp", "position"}}
     if "timestamp" not in found and "position" not in found:
         try:
             tables.resolve(table, file, ("timestamp",))  # raises, and says how to name the column
@@ -131,16 +134,19 @@ def _columns(layout: Layout, file: Path) -> dict[str, str]:
                 where=error.where,
                 found=error.found,
                 expected=f"{error.expected}, or 'position'",
-                remedy=f"{error.remedy}; where no order is known, add a column position and use baskets (graph.window=0)",
+                remedy=f"{error.remedy}; if the rows are in the order in which people met the items, set data.order=file;"
+                " where no order is known, set it too and use baskets (graph.window=0)",
             ) from None
     return found
 
 
-def _file(layout: Layout, file: Path, found: dict[str, str], timed: bool, pools: dict[str, pl.DataType]) -> pl.DataFrame:
+def _file(
+    layout: Layout, file: Path, found: dict[str, str], timed: bool, pools: dict[str, pl.DataType], config: DataConfig
+) -> pl.DataFrame:
     """Columns user, item, moment, dated, clocked, code, and of rating, event, session those that the file has."""
     frame = tables.scan(layout.interactions, file, found)
     types = tables.types(layout.interactions, file, frame)
-    clock = "timestamp" if timed else "position"
+    clock = "row" if config.order == "file" else "timestamp" if timed else "position"
     user, item = (identifier(pl.col(name), types[name]) for name in ("user_id", "item_id"))
     number, date, given = _time(clock, types[clock])
     chosen = {
@@ -151,16 +157,16 @@ def _file(layout: Layout, file: Path, found: dict[str, str], timed: bool, pools:
         "left": pl.when(number.is_null()).then(given),
     }
     if "rating" in found:
-        chosen["rating"] = pl.col("rating").cast(pl.Float32, strict=False).fill_null(float("nan"))
+        chosen["rating"] = _number(pl.col("rating"), types["rating"], pl.Float32).fill_null(float("nan"))
     for name, ours in (("event", "event"), ("session_id", "session")):
         if name in found:
             chosen[ours] = identifier(pl.col(name), types[name]).cast(pools[ours])
     with tables.explained(layout.interactions, file):
         part = frame.select(**chosen).collect(engine="streaming")
     if part["left"].null_count() < part.height:  # parsed afterwards, so that logs of plain numbers don't pay for it
-        parsed = pl.coalesce(*(_date(pl.col("left"), form) for form in ISO))
+        parsed = dates.microseconds(part["left"], config.time_format, file)
         part = part.with_columns(
-            moment=pl.coalesce("moment", parsed.cast(pl.Float64)), dated=pl.col("dated") | parsed.is_not_null()
+            moment=part["moment"].fill_null(parsed.cast(pl.Float64)), dated=part["dated"] | parsed.is_not_null()
         )
     missing = pl.when(pl.col("left").is_null()).then(CODE["time is empty"])
     code = (
@@ -169,7 +175,7 @@ def _file(layout: Layout, file: Path, found: dict[str, str], timed: bool, pools:
         .when(pl.col("item").is_null())
         .then(CODE["item_id is empty"])
         .when(pl.col("moment").is_null())
-        .then(missing.otherwise(CODE["time is neither a number nor an ISO date"]))
+        .then(missing.otherwise(CODE["time is neither a number nor a date"]))
         .when(~pl.col("moment").is_finite())
         .then(CODE["time is not finite"])
         .otherwise(0)
@@ -188,9 +194,13 @@ def _time(name: str, dtype: pl.DataType) -> tuple[pl.Expr, pl.Expr, pl.Expr]:
     if isinstance(dtype, pl.Datetime | pl.Date):
         return no_number, column.cast(pl.Datetime("us")).dt.epoch("us"), no_text
     written = identifier(column, dtype)
-    return written.cast(pl.Float64, strict=False), no_date, written
+    return _number(written, pl.String(), pl.Float64), no_date, written
 
 
-def _date(column: pl.Expr, form: str) -> pl.Expr:
-    zone = {} if form.endswith("z") else {"time_zone": "UTC"}  # no zone given: UTC
-    return column.str.to_datetime(form, strict=False, time_unit="us", **zone).dt.epoch("us")  # type: ignore[arg-type]
+def _number(column: pl.Expr, dtype: pl.DataType, wanted: type[pl.DataType]) -> pl.Expr:
+    """A number, in text also with a decimal comma; null where it is none."""
+    plain = column.cast(wanted, strict=False)
+    if dtype != pl.String:
+        return plain
+    comma = column.str.contains(r"^\s*[+-]?\d+,\d+\s*$")
+    return pl.coalesce(plain, pl.when(comma).then(column.str.replace(",", ".", literal=True)).cast(wanted, strict=False))

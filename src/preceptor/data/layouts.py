@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from preceptor.core.errors import PreceptorError
-from preceptor.data import sources
-from preceptor.data.config import DataConfig
+from preceptor.data import sniff, sources
+from preceptor.data.config import AUTO, DataConfig
 from preceptor.data.files import FORMATS, Table, columns, format_of
 
 
@@ -21,7 +21,7 @@ class Layout:
     """Where a log's two tables are. category_separator: between categories kept in one string; None: the config's.
     title_with_year: "Toy Story" of 1995 is shown as "Toy Story (1995)", as MovieLens itself does. category_columns: where
     each level of the categories has a column. category_flags: columns named after a category, "1" where an item is of it.
-    derived_items: the interactions' own rows carry the item texts."""
+    derived_items: the interactions' own rows carry the item texts. sniffed: what was found out by looking at the files."""
 
     name: str
     interactions: Table
@@ -31,6 +31,7 @@ class Layout:
     category_columns: tuple[str, ...] = ()
     category_flags: tuple[str, ...] = ()
     derived_items: bool = False
+    sniffed: tuple[str, ...] = ()
 
     @property
     def files(self) -> tuple[Path, ...]:
@@ -69,11 +70,13 @@ def find(path: Path, config: DataConfig) -> Layout:
             expected=EXPECTED,
             remedy="see docs/own-data.md for the layouts, or rename the files",
         )
-    return replace(
-        layout,
-        interactions=_configured(layout.interactions, config, "interaction_columns"),
-        items=_configured(layout.items, config, "item_columns"),
-    )
+    interactions = _configured(layout.interactions, config, "interaction_columns")
+    items = _configured(layout.items, config, "item_columns")
+    if layout.name != "plain":
+        return replace(layout, interactions=interactions, items=items)
+    looked_at = [_sniffed(interactions, config), _sniffed(items, config)]
+    said = dict.fromkeys(f"{table.files[0].name} has {what}" for table, found in looked_at for what in found)
+    return replace(layout, interactions=looked_at[0][0], items=looked_at[1][0], sniffed=tuple(said))
 
 
 def plain(folder: Path) -> Layout | None:
@@ -240,6 +243,30 @@ def _table(folder: Path, files: list[Path]) -> Table:
     return Table(tuple(files), str(formats.pop()), {}, "\t" if tab else ",")
 
 
+def _sniffed(table: Table, config: DataConfig) -> tuple[Table, list[str]]:
+    """The table with encoding and separator as its files show them, where the study leaves them open, and what was found."""
+    said = []
+    if table.format != "parquet" and config.encoding == AUTO:
+        found = {sniff.encoding(file) for file in table.files} - {"ascii"}
+        if len(found) > 1:
+            raise PreceptorError(
+                "Files of one table have different encodings",
+                where=table.files[0].parent,
+                found=", ".join(sorted(found)),
+                expected="one encoding",
+                remedy="save all of them as UTF-8",
+            )
+        table = replace(table, encoding=next(iter(found), "utf-8"))
+        if table.encoding != "utf-8":
+            said.append(f"encoding {table.encoding}")
+    if table.format == "csv" and config.separator is None:
+        separator = sniff.separator(table.files[0], table.encoding, table.separator)
+        if separator != table.separator:
+            said.append(f"{sniff.NAMES[separator]} between fields")
+        table = replace(table, separator=separator)
+    return table, said
+
+
 def _inside(folder: Path) -> list[Path]:
     return [p for p in sorted(folder.rglob("*")) if p.is_file() and format_of(p) and not p.name.startswith(("_", "."))]
 
@@ -261,7 +288,7 @@ def _configured(table: Table, config: DataConfig, setting: str) -> Table:
         columns={**table.columns, **mapping},
         setting=setting,
         separator=table.separator if config.separator is None else config.separator,
-        encoding=table.encoding if config.encoding == "utf-8" else config.encoding,
+        encoding=table.encoding if config.encoding == AUTO else config.encoding,
     )
 
 

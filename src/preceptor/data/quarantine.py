@@ -18,14 +18,15 @@ from preceptor.core.terminal import visible
 from preceptor.data import files as tables
 from preceptor.data.log import QUARANTINE
 
+STRANGE = "item_id is not in the catalogue"
 REASONS = (
     "",
     "user_id is empty",
     "item_id is empty",
     "time is empty",
-    "time is neither a number nor an ISO date",
+    "time is neither a number nor a date",
     "time is not finite",
-    "item_id is not in the catalogue",
+    STRANGE,
     "time is in another unit than the rest, or outside of the years 1 to 2200",
     "rating is not a number",
     "same user, item and time as an earlier row",
@@ -98,8 +99,13 @@ def _written_out(column: pl.Expr) -> pl.Expr:
     return column.map_batches(mend, pl.String, is_elementwise=True)
 
 
-def refuse_if_most_unusable(unusable: Mapping[str, int], rows: int, limit: float, where: object, sample: str) -> None:
-    """Raise PreceptorError when more than `limit` of the rows are unusable: then the config is wrong rather than the rows."""
+def refuse_if_most_unusable(
+    unusable: Mapping[str, int], rows: int, limit: float, where: object, sample: str, mangled: str = ""
+) -> None:
+    """Raise PreceptorError when more than `limit` of the rows are unusable: then the config is wrong rather than the rows.
+
+    sample: an id that isn't in the catalogue. mangled: what happened to it, where that can be seen.
+    """
     bad = sum(unusable.values())
     if rows and (bad > limit * rows or bad == rows):
         reason = max(unusable, key=unusable.__getitem__)
@@ -108,7 +114,9 @@ def refuse_if_most_unusable(unusable: Mapping[str, int], rows: int, limit: float
             where=where,
             found=f"{bad:,} of {rows:,} rows, most of them because {reason}; {sample}",
             expected=f"at most {limit:.0%} (data.max_unusable)",
-            remedy="check the column names (data.interaction_columns, data.item_columns) and that both files use the same ids",
+            remedy=f"export both files with their ids as text: {mangled}"
+            if mangled and reason == STRANGE
+            else "check the column names (data.interaction_columns, data.item_columns) and that both files use the same ids",
         )
 
 

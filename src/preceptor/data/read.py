@@ -11,13 +11,15 @@ import polars as pl
 from preceptor.core.errors import PreceptorError
 from preceptor.core.progress import say
 from preceptor.core.tables.data import FunnelStep
-from preceptor.data import catalogue, interactions, layouts, order, sources
+from preceptor.data import aliases, catalogue, interactions, layouts, order, sources
+from preceptor.data import files as tables
 from preceptor.data.check import Report, describe
 from preceptor.data.config import DataConfig
 from preceptor.data.config import check as check_config
 from preceptor.data.interactions import Rows, physical
+from preceptor.data.layouts import INTERACTION_COLUMNS, ITEM_COLUMNS
 from preceptor.data.log import Log
-from preceptor.data.quarantine import CODE, REASONS, Quarantine, funnel_step, refuse_if_most_unusable
+from preceptor.data.quarantine import CODE, REASONS, STRANGE, Quarantine, funnel_step, refuse_if_most_unusable
 
 UNITS = {"s": 1e6, "ms": 1e3, "us": 1.0, "ns": 1e-3}  # in microseconds
 _UNIT_FROM = np.array([1e11, 1e14, 1e17])  # a number up to 1e11 is seconds, up to 1e14 milliseconds, …: years 1973 to 5138
@@ -61,7 +63,8 @@ def _read(path: str | Path, config: DataConfig) -> Log:
     layout = layouts.find(folder, config)
     quarantine = Quarantine(folder)
     items, item_ids, n_items_read = catalogue.read(layout, config, quarantine, pl.Categories.random())
-    rows = interactions.read(layout, item_ids)
+    of_items = quarantine.height
+    rows = interactions.read(layout, item_ids, config)
     first_file = layout.interactions.files[0]
     if not len(rows):
         raise PreceptorError(
@@ -72,8 +75,9 @@ def _read(path: str | Path, config: DataConfig) -> Log:
     filters, filter_notes = _filters(rows, config, first_file)
     counts = np.bincount(code, minlength=len(REASONS))
     sample = f"item_id {rows.stranger!r}, where the catalogue begins with {items['item_id'][0]!r}" if rows.stranger else ""
+    mangled = aliases.mangled(rows.stranger, items["item_id"]) if rows.stranger else ""
     unusable = {REASONS[c]: int(counts[c]) for c in range(1, len(REASONS)) if counts[c]}
-    refuse_if_most_unusable(unusable, len(rows), config.max_unusable, first_file, sample)
+    refuse_if_most_unusable(unusable, len(rows), config.max_unusable, first_file, sample, mangled)
 
     usable = code == 0
     user = physical(rows.user)
@@ -103,11 +107,16 @@ def _read(path: str | Path, config: DataConfig) -> Log:
         )
     notes = (
         f"layout: {layout.name}",
+        *layout.sniffed,
+        *tables.called(layout.interactions, INTERACTION_COLUMNS),
+        *tables.called(layout.items, ITEM_COLUMNS),
         time_note,
         *filter_notes,
         f"{np.count_nonzero(repeated):,} rows repeat an earlier user, item and time: "
         + ("set aside" if config.duplicates == "drop" else "kept"),
-        f"set aside in all: {quarantine.height:,} of {funnel[0].rows + n_items_read:,} rows",
+        f"set aside: {quarantine.height - of_items:,} of {funnel[0].rows:,} interactions,"
+        f" {of_items:,} of {n_items_read:,} items",
+        *([f"{counts[CODE[STRANGE]]:,} interactions are of unknown items, maybe because {mangled}"] if mangled else []),
     )
     numbered = number[user[place]]
     return Log(
@@ -134,9 +143,10 @@ def _instants(rows: Rows, config: DataConfig) -> tuple[np.ndarray, str]:
     clocked = rows.clocked
     if not rows.timed:
         _set_out(rows, np.abs(rows.moment) > _FARTHEST, _FAR)
-        return (np.where(clocked, rows.moment, 0.0) * 1e6).round().astype(
-            np.int64
-        ), "order: positions within users, no timestamps"
+        note = "order: positions within users, no timestamps"
+        if config.order == "file":
+            note = "order: that of the rows in the files (data.order=file)"
+        return (np.where(clocked, rows.moment, 0.0) * 1e6).round().astype(np.int64), note
     numeric = ~rows.dated & clocked
     unit: str = config.time_unit
     what = "as configured"

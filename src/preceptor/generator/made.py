@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from pathlib import Path
 
 import numpy as np
 
 from preceptor.core.artifact import canonical, write_atomic
-from preceptor.core.tables import row
+from preceptor.core.tables import document, row
 from preceptor.core.tables.generator import CutRow, LawRow, WeightRow
 from preceptor.data.log import TrainSplit
 from preceptor.generator.components import GraphSpec
@@ -76,7 +75,7 @@ def save_law(
 
 def moved(folder: Path, split: TrainSplit) -> Mixture:
     """The law kept in a folder, its graphs built anew from another training split, under the same weights."""
-    found = json.loads((folder / "specs.json").read_text(encoding="utf-8"))
+    found = document.listing(folder / "specs.json")
     specs = tuple(GraphSpec(**spec) for spec in found)
     mixture = Mixture.load(folder)
     return dataclasses.replace(

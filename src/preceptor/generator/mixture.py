@@ -13,13 +13,14 @@ This module holds the plain description; what samples from it and what scores wi
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from preceptor.core.artifact import canonical, write_atomic
+from preceptor.core.disk import load_array, save_array
+from preceptor.core.tables import document
 from preceptor.graph.graph import Graph
 
 
@@ -77,8 +78,8 @@ class Mixture:
         folder.mkdir(parents=True, exist_ok=True)
         for k, graph in enumerate(self.graphs):
             graph.save(folder / f"graph-{k:02d}")
-        np.save(folder / "popularity.npy", self.popularity)
-        np.save(folder / "members.npy", self.members)
+        save_array(folder / "popularity.npy", self.popularity)
+        save_array(folder / "members.npy", self.members)
         facts = {"names": self.names, "parts": self.parts, "priors": self.priors, "repeats": self.repeats}
         write_atomic(folder / "mixture.json", canonical(facts))
 
@@ -86,13 +87,13 @@ class Mixture:
     def load(cls, folder: Path) -> Mixture:
         """Open a saved law; its graphs are memory-mapped."""
         folder = Path(folder)
-        facts = json.loads((folder / "mixture.json").read_text(encoding="utf-8"))
+        facts = document.mapping(folder / "mixture.json")
         return cls(
             tuple(Graph.load(folder / f"graph-{k:02d}") for k in range(len(facts["names"]))),
             tuple(facts["names"]),
             tuple(Part(p["graph"], Memory(**p["memory"]), p["weight"]) for p in facts["parts"]),
             tuple(Prior(**p) for p in facts["priors"]),
-            np.load(folder / "popularity.npy", allow_pickle=False),
-            np.load(folder / "members.npy", allow_pickle=False),
+            load_array(folder / "popularity.npy"),
+            load_array(folder / "members.npy"),
             facts["repeats"],
         )

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numba import njit, uint64
 
+from preceptor.core.disk import load_array, save_array
 from preceptor.core.errors import PreceptorError
 from preceptor.generator import policies
 from preceptor.graph.graph import TOTAL, Graph, apportion
@@ -134,14 +135,14 @@ def save_tables(tables: WalkTables | Any, folder: Path, prefix: str = "") -> Non
     """Write each array of a sampler's named tuple as FOLDER/<prefix><field>.npy."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, array in tables._asdict().items():
-        np.save(folder / f"{prefix}{name}.npy", array)
+        save_array(folder / f"{prefix}{name}.npy", array)
 
 
 def load_tables(folder: Path, prefix: str = "", kind: Any = None) -> Any:
     """Open a saved sampler (of `kind`, by default WalkTables), memory-mapped: processes that draw side by side share it."""
     kind = kind or WalkTables
     paths = (Path(folder) / f"{prefix}{name}.npy" for name in kind._fields)
-    return kind(*(frozen(np.load(path, mmap_mode="r", allow_pickle=False)) for path in paths))
+    return kind(*(frozen(load_array(path, mmap=True)) for path in paths))
 
 
 def frozen(array: np.ndarray) -> np.ndarray:

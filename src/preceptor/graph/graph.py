@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numba import njit
 
+from preceptor.core.disk import load_array, save_array
 from preceptor.core.errors import PreceptorError
 from preceptor.graph.order import kth_largest
 
@@ -85,17 +86,12 @@ class Graph:
     def save(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         for name in ("indptr", "indices", "weight"):
-            np.save(folder / f"{name}.npy", getattr(self, name))
+            save_array(folder / f"{name}.npy", getattr(self, name))
 
     @classmethod
     def load(cls, folder: Path) -> Graph:
         """Open a saved graph, memory-mapped."""
-        return cls(
-            *(
-                np.load(Path(folder) / f"{name}.npy", mmap_mode="r", allow_pickle=False)
-                for name in ("indptr", "indices", "weight")
-            )
-        )
+        return cls(*(load_array(Path(folder) / f"{name}.npy", mmap=True) for name in ("indptr", "indices", "weight")))
 
 
 def from_weights(indptr: np.ndarray, indices: np.ndarray, weight: np.ndarray) -> Graph:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from preceptor.core.disk import load_array, save_array
 from preceptor.core.rng import purpose_key, uniform
 from preceptor.data.log import TrainSplit
 from preceptor.graph.baskets import session_pairs
@@ -42,14 +43,14 @@ class Pairs:
 
     def save(self, folder: Path) -> None:
         for name, field in _FILES.items():
-            np.save(folder / f"{name}.npy", getattr(self, field))
-        np.save(folder / "n_baskets.npy", np.int64(self.n_baskets))
+            save_array(folder / f"{name}.npy", getattr(self, field))
+        save_array(folder / "n_baskets.npy", np.int64(self.n_baskets))
 
     @classmethod
     def load(cls, folder: Path) -> Pairs:
         """Read what `save` wrote; the arrays are memory-mapped."""
-        arrays = {f: np.load(folder / f"{n}.npy", mmap_mode="r", allow_pickle=False) for n, f in _FILES.items()}
-        return cls(**arrays, n_baskets=int(np.load(folder / "n_baskets.npy", allow_pickle=False)))
+        arrays = {f: load_array(folder / f"{n}.npy", mmap=True) for n, f in _FILES.items()}
+        return cls(**arrays, n_baskets=int(load_array(folder / "n_baskets.npy")))
 
 
 _FILES = {

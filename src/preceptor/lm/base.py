@@ -6,6 +6,7 @@ Read from its files' headers alone, no torch: the process that leads a sweep nee
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ def base_config(folder: str | Path) -> dict[str, Any]:
         )
     try:
         config = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as e:
+    except (OSError, ValueError, RecursionError) as e:
         raise PreceptorError("A checkpoint's config is no JSON", where=path, found=e, remedy="make or fetch it again") from None
     if not isinstance(config, dict):
         raise PreceptorError("A checkpoint's config is no JSON object", where=path, found=type(config).__name__)
@@ -38,26 +39,25 @@ def base_config(folder: str | Path) -> dict[str, Any]:
 
 def base_depth(folder: str | Path) -> int:
     """Layers of the checkpoint."""
-    found = base_config(folder)
-    return int(found.get("num_hidden_layers", found.get("n_layer", 0)))
+    return _number(base_config(folder), folder, "num_hidden_layers", "n_layer")
 
 
 def base_rung(config: LMConfig, vocab: int, context: int) -> Rung:
     """The sizes of the checkpoint once its vocabulary holds `vocab` tokens; the training numbers follow the config's rules."""
     found = base_config(config.base)
-    old, width = int(found["vocab_size"]), int(found.get("hidden_size", found.get("n_embd", 0)))
+    old, width = _number(found, config.base, "vocab_size"), _number(found, config.base, "hidden_size", "n_embd")
     shapes = _shapes(Path(config.base))
     tables = [name for name, shape in shapes.items() if len(shape) == 2 and shape[0] == old]
     params = sum(_size(shape) for name, shape in shapes.items() if name not in tables)
     rows = max(old, -(-vocab // config.pad_vocabulary) * config.pad_vocabulary)
-    heads = int(found.get("num_attention_heads", found.get("n_head", 1)))
+    heads = _number(found, config.base, "num_attention_heads", "n_head")
     depth = base_depth(config.base)
     return Rung(
         depth=depth,
         width=width,
         heads=heads,
-        head_dim=int(found.get("head_dim") or width // heads),
-        ffn=int(found.get("intermediate_size", 4 * width)),
+        head_dim=_number({"head_dim": width // heads, **_told(found)}, config.base, "head_dim"),
+        ffn=_number({"intermediate_size": 4 * width, **_told(found)}, config.base, "intermediate_size"),
         vocab=rows,
         params=params,
         params_total=params + len(tables) * rows * width,
@@ -77,7 +77,7 @@ def first_new_row(folder: str | Path) -> int:
 
 def padding_rows(folder: str | Path) -> bool:
     """Whether its tables have rows beyond its tokenizer, which were never trained."""
-    return int(base_config(folder)["vocab_size"]) > first_new_row(folder)
+    return _number(base_config(folder), folder, "vocab_size") > first_new_row(folder)
 
 
 def base_artifact(folder: str | Path) -> Artifact:
@@ -109,11 +109,38 @@ def token_ids(folder: Path) -> dict[str, int]:
         raise PreceptorError("No tokenizer here", where=path, expected="tokenizer.json")
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as e:
+    except (OSError, ValueError, RecursionError) as e:
         raise PreceptorError("A tokenizer is no JSON", where=path, found=e, remedy="make or fetch it again") from None
-    vocab = found["model"].get("vocab", {})
-    plain = vocab if isinstance(vocab, dict) else {}
-    return plain | {t["content"]: t["id"] for t in found.get("added_tokens", [])}
+    try:
+        vocab = found["model"].get("vocab", {})
+        plain = vocab if isinstance(vocab, dict) else {}
+        ids = {**plain, **{t["content"]: t["id"] for t in found.get("added_tokens", [])}}
+    except (AttributeError, KeyError, TypeError) as e:
+        said = f"{type(e).__name__}: {e}"
+        raise PreceptorError("A tokenizer lacks its tokens", where=path, found=said, remedy="make or fetch it again") from None
+    if not ids or not all(type(i) is int and i >= 0 for i in ids.values()):
+        raise PreceptorError(
+            "A tokenizer lacks its tokens", where=path, expected="an id for each", remedy="make or fetch it again"
+        )
+    return ids
+
+
+def _number(config: Mapping[str, Any], folder: str | Path, *names: str) -> int:
+    """The first of these settings that a checkpoint's config has. Raises PreceptorError where it is no number above 0."""
+    found = next((config[name] for name in names if config.get(name) is not None), None)
+    if type(found) is not int or found < 1:
+        raise PreceptorError(
+            "A checkpoint's config lacks a size",
+            where=Path(folder) / "config.json",
+            found=f"{names[0]}: {found!r}",
+            expected="a whole number above 0",
+            remedy="make or fetch it again",
+        )
+    return found
+
+
+def _told(config: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in config.items() if value is not None}
 
 
 def _shapes(folder: Path) -> dict[str, tuple[int, ...]]:
@@ -122,7 +149,7 @@ def _shapes(folder: Path) -> dict[str, tuple[int, ...]]:
         try:
             with safetensors.safe_open(path, "np") as f:
                 shapes |= {name: tuple(f.get_slice(name).get_shape()) for name in f.keys()}  # noqa: SIM118 (not a dict)
-        except safetensors.SafetensorError as e:
+        except (OSError, safetensors.SafetensorError) as e:
             raise PreceptorError(
                 "Damaged weights", where=path, found=e, expected="a whole safetensors file", remedy="make or fetch it again"
             ) from None

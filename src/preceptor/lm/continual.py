@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
-from preceptor.core.tables import row
+from preceptor.core.tables import document, row
 from preceptor.core.tables.lm import Forgetting, LedgerLine
 from preceptor.curriculum.stream import Stream
 from preceptor.lm.config import LMConfig
@@ -59,4 +58,4 @@ def ledger(config: LMConfig, stream: Stream) -> list[LedgerLine]:
 
 
 def _read(path: Path) -> Any:
-    return json.loads(path.read_text(encoding="utf-8"))
+    return document.mapping(path)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import safetensors
 
+from preceptor.core import disk
 from preceptor.core.checks import at_least, each, one_of, positive, require, share
 from preceptor.core.errors import PreceptorError
 from preceptor.core.tables.lm import Rung
@@ -134,7 +135,7 @@ def remaining_tokens(config: LMConfig, block_tokens: int, folder: Path) -> int:
     asked = budgets(config, block_tokens)
     step = 0
     if (folder / STATE).exists():
-        with safetensors.safe_open(folder / STATE, "np") as f:
-            step = json.loads(f.metadata()["facts"])["step"]
+        with disk.reading("state of a run", folder / STATE), safetensors.safe_open(folder / STATE, "np") as f:
+            step = int(json.loads(f.metadata()["facts"])["step"])
     open_branches = sum(b.end - b.branch for b in asked if not (folder / "points" / f"{b.tokens}.json").exists())
     return config.batch_tokens * (asked[-1].branch - step + open_branches)

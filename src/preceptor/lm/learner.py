@@ -20,6 +20,7 @@ import safetensors.torch
 import torch
 from transformers import PreTrainedModel
 
+from preceptor.core import disk
 from preceptor.core.artifact import write_atomic
 from preceptor.core.cross_entropy import CHUNK, fused_cross_entropy
 from preceptor.core.tables.lm import Rung
@@ -110,11 +111,12 @@ class Learner:
         """Go on from a saved state, if there is one."""
         if not path.exists():
             return
-        with safetensors.safe_open(path, "pt") as f:
-            facts = json.loads(f.metadata()["facts"])
-            tensors = {k: f.get_tensor(k) for k in f.keys()}  # noqa: SIM118 (not a dict)
-        self._load(tensors, facts["step"])
-        self.curve, self._window = facts["curve"], facts["window"]
+        with disk.reading("state of a run", path):
+            with safetensors.safe_open(path, "pt") as f:
+                facts = json.loads(f.metadata()["facts"])
+                tensors = {k: f.get_tensor(k) for k in f.keys()}  # noqa: SIM118 (not a dict)
+            self._load(tensors, facts["step"])
+            self.curve, self._window = facts["curve"], facts["window"]
 
     def _trunk_rate(self) -> float:
         first, warm_up = self.config.new_rows_first, max(1, self.size.warmup_steps)

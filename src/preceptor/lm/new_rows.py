@@ -24,6 +24,8 @@ import safetensors.numpy
 import torch
 from transformers import PreTrainedModel
 
+from preceptor.core import disk
+from preceptor.core.disk import load_array
 from preceptor.core.errors import PreceptorError
 from preceptor.core.rng import generator
 from preceptor.curriculum.stream import Stream
@@ -104,8 +106,8 @@ def text_rows(stream: Stream, known: torch.Tensor) -> tuple[torch.Tensor, torch.
             found="no item texts in the curriculum",
             remedy="give curriculum.mixture.item_text a share, or set lm.new_rows to covariance",
         )
-    tokens = np.load(folder / "item-text_tokens.npy", allow_pickle=False).astype(np.int64)
-    offsets = np.load(folder / "item-text_offsets.npy", allow_pickle=False)
+    tokens = load_array(folder / "item-text_tokens.npy").astype(np.int64)
+    offsets = load_array(folder / "item-text_offsets.npy")
     document = np.repeat(np.arange(len(offsets) - 1), np.diff(offsets))
     is_code = (tokens >= stream.first_code) & (tokens < stream.first_code + stream.n_latents)
     is_text = (tokens < len(known)) & (tokens != stream.eos)
@@ -141,7 +143,8 @@ def _by_direction(
             expected="the folder of codes that a sparse autoencoder made (codes.tokeniser: sae)",
             remedy="set lm.directions to OUT/codes of such a study, or lm.new_rows to text",
         )
-    decoder = torch.from_numpy(safetensors.numpy.load_file(path)["decoder"]).to(averaged)
+    with disk.reading("autoencoder", path):
+        decoder = torch.from_numpy(safetensors.numpy.load_file(path)["decoder"]).to(averaged)
     n = min(len(decoder), len(averaged))
     if len(decoder) > len(averaged):
         raise PreceptorError(

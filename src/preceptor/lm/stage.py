@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import shutil
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -14,7 +12,7 @@ from preceptor.core.artifact import canonical, write_atomic
 from preceptor.core.errors import PreceptorError
 from preceptor.core.progress import say
 from preceptor.core.stage import Cost, Counts, Inputs, Key, Stage, without_defaults
-from preceptor.core.tables import row
+from preceptor.core.tables import document, row
 from preceptor.core.tables.lm import Forgetting, LedgerLine, Point, Rung, SourceTokens, SpanLoss, Step
 from preceptor.curriculum.stream import Stream
 from preceptor.lm import continual
@@ -40,8 +38,6 @@ def build(config: LMConfig, inputs: Inputs, folder: Path) -> Counts:
     """
     stream, sets = Stream.open(inputs["curriculum"].path), evaluation_sets(inputs)
     asked, grid = budgets(config, stream.block_tokens), trunks(config)  # refuses a bad grid before anything is trained
-    for left in folder.rglob("*.tmp"):  # of a write that was cut short
-        shutil.rmtree(left) if left.is_dir() else left.unlink()
     said, started = announce(config, stream), time.monotonic()
     sweep(config, stream, sets, folder / "runs")
     compare(config, said, time.monotonic() - started)
@@ -106,10 +102,10 @@ def _write_tables(config: LMConfig, stream: Stream, folder: Path) -> int:
     for depth, trunk in sorted(trunks(config)):
         name, size = run_name(depth, trunk), size_of(config, depth, stream.vocab_size, stream.context)
         at = folder / "runs" / name
-        rows = json.loads((at / "trunk.json").read_text(encoding="utf-8"))["curve"]
+        rows = document.mapping(at / "trunk.json")["curve"]
         steps += [Step(run=name, branch="trunk", **one) for one in rows]
         for budget in budgets(config, stream.block_tokens):
-            found = json.loads((at / "points" / f"{budget.tokens}.json").read_text(encoding="utf-8"))
+            found = document.mapping(at / "points" / f"{budget.tokens}.json")
             steps += [Step(run=name, branch=f"D{budget.tokens}", **one) for one in found["curve"]]
             cost: dict[str, Any] = {"flops_per_token": size.flops_per_token, **unique[budget.tokens]}
             for s in found["sets"]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from concurrent.futures import as_completed
 from pathlib import Path
 
-from preceptor.core import workers
+from preceptor.core import disk, workers
 from preceptor.core.errors import PreceptorError
 from preceptor.core.progress import Progress, say
 from preceptor.curriculum.stream import Stream
@@ -40,7 +40,8 @@ def sweep(config: LMConfig, stream: Stream, sets: Mapping[str, Path], out: Path)
         futures = {pool.submit(worker.train, run): run for run in left}
         for future in as_completed(futures):
             error = future.exception()
-            if error is None or isinstance(error, PreceptorError):
+            ours = isinstance(error, Exception) and (isinstance(error, PreceptorError) or disk.explanation(error, out))
+            if error is None or ours:
                 future.result()
                 continue
             for note in getattr(error, "__notes__", ()):

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
-import json
 import os
 from dataclasses import dataclass
 from math import isqrt
 from pathlib import Path
 from typing import Any, Literal
 
+from preceptor.core import disk
 from preceptor.core.checks import one_of, require
 from preceptor.core.errors import PreceptorError
+from preceptor.core.tables import document
 
 NAME = "market"
 MODEL = 1  # raised whenever equal configs give other bytes
@@ -108,7 +109,9 @@ def parse(source: str | Path, seed: int = 0) -> MarketConfig:
 
 def load(path: Path) -> MarketConfig:
     """Read the `market.json` that the data stage writes."""
-    return MarketConfig(**json.loads(Path(path).read_text(encoding="utf-8")))
+    found = document.mapping(Path(path))
+    with disk.reading("document", Path(path)):
+        return MarketConfig(**found)
 
 
 def _value(key: str, kind: str, text: str) -> Any:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from preceptor.core.artifact import write_atomic
-from preceptor.core.tables import row
+from preceptor.core.tables import document, row
 from preceptor.core.tables.ranking import NO_VERDICT, ArmRun, Budget
 from preceptor.ranking import panel
 from preceptor.ranking.config import ARMS
@@ -29,7 +28,7 @@ def write(
     frozen: Mapping[str, Settings],
 ) -> None:
     """Write budgets.csv, then arms.csv. models: the training job of each (split, arm, seed); frozen: each arm's setting."""
-    made = {key: json.loads(Path(job.stem + ".json").read_text(encoding="utf-8")) for key, job in models.items()}
+    made = {key: document.mapping(Path(job.stem + ".json")) for key, job in models.items()}
     write_atomic(folder / Budget.FILE, row.text(Budget, (r for key, found in made.items() for r in _budgets(key, found))))
     runs = [_run(p, arm, made, frozen) for p in panels for arm in p.arms]
     write_atomic(folder / ArmRun.FILE, row.text(ArmRun, runs))

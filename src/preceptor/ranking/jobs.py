@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,10 +17,11 @@ import numpy as np
 import torch
 from safetensors.torch import load_file, save
 
-from preceptor.core import metrics
+from preceptor.core import disk, metrics
 from preceptor.core.artifact import canonical, write_atomic
 from preceptor.core.errors import PreceptorError
 from preceptor.core.rng import purpose_key
+from preceptor.core.tables import document
 from preceptor.data.log import Targets, TrainSplit
 from preceptor.generator.config import GeneratorConfig
 from preceptor.generator.events import never_repeats
@@ -186,7 +186,8 @@ def drawn(source: Source) -> Graph | Mixture:
 def trained(source: Source, arm: str, stem: str, config: RankingConfig) -> Scorer:
     """The finished model of a training job."""
     model = build(opened(source.data).n_items, recipe(settings_of(stem), config), seed=0)
-    weights = load_file(stem + ".safetensors")
+    with disk.reading("weights", Path(stem + ".safetensors")):
+        weights = load_file(stem + ".safetensors")
     wanted = {name: tuple(p.shape) for name, p in model.state_dict().items()}
     found = {name: tuple(p.shape) for name, p in weights.items()}
     if found != wanted:
@@ -204,7 +205,7 @@ def trained(source: Source, arm: str, stem: str, config: RankingConfig) -> Score
 
 def settings_of(stem: str) -> Settings:
     """The settings of a finished training job."""
-    found: Settings = json.loads(Path(stem + ".json").read_text(encoding="utf-8"))["settings"]
+    found: Settings = document.mapping(Path(stem + ".json"))["settings"]
     return found
 
 

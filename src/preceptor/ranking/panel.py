@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 import io
-import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,8 +17,9 @@ import numpy as np
 import torch
 from safetensors.numpy import load_file, save
 
-from preceptor.core import metrics
+from preceptor.core import disk, metrics
 from preceptor.core.artifact import canonical, write_atomic
+from preceptor.core.tables import document
 from preceptor.data.log import Targets
 from preceptor.ranking import calibrate, combine, jobs
 from preceptor.ranking.config import RankingConfig
@@ -78,12 +78,14 @@ class Frozen:
 
     @classmethod
     def read(cls, stem: str) -> Frozen:
-        found = json.loads(Path(stem + ".json").read_text(encoding="utf-8"))
-        return cls(
-            {k: calibrate.Calibration(**c) for k, c in found["calibrations"].items()},
-            {k: (w[0], w[1]) for k, w in found["weights"].items()},
-            found["validation"],
-        )
+        path = Path(stem + ".json")
+        found = document.mapping(path)
+        with disk.reading("document", path):
+            return cls(
+                {k: calibrate.Calibration(**c) for k, c in found["calibrations"].items()},
+                {k: (w[0], w[1]) for k, w in found["weights"].items()},
+                found["validation"],
+            )
 
 
 def fit_job(panel: Panel, folder: str, config: RankingConfig) -> str:
@@ -180,8 +182,9 @@ def _judge_block(
 
 def gather(panel: Panel, folder: Path) -> dict[str, np.ndarray]:
     """Put the parts of the test together: ranks/ and nats/ below `folder`, one file per arm. Returns the lists, by arm."""
-    parts = [load_file(f"{panel.stem}-test{part}.safetensors") for part in range(PARTS)]
-    whole = {name: np.concatenate([part[name] for part in parts], axis=1) for name in ("rank", "nats", "top")}
+    with disk.reading("ranks of a part of the test", Path(f"{panel.stem}-test….safetensors")):
+        parts = [load_file(f"{panel.stem}-test{part}.safetensors") for part in range(PARTS)]
+        whole = {name: np.concatenate([part[name] for part in parts], axis=1) for name in ("rank", "nats", "top")}
     for n, arm in enumerate(panel.arms):
         _keep(folder, panel, "test", arm, whole["rank"][n], whole["nats"][n])
     return dict(zip(panel.arms, whole["top"], strict=True))

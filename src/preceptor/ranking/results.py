@@ -16,6 +16,7 @@ import numpy as np
 import polars as pl
 
 from preceptor.core import metrics
+from preceptor.core.disk import load_array
 from preceptor.core.statistics import Interval, Resamples, difference, ratio
 from preceptor.core.tables import row
 from preceptor.core.tables.ranking import NO_VERDICT, Answer, ArmMean, ArmRun, Paired, SliceMean
@@ -113,8 +114,7 @@ def _order(panels: Sequence[Panel]) -> list[str]:
 def _judgement(folder: Path, split: str, arm: str, panels: Sequence[Panel]) -> Judgement:
     seeds = [p.seed for p in panels if arm in p.arms]
     rank, nats = (
-        np.stack([np.load(panel.file(folder, kind, split, "test", arm, s), allow_pickle=False) for s in seeds])
-        for kind in ("ranks", "nats")
+        np.stack([load_array(panel.file(folder, kind, split, "test", arm, s)) for s in seeds]) for kind in ("ranks", "nats")
     )
     return Judgement(rank, nats)
 

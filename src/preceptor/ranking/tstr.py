@@ -8,7 +8,6 @@ together on validation; then, once, the test targets are opened and every arm ra
 from __future__ import annotations
 
 import dataclasses
-import json
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, as_completed
@@ -25,7 +24,7 @@ from preceptor.core.artifact import write_atomic
 from preceptor.core.errors import PreceptorError
 from preceptor.core.progress import Progress
 from preceptor.core.shown import escaped, listed
-from preceptor.core.tables import row
+from preceptor.core.tables import document, row
 from preceptor.core.tables.ranking import Answer, ArmRun, Trial
 from preceptor.data.log import Split, Targets
 from preceptor.generator.config import GeneratorConfig
@@ -224,8 +223,7 @@ def _budget(job: Job) -> int:
 
 
 def _read(stem: str) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(Path(stem + ".json").read_text(encoding="utf-8"))
-    return found
+    return document.mapping(Path(stem + ".json"))
 
 
 @contextmanager

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
-from preceptor.core import artifact
+from preceptor.core import artifact, disk
 from preceptor.core.artifact import Artifact
 from preceptor.core.errors import PreceptorError
+from preceptor.core.tables import document
 from preceptor.data.log import TrainSplit
 from preceptor.generator.events import never_repeats
 from preceptor.recommend import ranked
@@ -110,6 +110,8 @@ def _open(run: Path) -> tuple[Artifact, TrainSplit, Catalogue]:
                 expected=f"{str(curriculum.manifest['inputs'].get(name))[:12]}, from which {curriculum.path} was made",
                 remedy="run the study again: what is stale is made anew",
             )
+    train.verify()
+    codes.verify("held_out")
     split = TrainSplit.load(train.path)
     ids, titles = split.items["item_id"].to_list(), split.items["title"].to_list()
     held_out = codes.array("held_out", mmap=False).astype(bool)
@@ -120,6 +122,7 @@ def _open(run: Path) -> tuple[Artifact, TrainSplit, Catalogue]:
 def _masks_history(run: Path, train: TrainSplit) -> bool:
     """Whether items of the history are left out: as the run's study says (ranking.mask_history), else as its log does."""
     study = run / "study.json"
-    settings = json.loads(study.read_text(encoding="utf-8")) if study.exists() else {}
-    told = settings.get("ranking", {}).get("mask_history")
+    settings = document.mapping(study) if study.exists() else {}
+    with disk.reading("document", study):
+        told = settings.get("ranking", {}).get("mask_history")
     return never_repeats(train) if told is None else bool(told)

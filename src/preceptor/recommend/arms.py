@@ -17,7 +17,7 @@ import torch
 from safetensors import safe_open
 from safetensors.numpy import save
 
-from preceptor.core import metrics
+from preceptor.core import disk, metrics
 from preceptor.core.artifact import write_atomic
 from preceptor.core.tables.recommend import FittedRow
 from preceptor.lm.checkpoints import load_model
@@ -77,7 +77,7 @@ class Outcome:
     def load(cls, path: Path) -> Outcome:
         """What `save` wrote."""
         found = cls()
-        with safe_open(path, "np") as f:
+        with disk.reading("ranks of a model", path), safe_open(path, "np") as f:
             for key in sorted(f.keys(), key=lambda key: FORMS.index(key.partition(".")[0])):
                 form, part, name = key.split(".")
                 if name == "rank":

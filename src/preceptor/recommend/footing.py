@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from preceptor.core import rng
+from preceptor.core.disk import load_array
 from preceptor.data.log import Targets, TrainSplit
 from preceptor.generator import events
 from preceptor.generator.mixture import Mixture
@@ -93,7 +94,7 @@ def forget() -> None:
 def judged_numbers(ground: Ground, part: str, count: int) -> np.ndarray:
     """Numbers of a part's `count` targets that the ranking stage has judged: all of them, or of validation a sample."""
     rows = Path(ground.ranking) / "ranks" / ground.split / part / "rows.npy"
-    return np.load(rows, allow_pickle=False) if rows.exists() else np.arange(count)
+    return load_array(rows) if rows.exists() else np.arange(count)
 
 
 def sample(part: str, numbers: np.ndarray, n_items: int, ground: Ground) -> np.ndarray:

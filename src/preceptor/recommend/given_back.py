@@ -66,6 +66,7 @@ def prior_of_run(run: Path, model: str) -> Prior:
     drawn = generator.manifest["config"]
     if drawn["law"] != "mixture" or drawn["prior"] >= 1:
         return Prior(None, None)
+    generator.verify("all/law/")
     law = prior_of(Mixture.load(generator.path / "all" / "law"))
     return Prior(law, _share(run, generator, model))
 
@@ -78,6 +79,7 @@ def _share(run: Path, generator: Artifact, model: str) -> float | None:
     made_of = judged.manifest["inputs"]
     if (made_of.get("generator"), made_of.get("lm")) != (generator.digest, lm.digest):
         return None
+    judged.verify(FittedRow.FILE)
     rows = row.read(judged.path, FittedRow)
     return next((r.model for r in rows if not r.study_arm and r.form == FORM and f"{r.run}/D{r.tokens}" == model), None)
 
@@ -86,6 +88,6 @@ def _finished(folder: Path) -> Artifact | None:
     try:
         return artifact.load(folder)
     except PreceptorError as e:
-        if e.problem != "No finished artifact here":
+        if e.problem != artifact.ABSENT:
             raise
         return None

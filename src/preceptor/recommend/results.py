@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from preceptor.core import metrics
+from preceptor.core.disk import load_array
 from preceptor.core.errors import PreceptorError
 from preceptor.core.statistics import Interval, Resamples, difference
 from preceptor.core.tables import row
@@ -76,7 +77,7 @@ def of_ranking(folder: Path, split: str, study_arm: str, part: str, there: np.nd
     found = []
     for arm, seeds in runs.items():
         files = [panel.file(folder, kind, split, part, arm, run.seed) for kind in ("ranks", "nats") for run in seeds]
-        arrays = [np.load(file, allow_pickle=False) for file in files]
+        arrays = [load_array(file) for file in files]
         if any(len(values) != len(there) for values in arrays):
             raise PreceptorError("The ranking stage has judged other targets", where=files[0], remedy="run the study again")
         ranks, nats = ([values[place] for values in arrays[k * len(seeds) : (k + 1) * len(seeds)]] for k in range(2))

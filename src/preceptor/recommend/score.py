@@ -5,14 +5,15 @@ The probabilities are those of `lm/trie.py`.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from preceptor.core.disk import load_array
 from preceptor.core.errors import PreceptorError
+from preceptor.core.tables import document
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,7 @@ class Prompts:
 
         Raises PreceptorError when the curriculum has no histories.
         """
-        meta = json.loads((curriculum / "stream.json").read_text(encoding="utf-8"))
+        meta = document.mapping(curriculum / "stream.json")
         if not (curriculum / "sources" / "uih_item_tokens.npy").exists():
             raise PreceptorError(
                 "This curriculum has no histories",
@@ -48,8 +49,7 @@ class Prompts:
                 remedy="build it with a share of histories (curriculum.mixture.uih)",
             )
         items, prefix, separator = (
-            np.load(curriculum / "sources" / f"uih_{name}.npy", allow_pickle=False)
-            for name in ("item_tokens", "prefix", "separator")
+            load_array(curriculum / "sources" / f"uih_{name}.npy") for name in ("item_tokens", "prefix", "separator")
         )
         longest = max(1, int(meta.get("history_items", 1 << 30)) - 1)
         # Curricula made before there was a choice have markers.

@@ -16,6 +16,7 @@ import numpy as np
 
 from preceptor.core import workers
 from preceptor.core.artifact import Artifact
+from preceptor.core.disk import save_array
 from preceptor.core.progress import Progress, say
 from preceptor.core.stage import Cost, Counts, Inputs, Stage
 from preceptor.core.tables import row
@@ -54,7 +55,7 @@ def build(config: RecommendConfig, inputs: Inputs, folder: Path) -> Counts:
             shown = examples(models, ground, fitted, parquet.read(titles)["title"], config)
         asked = asked_of(ground, own)
         for part, targets in asked.items():
-            np.save(home / "targets" / f"{part}.npy", targets.number)
+            save_array(home / "targets" / f"{part}.npy", targets.number)
             there = judged_numbers(ground, part, len(own["data"].array(f"{part}/end")))
             beside = of_ranking(own["ranking"].path, ground.split, name, part, there, targets.number)
             found += rows([*of_models(outcomes, part), *beside], part, targets, config)

@@ -13,13 +13,15 @@ KS = (1, 5, 10, 20, 50, 100)
 class ReportConfig:
     """What the report shows.
 
-    study: name of the study, for the title and the command that makes it again; empty: not stated.
+    study: name of the study, for the title; empty: not stated.
+    again: what follows `preceptor run` in the command that makes the study again, but for data and folder; set by the study.
     seed: the study's seed, shown beside the command. Nothing in the report is drawn at random.
     metric, k: the ranking metric and cut-off that the findings and the figure speak of.
     examples: documents shown of each kind.
     """
 
     study: str = ""
+    again: str = ""
     seed: int = 0
     metric: str = "ndcg"
     k: int = 10

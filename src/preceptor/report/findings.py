@@ -1,24 +1,19 @@
-"""What a run found, and what speaks against it: sentences computed from the tables, so that they can't say more."""
+"""What a run found beside its verdicts: sentences computed from the tables, so that they can't say more."""
 
 from __future__ import annotations
 
+import math
+
 from preceptor.core.tables.lm import Point
-from preceptor.core.tables.ranking import NO_VERDICT, ArmMean, ArmRun
 from preceptor.report import formats as f
-from preceptor.report import sections_generator, sections_privacy, sections_told
+from preceptor.report import sections_generator
 from preceptor.report.curves import Curve, curves, slope
-from preceptor.report.fitted import laws
+from preceptor.report.doubts import REAL_SET
 from preceptor.report.inputs import Artifacts
 from preceptor.report.items import rivals
-from preceptor.report.sections_data import evaluated, splits_of
 from preceptor.report.sections_lm import FLOOR_SET
 from preceptor.report.sections_ranking import headline, label, measure
 from preceptor.report.sections_scaling import largest
-
-_REAL = "real-test-seen"
-FEW_USERS = 300
-FEW_SIZES, FEW_SEEDS = 5, 3
-FEW_REACHED, LITTLE_SIGNAL = 0.9, 0.3  # shares of real next items, of the law
 
 
 def findings(inputs: Artifacts, metric: str, k: int) -> list[str]:
@@ -33,50 +28,30 @@ def findings(inputs: Artifacts, metric: str, k: int) -> list[str]:
     return [sentence for sentence in made if sentence]
 
 
-def doubts(inputs: Artifacts) -> list[tuple[str, str]]:
-    """(short name, sentence) of every reason for doubt that the tables show, then those that always hold."""
-    made = [
-        *_doubt_users(inputs),
-        *_doubt_generator(inputs),
-        *_doubt_convergence(inputs),
-        *_doubt_seeds(inputs),
-        *_doubt_laws(inputs),
-        *_doubt_forecast(inputs),
-        *_doubt_real(inputs),
-    ]
-    made += sections_privacy.doubts(inputs)
-    made += sections_told.doubts(inputs)
-    made += [
-        ("One log", "All of this is one log. What holds here may not hold for another market."),
-        (
-            "Shared limits",
-            (
-                "Synthetic and real arms see the same log, and neither can learn what the log never recorded. Offline ranking"
-                " rewards what was shown to people at the time, so online differences may be others."
-            ),
-        ),
-        (
-            "A law on drawn histories",
-            (
-                "Language models show power laws on random walks over random graphs too. Only losses and rankings on real"
-                " histories say something about recommendation; read the law on drawn histories together with them."
-            ),
-        ),
-    ]
-    return made
-
-
 def _best(inputs: Artifacts, metric: str, k: int) -> str | None:
     for split, rows in headline(inputs, metric, k).items():
         if len(rows) < 2:
             continue
         first, second = rows[0], rows[1]
         apart = "" if first.lo is not None and second.hi is not None and first.lo > second.hi else "; their intervals overlap"
-        return (
+        said = (
             f"The highest {measure(metric, k)} of all arms on the {f.name(split)} is that of {label(first.arm)}"
             f" ({f.fixed(first.mean, 4)}), before {label(second.arm)} ({f.fixed(second.mean, 4)}){apart}."
         )
+        return said + _by_the_other(inputs, split, metric, first.arm)
     return None
+
+
+def _by_the_other(inputs: Artifacts, split: str, metric: str, arm: str) -> str:
+    """Whether the other metric has the same best arm."""
+    other, k = ("recall", 100) if metric == "ndcg" else ("ndcg", 10)
+    rows = headline(inputs, other, k).get(split)
+    if not rows:
+        return ""
+    if rows[0].arm == arm:
+        return f" It has the highest {measure(other, k)} too ({f.fixed(rows[0].mean, 4)})."
+    own = next((f", before its {f.fixed(r.mean, 4)}" for r in rows if r.arm == arm), "")
+    return f" The highest {measure(other, k)} is that of {label(rows[0].arm)} ({f.fixed(rows[0].mean, 4)}{own})."
 
 
 def _largest_curve(found: list[Curve]) -> Curve:
@@ -101,10 +76,10 @@ def _excess(inputs: Artifacts) -> str | None:
 
 
 def _real(inputs: Artifacts) -> str | None:
-    found = curves(inputs, among_items=True).get(_REAL)
+    found = curves(inputs, among_items=True).get(REAL_SET)
     if not found:
         return None
-    lines = rivals(inputs.rows("lm", Point), _REAL)
+    lines = rivals(inputs.rows("lm", Point), REAL_SET)
     best = min(((float(c.loss[-1]), c) for c in found), key=lambda pair: pair[0])
     said = (
         f"On real test targets that it was trained on the best model (N = {f.size(best[1].params)}) has {f.fixed(best[0])} nats"
@@ -112,7 +87,10 @@ def _real(inputs: Artifacts) -> str | None:
     )
     beaten = [f.name(k) for k, v in lines.items() if best[0] < v]
     listed = ", ".join(f"{f.name(k)} {f.fixed(v)}" for k, v in lines.items())
-    tail = f"it is below {' and '.join(beaten)}" if beaten else "it is below none of them"
+    below = " and ".join([", ".join(beaten[:-1]), beaten[-1]] if len(beaten) > 1 else beaten)
+    tail = f"it is below {below}" if beaten else "it is below none of them"
+    if best[0] > lines.get("uniform", math.inf):
+        tail += ", and worse than a uniform guess"
     return f"{said}; others have {listed}, so {tail}."
 
 
@@ -135,146 +113,3 @@ def _forecast(inputs: Artifacts) -> str | None:
         said += f"; closer than {' and '.join(better)}" if better else "; no closer than guesses that need no law"
         said += f", but not than {' and '.join(worse)}" if better and worse else ""
     return said + "."
-
-
-def _doubt_generator(inputs: Artifacts) -> list[tuple[str, str]]:
-    """Histories that most real next items can't come from, or a law that hardly reads them."""
-    cost = sections_generator.of_reality(inputs, "validation")
-    share = sections_generator.reached(cost)
-    if cost is None or share is None:
-        return []
-    if share < FEW_REACHED:
-        return [
-            (
-                "Out of reach",
-                (
-                    f"Histories can produce only {f.percent(share, 0)} of the real next items of the validation part. A model"
-                    " that learns them better may do worse on real people."
-                ),
-            )
-        ]
-    if cost.signal is not None and cost.signal < LITTLE_SIGNAL:
-        return [
-            (
-                "Little signal",
-                (
-                    f"The history decides only {f.percent(cost.signal, 0)} of the fitted law; popularity and uniform are the"
-                    " rest. Synthetic histories have little to teach that is not known in closed form already."
-                ),
-            )
-        ]
-    return []
-
-
-def _doubt_users(inputs: Artifacts) -> list[tuple[str, str]]:
-    summary = inputs.document("data", "summary.json")
-    made = []
-    for kind, parts in splits_of(summary).items():
-        users = evaluated(parts)
-        if users is not None and users < FEW_USERS:
-            made.append(
-                (
-                    "Few users",
-                    (
-                        f"Only {f.whole(users)} users are evaluated on the {f.name(kind)} test part; intervals are wide, and"
-                        " other users may differ."
-                    ),
-                )
-            )
-    if summary is not None and summary["few_users"] and not made:
-        made.append(("Few users", f"Fewer than {FEW_USERS} users are evaluated under the temporal split."))
-    if "leave-last-out" in splits_of(summary) or any(r.split == "leave-last-out" for r in inputs.rows("ranking", ArmMean)):
-        made.append(
-            (
-                "Leakage",
-                "Leave-last-out trains on interactions that are later than some targets: it flatters every trained arm.",
-            )
-        )
-    return made
-
-
-def _doubt_convergence(inputs: Artifacts) -> list[tuple[str, str]]:
-    """Ranking arms that were still getting better when their budget ended."""
-    runs = [r for r in inputs.rows("ranking", ArmRun) if r.verdict == NO_VERDICT and r.updates is not None]
-    if not runs:
-        return []
-    arms = ", ".join(dict.fromkeys(f"{label(r.arm)} ({f.name(r.split)})" for r in runs))
-    return [
-        ("Arms not converged", f"More training may change the results of {arms}. Comparisons with these arms have no verdict.")
-    ]
-
-
-def _doubt_seeds(inputs: Artifacts) -> list[tuple[str, str]]:
-    made = []
-    seeds = [r.seeds for r in inputs.rows("ranking", ArmMean)]
-    if seeds and max(seeds) < FEW_SEEDS:
-        made.append(
-            (
-                "Few ranking seeds",
-                f"Ranking models were trained with at most {max(seeds)} seeds; so little is known of the spread between seeds.",
-            )
-        )
-    found = [c for group in curves(inputs).values() for c in group]
-    if found:
-        runs, sizes = max(c.runs for c in found), len({c.params for c in found})
-        if runs < FEW_SEEDS:
-            many = "one seed" if runs == 1 else f"{runs} seeds"
-            made.append(
-                (
-                    "Few training runs",
-                    (
-                        f"Each size of language model was trained with {many}: differences between neighbouring points may be"
-                        " noise of the seed."
-                    ),
-                )
-            )
-        if sizes < FEW_SIZES:
-            made.append(
-                (
-                    "Few sizes",
-                    (
-                        f"{sizes} sizes over a factor of {max(c.params for c in found) / min(c.params for c in found):.0f} in N"
-                        " say little about much larger models."
-                    ),
-                )
-            )
-    return made
-
-
-def _doubt_laws(inputs: Artifacts) -> list[tuple[str, str]]:
-    found = laws(inputs)
-    unsure = [law for law in found if not law.identified]
-    if not unsure:
-        return []
-    sets = ", ".join(dict.fromkeys(f.name(law.set) for law in unsure))
-    return [
-        (
-            "Laws not identified",
-            (
-                f"{len(unsure)} of {len(found)} laws have a parameter that is not identified ({sets}): their exponents can't be"
-                " compared or extrapolated."
-            ),
-        )
-    ]
-
-
-def _doubt_forecast(inputs: Artifacts) -> list[tuple[str, str]]:
-    rows = largest(inputs)
-    lost = []
-    for r in rows:
-        base = [x for x in (r.baseline_two_point, r.baseline_nearest_smaller) if x is not None]
-        if r.predicted is not None and any(abs(x - r.actual) <= abs(r.predicted - r.actual) for x in base):
-            lost.append(f.name(r.set))
-    return (
-        [("Forecasts no better than guesses", f"On {', '.join(lost)} a guess without a law was as close as the law.")]
-        if lost
-        else []
-    )
-
-
-def _doubt_real(inputs: Artifacts) -> list[tuple[str, str]]:
-    found = curves(inputs, among_items=True).get(_REAL)
-    bigram = rivals(inputs.rows("lm", Point), _REAL).get("bigram")
-    if found and bigram is not None and min(float(c.loss.min()) for c in found) >= bigram:
-        return [("Real histories", "No language model here beats a smoothed bigram on real test histories.")]
-    return []

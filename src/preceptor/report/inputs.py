@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-from preceptor.core.artifact import Artifact, load
+from preceptor.core.artifact import ABSENT, Artifact, load
 from preceptor.core.errors import PreceptorError
 from preceptor.core.tables import document, row
 from preceptor.core.tables.row import Row
@@ -39,9 +39,16 @@ class Artifacts:
                 try:
                     found[stage + end] = load(home / stage)
                 except PreceptorError as e:
-                    if e.problem != "No finished artifact here":
+                    if e.problem != ABSENT:
                         raise
         return cls(found)
+
+    def verify(self) -> None:
+        """Compare every table and document with its manifest. Raises PreceptorError naming the first damaged one."""
+        for found in self.artifacts.values():
+            read = [name for name in found.manifest["files"] if name.endswith((".csv", ".jsonl", ".json"))]
+            if read:
+                found.verify(*read)
 
     @property
     def arms(self) -> tuple[str, ...]:

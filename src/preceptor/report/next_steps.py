@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
 
 from preceptor.core.tables.lm import Point
 from preceptor.core.tables.ranking import NO_VERDICT, ArmRun
@@ -117,7 +118,8 @@ def _law(inputs: Artifacts, out: str) -> str | None:
         return (
             f"Plan no sizes: what N does is not identified (lm.depths). At N = {f.size(law.params)} the excess falls with D to"
             f" the power −{f.fixed(alpha.value, 2)} {f.short_interval(alpha.interval, 2)}; laws of this form missed what was"
-            f" held out by {f.percent(law.error)} of the excess. To plan among the trained sizes: {_plan(inputs, out)}."
+            f" held out by {f.percent(law.error)} of the excess. To plan among the trained sizes:"
+            f" {_plan(inputs, out, {law.params for law in own})}."
         )
     budgets, seeds = max(len(c.tokens) for c in swept), max(c.runs for c in swept)
     return (
@@ -126,9 +128,11 @@ def _law(inputs: Artifacts, out: str) -> str | None:
     )
 
 
-def _plan(inputs: Artifacts, out: str) -> str:
-    """The command, with a budget that is well within reach: half of what a law answers."""
-    most = max(p.tokens * (p.flops_per_token or 6 * p.params) for p in inputs.rows("lm", Point))
+def _plan(inputs: Artifacts, out: str, sizes: Collection[float | None] = ()) -> str:
+    """The command, with a budget that is well within reach: half of what a law answers. sizes: those that have a law of their
+    own; none where one law holds for all."""
+    points = [p for p in inputs.rows("lm", Point) if not sizes or p.params in sizes]
+    most = max(p.tokens * (p.flops_per_token or 6 * p.params) for p in points)
     return f"preceptor plan {out}/scaling/laws.json --flops {5 * most:.1g}"
 
 

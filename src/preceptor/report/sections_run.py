@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import shlex
 
 from preceptor.core.artifact import canonical
 from preceptor.report import formats as f
 from preceptor.report.config import ReportConfig
 from preceptor.report.counts import counted
 from preceptor.report.curves import curves
-from preceptor.report.findings import doubts, findings
+from preceptor.report.doubts import doubts
+from preceptor.report.findings import findings
 from preceptor.report.html import Html, h, join, listing, missing, table
 from preceptor.report.inputs import STAGES, Artifacts
 from preceptor.report.next_steps import next_steps
@@ -94,15 +96,20 @@ def doubt(inputs: Artifacts) -> Section:
 
 def reproduce(inputs: Artifacts, config: ReportConfig) -> Section:
     """Command, seed, configuration and digests."""
-    study = config.study or "STUDY"
-    command = f"preceptor run {study} --data DATA --out DIR"
+    data = (inputs.config("data") or {}).get("source", "")
+    built_in = data if data and " " not in data else ""  # a simulated log says "simulated market"
+    command = f"preceptor run {config.again or config.study or 'STUDY'} --data {shlex.quote(built_in or 'DATA')} --out DIR"
     settings = {stage: inputs.config(stage) for stage in STAGES if inputs.config(stage) is not None}
     digests = {stage: artifact.digest for stage, artifact in inputs.artifacts.items()}
     same = (
         "Every random draw is a function of seed, purpose and index. The same command with the same data on the same machine"
         " and library versions gives the same bytes; histories and curriculum agree on any machine, given the fitted law."
     )
-    where = f"Seed {config.seed}. DATA is a folder with interactions.* and items.*, or the name of a built-in set."
+    where = f"Seed {config.seed}. DIR is a new folder."
+    if not built_in:
+        where += f" DATA is {'the ' + data if data else 'the folder of the log, with interactions.* and items.*'}."
+    if ".yaml" in command or ".yml" in command:
+        where += " The study's file has the settings that are printed below."
     parts = [
         h("p", same),
         h("pre", command, tabindex="0"),

@@ -12,7 +12,7 @@ from preceptor.core.tables.recommend import RecommendRow
 from preceptor.report import formats as f
 from preceptor.report import sections_recommend as recommended
 from preceptor.report.curves import Curve, curves
-from preceptor.report.findings import doubts
+from preceptor.report.doubts import doubts
 from preceptor.report.inputs import Artifacts
 from preceptor.report.items import rivals
 from preceptor.report.next_steps import next_steps
@@ -21,7 +21,7 @@ from preceptor.report.sections_ranking import answers, better_forms, headline, l
 from preceptor.report.sections_scaling import largest
 
 REAL = "real-test-seen"
-WIDTH = 118  # of what isn't a table
+WIDTH = 80  # columns of a terminal
 SETS = (FLOOR_SET, REAL)  # the others are in the report
 
 
@@ -44,13 +44,16 @@ def main_table(out: Path, metric: str = "ndcg", k: int = 10) -> str:
 
 
 def columns(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Aligned plain text: the first column to the left, the others to the right."""
+    """Aligned plain text: the first column to the left, the others to the right; the first is wrapped where that makes the
+    table fit."""
     every = [list(head), *map(list, rows)]
     widths = [max(len(row[i]) for row in every) for i in range(len(head))]
-    lines = [
-        "  ".join(c.ljust(w) if i == 0 else c.rjust(w) for i, (c, w) in enumerate(zip(row, widths, strict=True))).rstrip()
-        for row in every
-    ]
+    widths[0] = min(widths[0], max(WIDTH - sum(widths[1:]) - 2 * (len(widths) - 1), 12))
+    lines = []
+    for row in every:
+        first, *more = textwrap.wrap(row[0], widths[0], subsequent_indent="  ", break_on_hyphens=False) or [""]
+        cells = [first.ljust(widths[0]), *(c.rjust(w) for c, w in zip(row[1:], widths[1:], strict=True))]
+        lines += ["  ".join(cells).rstrip(), *more]
     return "\n".join([lines[0], "  ".join("─" * w for w in widths), *lines[1:]])
 
 
@@ -67,22 +70,22 @@ def _ranking(inputs: Artifacts, metric: str, k: int, whole: bool = False) -> str
         cells = {(r.arm, r.metric, r.k): r for r in every}
         pairs = {p.arm_a: p for p in inputs.rows("ranking", Paired)
                  if (p.split, p.arm_b, p.balance, p.metric, p.k) == (split, "real", "target", metric, k)}  # fmt: skip
-        body = []
+        body, against = [], []
         for r in rows:
             others = [cells.get((r.arm, *m)) for m in (("recall", 100), ("nats", 0))]
-            pair = pairs.get(r.arm)
-            gap = (
-                [f"{f.signed(pair.difference, 4)} {f.interval(pair.diff_lo, pair.diff_hi, 4)}", pair.reading]
-                if pair
-                else ["", ""]
-            )
             numbers = [f.fixed(x.mean if x else None, digits) for x, digits in zip(others, (4, 3), strict=True)]
-            body.append([label(r.arm), f.fixed(r.mean, 4), f.interval(r.lo, r.hi, 4), *numbers, *gap])
+            body.append([label(r.arm), f.fixed(r.mean, 4), f.interval(r.lo, r.hi, 4), *numbers])
+            if pair := pairs.get(r.arm):
+                gap = f"{f.signed(pair.difference, 4)} {f.interval(pair.diff_lo, pair.diff_hi, 4)}"
+                against.append([label(r.arm), gap, pair.reading])
         users = f"{f.whole(rows[0].users)} users, {f.whole(rows[0].targets)} targets"
-        words = [f"• {s}" for s in said[split].sentences] if whole else [said[split].sentences[0]]
-        text = "\n".join([*words, f"\nTested on real histories, {f.name(split)} ({users})"]) + "\n"
-        head = ["arm", measure(metric, k), "95 %", "Recall@100", "Nats", "against real alone", "reading"]
-        blocks.append(text + columns(head, body))
+        sentences = said[split].sentences if whole else said[split].sentences[:1]
+        blocks.append("\n".join(_wrapped(f"• {s}" if whole else s) for s in sentences))
+        title = f"Tested on real histories, {f.name(split)} ({users})\n"
+        blocks.append(title + columns(["arm", measure(metric, k), "95 %", "Recall@100", "Nats"], body))
+        if against:
+            title = f"{measure(metric, k)} against {label('real')} alone\n"
+            blocks.append(title + columns(["arm", "difference, 95 %", "reading"], against))
     return "\n\n".join(blocks)
 
 
@@ -136,14 +139,13 @@ def _recommended(inputs: Artifacts) -> str:
             f.fixed(r.ndcg_10, 4),
             f.interval(r.ndcg_10_lo, r.ndcg_10_hi, 4),
             f.fixed(r.recall_100, 4),
-            f.interval(r.recall_100_lo, r.recall_100_hi, 4),
             f.fixed(r.nats),
         ]
         for r in rows
     ]
     first = rows[0]
     title = f"Recommending: {first.part} part, {f.whole(first.users)} users, the same {f.whole(first.targets)} targets\n"
-    return title + columns(["arm", "NDCG@10", "95 %", "Recall@100", "95 %", "Nats"], body)
+    return title + columns(["arm", "NDCG@10", "95 %", "Recall@100", "Nats"], body)
 
 
 def _forecast(inputs: Artifacts) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from preceptor.core.tables.ranking import NO_VERDICT, Answer
 from preceptor.core.tables.recommend import RecommendRow
 from preceptor.report import next_steps, sections_recommend
-from preceptor.report.findings import doubts
+from preceptor.report.doubts import doubts
 from preceptor.report.html import Html, h
 from preceptor.report.inputs import Artifacts
 from preceptor.report.sections_ranking import answers, label

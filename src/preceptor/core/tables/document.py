@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from preceptor.core.errors import PreceptorError
 
 D = TypeVar("D")
+K = TypeVar("K")
 
 
 class Document(dict[str, Any]):
@@ -30,8 +31,29 @@ def read(path: Path) -> Any:
     """A JSON file's value, its objects as Documents. PreceptorError names a file that is absent or no JSON."""
     try:
         return json.loads(path.read_text(encoding="utf-8"), object_hook=lambda found: Document(found, path))
-    except (FileNotFoundError, UnicodeDecodeError, json.JSONDecodeError) as e:
-        raise PreceptorError("No such document", where=path, found=type(e).__name__, remedy="make its stage again") from None
+    except (OSError, ValueError, RecursionError) as e:
+        absent = isinstance(e, FileNotFoundError)
+        problem, found = ("No such document", None) if absent else ("Damaged document", f"{type(e).__name__}: {e}")
+        raise PreceptorError(problem, where=path, found=found, expected="JSON", remedy="make its stage again") from None
+
+
+def mapping(path: Path) -> Document:
+    """A JSON file that holds an object. PreceptorError names a file that is absent, no JSON, or of another kind."""
+    return _of_kind(path, Document, "an object")
+
+
+def listing(path: Path) -> list[Any]:
+    """A JSON file that holds a list. PreceptorError names a file that is absent, no JSON, or of another kind."""
+    return _of_kind(path, list, "a list")
+
+
+def _of_kind(path: Path, kind: type[K], expected: str) -> K:
+    found = read(path)
+    if not isinstance(found, kind):
+        raise PreceptorError(
+            "Damaged document", where=path, found=type(found).__name__, expected=expected, remedy="make its stage again"
+        )
+    return found
 
 
 def facts(cls: type[D], found: Mapping[str, Any], where: object) -> D:
