@@ -161,8 +161,13 @@ def _write(path: Path, rows: list[dict[str, object]]) -> None:
 
 
 def _commit() -> str:
-    done = subprocess.run(["git", "describe", "--always", "--dirty"], capture_output=True, text=True, check=False)
-    return done.stdout.strip() or "unknown"
+    """The commit that is checked out, marked where code or tests differ from it; the table itself may."""
+
+    def said(*words: str) -> str:
+        return subprocess.run(["git", *words], capture_output=True, text=True, check=False).stdout.strip()
+
+    changed = said("status", "--porcelain", "--", "src", "tests")
+    return (said("rev-parse", "--short", "HEAD") or "unknown") + ("-dirty" if changed else "")
 
 
 def main() -> int:
