@@ -193,6 +193,8 @@ SET_ASIDE = [
     SetAside("a date beyond 2200", added("u1,i0,2201-01-01"), ("interactions.csv", 7, MISFIT, "u1,i0,2201-01-01")),
     SetAside("escape codes", added("u1,i9,1600005000,\x1b[2J\u202e".replace(",\x1b", "\x1b")),
              ("interactions.csv", 7, "time is neither a number nor an ISO date", "u1,i9,1600005000\\x1b[2J\\u202e")),
+    SetAside("a control in a row", added("u1,i0,x\x01y"),
+             ("interactions.csv", 7, "time is neither a number nor an ISO date", "u1,i0,x\\x01y")),
     SetAside("no such time", added("u1,i0,yesterday"),
              ("interactions.csv", 7, "time is neither a number nor a date", "u1,i0,yesterday")),
     SetAside("milliseconds among seconds", added("u1,i0,1600005000000"),
