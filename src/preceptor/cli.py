@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import shlex
@@ -328,22 +329,39 @@ def pretrain(study: str = "quick", *, data: Data = None, out: Out = None, set_: 
 
 
 @app.command
-def fit(points: Path, *, out: Out = None, json_: Json = False) -> None:
-    """Fit scaling laws to a table of points (columns params,tokens,loss[,run,seed,set,floor]).
+def fit(
+    points: Path,
+    *,
+    test: Path | None = None,
+    hold_out: str | None = None,
+    drop: tuple[str, ...] = (),
+    out: Out = None,
+    json_: Json = False,
+) -> None:
+    """Fit scaling laws to a table of points (columns params,tokens,loss[,run,seed,set,floor,unit,…]).
+
+    Expressions have columns, numbers, quoted text, comparisons, and, or, not: 'params > 2e9 and set == "uih"'.
 
     Parameters
     ----------
+    test
+        A second table: its points are predicted, not fitted, and errors and coverage of the intervals are said.
+    hold_out
+        An expression: rows for which it holds are predicted, not fitted.
+    drop
+        An expression: rows for which it holds are left out, on the record. May be given again.
     out
-        Write the law there as JSON; `preceptor plan` reads it.
+        Write the law there as JSON, forecasts included; `preceptor plan` reads it.
     """
     from preceptor.scaling.law import fit as fit_points
     from preceptor.scaling.points import Points
 
-    law = fit_points(Points.read(points))
+    other = None if test is None else Points.read(test)
+    law = fit_points(Points.read(points), test=other, hold_out=hold_out, drop=drop)
     if out is not None:
         law.save(out)
     if json_:
-        _print(law.as_dict())
+        _print(law.as_dict() | {"judged": {name: dataclasses.asdict(j) for name, j in law.judged().items()}})
     else:
         print(law)
 

@@ -98,11 +98,3 @@ def _weights(gen: np.random.Generator, which: np.ndarray, params: np.ndarray, n_
         drawn = gen.multinomial(k - 1, np.full(k, 1 / k), n_resamples)
         of_run[:, members] = drawn * k / (k - 1)
     return of_run[:, which]
-
-
-def prediction_draws(losses: np.ndarray, floor: float, noise: Noise | None, scale: float, seed: int) -> np.ndarray:
-    """Losses [R, ...] of resampled laws with the noise of one new run added: what a prediction interval is the quantiles of."""
-    gen = rng.generator(seed, "scaling/prediction")
-    of_run = noise.run if noise else 0.0
-    spread = np.hypot(of_run, max(noise.point if noise else 0.0, scale))
-    return floor + (losses - floor) * np.exp(spread * gen.standard_normal(losses.shape))

@@ -104,3 +104,21 @@ def around(fit: Fit, points: Points, seeds: Noise | None) -> Scatter:
     if seeds is not None:
         of_runs = max(of_runs, size.mean() * seeds.run**2 + seeds.point**2)
     return Scatter(theta, scale, max(1.0, float(of_runs / scale**2)), len(size))
+
+
+def of_dear_runs(fit: Fit, points: Points, theta: np.ndarray) -> Noise:
+    """What a new run beyond the dearest ones may be off by: of its trunk, and of the point, both in the fit's log.
+
+    Small runs differ more than large ones, and a form may miss them by more. So only the dearer half of the points counts:
+    their scatter around the law, or their seeds' where that is larger. points: those the fit used; theta: of the law.
+    """
+    cost = points.params * points.tokens
+    dear = cost >= np.median(cost)
+    y, residual = fit.problem.y[dear], fit.problem.log_prediction(theta)[dear] - fit.problem.y[dear]
+    left = len(y) * max(1 - fit.form.n_free / fit.n, 1 / fit.n)  # degrees of freedom of the dear points' residuals
+    around_law = float(np.sqrt(np.sum(residual**2) / left))
+    seeds = between_seeds(points.where(dear), y)
+    dof = max(round(left), 1)
+    if seeds is None:
+        return Noise(0.0, around_law, dof)
+    return Noise(seeds.run, max(seeds.point, float(np.sqrt(max(around_law**2 - seeds.run**2, 0.0)))), max(dof, seeds.dof))

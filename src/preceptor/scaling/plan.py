@@ -98,7 +98,7 @@ def make_plan(
         raise PreceptorError("Bad budget", where="flops", found=f"{flops:.3g}", expected="enough for a parameter and a token")
     warnings = within_reach(surface, n, d, extrapolate)
     spans = _optimum_intervals(surface, flops) if params is None and budget.flops is not None else (None, None)
-    losses = {name: _expected(law, entry.floor, n, d) for name, entry in sets.items() if (law := _law_at(entry, n))}
+    losses = {name: _expected(entry, law, n, d) for name, entry in sets.items() if (law := entry.at(n))}
     own = losses[surface.name]
     warnings += repeats(surface, beside, d)
     for text in warnings:
@@ -228,17 +228,8 @@ def _next(surface: Surface, params: float, tokens: float) -> str:
     return f"train a run of {quantity(n)} parameters on {quantity(d)} tokens next ({cost:.3g} FLOP)"
 
 
-def _law_at(entry: SetLaws, params: float) -> FittedLaw | None:
-    """The law of a set at a size: an identified joint one, else one of this size, else the joint one as it is."""
-    joint = entry.law(entry.chosen) if entry.chosen else None
-    if joint is not None and joint.identified:
-        return joint
-    own = [law for form in ("excess", "data") if (law := entry.law(form, params)) is not None and law.identified]
-    return own[0] if own else joint
-
-
-def _expected(law: FittedLaw, floor: float | None, params: float, tokens: float) -> Expected:
-    found = expected(law, params, tokens)
+def _expected(entry: SetLaws, law: FittedLaw, params: float, tokens: float) -> Expected:
+    found, floor = expected(law, params, tokens, entry.centre(law, params, tokens)), entry.floor
     loss = float(found.loss[0])
     notes = ("" if law.identified else "not identified", found.reason)
     i80, i95 = (None if i is None else (float(i[0][0]), float(i[1][0])) for i in (found.interval_80, found.interval_95))
