@@ -9,6 +9,7 @@ import numpy as np
 from preceptor.scaling.bands import reach
 from preceptor.scaling.fitted import FittedLaw
 from preceptor.scaling.forms import FORMS
+from preceptor.scaling.intervals import widening
 
 LEVELS = (0.8, 0.95)
 
@@ -42,7 +43,9 @@ def expected(
     for level in LEVELS:
         lo, hi = np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2], axis=0)
         rest = reach(_other(law, params, tokens, loss), level)
-        down, up = np.hypot(np.maximum(middle - lo, 0.0), rest), np.hypot(np.maximum(hi - middle, 0.0), rest)
+        factor = widening(law.draws_dof, level)
+        below, beyond = factor * np.maximum(middle - lo, 0.0), factor * np.maximum(hi - middle, 0.0)
+        down, up = np.hypot(below, rest), np.hypot(beyond, rest)
         pairs.append((law.floor + above * np.exp(-down), law.floor + above * np.exp(up)))
     return Expectation(loss, pairs[0], pairs[1])
 
@@ -54,7 +57,8 @@ def _other(
     of_run, of_point = _noise(law)
     around = float(law.dear.dof if law.dear else max(law.n - FORMS[law.form].n_free, 1))
     seeds = float(law.noise.dof) if law.noise else around
-    parts = [(np.full(len(loss), of_run**2), seeds), (np.full(len(loss), of_point**2), around)]
+    scale = law.dear.scale(1 - law.floor / loss) ** 2 if law.dear else np.ones(len(loss))
+    parts = [(of_run**2 * scale, seeds), (of_point**2 * scale, around)]
     if law.form_error is not None:
         parts.append((form_spread(law, params, tokens, loss) ** 2, law.form_error.dof))
     return parts

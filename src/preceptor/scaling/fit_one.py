@@ -94,9 +94,8 @@ def fit_one(
     return FittedLaw(
         form.name, params, parameters, fit.theta, fit.centre, fit.floor, fit.n, fit.rms, scatter.scale, noise,
         fit.starts.summary() | {"at_bound": fit.at_bound}, intervals.method, intervals.reason, draws,
-        form_error=error, dear=of_dear_runs(fit, used, fit.theta), second=second(fit, bounds, far) if judge else None,
-        influence=tuple(doubts[:SHOWN]), outliers=tuple(outliers(doubts)),
-    )  # fmt: skip
+        form_error=error, dear=of_dear_runs(fit, used), draws_dof=intervals.dof, second=second(fit, bounds, far) if judge else
+        None, influence=tuple(doubts[:SHOWN]), outliers=tuple(outliers(doubts)), )  # fmt: skip
 
 
 def lacks(form: Form, points: Points) -> str:

@@ -13,7 +13,7 @@ from preceptor.scaling.burn_in import BurnIn
 from preceptor.scaling.fit import predict
 from preceptor.scaling.forms import FORMS
 from preceptor.scaling.influence import Influence
-from preceptor.scaling.noise import Noise
+from preceptor.scaling.noise import Dear, Noise
 from preceptor.scaling.points import Points
 from preceptor.scaling.repetition import Repetition
 from preceptor.scaling.rolling import average
@@ -37,9 +37,9 @@ class FittedLaw:
 
     rms: of the log residuals. noise: between seeds, where measured; scale: of the scatter around the law. draws [R, 1 + 2K]:
     resampled theta of joint laws, for prediction intervals. note: what else to know, as that a fixed floor is contradicted.
-    dear: noise of the dearer runs, which a forecast has. form_error: how wrong the form
-    may be beyond the points; second: the same form by another method; influence: the points that
-    move a forecast most, outliers: those far off the law. None or empty where they weren't sought.
+    draws_dof: degrees of freedom of their spread, None where it is in them. dear: noise of the dearer runs, which a forecast
+    has. form_error: how wrong the form may be beyond the points; second: the same form by another method; influence: the points
+    that move a forecast most, outliers: those far off the law. None or empty where they weren't sought.
     """
 
     form: str
@@ -58,7 +58,8 @@ class FittedLaw:
     draws: np.ndarray
     note: str = ""
     form_error: FormError | None = None
-    dear: Noise | None = None
+    dear: Dear | None = None
+    draws_dof: int | None = None
     second: Second | None = None
     influence: tuple[Influence, ...] = ()
     outliers: tuple[Influence, ...] = ()

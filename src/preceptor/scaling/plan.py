@@ -14,6 +14,7 @@ from preceptor.scaling.beside import Beside
 from preceptor.scaling.budget import Budget
 from preceptor.scaling.expect import expected
 from preceptor.scaling.fitted import FittedLaw, SetLaws, Tried
+from preceptor.scaling.intervals import widening
 from preceptor.scaling.show_plan import plan_text
 from preceptor.scaling.surface import REACH, Surface, sizes_of_draws, surface_of
 from preceptor.scaling.training_cost import TrainingCost
@@ -242,6 +243,9 @@ def _optimum_intervals(surface: Surface, flops: float) -> tuple[tuple[float, flo
         return None, None
     sizes = sizes_of_draws(surface, flops)
     sizes = sizes[np.isfinite(sizes) & (sizes > 0)]
-    both = np.stack([sizes, surface.cost.tokens(sizes, flops)])
-    lo, hi = np.quantile(both, [0.025, 0.975], axis=1)
-    return (float(lo[0]), float(hi[0])), (float(lo[1]), float(hi[1]))
+    lo, middle, hi = np.quantile(np.log(sizes), [0.025, 0.5, 0.975])
+    factor = widening(surface.laws[0].draws_dof, 0.95)
+    ends = np.exp([middle + factor * (lo - middle), middle + factor * (hi - middle)])
+    both = np.sort(np.stack([ends, surface.cost.tokens(ends, flops)]), axis=1)
+    (n_lo, n_hi), (d_lo, d_hi) = both.tolist()
+    return (n_lo, n_hi), (d_lo, d_hi)

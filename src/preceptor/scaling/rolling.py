@@ -38,13 +38,14 @@ class Guess:
 
 @dataclass(frozen=True)
 class Origin:
-    """A cut. later: the points beyond it; x [n]: how far (see bands). guesses: by form. noise [form]: variance of a run."""
+    """A cut. later: the points beyond it; x [n]: how far (see bands). guesses: by form. noise: by form, variance of a run
+    [n]."""
 
     cut: float
     later: Points
     x: np.ndarray
     guesses: Mapping[str, Guess]
-    noise: Mapping[str, float]
+    noise: Mapping[str, np.ndarray]
 
 
 def compute(points: Points) -> np.ndarray:
@@ -98,7 +99,7 @@ def _enough(points: Points, forms: Sequence[str]) -> bool:
     return cells >= need and all(len(np.unique(getattr(points, v))) >= _MIN_VALUES for v in form.over)
 
 
-def _guess(name: str, train: Points, later: Points, seed: int, delta: float) -> tuple[Guess, float] | None:
+def _guess(name: str, train: Points, later: Points, seed: int, delta: float) -> tuple[Guess, np.ndarray] | None:
     form = FORMS[name]
     floor = train.known_floor()
     cells = len(set(zip(train.params.tolist(), train.tokens.tolist(), strict=True)))
@@ -112,11 +113,11 @@ def _guess(name: str, train: Points, later: Points, seed: int, delta: float) -> 
     seeds = of_set(train, floor if form.fixed_floor and floor else 0.0)
     scatter = around(fit, used, seeds)
     covariance, end = parameters(fit, scatter.scale**2 + (seeds.run**2 if seeds else 0.0))
-    dear = of_dear_runs(fit, used, fit.theta)
-    own = dear.run**2 + dear.point**2
+    dear = of_dear_runs(fit, used)
     x = np.stack([np.log(getattr(later, v)) for v in form.over], axis=-1) - fit.centre
     bends = slopes(fit, x)
     loss = fit.predict(later.params, later.tokens)
+    own = (dear.run**2 + dear.point**2) * dear.scale(1 - fit.floor / loss) ** 2
     return Guess(loss, end, np.einsum("ij,jk,ik->i", bends, covariance, bends)), own
 
 

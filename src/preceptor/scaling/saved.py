@@ -14,7 +14,7 @@ from preceptor.scaling.burn_in import BurnIn
 from preceptor.scaling.fitted import Dropped, FittedLaw, Parameter, SetLaws
 from preceptor.scaling.forms import FORMS
 from preceptor.scaling.influence import Influence
-from preceptor.scaling.noise import Noise
+from preceptor.scaling.noise import Dear, Noise
 from preceptor.scaling.repetition import Repetition
 from preceptor.scaling.vpnls import Second
 
@@ -78,7 +78,7 @@ def _one(x: Mapping[str, Any]) -> FittedLaw:
         "centre": np.array(x["centre"], dtype=np.float64),
         "draws": np.array(x["draws"], dtype=np.float64).reshape(-1, len(theta)),
         "noise": x["noise"] and Noise(**x["noise"]),
-        "dear": x["dear"] and Noise(**x["dear"]),
+        "dear": x["dear"] and Dear(**x["dear"]),
         "form_error": x["form_error"] and FormError(**x["form_error"]),
         "second": x["second"] and Second(**{**x["second"], "values": {s: x["second"]["values"][s] for s in order}}),
         "influence": tuple(Influence(**i) for i in x["influence"]),

@@ -6,7 +6,7 @@ What N does is often not identified where what D does is, at each size. Then a p
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -160,14 +160,16 @@ def optimal_sizes(surface: Surface, flops: np.ndarray) -> np.ndarray:
 
 
 def sizes_of_draws(surface: Surface, flops: float) -> np.ndarray:
-    """N* of each resample of a joint law [R]: of the chosen form alone, since the others have resamples of their own."""
+    """N* of each resample of a joint law [R]: of the chosen form, moved by the ratio of the average's N* to that form's own."""
     law = surface.laws[0]
+    alone = replace(surface, entry=replace(surface.entry, weights={}))
+    moved = float(surface.best(flops)[0][0] / alone.best(flops)[0][0]) if surface.averaged else 1.0
     if not surface.cost.sizes:
-        return optimum(law, flops, law.draws)[0]
+        return moved * optimum(law, flops, law.draws)[0]
     lo, hi = np.log(surface.tried.params_range[0] * 1e-3), np.log(surface.tried.params_range[1] * 1e4)
     grid = np.exp(np.linspace(lo, hi, 1201))
     losses = law.predict(grid, surface.cost.tokens(grid, flops), law.draws)
-    return grid[np.argmin(losses, axis=1)]
+    return moved * grid[np.argmin(losses, axis=1)]
 
 
 def surface_of(sets: Mapping[str, SetLaws], tried: Tried, cost: TrainingCost, target: str | None) -> Surface:
@@ -193,12 +195,29 @@ def surface_of(sets: Mapping[str, SetLaws], tried: Tried, cost: TrainingCost, ta
         "No plan: no law is identified by these points",
         found="\n            ".join(reasons[:6]),
         expected="a joint law whose parameters are all identified, or such a law of tokens at some size",
-        remedy="train more sizes, budgets or seeds; a plan from this law would be invented",
+        remedy=f"{_next_run(sets[names[0]], tried)}; a plan from this law would be invented",
     )
 
 
 def _no_joint(entry: SetLaws) -> str:
     return entry.not_fitted.get("joint", "no joint law")
+
+
+def _next_run(entry: SetLaws, tried: Tried) -> str:
+    """The run to make next where no law is identified: what the design lacks first, then seeds, then reach."""
+    (n_lo, n_hi), (_, d_hi) = tried.params_range, tried.tokens_range
+    sizes = {law.params for law in entry.laws if law.params is not None}
+    reasons = " ".join([law.why_not for law in entry.laws] + list(entry.not_fitted.values()))
+    if "of tokens" in reasons or "degree(s) of freedom" in reasons:
+        return f"train a run of {quantity(n_hi)} parameters on {quantity(2 * d_hi)} tokens next: there are too few budgets"
+    if "of params" in reasons:
+        where = f"{quantity(np.sqrt(n_lo * n_hi))} parameters" if len(sizes) > 1 else f"{quantity(4 * n_hi)} parameters"
+        return f"train a run of {where} on {quantity(d_hi)} tokens next: there are too few sizes"
+    if any(law.noise is None for law in entry.laws):
+        return (
+            f"train a second seed of {quantity(n_lo)} parameters on all budgets next: nothing measures the noise between runs"
+        )
+    return f"train a run of {quantity(n_hi)} parameters on {quantity(2 * d_hi)} tokens next"
 
 
 def _of_sizes(entry: SetLaws) -> tuple[FittedLaw, ...]:
