@@ -56,6 +56,7 @@ class Plan:
 
     beyond: the budget over the largest fitted run. budget, cost, choice: what was asked for, what FLOP are, and how the size
     was chosen, in words. hours, usd: None where no rate or price is known. recall: by metric. same_loss: the iso-loss curve.
+    averaged: the forms whose average the target's loss is, where there are several.
     """
 
     flops: float
@@ -75,6 +76,7 @@ class Plan:
     usd: float | None = None
     recall: Mapping[str, Reading] = field(default_factory=dict)
     same_loss: tuple[Equal, ...] = ()
+    averaged: str = ""
 
     def __str__(self) -> str:
         return plan_text(self)
@@ -123,6 +125,7 @@ def make_plan(
         usd=hours * budget.price if hours is not None and budget.price else None,
         recall={metric: reading(found, own) for metric, found in beside.recall(surface.name).items()},
         same_loss=equals(surface, n, d),
+        averaged=surface.entry.mixture(surface.law(n)),
     )
 
 
