@@ -7,12 +7,12 @@ export OMP_WAIT_POLICY := PASSIVE
 # uv leaves the compilation of a package's modules to their first use; kept, or every process would repeat it.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: run results unbiased kills faults test test-slow lint format golden miniature docs clean
+.PHONY: run results unbiased kills faults fuzz test test-slow lint format golden miniature docs clean
 
 run: .venv/installed
 	$(BIN)/preceptor run quick --out run/quick
 
-# The tables and the picture that README.md shows: `quick` with three seeds and more tokens. An hour and a half on two
+# The tables and the picture that README.md shows: `quick` with three seeds and more tokens. An hour on two
 # busy cores; resumable.
 FULL := run/quick-full
 results: .venv/installed
@@ -28,6 +28,12 @@ results: .venv/installed
 # Which knob removes which bias, on simulated markets; about a quarter of an hour on two cores, resumable.
 unbiased: .venv/installed
 	$(BIN)/python benchmarks/unbiased.py --out results/unbiased --work run/unbiased
+
+# Damaged and hostile input of all kinds, in one process at a low priority: an hour or two for a million cases. Resumable; faults
+# are kept in run/fuzz, and the counts of all sessions in results/reliability/fuzz.csv.
+CASES ?= 1000000
+fuzz: .venv/dev
+	PYTHONPATH=src:tests nice -n 19 $(BIN)/python -m fuzz.campaign --cases $(CASES) $(FUZZ)
 
 # A thousand SIGKILLs, and every write failing once, of the smallest study with every stage (docs/reliability.md). Hours on two
 # busy cores; resumable. MINUTES=60 stops after an hour.

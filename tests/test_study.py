@@ -117,6 +117,7 @@ def test_extending_is_strict(tmp_path: Path, files: dict[str, str], message: str
         ("name: \x07", r"not readable YAML"),
         ("x" * 1_000_001, r"too large"),
         ("arms: [a]", r"Bad arms"),
+        ("arms: {a: {}, 0x10: {}}", r"Bad name of an arm"),
         ("arms: {a: 5}", r"Bad arm"),
         ("arms: {a: {1: 2}}", r"An arm can't differ"),
     ],

@@ -145,14 +145,14 @@ def saved(config: StudyConfig) -> dict[str, Any]:
 
 def validate(tree: Mapping[str, Any], where: str) -> StudyConfig:
     """Build the config from a plain mapping, strictly. `where` names the source in errors."""
-    from pydantic import TypeAdapter, ValidationError
+    from pydantic import ValidationError
 
     _refuse_unknown(tree, StudyConfig, where, "")
     if tree.get("arms"):
         return _with_arms(tree, where)
     tree = {key: value for key, value in tree.items() if key != "arms"}  # a study says `arms: null` to have none of another's
     try:
-        config = TypeAdapter(StudyConfig).validate_python(tree)
+        config: StudyConfig = _adapter().validate_python(tree)
     except ValidationError as e:
         first = e.errors()[0]
         at = ".".join(str(part) for part in first["loc"])
@@ -160,6 +160,18 @@ def validate(tree: Mapping[str, Any], where: str) -> StudyConfig:
             "Bad value in the study", where=f"{where}, {at}", found=first.get("input"), expected=first["msg"]
         ) from e
     return _with_seed(config, tree)
+
+
+@functools.cache
+def _adapter() -> Any:
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(StudyConfig)
+
+
+@functools.cache
+def _types(cls: type) -> Mapping[str, Any]:
+    return get_type_hints(cls)
 
 
 def _with_arms(tree: Mapping[str, Any], where: str) -> StudyConfig:
@@ -173,9 +185,12 @@ def _with_arms(tree: Mapping[str, Any], where: str) -> StudyConfig:
             raise PreceptorError(
                 "Bad arm", where=f"{where}, arms.{name}", found=sections, expected="the sections in which it differs"
             )
-        if not re.fullmatch(r"[a-z0-9][a-z0-9-]*", str(name)):
+        if not (isinstance(name, str) and re.fullmatch(r"[a-z0-9][a-z0-9-]*", name)):
             raise PreceptorError(
-                "Bad name of an arm", where=f"{where}, arms", found=name, expected="small letters, digits and hyphens"
+                "Bad name of an arm",
+                where=f"{where}, arms",
+                found=name,
+                expected="small letters, digits, hyphens; quotes around a number",
             )
         other = sorted(str(key) for key in set(sections or {}) - set(_ARM_SECTIONS))
         if other:
@@ -193,7 +208,7 @@ def _with_arms(tree: Mapping[str, Any], where: str) -> StudyConfig:
 def _refuse_unknown(tree: Any, cls: type, where: str, at: str) -> None:
     if not isinstance(tree, Mapping):
         return  # a wrong type: pydantic says so
-    hints = get_type_hints(cls)
+    hints = _types(cls)
     known = [*hints] if at else [*hints, study_file.EXTENDS]
     for key, value in tree.items():
         full = f"{at}.{key}" if at else str(key)

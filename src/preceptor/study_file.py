@@ -7,6 +7,7 @@ replaced whole. Its name is its own. Files may extend in a chain, not in a circl
 from __future__ import annotations
 
 import difflib
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -82,7 +83,7 @@ def _locate(study: str, beside: Path | None) -> Path:
         path = (beside.parent / study) if beside else Path(study)
     else:
         path = PACKAGED / f"{study}.yaml"
-    if not path.exists():
+    if not os.path.exists(path):
         near = difflib.get_close_matches(study, packaged(), n=1)
         raise PreceptorError(
             "No such study",

@@ -5,13 +5,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import polars as pl
 import pytest
 
 from data import logs
 from fixtures import HOSTILE
 from preceptor.core.errors import PreceptorError
+from preceptor.data import parquet
 from preceptor.data.config import DataConfig, SplitConfig
+from preceptor.data.log import TrainSplit
 from preceptor.data.quarantine import cells
 from preceptor.data.read import read
 
@@ -303,7 +304,7 @@ def test_a_panic_of_polars_is_an_error_of_the_file(tmp_path: Path, monkeypatch: 
         raise PanicException("called `Option::unwrap()` on a `None` value")
 
     folder_with(tmp_path, as_parquet)
-    monkeypatch.setattr(pl, "scan_parquet", panic)
+    monkeypatch.setattr(parquet, "scan", panic)
     with pytest.raises(PreceptorError, match=r"(?s)Not a readable Parquet file.*unwrap"):
         read(tmp_path)
 
@@ -313,6 +314,20 @@ def test_quarantine_is_safe_in_a_spreadsheet_and_on_a_terminal(tmp_path: Path) -
     log = read(folder_with(tmp_path, added("\n".join(rows))), DataConfig(max_unusable=1))
     written = [cell.row for cell in cells(log.quarantine)]
     assert written == [f"'{row}" for row in rows[:4]] + ["\\x1b]0;u,i9,1600005000"]
+
+
+@pytest.mark.parametrize("spoil", [lambda _: None, as_jsonl("interactions"), as_parquet])
+def test_a_name_is_no_pattern(spoil: Callable[[Path], None], tmp_path: Path) -> None:
+    """Neither refused as a broken pattern, nor read from the files beside it that match."""
+    for name in ("log1", "log[12]", "log*", "log[", "~root", "log?\\"):
+        (tmp_path / name).mkdir()
+    for name in ("log[12]", "log*", "log[", "~root", "log?\\"):
+        folder = folder_with(tmp_path / name, text("interactions.csv", ROWS.replace("u1", name)))
+        spoil(folder)
+        users = {"u0", "u1"} if (folder / "interactions.csv").exists() is False else {"u0", name}
+        assert set(read(folder).user_ids) == users
+        read(folder).split(SplitConfig(kind="leave-last-out")).train.save(folder / "out")
+        assert TrainSplit.load(folder / "out").n_users == 2
 
 
 def test_no_such_folder_names_the_built_in_sources(tmp_path: Path) -> None:

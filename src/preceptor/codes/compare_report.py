@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from preceptor.codes.compare import Comparison
+from preceptor.core.terminal import visible
 
 NAMED = ("encoder", "tokeniser", "fitted_to")
 COLUMNS = (
@@ -37,6 +38,7 @@ def write(found: Comparison, out: Path, name: str) -> Path:
     _csv(out / "table.csv", COLUMNS, found.rows)
     _csv(out / "trials.csv", TRIALS, found.trials)
     _csv(out / "differences.csv", ("arm_a", "arm_b", "difference", "lo", "hi"), found.differences)
+    name = visible(name)
     figure(found, out / "comparison.svg", name)
     lines = ["| " + " | ".join(SHOWN) + " |", "|" + "---|" * len(SHOWN)]
     lines += ["| " + " | ".join(row) + " |" for row in cells(found)]

@@ -11,6 +11,7 @@ from preceptor.codes.config import CodesConfig, check
 from preceptor.codes.items import INDEX, representation_of
 from preceptor.core import artifact
 from preceptor.core.stage import Cost, Counts, Inputs, Key, Stage, with_files
+from preceptor.data import parquet
 from preceptor.data.log import TrainSplit
 
 
@@ -36,7 +37,7 @@ def cost(config: CodesConfig, inputs: Inputs) -> Cost:
     if config.representation == "auto":
         if "train" not in inputs:
             return Cost(None, "examples")
-        n_items = pl.scan_parquet(inputs["train"].path / "items.parquet").select(pl.len()).collect().item()
+        n_items = parquet.scan(inputs["train"].path / "items.parquet").select(pl.len()).collect().item()
         if representation_of(config, n_items)[0] == "items":
             return Cost(0, "examples")
     return Cost(config.steps * config.batch, "examples")

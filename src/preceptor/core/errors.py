@@ -14,7 +14,7 @@ class Lines(tuple[str, ...]):
     """A value of a message that takes several lines; a line end inside of one is written out."""
 
     def __str__(self) -> str:
-        return "; ".join(self)
+        return "\n".join(self)
 
 
 class PreceptorError(Exception):

@@ -14,7 +14,8 @@ import polars as pl
 
 from preceptor.core import artifact
 from preceptor.core.artifact import Artifact, write_atomic
-from preceptor.core.errors import PreceptorError
+from preceptor.core.errors import Lines, PreceptorError
+from preceptor.data import parquet
 from preceptor.data.log import TrainSplit
 from preceptor.generator import histories as samplers
 
@@ -61,7 +62,7 @@ class Study:
     @cached_property
     def items(self) -> pl.DataFrame:
         """The catalogue, in the order of item numbers."""
-        return pl.read_parquet(self.train / "items.parquet")
+        return parquet.read(self.train / "items.parquet")
 
     @cached_property
     def item_ids(self) -> list[str]:
@@ -93,7 +94,7 @@ class Study:
         write_atomic(folder / ITEMS, table.write_csv())
 
 
-def _remedy(folder: Path, few: Mapping[str, int], min_users: int) -> str:
+def _remedy(folder: Path, few: Mapping[str, int], min_users: int) -> str | Lines:
     """The command that builds what may be shown, and the option that shows this all the same."""
     allow = f"add --min-users {min(few.values())} to this command to export it as it is; docs/privacy.md says what that shows"
     settings = [f"graph.{name}={min_users}" for name in few]
@@ -102,4 +103,5 @@ def _remedy(folder: Path, few: Mapping[str, int], min_users: int) -> str:
         return f"build it again from a study with {' and '.join(settings)}; or {allow}"
     new = folder.with_name(f"{folder.name}-{min_users}-users")
     options = " ".join(f"--set {setting}" for setting in (*settings, "arms=null"))
-    return f"run: preceptor build {shlex.quote(str(resolved))} --out {shlex.quote(str(new))} {options}\n{'':12}or {allow}"
+    command = f"preceptor build {shlex.quote(str(resolved))} --out {shlex.quote(str(new))} {options}"
+    return Lines([f"run: {command}", f"or {allow}"])

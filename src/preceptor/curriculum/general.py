@@ -12,6 +12,7 @@ import hashlib
 import importlib.metadata
 import importlib.util
 import json
+import os
 import re
 import warnings
 import zlib
@@ -153,7 +154,7 @@ def _versions(packages: Iterable[str]) -> dict[str, str]:
 def _folder_texts(config: GeneralConfig) -> Iterator[str]:
     """Texts of a folder's files, in order of their names: a text file is one document a blank-line-separated part."""
     folder = Path(config.source)
-    if not folder.is_dir():
+    if not os.path.isdir(folder):
         raise PreceptorError(
             "No general text here",
             where="curriculum.general.source",
@@ -204,7 +205,7 @@ def _json_text(line: bytes, field: str, where: str) -> str:
         raise PreceptorError(
             "Row without text", where=where, expected=f"a string in field {field!r}", remedy="set curriculum.general.text_field"
         )
-    return row[field]
+    return str(row[field]).encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")  # half a pair is no text
 
 
 def _data_set_rows(config: GeneralConfig) -> Iterator[str]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 import re
+import threading
 import warnings
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from preceptor.data.layouts import ITEM_COLUMNS, Layout
 from preceptor.data.log import CATALOGUE
 from preceptor.data.quarantine import CODE, Quarantine
 
+_ONE = threading.Lock()  # polars calls from several threads, and what warnings are shown is one setting for all
 _JSON_LIST = r'^\[(".*")?\]$'
 _PRINTED_LIST = r"""(?s)^\s*\[\s*(?:['"].*['"]\s*)?\]\s*$"""  # a list as Python prints it, which is what pandas writes to CSV
 
@@ -156,7 +158,7 @@ def _unprinted(column: pl.Expr, dtype: pl.DataType, joined_by: str) -> pl.Expr:
 
 def _strings(printed: str, joined_by: str) -> str:
     try:
-        with warnings.catch_warnings():
+        with _ONE, warnings.catch_warnings():
             warnings.simplefilter("ignore")  # on odd escapes
             found = ast.literal_eval(printed.strip())
     except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):  # by something that didn't escape quotes

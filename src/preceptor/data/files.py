@@ -20,7 +20,7 @@ from typing import IO, Any
 import polars as pl
 
 from preceptor.core.errors import PreceptorError
-from preceptor.data import aliases, sniff
+from preceptor.data import aliases, parquet, sniff
 
 FORMATS = {
     "csv": "csv",
@@ -168,7 +168,7 @@ def explained(table: Table, file: Path) -> Iterator[None]:
 def _lazy(table: Table, file: Path, only: tuple[str, ...] | None = None) -> pl.LazyFrame:
     """The whole table of a file; text formats as text."""
     if table.format == "parquet":
-        return pl.scan_parquet(file)
+        return parquet.scan(file)
     if table.format == "json":
         source = _source(table, file)
         # Every value as text: polars renders numbers, lists and objects as JSON. The columns asked for are read alone.
@@ -201,7 +201,7 @@ def _whole_lines(table: Table, file: Path) -> pl.LazyFrame:
 def _source(table: Table, file: Path) -> Any:
     """The file, or, where it isn't UTF-8, its text re-encoded in memory."""
     if table.encoding.lower().replace("-", "") in {"utf8", "ascii"}:
-        return file
+        return parquet.literal(file)
     with _bytes(file) as f:
         return io.BytesIO(f.read().decode(table.encoding).encode())
 

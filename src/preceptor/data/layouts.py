@@ -5,6 +5,7 @@ Each layout is a function from a folder to a `Layout`, or to None where the fold
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -43,7 +44,7 @@ def find(path: Path, config: DataConfig) -> Layout:
 
     Raises PreceptorError where there is no such folder, or no known layout in it.
     """
-    if not path.exists():
+    if not os.path.exists(path):  # which a name that is too long or no name at all can't make fail
         raise PreceptorError(
             "No such log",
             where=path,

@@ -15,7 +15,7 @@ import polars as pl
 
 from preceptor.core.shown import Shown
 from preceptor.core.tables.data import FunnelStep
-from preceptor.data import split
+from preceptor.data import parquet, split
 from preceptor.data.config import SplitConfig, check_split
 
 TEXT_FIELDS = ("title", "brand", "categories", "description")
@@ -79,7 +79,7 @@ class TrainSplit(Shown):
             return np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False)
 
         session = array("session") if (folder / "session.npy").exists() else None
-        items = pl.read_parquet(folder / "items.parquet")
+        items = parquet.read(folder / "items.parquet")
         return cls(items, int(np.load(folder / "n_users.npy")), array("user"), array("item"), array("time"), session)
 
 

@@ -83,7 +83,7 @@ def fetch(name: str) -> Path:
 
 def is_built_in(source: str | Path) -> bool:
     """Whether this names a built-in source; a folder of that name in the working directory goes before it."""
-    return str(source) in DIGESTS and not Path(source).is_dir()
+    return str(source) in DIGESTS and not os.path.isdir(source)
 
 
 def ml_100k() -> Path:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import os
 from dataclasses import dataclass
 from math import isqrt
 from pathlib import Path
@@ -80,7 +81,7 @@ class MarketConfig:
 def is_market(source: str | Path) -> bool:
     """Whether a source names the simulated market; a folder of that very name goes before it."""
     text = str(source)
-    return (text == NAME or text.startswith(NAME + ":")) and not Path(text).is_dir()
+    return (text == NAME or text.startswith(NAME + ":")) and not os.path.isdir(text)  # which no text can make fail
 
 
 def parse(source: str | Path, seed: int = 0) -> MarketConfig:

@@ -24,6 +24,7 @@ from preceptor.curriculum.documents import uih_template
 from preceptor.curriculum.export_shards import verify
 from preceptor.curriculum.export_study import Study
 from preceptor.curriculum.form import form_of
+from preceptor.data import parquet
 from preceptor.publish.cards import About, data_set_card, model_card
 from preceptor.report.inputs import Artifacts
 
@@ -108,5 +109,5 @@ def _kind(file: str) -> str:
 
 def _example(folder: Path, kind: str) -> str:
     """The first text of a kind, cut where it is long."""
-    text = str(pl.scan_parquet(folder / f"{kind}-00000.parquet").select("text").head(1).collect().item())
+    text = str(parquet.scan(folder / f"{kind}-00000.parquet").select("text").head(1).collect().item())
     return text if len(text) <= 600 else text[:600] + " …"

@@ -16,6 +16,7 @@ from numba import njit
 
 from preceptor.core.errors import PreceptorError
 from preceptor.data import files as tables
+from preceptor.data import parquet
 from preceptor.data.catalogue import identifier
 from preceptor.data.files import Table
 from preceptor.data.log import Targets
@@ -72,7 +73,7 @@ def read(file: Path, folder: Path) -> Lists:
     item that a user has twice, and a file of whose users or items none is known.
     """
     frame = _table(file)
-    ids = {"user_id": _user_ids(folder), "item_id": pl.read_parquet(folder / "train/items.parquet")["item_id"]}
+    ids = {"user_id": _user_ids(folder), "item_id": parquet.read(folder / "train/items.parquet")["item_id"]}
     unknown = {}
     for name, known in ids.items():
         place = pl.DataFrame({name: known, name[:4]: np.arange(len(known))})
@@ -172,7 +173,7 @@ def _user_ids(folder: Path) -> pl.Series:
             found="a split without the ids of its users",
             remedy="run the study with `preceptor tstr`, whose data stage keeps them",
         )
-    return pl.read_parquet(file)["user_id"]
+    return parquet.read(file)["user_id"]
 
 
 @njit(cache=True)

@@ -13,7 +13,6 @@ from concurrent.futures import as_completed
 from pathlib import Path
 
 import numpy as np
-import polars as pl
 
 from preceptor.core import workers
 from preceptor.core.artifact import Artifact
@@ -23,6 +22,7 @@ from preceptor.core.stage import Cost, Counts, Inputs, Stage
 from preceptor.core.tables import row
 from preceptor.core.tables.lm import Point
 from preceptor.core.tables.recommend import ExampleRow, FittedRow, RecommendRow
+from preceptor.data import parquet
 from preceptor.data.log import TrainSplit
 from preceptor.ranking.config import RankingConfig
 from preceptor.ranking.jobs import mask_history
@@ -52,7 +52,7 @@ def build(config: RecommendConfig, inputs: Inputs, folder: Path) -> Counts:
         fitted += [one for _, outcome in outcomes for one in outcome.fitted]
         if not name:
             titles = own["data"].file("train/items.parquet")
-            shown = examples(models, ground, fitted, pl.read_parquet(titles)["title"], config)
+            shown = examples(models, ground, fitted, parquet.read(titles)["title"], config)
         asked = asked_of(ground, own)
         for part, targets in asked.items():
             save_array(home / "targets" / f"{part}.npy", targets.number)

@@ -15,6 +15,8 @@ from preceptor.core.errors import PreceptorError
 from preceptor.core.progress import track
 from preceptor.core.shown import Shown
 from preceptor.core.tables.scaling import Forecast
+from preceptor.core.terminal import visible
+from preceptor.core.typed import check
 from preceptor.scaling.beside import Beside
 from preceptor.scaling.budget import budget
 from preceptor.scaling.config import ScalingConfig
@@ -127,7 +129,7 @@ class Law(Shown):
             found = f"kind {data.get('kind')}, format {data.get('format')}" if isinstance(data, dict) else type(data).__name__
             raise PreceptorError("Not a file of laws", where=path, found=found, expected=expected)
         try:
-            return _restored(data)
+            return _sound(_restored(data))
         except (LookupError, TypeError, ValueError, AttributeError, OverflowError, RecursionError) as error:
             raise PreceptorError("Damaged file of laws", where=path, found=repr(error), remedy="fit again") from None
 
@@ -151,7 +153,7 @@ class Law(Shown):
         return self.table._repr_html_()
 
     def __str__(self) -> str:
-        return law_table(self.sets, self.tried)
+        return visible(law_table(self.sets, self.tried), lines=True)
 
 
 def fit(points: Points, config: ScalingConfig | None = None) -> Law:
@@ -263,6 +265,17 @@ def _fit_one(form: Form, params: float | None, points: Points, noise: Noise | No
         form.name, params, parameters, fit.theta, fit.centre, fit.floor, fit.n, fit.rms, scatter.scale, noise,
         fit.starts.summary() | {"at_bound": fit.at_bound}, intervals.method, intervals.reason, draws,
     )  # fmt: skip
+
+
+def _sound(law: Law) -> Law:
+    """The law, where every field is of its type and every form can be evaluated and shown; raises what these raise."""
+    for entry in law.sets.values():
+        check(entry, SetLaws, entry.name)
+        for one in entry.laws:
+            check([one.starts["at_best_optimum"], one.starts["starts"]], list[int], f"{entry.name}.starts")
+            one.predict(law.params_range[0], law.tokens_range[0])
+    law_table(law.sets, law.tried)
+    return law
 
 
 def _restored(data: Mapping[str, Any]) -> Law:
