@@ -12,7 +12,7 @@ unexport PYTHONDONTWRITEBYTECODE
 run: .venv/installed
 	$(BIN)/preceptor run quick --out run/quick
 
-# The tables and the picture that README.md shows: `quick` with three seeds and more tokens. An hour and a half on two
+# The tables and the picture that README.md shows: `quick` with three seeds and more tokens. An hour on two
 # busy cores; resumable.
 FULL := run/quick-full
 results: .venv/installed
