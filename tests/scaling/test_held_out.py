@@ -77,6 +77,8 @@ def test_predict_takes_one_size_and_many_budgets(law: Law) -> None:
     found = law.predict(1e5, np.array([1e5, 1e6, 1e7]))
     assert found.loss.shape == (3,)
     assert (np.diff(found.loss) < 0).all()
+    assert str(found).count("95%") == 3
+    assert law.predict(20_010, 1e5).loss == law.predict(20_000, 1e5).loss  # a trained size, rounded
     for args in ((np.array([1.0, 2.0]), 1e5), (0.0, 1e5), (1e5, -1.0), (float("nan"), 1e5)):
         with pytest.raises(PreceptorError):
             law.predict(*args)  # type: ignore[arg-type]
