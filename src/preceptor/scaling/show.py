@@ -116,8 +116,8 @@ def _points(law: FittedLaw) -> str:
     """Points far off the law, with the option that leaves them out; else the point that it hangs on most."""
     if law.outliers:
         named = "; ".join(f"--drop '{o.drop}' ({o.residual:+.1f} times the scatter)" for o in law.outliers[:3])
-        more = f" and {len(law.outliers) - 3} more" if len(law.outliers) > 3 else ""
-        return f"{len(law.outliers)} point(s) far off this law{more}: {named}"
+        count = "1 point is" if len(law.outliers) == 1 else f"{len(law.outliers)} points are"
+        return f"{count} far off this law{', the farthest' if len(law.outliers) > 3 else ''}: {named}"
     if law.influence and law.identified and abs(law.influence[0].moves) >= _WORTH_SAYING:
         one = law.influence[0]
         return (
