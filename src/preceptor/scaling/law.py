@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 FORMAT = 2
-MOST = 20_000  # points of a set
+MOST = 5_000  # points of a set
 _NOT_SHOWN = "its items are in no training document, so the loss tells of no learning"
 NO_LAW = {
     "uih-full": "it adds the falling curve of seen items and the rising one of held-out items",
