@@ -334,7 +334,7 @@ def fit(
     *,
     test: Path | None = None,
     hold_out: str | None = None,
-    drop: tuple[str, ...] = (),
+    drop: Annotated[tuple[str, ...], Parameter(negative="")] = (),
     out: Out = None,
     json_: Json = False,
 ) -> None:

@@ -44,6 +44,13 @@ def test_named_rows_are_predicted_and_not_fitted(points: Points, law: Law) -> No
     assert "held out      18 points" in str(law)
 
 
+def test_held_out_rows_that_repeat_data_are_said_and_not_forecast(points: Points) -> None:
+    twice = Points.of(points.columns() | {"unique_tokens": np.where(points.seed == 2, points.tokens / 2, points.tokens)})
+    law = fit(twice, ScalingConfig(starts=20, bootstraps=0, forecast=False), hold_out="params > 4e5")
+    assert law.judged()["uih"].points == 12
+    assert "6 of 18 rows that were held out repeat data" in str(law)
+
+
 def test_a_second_table_is_predicted_alike(points: Points, law: Law) -> None:
     large = points.params > 4e5
     other = fit(points.where(~large), LIGHT, test=points.where(large))
