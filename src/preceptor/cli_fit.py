@@ -16,7 +16,7 @@ def fit(
     *,
     test: Path | None = None,
     hold_out: str | None = None,
-    drop: tuple[str, ...] = (),
+    drop: Annotated[tuple[str, ...], Parameter(negative="")] = (),
     out: Path | None = None,
     json_: Annotated[bool, Parameter(name="--json", help="Print JSON to standard output.", negative="")] = False,
 ) -> None:

@@ -44,6 +44,13 @@ def test_named_rows_are_predicted_and_not_fitted(points: Points, law: Law) -> No
     assert "held out      18 points" in str(law)
 
 
+def test_held_out_rows_that_repeat_data_are_said_and_not_forecast(points: Points) -> None:
+    twice = Points.of(points.columns() | {"unique_tokens": np.where(points.seed == 2, points.tokens / 2, points.tokens)})
+    law = fit(twice, ScalingConfig(starts=20, bootstraps=0, forecast=False), hold_out="params > 4e5")
+    assert law.judged()["uih"].points == 12
+    assert "6 of 18 rows that were held out repeat data" in str(law)
+
+
 def test_a_second_table_is_predicted_alike(points: Points, law: Law) -> None:
     large = points.params > 4e5
     other = fit(points.where(~large), LIGHT, test=points.where(large))
@@ -77,6 +84,8 @@ def test_predict_takes_one_size_and_many_budgets(law: Law) -> None:
     found = law.predict(1e5, np.array([1e5, 1e6, 1e7]))
     assert found.loss.shape == (3,)
     assert (np.diff(found.loss) < 0).all()
+    assert str(found).count("95%") == 3
+    assert law.predict(20_010, 1e5).loss == law.predict(20_000, 1e5).loss  # a trained size, rounded
     for args in ((np.array([1.0, 2.0]), 1e5), (0.0, 1e5), (1e5, -1.0), (float("nan"), 1e5)):
         with pytest.raises(PreceptorError):
             law.predict(*args)  # type: ignore[arg-type]

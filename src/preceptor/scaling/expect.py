@@ -23,6 +23,14 @@ class Expectation:
     interval_95: tuple[np.ndarray, np.ndarray] | None
     reason: str = ""
 
+    def __str__(self) -> str:
+        lines = []
+        for i, loss in enumerate(self.loss):
+            pairs = [(level, pair) for level, pair in zip(LEVELS, (self.interval_80, self.interval_95), strict=True) if pair]
+            spans = [f"{level:.0%} {lo[i]:.4g} – {hi[i]:.4g}" for level, (lo, hi) in pairs]
+            lines.append("   ".join([f"{loss:.4g}", *(spans or ["no interval"])]))
+        return "\n".join(lines + ([f"({self.reason})"] if self.reason else []))
+
 
 def expected(
     law: FittedLaw, params: np.ndarray | float, tokens: np.ndarray | float, centre: np.ndarray | None = None

@@ -45,6 +45,9 @@ def fit_set(name: str, points: Points, config: ScalingConfig, named: Sequence[Po
     laws, missing = _laws(fresh, config, tracks)
     rows = forecast(name, fresh, config) if config.forecast else []
     for test in named:
+        again = int(np.sum(test.repeated))
+        if again:
+            notes.append(f"{again} of {len(test)} rows that were held out repeat data, and aren't forecast")
         if len(test) and len(fresh):
             rows += predict(name, fresh, test.where(~test.repeated), config, NAMED)
     cells = cells_of([r for r in rows if r.held != NAMED])

@@ -31,13 +31,14 @@ from preceptor.scaling.points import Points
 from preceptor.scaling.saved import as_plain, restored
 from preceptor.scaling.select import rows_where
 from preceptor.scaling.show import law_table
+from preceptor.scaling.surface import SAME_SIZE
 
 if TYPE_CHECKING:
     import polars as pl
     from matplotlib.axes import Axes
 
 FORMAT = 2
-MOST = 20_000  # points of a set
+MOST = 5_000  # points of a set
 _NOT_SHOWN = "its items are in no training document, so the loss tells of no learning"
 NO_LAW = {
     "uih-full": "it adds the falling curve of seen items and the rising one of held-out items",
@@ -113,6 +114,8 @@ class Law(Shown):
             raise PreceptorError("Bad size or tokens", found=f"{params}, {tokens}", expected="positive numbers")
         if of is not None and of not in self.sets:
             raise PreceptorError("No such set", where="of", found=of, expected=", ".join(self.sets))
+        trained = {x.params for entry in self.sets.values() for x in entry.laws if x.params is not None}
+        size = next((n for n in trained if abs(n / size - 1) <= SAME_SIZE), size)
         names = [of] if of else sorted(self.sets, key=lambda s: (not self._known_at(s, size), self.sets[s].floor is None))
         entry = self.sets[names[0]]
         law = entry.at(size)

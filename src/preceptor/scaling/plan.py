@@ -151,7 +151,7 @@ def within_reach(surface: Surface, params: float, tokens: float, extrapolate: bo
                 remedy=f"{_next(surface, params, tokens)}, fit again, and plan; or ask for the extrapolation"
                 " (extrapolate=True, --extrapolate) and doubt it",
             )
-        warnings.append(f"Extrapolated: {said}; intervals know nothing of a law that bends.")
+        warnings.append(f"Extrapolated: {said}; bands were judged up to ten times beyond the points, and not farther.")
     (n_lo, n_hi), (d_lo, d_hi) = surface.tried.params_range, surface.tried.tokens_range
     small = float(surface.cost.flops(params, tokens)) < surface.smallest if surface.joint else tokens < d_lo
     if small:

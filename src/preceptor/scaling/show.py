@@ -10,6 +10,7 @@ from preceptor.scaling.fitted import Dropped, FittedLaw, Parameter, SetLaws, Tri
 from preceptor.scaling.forecast import Judged
 from preceptor.scaling.forms import FORMS
 
+_WORTH_SAYING = 0.01  # of a forecast: a law that moves less hangs on no point
 _CELLS = {"corner": "corner", "size": "largest size", "tokens": "largest budgets"}
 
 
@@ -115,9 +116,9 @@ def _points(law: FittedLaw) -> str:
     """Points far off the law, with the option that leaves them out; else the point that it hangs on most."""
     if law.outliers:
         named = "; ".join(f"--drop '{o.drop}' ({o.residual:+.1f} times the scatter)" for o in law.outliers[:3])
-        more = f" and {len(law.outliers) - 3} more" if len(law.outliers) > 3 else ""
-        return f"{len(law.outliers)} point(s) far off this law{more}: {named}"
-    if law.influence and law.identified:
+        count = "1 point is" if len(law.outliers) == 1 else f"{len(law.outliers)} points are"
+        return f"{count} far off this law{', the farthest' if len(law.outliers) > 3 else ''}: {named}"
+    if law.influence and law.identified and abs(law.influence[0].moves) >= _WORTH_SAYING:
         one = law.influence[0]
         return (
             f"hangs most on run {one.run} at {quantity(one.tokens)} tokens: without it the forecast moves by {one.moves:+.1%}"

@@ -18,7 +18,7 @@ from preceptor.scaling.forms import FORMS, natural
 from preceptor.scaling.training_cost import TrainingCost
 
 REACH = 10.0  # times the largest fitted run: farther is extrapolation
-_SAME = 0.005  # sizes that agree to this share are the same: 417k means 417,040
+SAME_SIZE = 0.005  # sizes that agree to this share are the same: 417k means 417,040
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ class Surface:
         if self.joint:
             return params
         near = self.sizes[np.argmin(np.abs(np.log(self.sizes / params)))]
-        if abs(near / params - 1) > _SAME:
+        if abs(near / params - 1) > SAME_SIZE:
             raise PreceptorError(
                 "No law of this size", where="--params", found=quantity(params),
                 expected="one of " + ", ".join(quantity(n) for n in self.sizes),
