@@ -116,6 +116,8 @@ def test_extending_is_strict(tmp_path: Path, files: dict[str, str], message: str
         ("name: !!python/object/apply:os.system [ls]", r"not readable YAML"),
         ("name: \x07", r"not readable YAML"),
         ("x" * 1_000_001, r"too large"),
+        ("ranking: {recents: [1.0, inf]}", r"ranking\.recents[\s\S]*a finite number"),
+        ("lm: {lr: .nan}", r"lm\.lr[\s\S]*a finite number"),
         ("arms: [a]", r"Bad arms"),
         ("arms: {a: {}, 0x10: {}}", r"Bad name of an arm"),
         ("arms: {a: 5}", r"Bad arm"),

@@ -14,6 +14,7 @@ import dataclasses
 import difflib
 import functools
 import json
+import math
 import re
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
@@ -159,7 +160,22 @@ def validate(tree: Mapping[str, Any], where: str) -> StudyConfig:
         raise PreceptorError(
             "Bad value in the study", where=f"{where}, {at}", found=first.get("input"), expected=first["msg"]
         ) from e
+    _refuse_infinite(config, where, "")
     return _with_seed(config, tree)
+
+
+def _refuse_infinite(value: Any, where: str, at: str) -> None:
+    """Refuse numbers that have no JSON form, wherever they are: a study is saved as JSON."""
+    if dataclasses.is_dataclass(value):
+        value = {f.name: getattr(value, f.name) for f in dataclasses.fields(value)}
+    if isinstance(value, Mapping):
+        for name, part in value.items():
+            _refuse_infinite(part, where, f"{at}.{name}" if at else str(name))
+    elif isinstance(value, tuple | list):
+        for part in value:
+            _refuse_infinite(part, where, at)
+    elif isinstance(value, float) and not math.isfinite(value):
+        raise PreceptorError("Bad value in the study", where=f"{where}, {at}", found=value, expected="a finite number")
 
 
 @functools.cache

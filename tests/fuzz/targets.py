@@ -549,9 +549,7 @@ TARGETS = (
     Target("laws", 80, _laws, _law),
     Target("lists", 15, _baselines, _lists),
     Target("tables", 120, _tables_of_stages, _rows),
-    Target("general", 10, _general_texts, _general),
-)  # fmt: skip
-ARTIFACTS = (
     Target("manifest", 60, _manifests, _manifest),
     Target("checkpoint", 50, _checkpoints, _checkpoint),
-)
+    Target("general", 10, _general_texts, _general),
+)  # fmt: skip

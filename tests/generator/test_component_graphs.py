@@ -6,7 +6,8 @@ import fixtures
 from preceptor.core.errors import PreceptorError
 from preceptor.generator import component_graphs
 from preceptor.generator.components import GraphSpec, check_bank
-from preceptor.graph.cooccurrence import item_users
+from preceptor.generator.smooth import ease_rows
+from preceptor.graph.cooccurrence import Cooccurrence, item_users
 from preceptor.graph.graph import TOTAL, Graph
 from preceptor.graph.item_graph import build_graph
 
@@ -102,3 +103,10 @@ def test_rows_do_not_depend_on_threads(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("PRECEPTOR_WORKERS", threads)
         found.append([graph for _, graph in component_graphs.graphs(split, (*PLAIN[:3], *SMOOTH[:2]))])
     assert all(equal(a, b) for a, b in zip(*found, strict=True))
+
+
+def test_a_log_without_a_pair_gives_an_ease_without_edges_and_no_word_of_lapack(capfd: pytest.CaptureFixture[str]) -> None:
+    none = Cooccurrence(np.zeros(4, np.int64), np.zeros(0, np.int32), np.zeros(0, np.int32), np.zeros(0))
+    assert len(ease_rows(none, np.ones(3, np.int64), 10.0, 5, 1.0).indices) == 0
+    said = capfd.readouterr()
+    assert said.out + said.err == ""

@@ -41,7 +41,6 @@ _ZEROS = (  # which of the first four bytes are zero where ASCII is written so w
     ((False, True, False, True), "utf-16-le"),
     ((True, False, True, False), "utf-16-be"),
 )
-_WHOLE_LINE = "\x01"  # a separator no text table holds: one column, the line
 _BROKEN = (pl.exceptions.PolarsError, OSError, UnicodeError, EOFError, zlib.error)  # what a damaged file raises
 _LOOK_AHEAD = 1000  # records of a JSON-lines file in which every column must occur once
 
@@ -62,7 +61,7 @@ class Table:
     quoted: bool = True
     header: tuple[str, ...] | None = None
     encoding: str = "utf-8"
-    setting: str = "columns"  # the config key that maps column names, for messages
+    setting: str = ""  # the config key that maps column names, for messages; empty: there is none
     renamed: Mapping[str, str] = field(default_factory=dict)  # header name -> name without its type (RecBole)
 
 
@@ -193,9 +192,9 @@ def _lazy(table: Table, file: Path, only: tuple[str, ...] | None = None) -> pl.L
 
 
 def _whole_lines(table: Table, file: Path) -> pl.LazyFrame:
-    return pl.scan_csv(
-        _source(table, file), has_header=False, separator=_WHOLE_LINE, quote_char=None, schema={"text": pl.String}
-    )
+    source = _source(table, file)
+    lines = pl.scan_lines(file, name="text", glob=False) if isinstance(source, str) else pl.scan_lines(source, name="text")
+    return lines.with_columns(pl.col("text").str.strip_prefix("\ufeff"))
 
 
 def _source(table: Table, file: Path) -> Any:

@@ -84,6 +84,9 @@ def ease_rows(found: Cooccurrence, users_of: np.ndarray, ridge: float, top_k: in
             expected=f"at most {EASE_ITEMS:,}",
             remedy="leave smooth='ease' out of the bank",
         )
+    nothing = from_weights(np.zeros(n + 1, np.int64), np.empty(0, np.int32), np.empty(0))
+    if not len(used):  # LAPACK would say on standard output what it makes of an empty matrix
+        return nothing
     place = np.full(n, -1, np.int64)
     place[used] = np.arange(len(used))
     gram = np.zeros((len(used), len(used)), np.float32)
@@ -91,7 +94,7 @@ def ease_rows(found: Cooccurrence, users_of: np.ndarray, ridge: float, top_k: in
     gram[np.arange(len(used)), np.arange(len(used))] = users_of[used] + np.float32(ridge)
     factor, failed = linalg.lapack.spotrf(gram, lower=1, overwrite_a=1, clean=0)
     if failed:  # counts cut at a minimum of users needn't be positive definite
-        return from_weights(np.zeros(n + 1, np.int64), np.empty(0, np.int32), np.empty(0))
+        return nothing
     inverse, _ = linalg.lapack.spotri(factor, lower=1, overwrite_c=1)
     diagonal = np.diag(inverse).copy()
     inverse = np.tril(inverse, -1)

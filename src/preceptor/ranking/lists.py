@@ -153,7 +153,8 @@ def _refuse(table: Table, file: Path, rows: pl.DataFrame, name: str, expected: s
     """Raise PreceptorError for the first of the rows, if there is any."""
     if rows.is_empty():
         return
-    first = tables.raw(table, file, rows["row"].head(1)).row(0, named=True)
+    with tables.explained(table, file):
+        first = tables.raw(table, file, rows["row"].head(1)).row(0, named=True)
     more = f" and {rows.height - 1:,} more rows" if rows.height > 1 else ""
     raise PreceptorError(
         "A row of the baseline can't be used",
