@@ -30,7 +30,7 @@ def main_table(out: Path, metric: str = "ndcg", k: int = 10) -> str:
     inputs = Artifacts.of(Path(out))
     ranked = _recommended(inputs)
     blocks = [
-        "\n".join(_wrapped(said.sentences[0]) for said in answers(inputs).values()) if ranked else _ranking(inputs, metric, k),
+        _answer(inputs) if ranked else _ranking(inputs, metric, k),
         _learnt(inputs),
         ranked,
         _forecast(inputs),
@@ -40,6 +40,14 @@ def main_table(out: Path, metric: str = "ndcg", k: int = 10) -> str:
     return (
         "\n\n".join(block for block in blocks if block)
         or "Nothing to show: this folder has no ranking, lm or scaling artifact."
+    )
+
+
+def _answer(inputs: Artifacts) -> str:
+    """Which recipe to use, by each split."""
+    said = answers(inputs)
+    return "\n".join(
+        _wrapped((f"{f.name(split)}: " if len(said) > 1 else "") + answer.sentences[0]) for split, answer in said.items()
     )
 
 
