@@ -111,8 +111,7 @@ class Campaign:
 
     def prepare(self) -> list[Case]:
         """The reference, and all cases: noted from a second making of each stage."""
-        if not (self.whole / self.wanted / "manifest.json").exists():
-            self.study.run(self.config, self.whole, self.wanted)
+        self.study.run(self.config, self.whole, self.wanted)
         small = self.small
         small.fresh_copy(self.whole, self.out)
         cases: list[Case] = []
