@@ -103,7 +103,10 @@ def test_a_damaged_study_json_is_written_again(content: bytes, miniature: Path, 
         study.run(config(), out)
 
 
-def test_what_lacks_a_file_is_made_again(miniature: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_lacks_a_file_is_made_again(
+    miniature: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("PRECEPTOR_QUIET", raising=False)
     out = shutil.copytree(miniature, tmp_path / "run")
     (out / "report" / "report.html").unlink()
     states = {row.stage: (row.state, row.why) for row in study.dry_run(config(), out)}

@@ -11,7 +11,7 @@ from preceptor.core.tables import row
 from preceptor.core.tables.lm import Point
 from preceptor.core.tables.scaling import Forecast
 from preceptor.report.curves import curves, slope
-from preceptor.report.findings import doubts
+from preceptor.report.doubts import doubts
 from preceptor.report.fitted import footings, laws, not_fitted
 from preceptor.report.formats import any_value, fixed, interval, name, short
 from preceptor.report.inputs import Artifacts, number

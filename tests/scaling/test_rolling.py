@@ -77,3 +77,13 @@ def test_an_end_at_a_bound_is_not_known() -> None:
     grid = sweep(1, 8).tokens
     fit = fit_form(FORMS["data"], Points.of({"params": [1e5] * 8, "tokens": grid, "loss": 40 * grid**-0.2}))
     assert rolling.parameters(fit, 1e-6)[1] == 0.0
+
+
+def test_no_more_is_taken_to_be_left_than_the_points_fell_by() -> None:
+    """A curve without an end of its own, seen over so little of its fall that 0 fits as well as any other end."""
+    grid = np.geomspace(1e6, 2e6, 8)
+    loss = 40 * grid**-0.2
+    fit = fit_form(FORMS["data"], Points.of({"params": [1e5] * 8, "tokens": grid, "loss": loss}))
+    _, end = rolling.parameters(fit, 1e-4)
+    assert end == pytest.approx(2 * loss.min() - loss.max())
+    assert end > 0.8 * loss.min()

@@ -124,8 +124,8 @@ def _guess(name: str, train: Points, later: Points, seed: int, delta: float) -> 
 def parameters(fit: Fit, variance: float) -> tuple[np.ndarray, float]:
     """(covariance of theta, the least end of the loss that the points leave open), by linearising at the optimum.
 
-    variance: of a point's log residual. The end is E less two standard errors, not below the known floor or 0; the known floor
-    or 0 itself where E is at a bound.
+    variance: of a point's log residual. The end is E less two standard errors, or, where E is at a bound, the least there is:
+    0, the known floor, or as far below the lowest loss as that lies below the highest: no more is left than the points fell by.
     """
     problem = fit.problem
     free = (problem.lo < problem.hi) & (fit.theta > problem.lo + 1e-6) & (fit.theta < problem.hi - 1e-6)
@@ -139,6 +139,8 @@ def parameters(fit: Fit, variance: float) -> tuple[np.ndarray, float]:
     if fit.form.fixed_floor:
         return covariance, fit.floor
     lowest = float(np.exp(problem.lo[0])) if problem.lo[0] > problem.y.min() - 14 else 0.0
+    top, bottom = np.exp(problem.y.max()), np.exp(problem.y.min())
+    lowest = max(lowest, float(bottom - (top - bottom)))
     if not free[0]:
         return covariance, lowest
     e = float(np.exp(fit.theta[0]))
