@@ -270,5 +270,6 @@ def test_reading_a_damaged_input_too_early_blames_the_input(tmp_path: Path) -> N
     with pytest.raises(ValueError, match="another matter"), artifact.blaming([given]):
         raise ValueError("another matter")
     given.file("part/y.txt").write_text("z")
-    with pytest.raises(PreceptorError, match=r"Damaged artifact[\s\S]*y\.txt"), artifact.blaming([given]):
-        raise ValueError("what a library says of it")
+    for said in (ValueError("what a library says of it"), PreceptorError("what a reader of tables says of it")):
+        with pytest.raises(PreceptorError, match=r"Damaged artifact[\s\S]*y\.txt"), artifact.blaming([given]):
+            raise said
