@@ -142,19 +142,28 @@ def pretrain(
     return Points.of(row.table(Point, row.read(made.path, Point)))
 
 
-def fit(points: Points | str | Path) -> Law:
+def fit(
+    points: Points | str | Path,
+    test: Points | str | Path | None = None,
+    hold_out: str | None = None,
+    drop: Sequence[str] = (),
+) -> Law:
     """Fit the data laws and the joint laws of every evaluation set, with their intervals where the points allow any.
 
     points: what `pretrain` returned, or a CSV with columns params, tokens, loss and, where known, run, seed, set, floor.
+    test: points that are predicted and not fitted. hold_out: an expression of columns, such as "params > 2e9", whose rows are
+    predicted and not fitted (`law.judged()` says how that went). drop: expressions whose rows are left out, on the record.
     """
     from preceptor.scaling.law import fit as fit_points
     from preceptor.scaling.points import Points
 
     if isinstance(points, str | Path):
         points = Points.read(points)
+    if isinstance(test, str | Path):
+        test = Points.read(test)
     if not isinstance(points, Points):
         raise _needs("pc.fit", points, "points, or a CSV of them", 'pc.fit("points.csv")')
-    return fit_points(points)
+    return fit_points(points, test=test, hold_out=hold_out, drop=[drop] if isinstance(drop, str) else drop)
 
 
 def _needs(function: str, found: object, expected: str, example: str) -> PreceptorError:

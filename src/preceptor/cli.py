@@ -13,6 +13,7 @@ from cyclopts import App, Parameter
 
 from preceptor import cli_output as shown
 from preceptor.cli_codes import codes_app
+from preceptor.cli_fit import fit
 from preceptor.cli_generator import generator
 from preceptor.cli_plan import plan
 from preceptor.cli_push import push
@@ -35,6 +36,7 @@ data_app = App(name="data", help="Look at a log before you build anything from i
 app.register_install_completion_command()
 app.command(data_app)
 app.command(codes_app)
+app.command(fit)
 app.command(generator)
 app.command(plan)
 app.command(recommend)
@@ -331,27 +333,6 @@ def pretrain(study: Study = None, *, data: Data = None, out: Out = None, set_: S
     config, folder = _resolve(study, data, out, set_, force)
     made = studies.run(config, folder, wanted="lm")
     shown.line(made["lm"].file("points.csv").read_text(encoding="utf-8").rstrip("\n"))
-
-
-@app.command
-def fit(points: Path, *, out: Out = None, json_: Json = False) -> None:
-    """Fit scaling laws to a table of points (columns params,tokens,loss[,run,seed,set,floor]).
-
-    Parameters
-    ----------
-    out
-        Write the law there as JSON; `preceptor plan` reads it.
-    """
-    from preceptor.scaling.law import fit as fit_points
-    from preceptor.scaling.points import Points
-
-    law = fit_points(Points.read(points))
-    if out is not None:
-        law.save(out)
-    if json_:
-        shown.data(law.as_dict())
-    else:
-        shown.line(law)
 
 
 @app.command

@@ -5,9 +5,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from safetensors.numpy import load_file, save_file
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
 
+from preceptor.codes.config import CodesConfig
+from preceptor.codes.encoded import encode_cached
 from preceptor.codes.sentences import SentenceEncoder, minilm_folder
 from preceptor.core.errors import PreceptorError
 
@@ -64,3 +67,46 @@ def test_loading_draws_no_progress_bar_and_leaves_the_setting(tmp_path: Path, ca
     SentenceEncoder(folder, "x").encode(TEXTS)
     assert capfd.readouterr().err == ""
     assert logging.is_progress_bar_enabled() == before
+
+
+def test_kept_encodings_are_taken_only_as_they_were_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("PRECEPTOR_CACHE", str(tmp_path / "cache"))
+    folder = tiny_model(tmp_path / "model", "mean_tokens")
+    config = CodesConfig(encoder="sentence-transformers", encoder_path=str(folder))
+    first, _ = encode_cached(TEXTS, config)
+    assert np.array_equal(encode_cached(TEXTS, config)[0], first)
+    assert "are in" in capsys.readouterr().err
+    (kept,) = (tmp_path / "cache" / "embeddings").glob("*.npy")
+    changed = bytearray(kept.read_bytes())
+    changed[-1] ^= 1
+    kept.write_bytes(changed)
+    assert np.array_equal(encode_cached(TEXTS, config)[0], first)
+    assert "are damaged and are made again" in capsys.readouterr().err
+    for content in (b"", b"[]", b"{}", b"\xff"):
+        kept.with_suffix(".json").write_bytes(content)
+        assert np.array_equal(encode_cached(TEXTS, config)[0], first)
+
+
+def test_encodings_are_made_where_nothing_can_be_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("PRECEPTOR_CACHE", str(tmp_path / "file"))
+    config = CodesConfig(encoder="sentence-transformers", encoder_path=str(tiny_model(tmp_path / "model", "mean_tokens")))
+    assert encode_cached(TEXTS, config)[0].shape == (4, 16)
+
+
+@pytest.mark.parametrize("change", ["cut", "lacking", "another shape"])
+def test_damaged_weights_are_refused(change: str, tmp_path: Path) -> None:
+    """Left alone, transformers draws what is missing at random."""
+    folder = tiny_model(tmp_path, "mean_tokens")
+    weights = folder / "model.safetensors"
+    tensors = load_file(weights)
+    name = "encoder.layer.0.output.dense.weight"
+    if change == "cut":
+        weights.write_bytes(weights.read_bytes()[:500])
+    else:
+        given = tensors.pop(name)
+        save_file(tensors if change == "lacking" else {**tensors, name: given[:-1]}, weights, {"format": "pt"})
+    with pytest.raises(PreceptorError, match="sentence encoder"):
+        SentenceEncoder(folder, "sentence-transformers")

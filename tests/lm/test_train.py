@@ -10,6 +10,7 @@ import torch
 
 from lm import golden
 from lm.toy import CONFIG, CONTEXT, EOS, VOCAB, curriculum, evaluation
+from preceptor.core.errors import PreceptorError
 from preceptor.curriculum.stream import Stream
 from preceptor.lm.checkpoints import new_model
 from preceptor.lm.evaluate import evaluate
@@ -99,6 +100,15 @@ def test_restored_state_goes_on_bit_for_bit(stream: Stream, tmp_path: Path) -> N
     straight.save(tmp_path / "a")
     second.save(tmp_path / "b")
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+
+
+@pytest.mark.parametrize("kept", [0, 100, -1])
+def test_damaged_state_is_named(kept: int, stream: Stream, tmp_path: Path) -> None:
+    one = learner(stream)
+    one.save(tmp_path / "state")
+    (tmp_path / "state").write_bytes((tmp_path / "state").read_bytes()[:kept])
+    with pytest.raises(PreceptorError, match="Damaged state of a run"):
+        one.restore(tmp_path / "state")
 
 
 def test_models_of_other_kinds_learn_the_same_by_autograd(

@@ -89,7 +89,7 @@ def test_ids_that_the_log_does_not_know_are_counted(home: Path, tmp_path: Path) 
         ("a.tsv", "user_id\titem_id\trank\n\ti1\t1\nu1\t\t2\n", r"line 2, field user_id"),
         ("a.csv", "user_id,item_id,rank\nu1,i2,1\nu2,i2,1\nu1,i2,2\n", r"line 4, field item_id(.|\n)*once for a user"),
         ("a.csv", "user_id,item_id,place\nu1,i2,1\n", r"Missing column 'rank'(.|\n)*rank \(1 is the best\)"),
-        ("a.csv", "user,item_id,rank\nu1,i2,1\n", r"Missing column 'user_id'(.|\n)*rename"),
+        ("a.csv", "who,item_id,rank\nu1,i2,1\n", r"Missing column 'user_id'(.|\n)*rename"),
         ("a.csv", "user_id,item_id,rank\n", r"a header and no row"),
         ("a.csv", "user_id,item_id,rank\n1,i2,1\n", r"No user_id of the baseline(.|\n)*'1'(.|\n)*'u0'"),
         ("a.jsonl", '{"user_id": "u1", "item_id": "x", "rank": 1}\n', r"No item_id of the baseline(.|\n)*'i0'"),

@@ -135,6 +135,10 @@ def test_missing_and_foreign_tensors_are_named(miniature: Path, tmp_path: Path) 
     save_file({**tensors, "items_ID": tensors["items_ID"][:-1]}, stem + ".safetensors")
     with pytest.raises(PreceptorError, match=r"items_ID \(119, 16\)(.|\n)*items_ID \(120, 16\)"):
         jobs.trained(source, "real", stem, config)
+    for kept in (0, 50, -1):
+        Path(stem + ".safetensors").write_bytes((ranking / "runs/temporal-real-seed0.safetensors").read_bytes()[:kept])
+        with pytest.raises(PreceptorError, match=r"Damaged weights(.|\n)*model\.safetensors"):
+            jobs.trained(source, "real", stem, config)
 
 
 def test_a_study_made_again_is_opened_anew(miniature: Path, tmp_path: Path) -> None:

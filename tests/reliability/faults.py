@@ -24,7 +24,7 @@ import traceback
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +35,7 @@ SOURCE = Path(__file__).with_name("preload.c")
 
 @dataclass(frozen=True)
 class Case:
-    """The operation that fails: the nth of its kind on a path, while a stage is made."""
+    """The operation that fails, and its errno: the nth of its kind on a path, while a stage is made."""
 
     stage: str
     arm: str
@@ -131,7 +131,7 @@ class Campaign:
             for line, n in sorted(met.items()):
                 kind, path = line.split("\t")
                 for nth in sorted({1, (n + 1) // 2, n}):
-                    cases.append(Case(stage, arm, kind, path, nth, ERRORS[len(cases) % len(ERRORS)]))
+                    cases.append(Case(stage, arm, kind, path, nth, 0))
         assert small.differences(self.out, self.whole) == []
         return cases
 
@@ -205,6 +205,7 @@ def main() -> int:
     campaign, begun = Campaign(given.work, given.wanted), time.monotonic()
     wanted = set(filter(None, given.stages.split(",")))
     cases = [case for case in campaign.prepare() if not wanted or case.stage in wanted][:: given.every]
+    cases = [replace(case, error=ERRORS[n % len(ERRORS)]) for n, case in enumerate(cases)]
     done = list(results(given.work))
     known = {json.dumps([r[name] for name in ("stage", "arm", "kind", "path", "nth")]) for r in done}
     with open(given.work / "done.jsonl", "a") as log:

@@ -41,8 +41,9 @@ void fault_record(int fd) { log_fd = fd; }
 
 /* Names that a library draws at random: .tmpAbC123 is .tmp*. */
 static void settle(char *path) {
-    char *at = strstr(path, ".tmp");
-    if (at && at[4] && at[4] != '/') strcpy(at + 4, "*");
+    char *name = strrchr(path, '/');
+    char *at = strstr(name ? name : path, ".tmp");
+    if (at && at[4]) strcpy(at + 4, "*");
 }
 
 /* Whether this operation is the one that fails; errno is set then. */

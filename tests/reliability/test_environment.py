@@ -73,6 +73,14 @@ def test_making_something_where_nobody_can_write_says_so(
             study.run(config(), out, "scaling")
 
 
+def test_a_study_interrupted_within_an_arm_goes_on(miniature: Path, tmp_path: Path) -> None:
+    """What comes after the arms is asked what it will cost while an arm is half made."""
+    out = shutil.copytree(miniature, tmp_path / "run")
+    shutil.rmtree(out / "arms" / "plain" / "lm")
+    states = {row.stage: row.state for row in study.dry_run(config(), out)}
+    assert (states["lm@plain"], states["recommend"], states["real@plain"]) == ("missing", "waits", "fresh")
+
+
 def test_damaged_records_of_the_making_keep_nobody_from_the_table(miniature: Path, tmp_path: Path) -> None:
     out = shutil.copytree(miniature, tmp_path / "run")
     whole = len(study.times(out))
@@ -95,12 +103,15 @@ def test_a_damaged_study_json_is_written_again(content: bytes, miniature: Path, 
         study.run(config(), out)
 
 
-def test_what_lacks_a_file_is_made_again(miniature: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_lacks_a_file_is_made_again(
+    miniature: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("PRECEPTOR_QUIET", raising=False)
     out = shutil.copytree(miniature, tmp_path / "run")
     (out / "report" / "report.html").unlink()
-    (out / "scaling" / "plan.json").unlink()
     states = {row.stage: (row.state, row.why) for row in study.dry_run(config(), out)}
     assert states["report"] == ("damaged", "report.html is missing")
+    (out / "scaling" / "plan.json").unlink()
     study.run(config(), out, "scaling")  # which takes less time
     assert (out / "scaling" / "plan.json").read_bytes() == (miniature / "scaling" / "plan.json").read_bytes()
     assert "scaling: made again (plan.json is missing)" in capsys.readouterr().err

@@ -11,10 +11,11 @@ from preceptor.core.tables import row
 from preceptor.core.tables.lm import Point
 from preceptor.core.tables.scaling import Forecast
 from preceptor.report.curves import curves, slope
-from preceptor.report.fitted import laws, not_fitted
+from preceptor.report.doubts import doubts
+from preceptor.report.fitted import footings, laws, not_fitted
 from preceptor.report.formats import any_value, fixed, interval, name, short
 from preceptor.report.inputs import Artifacts, number
-from preceptor.report.sections_scaling import largest
+from preceptor.report.sections_scaling import fitted, largest
 
 
 @pytest.mark.parametrize("text", ["", "x", "nan", "inf", None, True, []])
@@ -90,4 +91,37 @@ def test_the_forecast_shown_is_the_best_form_s_at_the_corner_else_a_fixed_one_s(
     path.write_text(canonical(found))
     forms = {r.set: r.form for r in largest(Artifacts.of(out))}
     assert forms["uih-in-graph"] == "joint-excess"
-    assert forms["real-test-seen"] == "joint"
+    assert forms["general"] == "joint"
+
+
+def test_laws_say_what_the_second_method_found_and_what_they_rest_on(miniature: Path, tmp_path: Path) -> None:
+    out = copied(miniature, tmp_path)
+    path = out / "scaling" / "laws.json"
+    found = json.loads(path.read_text())
+    entry = found["sets"]["uih-in-graph"]
+    joint = next(law for law in entry["laws"] if law["form"] == "joint-excess")
+    for p in joint["parameters"].values():
+        p |= {"identified": True, "reason": "", "interval": [0.4, 0.6]}
+    joint |= {"identified": True, "note": "it bends"}
+    joint["second"] = {"values": {"A": 1.0, "alpha": 0.9, "B": 2.0, "beta": 0.11}, "rms": 0.1, "apart": 0.25, "agrees": False}
+    joint["outliers"] = [
+        {"run": "d1-s0", "params": 1.0, "tokens": 1024.0, "loss": 5.0, "moves": 0.1, "residual": 7.0},
+    ]
+    entry["burn_in"] = {
+        "reference": "unigram", "value": 5.0, "first": 2048.0, "dropped": [[1.0, 1024.0, 6.0]], "late": [1.0],
+        "under_bigram": {}, "why_not": "",
+    }  # fmt: skip
+    entry["notes"] = ["two losses lie below the floor"]
+    path.write_text(canonical(found))
+    inputs = Artifacts.of(out)
+    law = next(law for law in laws(inputs) if (law.set, law.form) == ("uih-in-graph", "joint-excess"))
+    assert law.second == {"alpha": 0.9, "beta": 0.11}
+    assert (law.agrees, law.far, law.note) == (False, 0.25, "it bends")
+    assert law.outliers == ('run == "d1-s0" and tokens == 1024',)
+    footing = next(f for f in footings(inputs) if f.set == "uih-in-graph")
+    assert (footing.enters, footing.reference, footing.left_out) == (2048.0, "unigram", 1)
+    assert footing.tau is not None
+    shown = fitted(inputs).html
+    for said in ("disagree", "25.0 %", "tokens == 1024", "it bends", "two losses lie below the floor", "below the unigram"):
+        assert said in shown, said
+    assert ("Two methods of fitting disagree", "On UIH in-graph the exponents depend on how a law is fitted.") in doubts(inputs)

@@ -141,3 +141,64 @@ def test_surface_says_where_a_law_ends() -> None:
     found: Surface = surface(joint_law())
     assert found.bottom(None) == pytest.approx(FLOOR)
     assert found.bottom(1e5) == pytest.approx(FLOOR + 15 * 1e5**-0.3)
+
+
+def averaged_law():  # type: ignore[no-untyped-def]
+    """The joint law, and another form that ends higher, averaged half and half."""
+    law = joint_law(COST)
+    entry = law.sets["uih"]
+    (first,) = entry.laws
+    theta = first.theta.copy()
+    theta[0] = np.log(0.3)
+    other = replace(first, form="joint", theta=theta)
+    both = replace(entry, laws=(first, other), weights={"joint": {"joint-excess": 0.5, "joint": 0.5}})
+    return replace(law, sets={"uih": both}), first, other
+
+
+def test_an_average_of_forms_is_the_centre_of_everything_that_is_planned() -> None:
+    law, first, other = averaged_law()
+    found = surface(law)
+
+    def mean(n: float, d: float) -> float:
+        return float(FLOOR + np.sqrt((first.predict(n, d)[0] - FLOOR) * (other.predict(n, d)[0] - FLOOR)))
+
+    plan = law.plan(flops=2e12)
+    assert plan.averaged == "joint 50%, joint-excess 50%"
+    assert plan.averaged in str(plan)
+    assert plan.losses["uih"].loss == pytest.approx(mean(plan.params, plan.tokens))
+    assert law.predict(1e5, 1e6).loss[0] == pytest.approx(mean(1e5, 1e6))
+    sizes = np.geomspace(1e3, 1e8, 20_001)
+    losses = [mean(n, 2e12 / float(found.cost(n))) for n in sizes]
+    assert plan.params == pytest.approx(sizes[np.argmin(losses)], rel=2e-3)
+    for one in plan.same_loss:
+        if one.tokens is not None:
+            assert mean(one.params, one.tokens) == pytest.approx(plan.losses["uih"].loss, abs=1e-9)
+    i95 = plan.losses["uih"].interval_95
+    assert i95 is not None
+    assert i95[0] < plan.losses["uih"].loss < i95[1]
+    assert plan.params_interval is not None
+    assert plan.params_interval[0] < plan.params < plan.params_interval[1]
+    assert found.bottom(1e5) == pytest.approx(mean(1e5, 1e300))
+    assert joint_law(COST).plan(flops=2e12).averaged == ""
+
+
+@pytest.mark.parametrize(
+    ("reason", "said"),
+    [
+        ("3 different values of tokens; 4 are needed", "on 2M tokens next: there are too few budgets"),
+        ("2 different values of params; 4 are needed", r"train a run of 2.8M parameters on 1M tokens next: there are too few"),
+        ("0 fits as well", "on 2M tokens next"),
+    ],
+)
+def test_a_refusal_names_the_run_to_make_next(reason: str, said: str) -> None:
+    law = joint_law(identified=False)
+    entry = law.sets["uih"]
+    (one,) = entry.laws
+    open_ = {s: replace(p, reason=reason) for s, p in one.parameters.items()}
+    law = replace(law, sets={"uih": replace(entry, not_fitted={}, laws=(replace(one, parameters=open_),))})
+    with pytest.raises(PreceptorError, match=said):
+        law.plan(flops=1e12)
+    unmeasured = replace(one, noise=None)
+    law = replace(law, sets={"uih": replace(entry, not_fitted={}, laws=(unmeasured,))})
+    with pytest.raises(PreceptorError, match=r"second seed of 20k parameters"):
+        law.plan(flops=1e12)

@@ -1,3 +1,4 @@
+import time
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +26,13 @@ BAD = {
     "twice a point": (f"{HEADER}\n1,2,3,a,0,x,\n1,2,4,a,0,x,\n", ("twice", "line 3", "line 2")),
     "a run of two sizes": (f"{HEADER}\n1,2,3,a,0,x,\n5,3,4,a,0,x,\n", ("'a'", "two sizes", "line 3")),
     "two floors": (f"{HEADER}\n1,2,3,a,0,x,1\n1,3,4,a,0,x,2\n", ("'x'", "two floors", "line 3")),
+    "two units": (f"{HEADER},unit\n1,2,3,a,0,x,1,item\n1,3,4,a,0,x,1,token\n", ("'x'", "two units", "line 3", "item")),
+    "a copied row": ("params,tokens,loss\n1,2,3\n1,4,2\n1,2,3\n", ("same row", "line 4", "line 2", "'run'")),
+    "a copied run": (
+        f"{HEADER}\n1,2,3,a,0,x,\n1,3,2.5,a,0,x,\n1,4,2,a,0,x,\n1,2,3,b,1,x,\n1,3,2.5,b,1,x,\n1,4,2,b,1,x,\n",
+        ("'b' is a copy of run 'a'", "line 5", "no noise"),
+    ),
+    "a floor of NaN": (f"{HEADER}\n1,2,3,a,0,x,nan\n", ("'floor'", "line 2", "nan")),
     "bad seed": (f"{HEADER}\n1,2,3,a,one,x,1\n", ("'seed'", "line 2", "one")),
 }
 
@@ -83,3 +91,17 @@ def test_sets_are_told_apart() -> None:
     both = Points.of({k: v * 2 for k, v in points.columns().items()} | {"set": ["a"] * 16 + ["b"] * 16})
     assert both.sets == ["a", "b"]
     assert len(both.of_set("b")) == 16
+
+
+def test_two_seeds_that_end_alike_once_are_no_copies() -> None:
+    columns = {"params": [1.0] * 4, "tokens": [2.0, 4.0, 2.0, 4.0], "loss": [3.0, 2.0, 3.0, 2.1], "seed": [0, 0, 1, 1]}
+    assert len(Points.of(columns)) == 4
+
+
+@pytest.mark.slow
+def test_a_million_rows_are_read_in_seconds(tmp_path: Path) -> None:
+    n = 1_000_000
+    (tmp_path / "p.csv").write_text("params,tokens,loss\n" + "".join(f"100000,{k + 1},{5 - k / n:.9f}\n" for k in range(n)))
+    start = time.process_time()
+    assert len(Points.read(tmp_path / "p.csv")) == n
+    assert time.process_time() - start < 60

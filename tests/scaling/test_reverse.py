@@ -1,9 +1,12 @@
 """Back from a loss or a recall to a budget; when to stop repeating; which run to make next."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from preceptor.core.errors import PreceptorError
+from preceptor.scaling.bands import FormError
 from preceptor.scaling.beside import Beside
 from preceptor.scaling.next_run import next_runs
 from preceptor.scaling.repeats import when_to_stop
@@ -113,3 +116,18 @@ def test_an_open_law_says_so_and_one_without_resamples_has_no_next_run() -> None
     law = joint_law(COST, draws=0)
     with pytest.raises(PreceptorError, match=r"no resamples[\s\S]*second seed"):
         next_runs(law.sets, law.tried, law.beside(), target=None, flops=None)
+
+
+def test_a_run_beyond_the_largest_takes_off_some_of_the_forms_error() -> None:
+    law = joint_law(COST)
+    entry = law.sets["uih"]
+    error = FormError(0.1, 6.0, 0, None, 7e5, 1e6, 7e11, FLOOR)
+    wrong = replace(law, sets={"uih": replace(entry, laws=tuple(replace(x, form_error=error) for x in entry.laws))})
+    sure, open_ = (next_runs(x.sets, x.tried, x.beside(), target=None, flops=None) for x in (law, wrong))
+    assert open_.half_width > sure.half_width
+    assert open_.most is not None
+    assert sure.most is not None
+    assert open_.most.params * open_.most.tokens > 7e11
+    assert open_.most.narrows > 0.2
+    same = [c for c in open_.per_flop if c.params <= 7e5 and c.tokens <= 1e6]
+    assert all(c.half_width < open_.half_width for c in same)

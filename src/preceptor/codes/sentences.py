@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from safetensors import SafetensorError
 
 from preceptor.codes.encoders import unit_rows
 from preceptor.codes.sae import torch_threads
@@ -50,12 +51,20 @@ class SentenceEncoder:
         logging.disable_progress_bar()  # loading takes a moment; encoding has a progress line of ours
         try:
             self.tokenizer: Any = AutoTokenizer.from_pretrained(str(source), trust_remote_code=False)
-            self.model: Any = AutoModel.from_pretrained(str(source), dtype=torch.float32, trust_remote_code=False).eval()
-        except (OSError, ValueError) as error:
+            opened: Any = AutoModel.from_pretrained(
+                str(source),
+                dtype=torch.float32,
+                trust_remote_code=False,
+                output_loading_info=True,
+                ignore_mismatched_sizes=True,  # so that they are named below
+            )
+            _assert_all_tensors(opened[1])
+            self.model: Any = opened[0].eval()
+        except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
             raise PreceptorError(
                 "Can't open the sentence encoder",
                 where=source,
-                found=str(error).splitlines()[0],
+                found=(str(error).strip().splitlines() or [type(error).__name__])[0],
                 expected="a folder with config.json, tokenizer and weights, or a name that the hub knows",
                 remedy="download the model and set codes.encoder_path to its folder",
             ) from None
@@ -118,6 +127,14 @@ class SentenceEncoder:
             "pooling": self.pooling,
             "weights_sha256": {w.name: file_digest(w) for w in weights},
         }
+
+
+def _assert_all_tensors(found: Mapping[str, Any]) -> None:
+    """Raise ValueError for tensors that the files lack: transformers would draw them at random. The pooler is never used."""
+    names = [*found.get("missing_keys", ()), *(name for name, *_ in found.get("mismatched_keys", ()))]
+    lacks = sorted(name for name in names if "pooler" not in name)
+    if lacks:
+        raise ValueError(f"its weights lack {', '.join(lacks[:3])}" + (f" and {len(lacks) - 3} more" if len(lacks) > 3 else ""))
 
 
 def _pooling(source: Path) -> str:

@@ -50,13 +50,15 @@ def match(ours: str, wanted: Sequence[str], names: Sequence[str]) -> str | None:
 
 
 def remedy(setting: str, missing: Sequence[str], names: Sequence[str], taken: Mapping[str, str]) -> str:
-    """How to name missing columns, with the likeliest name in the file where one is likely."""
+    """How to name missing columns in the config key `setting` (empty: there is none), with the likeliest names in the file."""
     free = [name for name in names if name not in taken.values()]
     proposals = []
     for ours in missing:
         known = {plain(alias): alias for alias in ALIASES.get(ours, (ours,))}
         near = next((n for n in free if difflib.get_close_matches(plain(n), known, n=1, cutoff=0.75)), None)
         proposals.append(f"{ours}: {near or 'ITS NAME IN THE FILE'}")
+    if not setting:
+        return "rename the column" if len(missing) == 1 else "rename the columns"
     return f"name what is missing in data.{setting}: {{{', '.join(proposals)}}}"
 
 

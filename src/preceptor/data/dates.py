@@ -19,16 +19,7 @@ def microseconds(written: pl.Series, time_format: str | None, where: object) -> 
     it can't be told whether 3/4/2023 is in March or in April, and for a format that can't be one.
     """
     if time_format is not None:
-        try:
-            return _parsed(written, [time_format])
-        except pl.exceptions.PolarsError as error:
-            raise PreceptorError(
-                "Not a format of times",
-                where="data.time_format",
-                found=time_format,
-                expected="strptime's codes, such as %d/%m/%Y %H:%M",
-                remedy=str(error).splitlines()[0],
-            ) from error
+        return _as_told(written, time_format, where)
     found = _parsed(written, ISO)
     left = written.filter(found.is_null() & written.is_not_null())
     if not len(left):
@@ -38,6 +29,22 @@ def microseconds(written: pl.Series, time_format: str | None, where: object) -> 
     head = left.head(1000)
     useful = [form for form in forms if _parsed(head, [form]).is_not_null().any()]
     return found.fill_null(_parsed(written, useful or forms))
+
+
+def _as_told(written: pl.Series, time_format: str, where: object) -> pl.Series:
+    try:
+        found, said = _parsed(written, [time_format]), ""
+    except pl.exceptions.PolarsError as error:
+        found, said = pl.Series([], dtype=pl.Int64), str(error).splitlines()[0]
+    if written.drop_nulls().len() and not found.drop_nulls().len():
+        raise PreceptorError(
+            "No time has the format that data.time_format says",
+            where=where,
+            found=f"{written.drop_nulls()[0]!r}" + (f"; {said}" if said else ""),
+            expected=time_format,
+            remedy="write it in strptime's codes, such as %d/%m/%Y %H:%M, or leave it out",
+        )
+    return found
 
 
 def _numbers_first(left: pl.Series, where: object) -> tuple[str, ...]:

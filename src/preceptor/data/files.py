@@ -61,7 +61,7 @@ class Table:
     quoted: bool = True
     header: tuple[str, ...] | None = None
     encoding: str = "utf-8"
-    setting: str = "columns"  # the config key that maps column names, for messages
+    setting: str = ""  # the config key that maps column names, for messages; empty: there is none
     renamed: Mapping[str, str] = field(default_factory=dict)  # header name -> name without its type (RecBole)
 
 

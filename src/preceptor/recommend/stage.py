@@ -71,12 +71,12 @@ def build(config: RecommendConfig, inputs: Inputs, folder: Path) -> Counts:
 
 
 def variants(inputs: Inputs) -> dict[str, Inputs]:
-    """The inputs of the study itself (""), and of each of its arms whose language models are not the study's own."""
+    """The inputs of the study itself (""), and of each of its arms whose language models are made and not the study's own."""
     own = {key: found for key, found in inputs.items() if "@" not in key}
     found: dict[str, Inputs] = {"": own}
     for name in dict.fromkeys(key.partition("@")[2] for key in inputs if "@" in key):
         its = {key.partition("@")[0]: artifact for key, artifact in inputs.items() if key.endswith(f"@{name}")}
-        if its["lm"].path != own["lm"].path:
+        if "lm" in its and its["lm"].path != own["lm"].path:
             found[name] = {**own, **its}
     return found
 

@@ -192,9 +192,11 @@ def _trained(runs: dict[float, int]) -> str:
 
 def _doubt_laws(inputs: Artifacts) -> list[tuple[str, str]]:
     found = laws(inputs)
+    apart = ", ".join(dict.fromkeys(f.name(law.set) for law in found if law.identified and not law.agrees))
+    doubts = [("Two methods of fitting disagree", f"On {apart} the exponents depend on how a law is fitted.")] if apart else []
     unsure = [law for law in found if not law.identified]
     if not unsure:
-        return []
+        return doubts
     sets = ", ".join(dict.fromkeys(f.name(law.set) for law in unsure))
     return [
         (
@@ -203,7 +205,8 @@ def _doubt_laws(inputs: Artifacts) -> list[tuple[str, str]]:
                 f"{len(unsure)} of {len(found)} laws have a parameter that is not identified ({sets}): their exponents can't be"
                 " compared or extrapolated."
             ),
-        )
+        ),
+        *doubts,
     ]
 
 

@@ -33,8 +33,9 @@ def plan(inputs: Artifacts) -> Section:
     recall = {one["name"]: _recall(inputs, one["name"]) for one in sets}
     drawings = [d for d in (_equal_loss(one) for one in sets if one["joint"]) if d is not None]
     intro = (
-        "What a budget buys, by the laws that are identified. The loss is that of one new run, with the interval that resampled"
-        f" laws and the luck of a run give it; {found['cost']['said']}. Nothing is said beyond"
+        "What a budget buys, by the laws that are identified. The loss is that of one new run. Its interval allows for what the"
+        " points leave open, for the luck of a run, and, beyond the points, for a form that is wrong, as forms were over other"
+        f" sweeps; {found['cost']['said']}. Nothing is said beyond"
         f" {found['reach']:g}× the largest fitted run. preceptor plan answers the same and more: what a loss or a recall"
         " costs, when to stop repeating, which run to make next."
     )

@@ -7,18 +7,20 @@ from matplotlib.axes import Axes
 from preceptor.core.tables.scaling import Forecast
 from preceptor.report import formats as f
 from preceptor.report.drawing import Drawing, colour, draw, figure, legend
-from preceptor.report.fitted import Law, Parameter, laws, not_fitted
+from preceptor.report.fitted import Footing, Law, Parameter, footings, laws, not_fitted
 from preceptor.report.html import Html, h, join, missing, paragraphs, table
 from preceptor.report.inputs import Artifacts
 from preceptor.report.section import Section
 
 FORMS = {
+    "averaged": "the forms' average",
     "data": "L∞ + A·D⁻ᵅ",
     "excess": "floor + A·D⁻ᵅ",
     "joint": "E + A·N⁻ᵅ + B·D⁻ᵝ",
     "joint-excess": "floor + A·N⁻ᵅ + B·D⁻ᵝ",
 }
 PREFERRED = ("joint-excess", "joint", "excess", "data")  # whose forecast is shown where no form is the best over the corner
+HELD = {"corner": "corner", "size": "largest size", "tokens": "largest budgets", "named": "named"}
 SYMBOLS = {"L_inf": "L∞", "E": "E", "A": "A", "alpha": "α", "B": "B", "beta": "β"}
 
 
@@ -43,8 +45,62 @@ def fitted(inputs: Artifacts) -> Section:
     if single:
         title = f"Laws in D, one for each set and size ({len(single)})"
         parts.append(h("details", h("summary", title), _table(single, "Laws in D, one for each size")))
-    parts.append(_not_fitted(not_fitted(inputs)))
+    parts += [_second(found), _footings(footings(inputs)), _not_fitted(not_fitted(inputs))]
     return Section(join(parts))
+
+
+def _second(found: list[Law]) -> Html | None:
+    """Identified laws by both methods, and the points far off any law."""
+    rows = [
+        [
+            f.name(law.set),
+            equation(law.form),
+            f.size(law.params) if law.params is not None else "all",
+            ", ".join(f"{SYMBOLS[s]} {f.short(law.parameters[s].value)}" for s in law.second),
+            ", ".join(f"{SYMBOLS[s]} {f.short(v)}" for s, v in law.second.items()),
+            f.percent(law.far),
+            "agree" if law.agrees else h("strong", "disagree"),
+        ]
+        for law in found
+        if law.second and law.identified
+    ]
+    far_off = [h("li", f.name(law.set), ": ", h("code", f"--drop '{o}'")) for law in found for o in law.outliers]
+    notes = [h("li", f.name(law.set), " ", equation(law.form), ": ", law.note) for law in found if law.note]
+    parts: list[Html | None] = []
+    if rows:
+        said = paragraphs(
+            "Each identified law is fitted by a second method too: the exponents are searched for, and the rest follows by"
+            " non-negative least squares. Where the two disagree, trust neither before you know why."
+        )
+        head = ["Set", "Form", "N", "First method", "Second method", "Apart at 10× the tokens", "The methods"]
+        shown = join([said, table(head, rows, "Two methods", 7)])
+        parts.append(h("details", h("summary", f"Two methods of fitting ({len(rows)} laws)"), shown))
+    if far_off:
+        parts.append(
+            h("div", h("p", "Points far off their law. preceptor fit leaves them out, on the record, with:"), h("ul", far_off))
+        )
+    if notes:
+        parts.append(h("details", h("summary", f"Laws that don't fit their points ({len(notes)})"), h("ul", notes)))
+    return join(parts) if parts else None
+
+
+def _footings(found: list[Footing]) -> Html | None:
+    """Which points enter, how forms are averaged, and how wrong they may be beyond the points."""
+    rows = [
+        [
+            f.name(x.set),
+            f"{f.size(x.enters)}, below the {x.reference}" if x.enters is not None else "all",
+            str(x.left_out),
+            ", ".join(f"{FORMS.get(form, form)} {f.percent(w, 0)}" for form, w in x.weights.items()) or f.ABSENT,
+            f.percent(x.tau) if x.tau is not None else f.ABSENT,
+            "; ".join(x.notes) or f.ABSENT,
+        ]
+        for x in found
+    ]
+    if not rows:
+        return None
+    head = ["Set", "Points enter from", "Cells left out", "Forms in a forecast", "Error of the form per e-fold", "Remarks"]
+    return h("details", h("summary", "What the laws rest on"), table(head, rows, "What the laws rest on", 6))
 
 
 def _not_fitted(rows: list[tuple[str, str, str]]) -> Html | None:
@@ -68,7 +124,9 @@ def _table(found: list[Law], caption: str) -> Html:
     for law in found:
         cells = [_value(law.parameters.get(k)) for k in names]
         middle = [f.size(law.params)] if sized else []
-        error = [] if sized else [join([f.percent(law.error), h("small", " least of its set") if law.chosen else None])]
+        said = ", ".join(f"{HELD.get(k, k)} {f.percent(v)}" for k, v in law.cells.items())
+        least = h("small", " least of its set") if law.chosen else None
+        error = [] if sized else [join([f.percent(law.error), least, h("small", f" ({said})") if said else None])]
         remark = h("div", "; ".join(x for x in (law.intervals, law.starts) if x), cls="w")
         rows.append([f.name(law.set), equation(law.form), *middle, *cells, *error, remark])
     return table(head, rows, caption, text_columns=len(head))
@@ -89,9 +147,10 @@ def forecast(inputs: Artifacts) -> Section:
         return Section(missing("The scaling stage is not among the inputs, or held nothing out."))
     parts = [
         paragraphs(
-            "The largest runs were kept from the fit and predicted. A prediction that is close in loss can still be poor: most"
-            " of the loss is floor, so the error is given in the excess too, beside two guesses that need no law: going on"
-            " through the last two points, and repeating the nearest smaller run."
+            "The largest sizes, the largest budgets and the corner of both were kept from the fit, one at a time, and"
+            " predicted. A prediction that is close in loss can still be poor: most of the loss is floor, so the error is given"
+            " in the excess too, beside two guesses that need no law: going on through the last two points in the excess, and"
+            " repeating the nearest smaller run."
         )
     ]
     shown = largest(inputs)
@@ -123,7 +182,7 @@ def _forecasts(rows: list[Forecast], caption: str) -> Html:
             _guess(r, r.baseline_two_point, r.two_point_error),
             _guess(r, r.baseline_nearest_smaller, r.nearest_smaller_error),
             r.reference_kind,
-            r.held,
+            HELD.get(r.held, r.held),
             r.note or f.ABSENT,
         ]
         for r in rows

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from preceptor.core.checks import at_least, positive, require
+from preceptor.core.checks import at_least, one_of, positive, require
 
 
 @dataclass(frozen=True)
@@ -16,7 +16,10 @@ class ScalingConfig:
     delta: where the Huber loss of the log residuals turns linear (Hoffmann et al. 2022: 1e-3).
     bootstraps: resamples for intervals; 0 for none.
     bootstrap_starts: optimiser starts a resample, the best optimum of the whole sample first.
-    forecast: hold out the largest (N, D) corner, predict it, and choose between forms by that error.
+    forecast: hold out the largest sizes, the largest budgets and the corner of both, predict them, and choose between forms by
+    that error.
+    burn_in: points enter from the first number of tokens at which every size is below this reference, where the table has it:
+    unigram | bigram | none.
     """
 
     seed: int = 0
@@ -25,6 +28,7 @@ class ScalingConfig:
     bootstraps: int = 200
     bootstrap_starts: int = 4
     forecast: bool = True
+    burn_in: str = "unigram"
 
 
 def check(config: ScalingConfig) -> None:
@@ -37,5 +41,6 @@ def check(config: ScalingConfig) -> None:
             "delta": positive(config.delta),
             "bootstraps": at_least(config.bootstraps, 0),
             "bootstrap_starts": at_least(config.bootstrap_starts, 1),
+            "burn_in": one_of(config.burn_in, "unigram", "bigram", "none"),
         },
     )

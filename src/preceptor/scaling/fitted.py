@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from preceptor.scaling.bands import FormError, reducible_share
+from preceptor.scaling.burn_in import BurnIn
 from preceptor.scaling.fit import predict
 from preceptor.scaling.forms import FORMS
-from preceptor.scaling.noise import Noise
+from preceptor.scaling.influence import Influence
+from preceptor.scaling.noise import Dear, Noise
+from preceptor.scaling.points import Points
 from preceptor.scaling.repetition import Repetition
+from preceptor.scaling.rolling import average
+from preceptor.scaling.vpnls import Second
 
 
 @dataclass(frozen=True)
@@ -31,6 +37,9 @@ class FittedLaw:
 
     rms: of the log residuals. noise: between seeds, where measured; scale: of the scatter around the law. draws [R, 1 + 2K]:
     resampled theta of joint laws, for prediction intervals. note: what else to know, as that a fixed floor is contradicted.
+    draws_dof: degrees of freedom of their spread, None where it is in them. dear: noise of the dearer runs, which a forecast
+    has. form_error: how wrong the form may be beyond the points; second: the same form by another method; influence: the points
+    that move a forecast most, outliers: those far off the law. None or empty where they weren't sought.
     """
 
     form: str
@@ -48,6 +57,12 @@ class FittedLaw:
     interval_reason: str
     draws: np.ndarray
     note: str = ""
+    form_error: FormError | None = None
+    dear: Dear | None = None
+    draws_dof: int | None = None
+    second: Second | None = None
+    influence: tuple[Influence, ...] = ()
+    outliers: tuple[Influence, ...] = ()
 
     @property
     def identified(self) -> bool:
@@ -67,12 +82,20 @@ class FittedLaw:
         """Loss at sizes and tokens [n]; with theta [R, 1 + 2K], of each resample [R, n]."""
         return predict(FORMS[self.form], self.theta if theta is None else theta, self.centre, self.floor, params, tokens)
 
+    def reducible_share(self, loss: np.ndarray) -> np.ndarray:
+        """Which share of losses [n], less the fixed floor, lies above the end that the points leave open."""
+        end = self.form_error.end if self.form_error else self.floor
+        return reducible_share(loss, end, self.floor if FORMS[self.form].fixed_floor else None)
+
 
 @dataclass(frozen=True)
 class SetLaws:
     """The laws of one evaluation set. chosen: the joint form with the least held-out error; not_fitted: form → reason.
 
     Laws are fitted to points without repetition; repetition: what repeated tokens are worth, where some points repeat.
+    forecast_error: of each form, the mean over the held-out cells; forecast_cells: of each cell. weights: how the forms are
+    averaged in a forecast, of joint laws ("joint") and of laws of one size ("size"); empty: a law speaks alone. burn_in: which
+    points the laws leave out because models hadn't learnt the format. notes: what else to know of the set.
     """
 
     name: str
@@ -83,6 +106,32 @@ class SetLaws:
     not_fitted: Mapping[str, str]
     forecast_error: Mapping[str, float]
     repetition: Repetition | None = None
+    weights: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    forecast_cells: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    burn_in: BurnIn | None = None
+    notes: tuple[str, ...] = ()
+
+    def at(self, params: float) -> FittedLaw | None:
+        """The law at a size: an identified joint one, else one of this size, else the joint one as it is."""
+        joint = self.law(self.chosen) if self.chosen else None
+        if joint is not None and joint.identified:
+            return joint
+        own = [law for form in ("excess", "data") if (law := self.law(form, params)) is not None and law.identified]
+        return own[0] if own else joint
+
+    def mixture(self, law: FittedLaw) -> str:
+        """Which forms a forecast averages, by weight; empty where the law speaks alone."""
+        weights = self.weights.get("joint" if law.params is None else "size", {})
+        known = [form for form in FORMS if form in weights and self.law(form, law.params) is not None]
+        return "" if set(known) <= {law.form} else ", ".join(f"{form} {weights[form]:.0%}" for form in known)
+
+    def centre(self, law: FittedLaw, params: np.ndarray | float, tokens: np.ndarray | float) -> np.ndarray:
+        """The losses [n] that are forecast at sizes and tokens: a law's, averaged with those of the set's other forms."""
+        weights = self.weights.get("joint" if law.params is None else "size", {})
+        others = {form: found for form in weights if (found := self.law(form, law.params)) is not None}
+        if not others or set(others) == {law.form}:
+            return law.predict(params, tokens)
+        return average({form: one.predict(params, tokens) for form, one in others.items()}, weights, self.floor)
 
     def law(self, form: str, params: float | None = None) -> FittedLaw | None:
         """The law of a form (and size), where it was fitted."""
@@ -95,3 +144,18 @@ class Tried(NamedTuple):
     largest: tuple[float, float]
     params_range: tuple[float, float]
     tokens_range: tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Dropped:
+    """Rows that a person left out. rows: (set, run, params, tokens, loss) of each."""
+
+    expression: str
+    rows: tuple[tuple[str, str, float, float, float], ...]
+
+    @classmethod
+    def of(cls, expression: str, points: Points) -> Dropped:
+        """The rows of points, as they are kept on the record."""
+        columns = (points.set, points.run, points.params, points.tokens, points.loss)
+        rows = [(str(s), str(r), float(n), float(d), float(y)) for s, r, n, d, y in zip(*columns, strict=True)]
+        return cls(expression, tuple(rows))

@@ -1,7 +1,8 @@
 """Intervals, only where something in the table measures the noise between runs.
 
 - *bootstrap over runs, by size*: ≥ 5 sizes with ≥ 3 runs (seeds) each. Whole trunks are drawn, k − 1 of a size's k with
-  weights k/(k − 1) (Rao & Wu 1988), since drawing k of k understates the variance by a third at k = 3.
+  weights k/(k − 1) (Rao & Wu 1988), since drawing k of k understates the variance by a third at k = 3. Intervals are widened
+  as Student's t is, by the degrees of freedom that runs leave within sizes.
 - *bootstrap over runs*: ≥ 30 runs over ≥ 10 sizes without repeated seeds, as in the isoFLOP sweeps of the literature.
 - *parametric*: fewer, but some cell (N, D) was run with ≥ 2 seeds. Losses are drawn from the fitted law with the measured
   noise of runs and points (or the scatter around the law where larger), itself drawn with its degrees of freedom.
@@ -15,6 +16,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from preceptor.core import rng
+from preceptor.core.statistics import student
+from preceptor.scaling.bands import Z
 from preceptor.scaling.config import ScalingConfig
 from preceptor.scaling.fit import Fit, starting_points
 from preceptor.scaling.forms import natural
@@ -31,19 +34,37 @@ BY_SIZE, OVER_RUNS, PARAMETRIC, NONE = (
 
 @dataclass(frozen=True)
 class Intervals:
-    """How the intervals of a fit were made. theta [R, 1 + 2K]: the refitted resamples, none where there is no interval."""
+    """How the intervals of a fit were made. theta [R, 1 + 2K]: the refitted resamples, none where there is no interval.
+
+    dof: degrees of freedom of the resamples' spread; None where the resamples have its uncertainty in them.
+    """
 
     method: str
     reason: str
     theta: np.ndarray
+    dof: int | None = None
 
     def of(self, fit: Fit, level: float = 0.95) -> dict[str, tuple[float, float]]:
-        """Percentile intervals of the parameters; empty where there are none."""
+        """Percentile intervals of the parameters, widened for few runs (coefficients in the log); empty where there are
+        none."""
         if not len(self.theta):
             return {}
         tail = (1 - level) / 2
         lo, hi = np.quantile(natural(self.theta, fit.centre, fit.form), [tail, 1 - tail], axis=0)
-        return {s: (float(a), float(b)) for s, a, b in zip(fit.form.symbols, lo, hi, strict=True)}
+        factor = widening(self.dof, level)
+        found = {}
+        for s, a, b in zip(fit.form.symbols, lo.tolist(), hi.tolist(), strict=True):
+            value = fit.parameters[s]
+            if s in ("A", "B") and min(a, b, value) > 0:
+                found[s] = (value * (a / value) ** factor, value * (b / value) ** factor)
+            else:
+                found[s] = (max(0.0, value + factor * (a - value)), value + factor * (b - value))
+        return found
+
+
+def widening(dof: int | None, level: float) -> float:
+    """Student's reach over the normal one: 1 without degrees of freedom."""
+    return 1.0 if dof is None else student(dof, level) / Z[level]
 
 
 def method_for(fit: Fit, points: Points, noise: Noise | None) -> tuple[str, str]:
@@ -83,7 +104,11 @@ def resample(fit: Fit, points: Points, noise: Noise | None, scatter: Scatter, co
     else:
         weights = _weights(gen, which, points.params, n_resamples, by_size=method == BY_SIZE)
     first = np.concatenate([fit.theta[None], starting_points(fit.problem, config.bootstrap_starts - 1, config.seed)])
-    return Intervals(method, reason, fit.problem.minimise_resamples(first, ys, weights, config.delta))
+    theta = fit.problem.minimise_resamples(first, ys, weights, config.delta)
+    if method == PARAMETRIC:
+        return Intervals(method, reason, theta)
+    sizes = len(np.unique(points.params)) if method == BY_SIZE else fit.form.n_free
+    return Intervals(method, reason, theta, max(int(which.max()) + 1 - sizes, 1))
 
 
 def _weights(gen: np.random.Generator, which: np.ndarray, params: np.ndarray, n_resamples: int, by_size: bool) -> np.ndarray:
@@ -98,11 +123,3 @@ def _weights(gen: np.random.Generator, which: np.ndarray, params: np.ndarray, n_
         drawn = gen.multinomial(k - 1, np.full(k, 1 / k), n_resamples)
         of_run[:, members] = drawn * k / (k - 1)
     return of_run[:, which]
-
-
-def prediction_draws(losses: np.ndarray, floor: float, noise: Noise | None, scale: float, seed: int) -> np.ndarray:
-    """Losses [R, ...] of resampled laws with the noise of one new run added: what a prediction interval is the quantiles of."""
-    gen = rng.generator(seed, "scaling/prediction")
-    of_run = noise.run if noise else 0.0
-    spread = np.hypot(of_run, max(noise.point if noise else 0.0, scale))
-    return floor + (losses - floor) * np.exp(spread * gen.standard_normal(losses.shape))

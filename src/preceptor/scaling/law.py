@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +12,7 @@ import numpy as np
 
 from preceptor.core.artifact import canonical, write_atomic
 from preceptor.core.errors import PreceptorError
-from preceptor.core.progress import track
+from preceptor.core.progress import quantity, track
 from preceptor.core.shown import Shown
 from preceptor.core.tables.scaling import Forecast
 from preceptor.core.terminal import visible
@@ -20,24 +20,25 @@ from preceptor.core.typed import check
 from preceptor.scaling.beside import Beside
 from preceptor.scaling.budget import budget
 from preceptor.scaling.config import ScalingConfig
-from preceptor.scaling.fit import fit_form
-from preceptor.scaling.fitted import FittedLaw, Parameter, SetLaws, Tried
-from preceptor.scaling.forecast import error_of, forecast
-from preceptor.scaling.forms import FORMS, Form
+from preceptor.scaling.expect import Expectation, expected
+from preceptor.scaling.fit_set import fit_set, preferred
+from preceptor.scaling.fitted import Dropped, SetLaws, Tried
+from preceptor.scaling.forecast import NAMED, Judged, judged
+from preceptor.scaling.forms import FORMS
 from preceptor.scaling.frames import law_frame, plot_law
-from preceptor.scaling.identify import coefficients, spanning, verdicts
-from preceptor.scaling.intervals import resample
-from preceptor.scaling.noise import Noise, around, of_set
 from preceptor.scaling.plan import Plan, make_plan
 from preceptor.scaling.points import Points
-from preceptor.scaling.repetition import Repetition, fit_repetition
+from preceptor.scaling.saved import as_plain, restored
+from preceptor.scaling.select import rows_where
 from preceptor.scaling.show import law_table
+from preceptor.scaling.surface import SAME_SIZE
 
 if TYPE_CHECKING:
     import polars as pl
     from matplotlib.axes import Axes
 
-FORMAT = 1
+FORMAT = 2
+MOST = 5_000  # points of a set
 _NOT_SHOWN = "its items are in no training document, so the loss tells of no learning"
 NO_LAW = {
     "uih-full": "it adds the falling curve of seen items and the rising one of held-out items",
@@ -48,7 +49,7 @@ NO_LAW = {
 @dataclass(frozen=True, repr=False)
 class Law(Shown):
     """What `fit` returns. largest: (params, tokens) of the run that cost most; ranges of all points. flops_per_token: by size,
-    where the table of points has it."""
+    where the table of points has it. forecasts: of held-out points; dropped: rows that a person left out."""
 
     sets: Mapping[str, SetLaws]
     largest: tuple[float, float]
@@ -56,6 +57,7 @@ class Law(Shown):
     tokens_range: tuple[float, float]
     forecasts: tuple[Forecast, ...] = field(default=(), compare=False)
     flops_per_token: Mapping[float, float] = field(default_factory=dict)
+    dropped: tuple[Dropped, ...] = ()
 
     def plan(
         self,
@@ -99,16 +101,52 @@ class Law(Shown):
         """The runs that the laws were fitted to."""
         return Tried(self.largest, self.params_range, self.tokens_range)
 
+    def predict(self, params: np.ndarray | float, tokens: np.ndarray | float, of: str | None = None) -> Expectation:
+        """The losses of new runs [n] of one size on numbers of tokens, with 80 and 95 % intervals: `.loss`, `.interval_95`.
+
+        of: the set; default: the first with an identified law, a known floor before others, else the first with a law. A law
+        that isn't identified answers too, and `.reason` says so. Raises PreceptorError where the set has no law for this size.
+        """
+        size = float(np.atleast_1d(params)[0])
+        if np.any(np.atleast_1d(params) != size):
+            raise PreceptorError("One size at a time", where="params", found=np.asarray(params).tolist(), expected="a number")
+        if not (np.isfinite(size) and size > 0 and np.all(np.asarray(tokens) > 0)):
+            raise PreceptorError("Bad size or tokens", found=f"{params}, {tokens}", expected="positive numbers")
+        if of is not None and of not in self.sets:
+            raise PreceptorError("No such set", where="of", found=of, expected=", ".join(self.sets))
+        trained = {x.params for entry in self.sets.values() for x in entry.laws if x.params is not None}
+        size = next((n for n in trained if abs(n / size - 1) <= SAME_SIZE), size)
+        names = [of] if of else sorted(self.sets, key=lambda s: (not self._known_at(s, size), self.sets[s].floor is None))
+        entry = self.sets[names[0]]
+        law = entry.at(size)
+        if law is None:
+            sizes = sorted({x.params for x in entry.laws if x.params is not None and x.identified})
+            expected_sizes = ", ".join(quantity(n) for n in sizes) or "a set with a law; print(law) says what each lacks"
+            raise PreceptorError("No law for this size", where=names[0], found=quantity(size), expected=expected_sizes)
+        found = expected(law, size, tokens, entry.centre(law, size, tokens))
+        return found if law.identified else replace(found, reason="; ".join(filter(None, ("not identified", found.reason))))
+
+    def _known_at(self, name: str, size: float) -> bool:
+        law = self.sets[name].at(size)
+        return law is not None and law.identified
+
+    def judged(self, held: str = NAMED) -> dict[str, Judged]:
+        """How the forecasts of held-out points did, by set: errors as shares of the excess, and coverage of the 95 % intervals.
+
+        held: the rows that `fit` was told to hold out or was given as `test` ("named"), else "corner", "size" or "tokens". Each
+        point counts once, as plans would forecast it: by the average of the forms, where there is one.
+        """
+        found = {}
+        for name, entry in self.sets.items():
+            rows = [r for r in self.forecasts if r.set == name and r.held == held and r.predicted is not None]
+            best = {(r.run, r.params, r.tokens): r for form in reversed(preferred(entry)) for r in rows if r.form == form}
+            if best:
+                found[name] = judged(list(best.values()))
+        return found
+
     def as_dict(self) -> dict[str, Any]:
         """As plain values, for JSON: what `save` writes."""
-        data = asdict(self)
-        del data["forecasts"]
-        data["flops_per_token"] = sorted(self.flops_per_token.items())
-        data["order"] = list(self.sets)  # canonical JSON sorts keys
-        for entry in data["sets"].values():
-            for one in entry["laws"]:
-                one["identified"] = all(p["identified"] for p in one["parameters"].values())
-        return data
+        return as_plain(self)
 
     def save(self, path: Path | str) -> None:
         """Write as JSON."""
@@ -129,7 +167,9 @@ class Law(Shown):
             found = f"kind {data.get('kind')}, format {data.get('format')}" if isinstance(data, dict) else type(data).__name__
             raise PreceptorError("Not a file of laws", where=path, found=found, expected=expected)
         try:
-            return _sound(_restored(data))
+            law = cls(**restored(data))
+            _sound(law)
+            return law
         except (LookupError, TypeError, ValueError, AttributeError, OverflowError, RecursionError) as error:
             raise PreceptorError("Damaged file of laws", where=path, found=repr(error), remedy="fit again") from None
 
@@ -153,25 +193,56 @@ class Law(Shown):
         return self.table._repr_html_()
 
     def __str__(self) -> str:
-        return visible(law_table(self.sets, self.tried), lines=True)
+        return visible(law_table(self.sets, self.tried, self.dropped, self.judged()), lines=True)
 
 
-def fit(points: Points, config: ScalingConfig | None = None) -> Law:
-    """Fit every form to every set but those of NO_LAW, judge every parameter, and predict the held-out corner.
+def fit(
+    points: Points,
+    config: ScalingConfig | None = None,
+    *,
+    test: Points | None = None,
+    hold_out: str | None = None,
+    drop: Sequence[str] = (),
+) -> Law:
+    """Fit every form to every set but those of NO_LAW, judge every parameter, and predict what was held out.
 
-    Raises PreceptorError when there are no points. What can't be fitted or isn't identified is said, not raised.
+    hold_out: an expression of columns, such as `params > 2e9`: these rows aren't fitted but predicted. test: points of another
+    table, predicted likewise. drop: expressions of rows that are left out, on the record. Raises PreceptorError when there are
+    no points, and for what no law is meant for. What can't be fitted or isn't identified is said, not raised.
     """
     config = config or ScalingConfig()
+    dropped = []
+    for expression in drop:
+        mask = rows_where(points, expression, "--drop")
+        dropped.append(Dropped.of(expression, points.where(mask)))
+        points = points.where(~mask)
+    named = [] if test is None else [test]
+    if hold_out is not None:
+        mask = rows_where(points, hold_out, "--hold-out")
+        named.append(points.where(mask))
+        points = points.where(~mask)
     if not len(points):
         raise PreceptorError("No points to fit", expected="a table with one row a run")
+    unknown = sorted({name for rows in named for name in rows.sets} - set(points.sets))
+    if unknown:
+        raise PreceptorError(
+            "Held-out rows of sets that nothing is fitted to", found=", ".join(unknown), expected=", ".join(points.sets)
+        )
+    for name in points.sets:
+        many = int(np.sum(points.set == name))
+        if many > MOST:
+            raise PreceptorError(
+                f"Set {name!r} has too many points for a law", found=f"{many:,}",
+                expected=f"at most {MOST:,}, one for each finished run",
+                remedy="if these are lines of training curves, keep the last line of each run",
+            )  # fmt: skip
     sets, forecasts = {}, []
     for name in track(points.sets, "laws", unit="sets"):
         part = points.of_set(name)
         if name in NO_LAW:
             sets[name] = SetLaws(name, str(part.unit[0]), part.known_floor(), (), None, dict.fromkeys(FORMS, NO_LAW[name]), {})
             continue
-        rows = forecast(name, part.where(~part.repeated), config) if config.forecast else []
-        sets[name] = _fit_set(name, part, rows, config)
+        sets[name], rows = fit_set(name, part, config, [rows.of_set(name) for rows in named])
         forecasts += rows
     top = int(np.argmax(points.flops))
     return Law(
@@ -181,6 +252,7 @@ def fit(points: Points, config: ScalingConfig | None = None) -> Law:
         (float(points.tokens.min()), float(points.tokens.max())),
         tuple(forecasts),
         _costs(points),
+        tuple(dropped),
     )
 
 
@@ -190,125 +262,11 @@ def _costs(points: Points) -> dict[float, float]:
     return {} if any(np.isnan(f) for f in found.values()) else found
 
 
-def _fit_set(name: str, points: Points, rows: list[Forecast], config: ScalingConfig) -> SetLaws:
-    repeated, points = points.where(points.repeated), points.where(~points.repeated)
-    laws: list[FittedLaw] = []
-    missing: dict[str, str] = {}
-    floor = points.known_floor()
-    for form in FORMS.values():
-        if form.fixed_floor and floor is None:
-            missing[form.name] = "the floor of this set isn't known"
-            continue
-        sizes = [None] if len(form.over) > 1 else [float(n) for n in np.unique(points.params)]
-        for n in sizes:
-            part = points if n is None else points.where(points.params == n)
-            lacks = _lacks(form, part)
-            if lacks:
-                missing[form.name] = lacks
-                continue
-            laws.append(_fit_one(form, n, part, of_set(points, floor if form.fixed_floor and floor else 0.0), config))
-        if any(law.form == form.name for law in laws):
-            missing.pop(form.name, None)
-    laws = [_noted(law, laws, floor) for law in laws]
-    errors = {f: e for f in FORMS if not np.isnan(e := error_of(rows, f))}
-    joint = [law for law in laws if law.params is None]
-    joint.sort(key=lambda law: (not law.identified, errors.get(law.form, np.inf), law.form != "joint-excess"))
-    chosen = joint[0].form if joint else None
-    repetition = None
-    if len(repeated) and chosen:
-        base = fit_form(FORMS[chosen], points, config.starts, config.delta, config.seed)
-        repetition = fit_repetition(base, repeated, config.delta)
-    unit = str((points if len(points) else repeated).unit[0])
-    return SetLaws(name, unit, floor, tuple(laws), chosen, missing, errors, repetition)
-
-
-def _noted(law: FittedLaw, laws: list[FittedLaw], floor: float | None) -> FittedLaw:
-    """Say where a law with the known floor bends: the same law with a free floor keeps clear of the known one."""
-    free = {"excess": ("data", "L_inf"), "joint-excess": ("joint", "E")}.get(law.form)
-    other = next((x for x in laws if free and x.form == free[0] and x.params == law.params), None)
-    if free is None or other is None or floor is None:
-        return law
-    p = other.parameters[free[1]]
-    lo, hi = p.fits_as_well
-    if lo is None or hi is None or lo <= floor * 1.001:
-        return law
-    said = f"the points bend away from this law: a free floor ends at {lo:.4g} – {hi:.4g}, above the known {floor:.4g}"
-    return replace(law, note=said)
-
-
-def _lacks(form: Form, points: Points) -> str:
-    """Why a form isn't even tried; empty where it is."""
-    for variable in form.over:
-        n = len(np.unique(getattr(points, variable)))
-        if n < 3:
-            return f"{n} different value(s) of {variable}"
-    floor = points.known_floor()
-    n = int(np.sum(points.loss > floor)) if form.fixed_floor and floor is not None else len(points)
-    return f"{n} points for {form.n_free} parameters" if n <= form.n_free else ""
-
-
-def _fit_one(form: Form, params: float | None, points: Points, noise: Noise | None, config: ScalingConfig) -> FittedLaw:
-    fit = fit_form(form, points, config.starts, config.delta, config.seed)
-    used = points.where(points.loss > fit.floor) if form.fixed_floor else points
-    scatter = around(fit, used, noise)
-    judged = verdicts(fit, used, scatter)
-    intervals = resample(fit, used, noise, scatter, config)
-    bounds = intervals.of(fit)
-    judged = coefficients({s: spanning(v, fit, s, bounds.get(s)) for s, v in judged.items()}, fit)
-    parameters = {
-        s: Parameter(v, judged[s].identified, judged[s].reason, bounds.get(s), (judged[s].lo, judged[s].hi))
-        for s, v in fit.parameters.items()
-    }
-    kept = params is None or all(v.identified for v in judged.values())
-    draws = intervals.theta if kept else intervals.theta[:0]
-    return FittedLaw(
-        form.name, params, parameters, fit.theta, fit.centre, fit.floor, fit.n, fit.rms, scatter.scale, noise,
-        fit.starts.summary() | {"at_bound": fit.at_bound}, intervals.method, intervals.reason, draws,
-    )  # fmt: skip
-
-
-def _sound(law: Law) -> Law:
-    """The law, where every field is of its type and every form can be evaluated and shown; raises what these raise."""
+def _sound(law: Law) -> None:
+    """Raise what a law raises of which a field is of another type, or that can't be evaluated or shown."""
     for entry in law.sets.values():
         check(entry, SetLaws, entry.name)
         for one in entry.laws:
             check([one.starts["at_best_optimum"], one.starts["starts"]], list[int], f"{entry.name}.starts")
             one.predict(law.params_range[0], law.tokens_range[0])
-    law_table(law.sets, law.tried)
-    return law
-
-
-def _restored(data: Mapping[str, Any]) -> Law:
-    def one(x: Mapping[str, Any]) -> FittedLaw:
-        x = {k: v for k, v in x.items() if k != "identified"}
-        theta = np.array(x["theta"], dtype=np.float64)
-        parameters = {
-            s: Parameter(
-                p["value"], p["identified"], p["reason"], p["interval"] and tuple(p["interval"]), tuple(p["fits_as_well"])
-            )
-            for s, p in x["parameters"].items()
-        }
-        order = FORMS[x["form"]].symbols
-        x |= {
-            "parameters": {s: parameters[s] for s in order},
-            "theta": theta,
-            "centre": np.array(x["centre"], dtype=np.float64),
-            "draws": np.array(x["draws"], dtype=np.float64).reshape(-1, len(theta)),
-            "noise": x["noise"] and Noise(**x["noise"]),
-        }
-        return FittedLaw(**x)
-
-    def repetition(x: Mapping[str, Any] | None) -> Repetition | None:
-        if x is None:
-            return None
-        return Repetition(**{**x, "fits_as_well": {k: tuple(v) for k, v in x["fits_as_well"].items()}})
-
-    sets = {
-        k: SetLaws(**(v | {"laws": tuple(map(one, v["laws"])), "repetition": repetition(v["repetition"])}))
-        for k, v in ((k, data["sets"][k]) for k in data["order"])
-    }
-    largest, params_range, tokens_range = (
-        (float(data[k][0]), float(data[k][1])) for k in ("largest", "params_range", "tokens_range")
-    )
-    costs = {float(n): float(f) for n, f in data.get("flops_per_token", ())}
-    return Law(sets, largest, params_range, tokens_range, flops_per_token=costs)
+    law_table(law.sets, law.tried, law.dropped, law.judged())

@@ -1,21 +1,23 @@
 """Which run to make next: the one that narrows a forecast most for what it costs, by the resamples of the law.
 
 Over the resamples, the log of what is left above the floor at the forecast (f) and at a candidate cell (c) vary together. A run
-there, whose own luck has the variance σ², leaves Var(f) − Cov(f, c)²/(Var(c) + σ²) of Var(f): the update of a linear model.
+there, whose own luck has the variance σ², leaves Var(f) − Cov(f, c)²/(Var(c) + σ²) of Var(f): the update of a linear model. A
+run that is larger than all before also brings the forecast nearer to what was fitted, and so takes off some of the form's
+error.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from preceptor.core.errors import PreceptorError
 from preceptor.core.progress import quantity
 from preceptor.scaling.beside import Beside
-from preceptor.scaling.expect import run_noise
+from preceptor.scaling.expect import form_spread, run_noise
 from preceptor.scaling.fitted import FittedLaw, SetLaws, Tried
 from preceptor.scaling.surface import REACH, Surface, surface_of
 from preceptor.scaling.training_cost import TrainingCost
@@ -27,8 +29,8 @@ _DOUBLINGS = 2  # of sizes and tokens beyond those that were trained
 
 @dataclass(frozen=True)
 class Candidate:
-    """A run that could be made. narrows: the share of the forecast's variance that it takes away. depth: of the ladder, where
-    known. half_width: of the 95 % interval afterwards, of the log of what is left above the floor."""
+    """A run that could be made. narrows: the share of the forecast's variance (less a run's luck) that it takes away. depth: of
+    the ladder, where known. half_width: of the 95 % interval afterwards, of the log of what is left above the floor."""
 
     params: float
     tokens: float
@@ -117,7 +119,13 @@ def next_runs(
     wanted = _log_left(law, n, d)
     luck = run_noise(law) ** 2
     variance = float(np.var(wanted))
+    of_form = float(form_spread(law, n, d, surface.loss(n, d).reshape(-1))[0]) ** 2
     cost = float(surface.cost.flops(n, d))
+
+    def half_width(open_: float) -> float:
+        """Of the interval of the forecast, whose law leaves a variance open."""
+        return 1.96 * math.sqrt(open_ + luck)
+
     found = []
     for size, depth in _sizes(surface, n, beside):
         for tokens in _tokens(tried, budgets, d):
@@ -126,11 +134,12 @@ def next_runs(
                 continue
             there = _log_left(law, size, tokens)
             share = _share(wanted, there, luck)
-            after = math.sqrt(max(variance * (1 - share), 0.0) + luck)
-            found.append(Candidate(size, tokens, price, share, 1.96 * after, depth))
+            left = max(variance * (1 - share), 0.0) + of_form * _form_left(law, size, tokens, n, d)
+            narrows = 1 - left / (variance + of_form) if variance + of_form > 0 else 0.0
+            found.append(Candidate(size, tokens, price, narrows, half_width(left), depth))
     worth = sorted((c for c in found if c.narrows >= MIN_SHARE), key=lambda c: -c.narrows / c.flops)
     most = max(found, key=lambda c: c.narrows, default=None)
-    return NextRuns(surface.name, n, d, cost, 1.96 * math.sqrt(variance + luck), tuple(worth[:SHOWN]), most, note)
+    return NextRuns(surface.name, n, d, cost, half_width(variance + of_form), tuple(worth[:SHOWN]), most, note)
 
 
 def _percent(log_half_width: float) -> str:
@@ -167,6 +176,18 @@ def _share(wanted: np.ndarray, there: np.ndarray, luck: float) -> float:
     covariance = float(np.mean((wanted - wanted.mean()) * (there - there.mean())))
     share = covariance**2 / (float(np.var(there)) + luck) / variance
     return max(0.0, 1 - (1 - min(share, 1.0)) * (n - 1) / (n - 2))
+
+
+def _form_left(law: FittedLaw, size: float, tokens: float, n: float, d: float) -> float:
+    """The share of the variance owed to the form that a run at (size, tokens) leaves to the forecast at (n, d)."""
+    if law.form_error is None:
+        return 1.0
+    before = float(law.form_error.beyond(n, d)[0])
+    if before == 0:
+        return 0.0
+    e = law.form_error
+    wider = replace(e, params=max(e.params, size), tokens=max(e.tokens, tokens), product=max(e.product, size * tokens))
+    return (float(wider.beyond(n, d)[0]) / before) ** 2
 
 
 def _log_left(law: FittedLaw, params: float, tokens: float) -> np.ndarray:

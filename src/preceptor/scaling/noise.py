@@ -104,3 +104,43 @@ def around(fit: Fit, points: Points, seeds: Noise | None) -> Scatter:
     if seeds is not None:
         of_runs = max(of_runs, size.mean() * seeds.run**2 + seeds.point**2)
     return Scatter(theta, scale, max(1.0, float(of_runs / scale**2)), len(size))
+
+
+@dataclass(frozen=True)
+class Dear:
+    """What a new run beyond the dearest ones may be off by: of its trunk, and of the point, both in the log of the law's fit.
+
+    dof: degrees of freedom of the point's. share: of the loss of these runs that lies above the law's fixed floor (median; 1
+    without one).
+    """
+
+    run: float
+    point: float
+    dof: int
+    share: float
+
+    def scale(self, share: np.ndarray) -> np.ndarray:
+        """What the noise of the log is to be multiplied by where such a share [n] of the loss is above the floor.
+
+        The noise of a loss doesn't shrink with what is left above its floor, so that of the log of what is left grows.
+        """
+        return np.maximum(1.0, self.share / np.maximum(share, 1e-12))
+
+
+def of_dear_runs(fit: Fit, points: Points) -> Dear:
+    """The noise that a forecast has, from the dearer half of the points: small runs differ more than large ones.
+
+    It is the points' scatter around the law, or their seeds' where that is larger. points: those the fit used.
+    """
+    cost = points.params * points.tokens
+    dear = cost >= np.median(cost)
+    y, residual = fit.problem.y[dear], fit.problem.log_prediction(fit.theta)[dear] - fit.problem.y[dear]
+    left = len(y) * max(1 - fit.form.n_free / fit.n, 1 / fit.n)  # degrees of freedom of the dear points' residuals
+    around_law = float(np.sqrt(np.sum(residual**2) / left))
+    share = float(np.median(1 - fit.floor / points.loss[dear]))
+    seeds = between_seeds(points.where(dear), y)
+    dof = max(round(left), 1)
+    if seeds is None:
+        return Dear(0.0, around_law, dof, share)
+    point = max(seeds.point, float(np.sqrt(max(around_law**2 - seeds.run**2, 0.0))))
+    return Dear(seeds.run, point, max(dof, seeds.dof), share)

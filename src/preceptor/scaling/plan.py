@@ -14,6 +14,7 @@ from preceptor.scaling.beside import Beside
 from preceptor.scaling.budget import Budget
 from preceptor.scaling.expect import expected
 from preceptor.scaling.fitted import FittedLaw, SetLaws, Tried
+from preceptor.scaling.intervals import widening
 from preceptor.scaling.show_plan import plan_text
 from preceptor.scaling.surface import REACH, Surface, sizes_of_draws, surface_of
 from preceptor.scaling.training_cost import TrainingCost
@@ -55,6 +56,7 @@ class Plan:
 
     beyond: the budget over the largest fitted run. budget, cost, choice: what was asked for, what FLOP are, and how the size
     was chosen, in words. hours, usd: None where no rate or price is known. recall: by metric. same_loss: the iso-loss curve.
+    averaged: the forms whose average the target's loss is, where there are several.
     """
 
     flops: float
@@ -74,6 +76,7 @@ class Plan:
     usd: float | None = None
     recall: Mapping[str, Reading] = field(default_factory=dict)
     same_loss: tuple[Equal, ...] = ()
+    averaged: str = ""
 
     def __str__(self) -> str:
         return plan_text(self)
@@ -98,7 +101,7 @@ def make_plan(
         raise PreceptorError("Bad budget", where="flops", found=f"{flops:.3g}", expected="enough for a parameter and a token")
     warnings = within_reach(surface, n, d, extrapolate)
     spans = _optimum_intervals(surface, flops) if params is None and budget.flops is not None else (None, None)
-    losses = {name: _expected(law, entry.floor, n, d) for name, entry in sets.items() if (law := _law_at(entry, n))}
+    losses = {name: _expected(entry, law, n, d) for name, entry in sets.items() if (law := entry.at(n))}
     own = losses[surface.name]
     warnings += repeats(surface, beside, d)
     for text in warnings:
@@ -122,6 +125,7 @@ def make_plan(
         usd=hours * budget.price if hours is not None and budget.price else None,
         recall={metric: reading(found, own) for metric, found in beside.recall(surface.name).items()},
         same_loss=equals(surface, n, d),
+        averaged=surface.entry.mixture(surface.law(n)),
     )
 
 
@@ -147,7 +151,7 @@ def within_reach(surface: Surface, params: float, tokens: float, extrapolate: bo
                 remedy=f"{_next(surface, params, tokens)}, fit again, and plan; or ask for the extrapolation"
                 " (extrapolate=True, --extrapolate) and doubt it",
             )
-        warnings.append(f"Extrapolated: {said}; intervals know nothing of a law that bends.")
+        warnings.append(f"Extrapolated: {said}; bands were judged up to ten times beyond the points, and not farther.")
     (n_lo, n_hi), (d_lo, d_hi) = surface.tried.params_range, surface.tried.tokens_range
     small = float(surface.cost.flops(params, tokens)) < surface.smallest if surface.joint else tokens < d_lo
     if small:
@@ -228,17 +232,8 @@ def _next(surface: Surface, params: float, tokens: float) -> str:
     return f"train a run of {quantity(n)} parameters on {quantity(d)} tokens next ({cost:.3g} FLOP)"
 
 
-def _law_at(entry: SetLaws, params: float) -> FittedLaw | None:
-    """The law of a set at a size: an identified joint one, else one of this size, else the joint one as it is."""
-    joint = entry.law(entry.chosen) if entry.chosen else None
-    if joint is not None and joint.identified:
-        return joint
-    own = [law for form in ("excess", "data") if (law := entry.law(form, params)) is not None and law.identified]
-    return own[0] if own else joint
-
-
-def _expected(law: FittedLaw, floor: float | None, params: float, tokens: float) -> Expected:
-    found = expected(law, params, tokens)
+def _expected(entry: SetLaws, law: FittedLaw, params: float, tokens: float) -> Expected:
+    found, floor = expected(law, params, tokens, entry.centre(law, params, tokens)), entry.floor
     loss = float(found.loss[0])
     notes = ("" if law.identified else "not identified", found.reason)
     i80, i95 = (None if i is None else (float(i[0][0]), float(i[1][0])) for i in (found.interval_80, found.interval_95))
@@ -251,6 +246,9 @@ def _optimum_intervals(surface: Surface, flops: float) -> tuple[tuple[float, flo
         return None, None
     sizes = sizes_of_draws(surface, flops)
     sizes = sizes[np.isfinite(sizes) & (sizes > 0)]
-    both = np.stack([sizes, surface.cost.tokens(sizes, flops)])
-    lo, hi = np.quantile(both, [0.025, 0.975], axis=1)
-    return (float(lo[0]), float(hi[0])), (float(lo[1]), float(hi[1]))
+    lo, middle, hi = np.quantile(np.log(sizes), [0.025, 0.5, 0.975])
+    factor = widening(surface.laws[0].draws_dof, 0.95)
+    ends = np.exp([middle + factor * (lo - middle), middle + factor * (hi - middle)])
+    both = np.sort(np.stack([ends, surface.cost.tokens(ends, flops)]), axis=1)
+    (n_lo, n_hi), (d_lo, d_hi) = both.tolist()
+    return (n_lo, n_hi), (d_lo, d_hi)

@@ -19,8 +19,9 @@ if TYPE_CHECKING:
     import polars as pl
 
 REQUIRED = ("params", "tokens", "loss")
-OPTIONAL = ("run", "seed", "set", "floor", "unit", "unique_tokens", "flops_per_token")
-_POSITIVE = ("params", "tokens", "loss", "floor", "unique_tokens", "flops_per_token")
+OPTIONAL = ("run", "seed", "set", "floor", "unit", "unique_tokens", "flops_per_token", "unigram", "bigram")
+_POSITIVE = ("params", "tokens", "loss", "floor", "unique_tokens", "flops_per_token", "unigram", "bigram")
+_A_CURVE = 3  # losses that agree to the last digit: fewer may agree by chance, where they are rounded
 _ALONE = "loss"  # the set's name where the table has no column of sets
 
 
@@ -32,7 +33,8 @@ class Points(Shown):
     every point is a run of its own. seed: int64, −1 where unknown. set: evaluation set. floor: float64, the known lower
     bound of the loss, NaN where unknown (one value a set). unit: what the loss is per. unique_tokens: float64, distinct
     tokens behind `tokens` where data were repeated, NaN where unknown. flops_per_token: float64, what training on a token
-    costs, head included, NaN where unknown. extra: other columns, kept as text.
+    costs, head included, NaN where unknown. unigram, bigram: what these give in the loss's unit, NaN where unknown (see
+    `burn_in`). extra: other columns, kept as text.
     """
 
     params: np.ndarray
@@ -45,6 +47,8 @@ class Points(Shown):
     unit: np.ndarray
     unique_tokens: np.ndarray
     flops_per_token: np.ndarray
+    unigram: np.ndarray
+    bigram: np.ndarray
     extra: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     def __len__(self) -> int:
@@ -209,19 +213,21 @@ def _build(columns: Mapping[str, list[str]], where: object, place: Any) -> Point
         if len(column) != n:
             raise PreceptorError("Columns of unequal length", where=f"{where}, {name}", found=len(column), expected=n)
 
-    def number(name: str, i: int) -> float:
-        cell = columns[name][i] if name in columns else ""
-        if cell == "" and name not in REQUIRED:
-            return math.nan
-        try:
-            value = float(cell)
-        except ValueError:
-            value = math.nan
-        if not (math.isfinite(value) and value > 0):
+    def numbers(name: str) -> np.ndarray:
+        if name not in columns:
+            return np.full(n, math.nan)
+        cells = columns[name]
+        empty = np.array([cell == "" for cell in cells], dtype=bool) & (name not in REQUIRED)
+        values = _floats(cells)
+        bad = np.flatnonzero(~(np.isfinite(values) & (values > 0)) & ~empty)
+        if len(bad):
             raise PreceptorError(
-                f"Bad value of {name!r}", where=f"{where}, {place(i)}", found=cell or "nothing", expected="a positive number"
+                f"Bad value of {name!r}",
+                where=f"{where}, {place(bad[0])}",
+                found=cells[bad[0]] or "nothing",
+                expected="a positive number",
             )
-        return value
+        return values
 
     def seed(i: int) -> int:
         cell = columns["seed"][i] if "seed" in columns else ""
@@ -239,23 +245,58 @@ def _build(columns: Mapping[str, list[str]], where: object, place: Any) -> Point
     def text(name: str, default: str) -> np.ndarray:
         return np.array([cell or default for cell in columns.get(name, [""] * n)], dtype=object)
 
-    numbers = {name: np.array([number(name, i) for i in range(n)], dtype=np.float64) for name in _POSITIVE}
+    positive = {name: numbers(name) for name in _POSITIVE}
     seeds = np.array([seed(i) for i in range(n)], dtype=np.int64)
     run = text("run", "")
     if not all(run):
+        _no_copies(columns, run, where, place)
         run = np.array([r or f"point-{i + 1}" for i, r in enumerate(run)], dtype=object)
     known = (*REQUIRED, *OPTIONAL)
     extra = {k: np.array(v, dtype=object) for k, v in columns.items() if k not in known}
-    points = Points(**numbers, run=run, seed=seeds, set=text("set", _ALONE), unit=text("unit", ""), extra=extra)
+    points = Points(**positive, run=run, seed=seeds, set=text("set", _ALONE), unit=text("unit", ""), extra=extra)
     _consistent(points, where, place)
     return points
 
 
+def _floats(cells: Sequence[str]) -> np.ndarray:
+    """Cells as float64, NaN where a cell is no number."""
+    try:
+        return np.array([cell or "nan" for cell in cells], dtype=np.float64)
+    except ValueError:
+        return np.array([_float(cell) for cell in cells], dtype=np.float64)
+
+
+def _float(cell: str) -> float:
+    try:
+        return float(cell)
+    except ValueError:
+        return math.nan
+
+
+def _no_copies(columns: Mapping[str, list[str]], run: np.ndarray, where: object, place: Any) -> None:
+    """Rows without a run that are the same in all that is fitted: each would count as a seed, of no noise at all."""
+    key = [name for name in ("params", "tokens", "loss", "set", "seed") if name in columns]
+    seen: dict[tuple[str, ...], int] = {}
+    for i, cells in enumerate(zip(*(columns[name] for name in key), strict=True)):
+        if run[i]:
+            continue
+        if cells in seen:
+            raise PreceptorError(
+                "The same row stands twice",
+                where=f"{where}, {place(i)}",
+                found=f"{', '.join(cells)}, as on {place(seen[cells])}",
+                expected="one row for each finished run",
+                remedy="leave the copy out; if two seeds did end alike, name them in a column 'run'",
+            )
+        seen[cells] = i
+
+
 def _consistent(points: Points, where: object, place: Any) -> None:
-    """One loss a (run, tokens, set); one size and seed a run; one floor a set."""
+    """One loss a (run, tokens, set); one size and seed a run; one floor and one unit a set; no run a copy of another."""
     seen: dict[tuple[object, ...], int] = {}
     size: dict[str, int] = {}
     floor: dict[str, int] = {}
+    unit: dict[str, int] = {}
     for i in range(len(points)):
         key = (points.run[i], points.tokens[i], points.set[i])
         if key in seen:
@@ -281,4 +322,29 @@ def _consistent(points: Points, where: object, place: Any) -> None:
                 where=f"{where}, {place(i)}",
                 found=points.floor[i],
                 expected=f"{points.floor[j]} as on {place(j)}",
+            )
+        j = unit.setdefault(points.set[i], i)
+        if points.unit[i] != points.unit[j]:
+            raise PreceptorError(
+                f"Set {points.set[i]!r} has two units",
+                where=f"{where}, {place(i)}",
+                found=points.unit[i] or "none",
+                expected=f"{points.unit[j] or 'none'} as on {place(j)}",
+                remedy="losses of one set are compared: bring them to one unit, or give each unit a set of its own",
+            )
+    curves: dict[tuple[Any, ...], str] = {}
+    of_run: dict[tuple[str, str], list[int]] = {}
+    for i in range(len(points)):
+        of_run.setdefault((points.set[i], points.run[i]), []).append(i)
+    for (name, run), rows in of_run.items():
+        if len(rows) < _A_CURVE:
+            continue
+        curve = (name, points.params[rows[0]], *sorted(zip(points.tokens[rows], points.loss[rows], strict=True)))
+        if curves.setdefault(curve, run) != run:
+            raise PreceptorError(
+                f"Run {run!r} is a copy of run {curves[curve]!r}",
+                where=f"{where}, {place(rows[0])}",
+                found=f"the same {len(rows)} losses of set {name}",
+                expected="runs that were trained apart",
+                remedy="leave one of them out: as two seeds they would show no noise",
             )

@@ -30,6 +30,8 @@ def plan_text(plan: Plan) -> str:
         note = f"; {e.note}" if e.note else ""
         lines.append(f"  {name:<20} {e.loss:>8.4g}  {cells[0]:<17} {cells[1]:<17} {above:>7}  {e.form}{note}")
     left_out = [n for n, e in plan.losses.items() if n != plan.target and "not identified" in e.note]
+    if plan.averaged:
+        lines.append(f"  {plan.target} is the average of laws: {plan.averaged}")
     if left_out:
         lines.append(f"  no identified law: {', '.join(left_out)}")
     if plan.recall:

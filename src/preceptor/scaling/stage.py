@@ -89,6 +89,8 @@ def _set_summary(law: Law, entry: SetLaws) -> dict[str, Any]:
         "intervals": chosen.interval_method if chosen else "no interval",
         "interval_reason": chosen.interval_reason if chosen else "",
         "forecast_excess_error": dict(entry.forecast_error),
+        "forecast_cells": {form: dict(cells) for form, cells in entry.forecast_cells.items()},
+        "enters_from_tokens": entry.burn_in.first if entry.burn_in else None,
         "two_point_excess_error": mean_error([r.two_point_error for r in of_points]),
         "nearest_smaller_excess_error": mean_error([r.nearest_smaller_error for r in of_points]),
     }
@@ -96,7 +98,7 @@ def _set_summary(law: Law, entry: SetLaws) -> dict[str, Any]:
 
 STAGE = Stage(
     name="scaling",
-    version=3,
+    version=4,
     section="scaling",
     needs=("lm",),
     build=build,

@@ -6,7 +6,7 @@ What N does is often not identified where what D does is, at each size. Then a p
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -18,12 +18,16 @@ from preceptor.scaling.forms import FORMS, natural
 from preceptor.scaling.training_cost import TrainingCost
 
 REACH = 10.0  # times the largest fitted run: farther is extrapolation
-_SAME = 0.005  # sizes that agree to this share are the same: 417k means 417,040
+SAME_SIZE = 0.005  # sizes that agree to this share are the same: 417k means 417,040
 
 
 @dataclass(frozen=True)
 class Surface:
-    """The loss of a set over sizes and tokens. laws: one joint law, or identified laws of tokens, smallest size first."""
+    """The loss of a set over sizes and tokens. laws: one joint law, or identified laws of tokens, smallest size first.
+
+    Losses are those of `SetLaws.centre`: averaged over the set's forms where these have weights. Intervals add what the law's
+    own resamples leave open.
+    """
 
     name: str
     entry: SetLaws
@@ -61,7 +65,7 @@ class Surface:
         if self.joint:
             return params
         near = self.sizes[np.argmin(np.abs(np.log(self.sizes / params)))]
-        if abs(near / params - 1) > _SAME:
+        if abs(near / params - 1) > SAME_SIZE:
             raise PreceptorError(
                 "No law of this size", where="--params", found=quantity(params),
                 expected="one of " + ", ".join(quantity(n) for n in self.sizes),
@@ -75,25 +79,26 @@ class Surface:
 
     def expected(self, params: float, tokens: np.ndarray | float) -> Expectation:
         """The losses of new runs of one size on tokens [n], with intervals."""
-        return expected(self.law(params), params, tokens)
+        law = self.law(params)
+        return expected(law, params, tokens, self.entry.centre(law, params, tokens))
 
     def loss(self, params: np.ndarray | float, tokens: np.ndarray | float) -> np.ndarray:
         """Losses at sizes and tokens, broadcast."""
         params, tokens = np.broadcast_arrays(np.asarray(params, np.float64), np.asarray(tokens, np.float64))
         if self.joint:
-            return self.laws[0].predict(params.ravel(), tokens.ravel()).reshape(params.shape)
+            return self.entry.centre(self.laws[0], params.ravel(), tokens.ravel()).reshape(params.shape)
         values = np.full(params.shape, np.nan)
         for law in self.laws:
             at = params == law.params
             if at.any():
-                values[at] = law.predict(params[at], tokens[at])
+                values[at] = self.entry.centre(law, params[at], tokens[at])
         return values
 
     def best(self, flops: np.ndarray | float) -> tuple[np.ndarray, np.ndarray]:
         """(sizes, tokens) of the least loss for budgets [m]."""
         budgets = np.atleast_1d(np.asarray(flops, np.float64))
         if self.joint:
-            params = optimal_sizes(self.laws[0], self.cost, budgets, self.tried)
+            params = optimal_sizes(self, budgets)
         else:
             tokens = np.stack([self.cost.tokens(n, budgets) for n in self.sizes])
             losses = np.stack([self.loss(n, d) for n, d in zip(self.sizes, tokens, strict=True)])
@@ -115,10 +120,15 @@ class Surface:
     def bottom(self, params: float | None) -> float:
         """The loss that no budget goes below: of all sizes, or of one."""
         laws = self.laws if params is None or self.joint else (self.law(params),)
-        ends = [law.floor + float(np.exp(law.theta[0])) for law in laws]
-        if self.joint and params is not None:
-            return float(self.laws[0].predict(params, 1e300)[0])
-        return min(ends)
+        if self.joint:
+            return float(self.entry.centre(laws[0], 1e300 if params is None else params, 1e300)[0])
+        return min(float(self.entry.centre(law, law.params or 0.0, 1e300)[0]) for law in laws)
+
+    @property
+    def averaged(self) -> bool:
+        """Whether losses are the average of several forms."""
+        weights = self.entry.weights.get("joint" if self.joint else "size", {})
+        return len({*weights, self.laws[0].form}) > 1
 
 
 def optimum(law: FittedLaw, flops: float, theta: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
@@ -133,14 +143,15 @@ def optimum(law: FittedLaw, flops: float, theta: np.ndarray | None = None) -> tu
     return np.exp(log_n), np.exp(np.log(flops / 6) - log_n)
 
 
-def optimal_sizes(law: FittedLaw, cost: TrainingCost, flops: np.ndarray, tried: Tried) -> np.ndarray:
-    """N* of a joint law for budgets [m]: in closed form under 6·N·D, else by a search that narrows three times."""
-    if not cost.sizes:
-        return np.asarray([optimum(law, c)[0] for c in flops], np.float64).reshape(-1)
-    lo, hi = np.log(tried.params_range[0] * 1e-3), np.log(tried.params_range[1] * 1e4)
+def optimal_sizes(surface: Surface, flops: np.ndarray) -> np.ndarray:
+    """N* of a joint law for budgets [m]: in closed form for one form under 6·N·D, else by a search that narrows four times."""
+    if not surface.cost.sizes and not surface.averaged:
+        return np.asarray([optimum(surface.laws[0], c)[0] for c in flops], np.float64).reshape(-1)
+    lo, hi = np.log(surface.tried.params_range[0] * 1e-3), np.log(surface.tried.params_range[1] * 1e4)
     grid = np.broadcast_to(np.linspace(lo, hi, 161), (len(flops), 161))
     for _ in range(4):
-        losses = _along(law, cost, np.exp(grid), flops)
+        params = np.exp(grid)
+        losses = surface.loss(params, surface.cost.tokens(params, flops[:, None]))
         at = np.argmin(losses, axis=1)[:, None]
         step = grid[:, 1:2] - grid[:, :1]
         centre = np.take_along_axis(grid, at, axis=1)
@@ -149,14 +160,16 @@ def optimal_sizes(law: FittedLaw, cost: TrainingCost, flops: np.ndarray, tried: 
 
 
 def sizes_of_draws(surface: Surface, flops: float) -> np.ndarray:
-    """N* of each resample of a joint law [R]."""
+    """N* of each resample of a joint law [R]: of the chosen form, moved by the ratio of the average's N* to that form's own."""
     law = surface.laws[0]
+    alone = replace(surface, entry=replace(surface.entry, weights={}))
+    moved = float(surface.best(flops)[0][0] / alone.best(flops)[0][0]) if surface.averaged else 1.0
     if not surface.cost.sizes:
-        return optimum(law, flops, law.draws)[0]
+        return moved * optimum(law, flops, law.draws)[0]
     lo, hi = np.log(surface.tried.params_range[0] * 1e-3), np.log(surface.tried.params_range[1] * 1e4)
     grid = np.exp(np.linspace(lo, hi, 1201))
     losses = law.predict(grid, surface.cost.tokens(grid, flops), law.draws)
-    return grid[np.argmin(losses, axis=1)]
+    return moved * grid[np.argmin(losses, axis=1)]
 
 
 def surface_of(sets: Mapping[str, SetLaws], tried: Tried, cost: TrainingCost, target: str | None) -> Surface:
@@ -182,12 +195,29 @@ def surface_of(sets: Mapping[str, SetLaws], tried: Tried, cost: TrainingCost, ta
         "No plan: no law is identified by these points",
         found=Lines(reasons[:6]),
         expected="a joint law whose parameters are all identified, or such a law of tokens at some size",
-        remedy="train more sizes, budgets or seeds; a plan from this law would be invented",
+        remedy=f"{_next_run(sets[names[0]], tried)}; a plan from this law would be invented",
     )
 
 
 def _no_joint(entry: SetLaws) -> str:
     return entry.not_fitted.get("joint", "no joint law")
+
+
+def _next_run(entry: SetLaws, tried: Tried) -> str:
+    """The run to make next where no law is identified: what the design lacks first, then seeds, then reach."""
+    (n_lo, n_hi), (_, d_hi) = tried.params_range, tried.tokens_range
+    sizes = {law.params for law in entry.laws if law.params is not None}
+    reasons = " ".join([law.why_not for law in entry.laws] + list(entry.not_fitted.values()))
+    if "of tokens" in reasons or "degree(s) of freedom" in reasons:
+        return f"train a run of {quantity(n_hi)} parameters on {quantity(2 * d_hi)} tokens next: there are too few budgets"
+    if "of params" in reasons:
+        where = f"{quantity(np.sqrt(n_lo * n_hi))} parameters" if len(sizes) > 1 else f"{quantity(4 * n_hi)} parameters"
+        return f"train a run of {where} on {quantity(d_hi)} tokens next: there are too few sizes"
+    if any(law.noise is None for law in entry.laws):
+        return (
+            f"train a second seed of {quantity(n_lo)} parameters on all budgets next: nothing measures the noise between runs"
+        )
+    return f"train a run of {quantity(n_hi)} parameters on {quantity(2 * d_hi)} tokens next"
 
 
 def _of_sizes(entry: SetLaws) -> tuple[FittedLaw, ...]:
@@ -197,9 +227,3 @@ def _of_sizes(entry: SetLaws) -> tuple[FittedLaw, ...]:
         if found:
             return tuple(sorted(found, key=lambda law: law.params or 0.0))
     return ()
-
-
-def _along(law: FittedLaw, cost: TrainingCost, params: np.ndarray, flops: np.ndarray) -> np.ndarray:
-    """Losses [m, n] at sizes [m, n] for budgets [m]."""
-    tokens = cost.tokens(params, flops[:, None])
-    return law.predict(params.ravel(), tokens.ravel()).reshape(params.shape)

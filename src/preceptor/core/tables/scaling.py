@@ -12,9 +12,10 @@ from preceptor.core.tables.row import Row
 class Forecast(Row):
     """One held-out point predicted by one form. excess_error and the two *_error columns are shares of the actual excess.
 
-    held: 'corner' (largest sizes at largest budgets) or 'size' (the largest sizes wholly). reference: what the excess is
-    over, reference_kind: 'known floor', or 'fitted E' of the joint law of the points that weren't held out. lo, hi: 95 %
-    prediction interval. None where there is none, as for whatever couldn't be computed (then `note` says why).
+    held: 'corner' (largest sizes at largest budgets), 'size' (the largest sizes wholly), 'tokens' (the largest budgets wholly),
+    or 'named' (by a person). form: of the law, or 'averaged': of several, as plans have it. reference: what the excess is over,
+    reference_kind: 'known floor', or 'fitted E' of the joint law of the points that weren't held out. lo, hi: 95 % prediction
+    interval. None where there is none, as for whatever couldn't be computed (then `note` says why).
     """
 
     FILE: ClassVar[str] = "forecast.csv"

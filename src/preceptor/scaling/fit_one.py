@@ -1,0 +1,111 @@
+"""One form fitted to the points of one set, with everything that is known of it: verdicts, intervals, noise, doubts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from preceptor.scaling import bands, rolling
+from preceptor.scaling.bands import FormError
+from preceptor.scaling.config import ScalingConfig
+from preceptor.scaling.fit import fit_form
+from preceptor.scaling.fitted import FittedLaw, Parameter
+from preceptor.scaling.forms import FORMS, Form
+from preceptor.scaling.identify import Verdict, coefficients, spanning, verdicts
+from preceptor.scaling.influence import SHOWN, influence, outliers
+from preceptor.scaling.intervals import resample
+from preceptor.scaling.noise import Noise, around, of_dear_runs, of_set
+from preceptor.scaling.points import Points
+from preceptor.scaling.vpnls import second
+
+FAMILY = {"joint": ("joint-excess", "joint"), "size": ("excess", "data")}  # forms whose forecasts are averaged
+NO_FLOOR_KNOWN = "the floor of this set isn't known"
+FAR = 10.0  # times the largest tokens: where methods and points are compared
+
+
+@dataclass(frozen=True)
+class Tracks:
+    """What a set's own later runs said of its forms. weights: by family; misses: above each cut, by form."""
+
+    weights: Mapping[str, Mapping[str, float]]
+    misses: Mapping[str, Sequence[bands.Miss]]
+
+
+def track_record(points: Points, config: ScalingConfig) -> Tracks:
+    """Fit below cuts and look above them, by every form: jointly, and at each size (see `rolling`)."""
+    floor = points.known_floor()
+    weights: dict[str, Mapping[str, float]] = {}
+    found: dict[str, Sequence[bands.Miss]] = {}
+    for family, names in FAMILY.items():
+        forms = [f for f in names if not (FORMS[f].fixed_floor and floor is None)]
+        parts = [points] if family == "joint" else [points.where(points.params == n) for n in np.unique(points.params)]
+        rolled = [rolling.origins(part, forms, config.seed, config.delta) for part in parts]
+        weights[family] = rolling.weigh([o for one in rolled for o in one], forms, floor)
+        for form in forms:
+            # the same cut of several sizes is one origin: their curves bend alike
+            by_cut: dict[int, list[bands.Miss]] = {}
+            for one in rolled:
+                for back, miss in enumerate(reversed(rolling.misses(one, weights[family], form, floor))):
+                    by_cut.setdefault(back, []).append(miss)
+            found[form] = [bands.Miss(*np.mean(several, axis=0).tolist()) for several in by_cut.values()]
+    return Tracks(weights, found)
+
+
+def fit_one(
+    form: Form, params: float | None, points: Points, config: ScalingConfig, *, tracks: Tracks | None = None,
+    of_all: Points | None = None, judge: bool = True, noise: Noise | None = None,
+    pooled: Mapping[str, bands.Pooled] | None = None,
+) -> FittedLaw:  # fmt: skip
+    """Fit a form. params: the size, for a law of one size. of_all: the set's points, whose seeds measure the noise.
+
+    tracks: what the set's own later runs said. judge: whether verdicts, second method and influence are sought; without, every
+    parameter counts as not judged. noise: in place of the measured one. pooled: τ of other sweeps, by family.
+    """
+    floor = points.known_floor()
+    known = floor if form.fixed_floor and floor else 0.0
+    fit = fit_form(form, points, config.starts, config.delta, config.seed)
+    used = points.where(points.loss > fit.floor) if form.fixed_floor else points
+    noise = noise or of_set(points if of_all is None else of_all, known)
+    scatter = around(fit, used, noise)
+    intervals = resample(fit, used, noise, scatter, config)
+    bounds = intervals.of(fit)
+    judged = {s: Verdict(False, "not judged") for s in form.symbols}
+    if judge:
+        judged = verdicts(fit, used, scatter)
+        judged = coefficients({s: spanning(v, fit, s, bounds.get(s)) for s, v in judged.items()}, fit)
+    parameters = {
+        s: Parameter(v, judged[s].identified, judged[s].reason, bounds.get(s), (judged[s].lo, judged[s].hi))
+        for s, v in fit.parameters.items()
+    }
+    family = "joint" if len(form.over) > 1 else "size"
+    own = list(tracks.misses.get(form.name, ())) if tracks else []
+    tau, dof = bands.updated(own, (pooled or bands.POOLED)[family])
+    _, end = rolling.parameters(fit, scatter.scale**2 + (noise.run**2 if noise else 0.0))
+    own_tau = bands.alone(own)
+    edge = (float(used.params.max()), float(used.tokens.max()), float(rolling.compute(used).max()))
+    error = FormError(tau, dof, len(own), own_tau, *edge, end)
+    top = int(np.argmax(rolling.compute(used)))
+    far = (float(used.params[top]), FAR * float(used.tokens.max()))
+    doubts = influence(fit, used, scatter, far, config.delta) if judge else []
+    kept = not judge or params is None or all(v.identified for v in judged.values())
+    draws = intervals.theta if kept else intervals.theta[:0]
+    return FittedLaw(
+        form.name, params, parameters, fit.theta, fit.centre, fit.floor, fit.n, fit.rms, scatter.scale, noise,
+        fit.starts.summary() | {"at_bound": fit.at_bound}, intervals.method, intervals.reason, draws,
+        form_error=error, dear=of_dear_runs(fit, used), draws_dof=intervals.dof, second=second(fit, bounds, far) if judge else
+        None, influence=tuple(doubts[:SHOWN]), outliers=tuple(outliers(doubts)), )  # fmt: skip
+
+
+def lacks(form: Form, points: Points) -> str:
+    """Why a form isn't even tried; empty where it is."""
+    floor = points.known_floor()
+    if form.fixed_floor and floor is None:
+        return NO_FLOOR_KNOWN
+    for variable in form.over:
+        n = len(np.unique(getattr(points, variable)))
+        if n < 3:
+            return f"{n} different value(s) of {variable}"
+    above = int(np.sum(points.loss > floor)) if form.fixed_floor and floor is not None else len(points)
+    return f"{above} points for {form.n_free} parameters" if above <= form.n_free else ""

@@ -1,0 +1,156 @@
+"""The laws of one evaluation set: which points enter, every form, what was held out, and which form plans rest on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from preceptor.core.tables.scaling import Forecast
+from preceptor.scaling.burn_in import BurnIn, burn_in
+from preceptor.scaling.config import ScalingConfig
+from preceptor.scaling.fit import fit_form
+from preceptor.scaling.fit_one import FAMILY, NO_FLOOR_KNOWN, Tracks, fit_one, lacks, track_record
+from preceptor.scaling.fitted import FittedLaw, SetLaws
+from preceptor.scaling.forecast import AVERAGED, NAMED, cells_of, forecast, predict
+from preceptor.scaling.forms import FORMS
+from preceptor.scaling.identify import coefficients, verdicts
+from preceptor.scaling.noise import around, of_set
+from preceptor.scaling.points import Points
+from preceptor.scaling.repetition import fit_repetition
+
+_CONTRADICTED = 0.1  # share of the points below a floor that shows the floor to be wrong, and not the points noisy
+_FAR_WORSE = 3.0  # times the noise of runs: a form that leaves more is wrong for these points
+
+
+def fit_set(name: str, points: Points, config: ScalingConfig, named: Sequence[Points] = ()) -> tuple[SetLaws, list[Forecast]]:
+    """Fit every form to the points of a set, and predict what is held out and what is named."""
+    unit, floor = str(points.unit[0]), points.known_floor()
+    notes: list[str] = []
+    points, floor = _against_floor(points, floor, notes)
+    repeated, fresh = points.where(points.repeated), points.where(~points.repeated)
+    burn: BurnIn | None = None
+    if config.burn_in != "none":
+        entering, burn = burn_in(fresh, config.burn_in)
+        if burn is not None and not len(entering):
+            why = f"at no number of tokens every size is below the {burn.reference}, {burn.value:.4g}"
+            missing = {f.name: NO_FLOOR_KNOWN if f.fixed_floor and floor is None else why for f in FORMS.values()}
+            return SetLaws(name, unit, floor, (), None, missing, {}, burn_in=burn, notes=tuple(notes)), []
+        repeated = repeated if burn is None or burn.first is None else repeated.where(repeated.tokens >= burn.first)
+        fresh, before = entering, fresh
+        if burn is not None:
+            burn = _under_bigram(burn, before, config)
+    tracks = track_record(fresh, config) if len(fresh) else Tracks({}, {})
+    laws, missing = _laws(fresh, config, tracks)
+    rows = forecast(name, fresh, config) if config.forecast else []
+    for test in named:
+        again = int(np.sum(test.repeated))
+        if again:
+            notes.append(f"{again} of {len(test)} rows that were held out repeat data, and aren't forecast")
+        if len(test) and len(fresh):
+            rows += predict(name, fresh, test.where(~test.repeated), config, NAMED)
+    cells = cells_of([r for r in rows if r.held != NAMED])
+    errors = {form: float(np.mean(list(of.values()))) for form, of in cells.items() if form in FORMS}
+    laws = [_noted(law, laws, floor) for law in laws]
+    joint = [law for law in laws if law.params is None]
+    joint.sort(key=lambda law: (not law.identified, errors.get(law.form, np.inf), law.form != "joint-excess"))
+    chosen = joint[0].form if joint else None
+    repetition = None
+    if len(repeated) and chosen:
+        base = fit_form(FORMS[chosen], fresh, config.starts, config.delta, config.seed)
+        repetition = fit_repetition(base, repeated, config.delta)
+    weights = {family: w for family, w in tracks.weights.items() if any(law.form in FAMILY[family] for law in laws)}
+    return SetLaws(
+        name, unit, floor, tuple(laws), chosen, missing, errors, repetition, weights, cells, burn, tuple(notes)
+    ), rows  # fmt: skip
+
+
+def preferred(entry: SetLaws) -> list[str]:
+    """Forms in the order in which plans would forecast by them."""
+    first = [AVERAGED] if len(entry.weights.get("joint", {})) > 1 else []
+    return [*first, *([entry.chosen] if entry.chosen else []), "joint-excess", "joint", "excess", "data"]
+
+
+def _against_floor(points: Points, floor: float | None, notes: list[str]) -> tuple[Points, float | None]:
+    """Losses below a known floor: a few are noise of the measurement, many show that the floor is no floor of theirs."""
+    below = int(np.sum(points.loss <= floor)) if floor is not None else 0
+    if not below:
+        return points, floor
+    if below > max(1, _CONTRADICTED * len(points)):
+        notes.append(
+            f"{below} of {len(points)} losses lie below the known floor of {floor:.4g}, which then is none of theirs: is it in"
+            " the same unit, of the same set? It is left aside, and the floor is fitted"
+        )
+        return replace(points, floor=np.full(len(points), np.nan)), None
+    notes.append(f"{below} of {len(points)} losses lie below the known floor of {floor:.4g}: laws of the excess leave them out")
+    return points, floor
+
+
+def _laws(points: Points, config: ScalingConfig, tracks: Tracks) -> tuple[list[FittedLaw], dict[str, str]]:
+    laws: list[FittedLaw] = []
+    missing: dict[str, str] = {}
+    for form in FORMS.values():
+        sizes = [None] if len(form.over) > 1 else [float(n) for n in np.unique(points.params)]
+        for n in sizes:
+            part = points if n is None else points.where(points.params == n)
+            lack = lacks(form, part)
+            if lack:
+                missing[form.name] = lack
+                continue
+            laws.append(fit_one(form, n, part, config, tracks=tracks, of_all=points))
+        if any(law.form == form.name for law in laws):
+            missing.pop(form.name, None)
+    return laws, missing
+
+
+def _under_bigram(burn: BurnIn, points: Points, config: ScalingConfig) -> BurnIn:
+    """The exponents of the joint laws, or of tokens at each size's largest, where the bigram is what has to be beaten."""
+    entering, found = burn_in(points, "bigram")
+    if found is None:
+        return replace(burn, why_not="the bigram isn't known")
+    if found.first is None:
+        return replace(burn, why_not=f"at no number of tokens every size is below the bigram, {found.value:.4g}")
+    exponents: dict[str, dict[str, float]] = {}
+    for form in FORMS.values():
+        if len(form.over) == 1 or lacks(form, entering):
+            continue
+        fit = fit_form(form, entering, config.starts, config.delta, config.seed)
+        used = entering.where(entering.loss > fit.floor) if form.fixed_floor else entering
+        judged = coefficients(verdicts(fit, used, around(fit, used, of_set(entering, fit.floor))), fit)
+        exponents[form.name] = {s: fit.parameters[s] for s in ("alpha", "beta") if judged[s].identified}
+    return replace(burn, under_bigram=exponents, why_not="" if exponents else "too few points are left")
+
+
+def _noted(law: FittedLaw, laws: list[FittedLaw], floor: float | None) -> FittedLaw:
+    said = [text for text in (_bends(law, laws, floor), _misses(law, laws)) if text]
+    return replace(law, note="; ".join(said)) if said else law
+
+
+def _bends(law: FittedLaw, laws: list[FittedLaw], floor: float | None) -> str:
+    """Where a law with the known floor bends: the same law with a free floor keeps clear of the known one."""
+    free = {"excess": ("data", "L_inf"), "joint-excess": ("joint", "E")}.get(law.form)
+    other = next((x for x in laws if free and x.form == free[0] and x.params == law.params), None)
+    if free is None or other is None or floor is None:
+        return ""
+    lo, hi = other.parameters[free[1]].fits_as_well
+    if lo is None or hi is None or lo <= floor * 1.001:
+        return ""
+    return f"the points bend away from this law: a free floor ends at {lo:.4g} – {hi:.4g}, above the known {floor:.4g}"
+
+
+def _misses(law: FittedLaw, laws: list[FittedLaw]) -> str:
+    """Where a form misses its points by far more than runs differ: by their seeds, else around their own sizes' laws."""
+    if law.noise is not None:
+        own, by = float(np.hypot(law.noise.run, law.noise.point)), "seeds differ by"
+    elif law.params is None:
+        single = "excess" if law.form == "joint-excess" else "data"
+        scales = [x.scale for x in laws if x.form == single and x.n > FORMS[single].n_free + 1]
+        if len(scales) < 2:
+            return ""
+        own, by = float(np.median(scales)), "each size scatters around a law of its own by"
+    else:
+        return ""
+    if not law.rms > _FAR_WORSE * own:
+        return ""
+    return f"this form misses its points by {law.rms:.2%}, where {by} {own:.2%}: it isn't their form, or a point is wrong"

@@ -1,0 +1,189 @@
+"""Train on these rows, predict those: rows that a person names, or brings in a second table; rows that are dropped."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import preceptor as pc
+from preceptor import cli
+from preceptor.core.errors import PreceptorError
+from preceptor.scaling.config import ScalingConfig
+from preceptor.scaling.forecast import AVERAGED, cells_of, forecast
+from preceptor.scaling.law import MOST, Law, fit
+from preceptor.scaling.points import Points
+from scaling.planted import LAW, sweep
+
+LIGHT = ScalingConfig(starts=30, bootstraps=40, bootstrap_starts=2)
+
+
+@pytest.fixture(scope="module")
+def points() -> Points:
+    return sweep(6, 6, seeds=3, noise=0.001, floor=LAW["E"])
+
+
+@pytest.fixture(scope="module")
+def law(points: Points) -> Law:
+    return fit(points, LIGHT, hold_out="params > 4e5")
+
+
+def test_named_rows_are_predicted_and_not_fitted(points: Points, law: Law) -> None:
+    joint = law.sets["uih"].law("joint")
+    assert joint is not None
+    assert joint.n == len(points) - 18
+    assert law.params_range[1] < 4e5
+    found = law.judged()["uih"]
+    assert found.points == 18
+    assert found.error is not None
+    assert found.error < 0.05
+    assert found.covered is not None
+    assert found.covered > 0.8
+    assert found.nearest_smaller is not None
+    assert found.nearest_smaller > found.error
+    assert "held out      18 points" in str(law)
+
+
+def test_held_out_rows_that_repeat_data_are_said_and_not_forecast(points: Points) -> None:
+    twice = Points.of(points.columns() | {"unique_tokens": np.where(points.seed == 2, points.tokens / 2, points.tokens)})
+    law = fit(twice, ScalingConfig(starts=20, bootstraps=0, forecast=False), hold_out="params > 4e5")
+    assert law.judged()["uih"].points == 12
+    assert "6 of 18 rows that were held out repeat data" in str(law)
+
+
+def test_a_second_table_is_predicted_alike(points: Points, law: Law) -> None:
+    large = points.params > 4e5
+    other = fit(points.where(~large), LIGHT, test=points.where(large))
+    assert other.judged() == law.judged()
+    with pytest.raises(PreceptorError, match=r"nothing is fitted to[\s\S]*other"):
+        fit(points.where(~large), LIGHT, test=Points.of(points.columns() | {"set": ["other"] * len(points)}))
+
+
+def test_the_held_out_cells_are_the_largest_size_the_largest_budgets_and_both(points: Points) -> None:
+    rows = forecast("uih", points, LIGHT)
+    assert {r.held for r in rows} == {"corner", "size", "tokens"}
+    cells = cells_of(rows)
+    assert set(cells["joint-excess"]) == {"corner", "size", "tokens"}
+    assert set(cells["excess"]) == {"corner", "tokens"}  # a law of one size knows no other
+    assert max(cells["joint-excess"].values()) < 0.05
+    for held, n in (("corner", 3), ("size", 18), ("tokens", 18)):
+        assert len([r for r in rows if r.held == held and r.form == "joint"]) == n
+
+
+def test_the_average_of_the_forms_is_what_predict_says(points: Points, law: Law) -> None:
+    row = next(r for r in law.forecasts if r.held == "named" and r.form == AVERAGED)
+    said = law.predict(row.params, row.tokens)
+    assert row.predicted == pytest.approx(float(said.loss[0]), rel=1e-9)
+    assert said.interval_95 is not None
+    assert row.lo == pytest.approx(float(said.interval_95[0][0]), rel=1e-6)
+    plan = law.plan(tokens=row.tokens, params=row.params, extrapolate=True)
+    assert plan.losses["uih"].loss == pytest.approx(row.predicted, rel=1e-9)
+
+
+def test_predict_takes_one_size_and_many_budgets(law: Law) -> None:
+    found = law.predict(1e5, np.array([1e5, 1e6, 1e7]))
+    assert found.loss.shape == (3,)
+    assert (np.diff(found.loss) < 0).all()
+    assert str(found).count("95%") == 3
+    assert law.predict(20_010, 1e5).loss == law.predict(20_000, 1e5).loss  # a trained size, rounded
+    for args in ((np.array([1.0, 2.0]), 1e5), (0.0, 1e5), (1e5, -1.0), (float("nan"), 1e5)):
+        with pytest.raises(PreceptorError):
+            law.predict(*args)  # type: ignore[arg-type]
+    with pytest.raises(PreceptorError, match="No such set"):
+        law.predict(1e5, 1e5, "none")
+
+
+def test_dropped_rows_are_on_the_record(points: Points, tmp_path: Path) -> None:
+    law = fit(points, ScalingConfig(starts=20, bootstraps=0, forecast=False), drop=['run == "d0-s0"', "tokens < 5e4"])
+    assert [len(d.rows) for d in law.dropped] == [6, 17]
+    assert law.dropped[0].rows[0][:2] == ("uih", "d0-s0")
+    assert "left out by --drop 'run == \"d0-s0\"': 6 rows" in str(law)
+    law.save(tmp_path / "law.json")
+    again = Law.load(tmp_path / "law.json")
+    assert again.dropped == law.dropped
+    assert str(again) == str(law)
+
+
+def test_the_saved_file_has_the_forecasts(law: Law, tmp_path: Path) -> None:
+    law.save(tmp_path / "law.json")
+    again = Law.load(tmp_path / "law.json")
+    assert again.forecasts == law.forecasts
+    assert again.judged() == law.judged()
+    assert str(again) == str(law)
+
+
+def test_the_command_says_the_same_in_words_and_for_programs(
+    points: Points, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    points.write(tmp_path / "points.csv")
+    points.where(points.seed == 2).write(tmp_path / "new.csv")
+    kept = tmp_path / "train.csv"
+    points.where(points.seed < 2).write(kept)
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["fit", str(kept), "--test", str(tmp_path / "new.csv"), "--out", str(tmp_path / "law.json"), "--json"])
+    assert not ended.value.code
+    said = json.loads(capsys.readouterr().out)
+    assert said["judged"]["uih"]["points"] == 36
+    assert said["forecasts"]
+    assert isinstance(said["sets"]["uih"]["laws"][0]["theta"], list)
+    second = next(x for x in said["sets"]["uih"]["laws"] if x["form"] == "joint-excess")["second"]
+    assert second["agrees"] is True
+    assert second["values"]["beta"] == pytest.approx(LAW["beta"], rel=0.1)
+    assert Law.load(tmp_path / "law.json").judged()["uih"].points == 36
+    with pytest.raises(SystemExit):
+        cli.main(["fit", str(kept), "--hold-out", "params > 1e99"])
+    assert "No row is meant" in capsys.readouterr().err
+
+
+def test_a_form_that_misses_its_points_is_warned_of() -> None:
+    points = sweep(5, 6, seeds=3, noise=0.0005)
+    kink = np.where(points.tokens > 2e5, points.loss * 0.9, points.loss)
+    law = fit(Points.of(points.columns() | {"loss": kink}), ScalingConfig(starts=30, bootstraps=0, forecast=False))
+    joint = law.sets["uih"].law("joint")
+    assert joint is not None
+    assert "misses its points" in joint.note
+    assert "seeds differ by" in str(law)
+    clean = fit(points, ScalingConfig(starts=30, bootstraps=0, forecast=False)).sets["uih"].law("joint")
+    assert clean is not None
+    assert "misses" not in clean.note
+
+
+def test_from_python_a_path_is_enough(points: Points, tmp_path: Path) -> None:
+    points.where(points.seed == 0).write(tmp_path / "points.csv")
+    law = pc.fit(tmp_path / "points.csv", hold_out="tokens > 9e5", drop="params < 2.1e4")
+    assert len(law.dropped) == 1
+    assert law.judged()["uih"].points == 5
+
+
+BELOW = "lie below the known floor"
+
+
+@pytest.mark.parametrize(("share", "aside"), [(0.02, False), (0.5, True), (1.1, True)])
+def test_losses_below_the_floor_are_said_and_a_floor_of_others_is_left_aside(share: float, aside: bool) -> None:
+    points = sweep(5, 6, noise=0.001)
+    floor = float(np.quantile(points.loss, min(share, 1.0))) + (0.0 if share < 1 else 5.0) + 1e-9
+    law = fit(Points.of(points.columns() | {"floor": [floor] * 30}), ScalingConfig(starts=30, bootstraps=0, forecast=False))
+    entry = law.sets["uih"]
+    assert BELOW in entry.notes[0]
+    assert (entry.floor is None) is aside
+    joint = entry.law("joint")
+    assert joint is not None
+    if aside:
+        assert joint.parameters["E"].value == pytest.approx(LAW["E"], rel=0.2)
+        assert "same unit" in str(law)
+
+
+def test_one_size_has_laws_of_tokens_and_says_why_no_joint_one() -> None:
+    law = fit(sweep(1, 8, seeds=2, noise=0.001, law=LAW | {"A": 1e-9}, floor=LAW["E"]), LIGHT)
+    assert "1 different value(s) of params" in law.sets["uih"].not_fitted["joint"]
+    assert law.sets["uih"].law("excess", 2e4) is not None
+    assert law.predict(2e4, 1e6).interval_95 is not None
+    with pytest.raises(PreceptorError, match="No law for this size"):
+        law.predict(9e5, 1e6)
+
+
+def test_a_million_rows_are_refused_quickly_and_in_words() -> None:
+    n = MOST + 1
+    points = Points.of({"params": np.full(n, 1e5), "tokens": np.arange(1.0, n + 1), "loss": np.linspace(5, 4, n)})
+    with pytest.raises(PreceptorError, match=r"too many points[\s\S]*training curves"):
+        fit(points)
