@@ -273,3 +273,13 @@ def test_reading_a_damaged_input_too_early_blames_the_input(tmp_path: Path) -> N
     for said in (ValueError("what a library says of it"), PreceptorError("what a reader of tables says of it")):
         with pytest.raises(PreceptorError, match=r"Damaged artifact[\s\S]*y\.txt"), artifact.blaming([given]):
             raise said
+
+
+@pytest.mark.parametrize("spoilt", ['"\\ud800"', "NaN", "-Infinity"])
+def test_a_manifest_that_could_not_be_written_again_is_damaged(spoilt: str, tmp_path: Path) -> None:
+    """Half a surrogate pair and NaN pass json.loads, and then the digest fails."""
+    artifact.make("data", 1, {"seed": 3}, {}, tmp_path, lambda folder: {"rows": 5})
+    path = tmp_path / "data" / artifact.MANIFEST
+    path.write_text(path.read_text().replace('"rows": 5', f'"rows": {spoilt}'))
+    with pytest.raises(PreceptorError, match=r"manifest\.json"):
+        artifact.load(tmp_path / "data")

@@ -153,7 +153,7 @@ def load(path: Path) -> Artifact:
     path = Path(path)
     at = path / MANIFEST
     try:
-        manifest = json.loads(at.read_text(encoding="utf-8"))
+        manifest = document.value(at.read_text(encoding="utf-8"))
     except (FileNotFoundError, NotADirectoryError):
         state = "an unfinished one" if path.is_dir() else "a file" if path.exists() else "nothing"
         raise PreceptorError(ABSENT, where=path, found=state, expected=MANIFEST, remedy="run the study that makes it") from None

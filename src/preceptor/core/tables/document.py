@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
 from preceptor.core.errors import PreceptorError
+
+_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
 D = TypeVar("D")
 K = TypeVar("K")
@@ -30,11 +33,23 @@ class Document(dict[str, Any]):
 def read(path: Path) -> Any:
     """A JSON file's value, its objects as Documents. PreceptorError names a file that is absent or no JSON."""
     try:
-        return json.loads(path.read_text(encoding="utf-8"), object_hook=lambda found: Document(found, path))
+        return value(path.read_text(encoding="utf-8"), lambda found: Document(found, path))
     except (OSError, ValueError, RecursionError) as e:
         absent = isinstance(e, FileNotFoundError)
         problem, found = ("No such document", None) if absent else ("Damaged document", f"{type(e).__name__}: {e}")
         raise PreceptorError(problem, where=path, found=found, expected="JSON", remedy="make its stage again") from None
+
+
+def value(text: str, hook: Callable[[dict[str, Any]], Any] | None = None) -> Any:
+    """The value of a JSON text. ValueError for what would fail only where it is written again: NaN, half a surrogate pair."""
+    found = json.loads(text, object_hook=hook, parse_constant=_refuse)
+    if _SURROGATE.search(text):
+        json.dumps(found, ensure_ascii=False).encode()
+    return found
+
+
+def _refuse(name: str) -> None:
+    raise ValueError(f"{name} is not JSON")
 
 
 def mapping(path: Path) -> Document:
