@@ -5,7 +5,8 @@ PYTHONPATH=src:tests python -m reliability.faults --work run/faults --out result
 A study is made once while a preloaded library (preload.c) notes every open for writing, write, fsync and rename below its
 folder. Then each is made to fail in turn: the stage is made again, must end in an error of ours, and the same call after it
 must end in the same bytes. Errors rotate over ENOSPC, EIO and EACCES. Of operations that one file meets repeatedly the first,
-the middle and the last fail. What is done is kept below --work, and a second call goes on.
+the middle and the last fail. What is done is kept beside the table (--out), and a
+second call goes on.
 """
 
 from __future__ import annotations
@@ -163,10 +164,9 @@ class Campaign:
         return {**asdict(case), "fired": fired, "outcome": outcome, "said": said, "differ": differ}
 
 
-def results(work: Path) -> Iterator[dict[str, Any]]:
-    path = work / "done.jsonl"
-    if path.exists():
-        for line in path.read_text().splitlines():
+def results(log: Path) -> Iterator[dict[str, Any]]:
+    if log.exists():
+        for line in log.read_text().splitlines():
             yield json.loads(line)
 
 
@@ -201,14 +201,16 @@ def main() -> int:
     parser.add_argument("--wanted", default="report", help="the last stage of the study")
     parser.add_argument("--stages", default="", help="those alone, by commas")
     given = parser.parse_args()
+    log = given.out.with_suffix(".jsonl") if given.out else given.work / "done.jsonl"
+    log.parent.mkdir(parents=True, exist_ok=True)
     preloaded(given.work)
     campaign, begun = Campaign(given.work, given.wanted), time.monotonic()
     wanted = set(filter(None, given.stages.split(",")))
     cases = [case for case in campaign.prepare() if not wanted or case.stage in wanted][:: given.every]
     cases = [replace(case, error=ERRORS[n % len(ERRORS)]) for n, case in enumerate(cases)]
-    done = list(results(given.work))
+    done = list(results(log))
     known = {json.dumps([r[name] for name in ("stage", "arm", "kind", "path", "nth")]) for r in done}
-    with open(given.work / "done.jsonl", "a") as log:
+    with open(log, "a") as f:
         for n, case in enumerate(cases):
             if json.dumps([case.stage, case.arm, case.kind, case.path, case.nth]) in known:
                 continue
@@ -216,8 +218,11 @@ def main() -> int:
                 break
             found = campaign.run(case)
             done.append(found)
-            log.write(json.dumps(found) + "\n")
-            log.flush()
+            found["said"] = (
+                "" if found["outcome"] == "clear error" else found["said"].replace(str(given.work.resolve()), "WORK")
+            )
+            f.write(json.dumps(found) + "\n")
+            f.flush()
             if bad(found):
                 print(json.dumps(found), flush=True)
             elif n % 50 == 0:

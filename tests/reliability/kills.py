@@ -6,7 +6,8 @@ Each cycle makes a part of the study, kills it about ten times (SIGKILL), lets i
 that nobody disturbed. A part is a few stages, for which those before it are copied; every tenth cycle is the whole study in an
 empty folder. A kill is aimed at a stage and falls at a random moment of it, so that kills are spread over the stages and not
 over imports: runs are forks of a process that has imported the program and done nothing else. Killed are the process, a worker
-of it, or all processes of the run at once. What is done is kept below --work, and a second call goes on.
+of it, or all processes of the run at once. What is done is kept beside the table (--out), and a
+second call goes on.
 """
 
 from __future__ import annotations
@@ -249,10 +250,9 @@ def _alive(pid: int) -> bool:
         return False
 
 
-def results(work: Path) -> Iterator[dict[str, Any]]:
+def results(log: Path) -> Iterator[dict[str, Any]]:
     """What earlier calls have done."""
-    path = work / "done.jsonl"
-    for line in path.read_text().splitlines() if path.exists() else ():
+    for line in log.read_text().splitlines() if log.exists() else ():
         yield json.loads(line)
 
 
@@ -281,12 +281,14 @@ def main() -> int:
     parser.add_argument("--wanted", default="report", help="the last stage of the study that is killed")
     parser.add_argument("--minutes", type=float, default=1e9, help="stop after so long; the next call goes on")
     given = parser.parse_args()
+    log = given.out.with_suffix(".jsonl") if given.out else given.work / "done.jsonl"
+    log.parent.mkdir(parents=True, exist_ok=True)
     begun, campaign = time.monotonic(), Campaign(given.work, given.wanted)
-    cycles = list(results(given.work))
+    cycles = list(results(log))
     while sum(len(c["kills"]) for c in cycles) < given.kills and time.monotonic() - begun < 60 * given.minutes:
         cycles.append(campaign.cycle(len(cycles), given.per_finish))
-        with open(given.work / "done.jsonl", "a") as log:
-            log.write(json.dumps(cycles[-1]) + "\n")
+        with open(log, "a") as f:
+            f.write(json.dumps(cycles[-1]) + "\n")
         if given.out:
             write(cycles, given.out)
         total, last = sum(len(c["kills"]) for c in cycles), cycles[-1]
