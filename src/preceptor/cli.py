@@ -60,6 +60,7 @@ Json = Annotated[bool, Parameter(name="--json", help="Print JSON to standard out
 def _forecast(rows: Sequence[Forecast]) -> None:
     """The table of a dry run, and its time in all as far as rates have been measured on this machine."""
     from preceptor.core.progress import duration
+    from preceptor.study import ahead
 
     def time(row: Forecast) -> str:
         if row.state == "fresh":
@@ -67,10 +68,8 @@ def _forecast(rows: Sequence[Forecast]) -> None:
         return "not yet measured here" if row.seconds is None else f"about {duration(row.seconds)}"
 
     shown.table(["stage", "state", "why", "work", "time"], [(r.stage, r.state, r.why, r.work, time(r)) for r in rows])
-    known = [r.seconds for r in rows if r.seconds is not None]
-    unknown = [r.stage for r in rows if r.seconds is None]
-    if known and sum(known):
-        shown.line(f"Total about {duration(sum(known))}" + (f", plus {', '.join(unknown)}." if unknown else "."))
+    if said := ahead(rows):
+        shown.line(said + ".")
 
 
 def _resolve(

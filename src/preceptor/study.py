@@ -131,7 +131,7 @@ def _again(study: str, tree: Mapping[str, Any], overrides: Sequence[str]) -> str
     """What follows `preceptor run` in the command that makes the study again, but for data and folder."""
     path = Path(study)
     known = tree["report"].get("again") if path.name == SAVED else None
-    return " ".join([known or path.name, *(f"--set {shlex.quote(assignment)}" for assignment in overrides)])
+    return " ".join([known or shlex.quote(path.name), *(f"--set {shlex.quote(assignment)}" for assignment in overrides)])
 
 
 def saved(config: StudyConfig) -> dict[str, Any]:
