@@ -9,7 +9,8 @@
 A cell is one size of model (all budgets, all seeds) on histories of one law of one log. Its points go to OUT/STUDY.csv at once,
 and a study that is run again skips the cells that are there. --minutes: begin no cell after so many. --cells: only those whose
 name contains the text. --plan: what is left, with what it costs by the rates measured on this machine. Histories alone are
-trained on, one token per item; only validation targets of real people are kept, so no test set is opened.
+trained on, one token per item. Of real people the table keeps validation targets alone; the stage measures test targets too,
+and nobody looks at them.
 """
 
 from __future__ import annotations
@@ -198,10 +199,10 @@ def finished(table: Path) -> set[str]:
 
 
 def _plan(left: Sequence[Cell]) -> None:
-    whole = 0.0
+    whole, lm = 0.0, next(stage for stage in study.stages() if stage.name == "lm")
     for cell in left:
         config = cell.config()
-        cost = study.stages()[[s.name for s in study.stages()].index("lm")].cost(config.lm, {})
+        cost = lm.cost(config.lm, {})
         whole += cost.amount or 0.0
         print(f"{cell.name}: {quantity(cost.amount) if cost.amount else '?'} {cost.unit}")
     print(f"{len(left)} cells are left" + (f", {quantity(whole)} in all" if whole else ""))
