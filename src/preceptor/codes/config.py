@@ -19,7 +19,7 @@ class CodesConfig:
     representation: items (one token per item; nothing below is read), codes, or auto: items for a catalogue of fewer than
         20,000 items, unless `pretrained` names codes.
     encoder: 'tfidf' (TF-IDF + SVD, in domain), 'minilm' (packaged), 'sentence-transformers' or 'matrix' (precomputed).
-    encoder_path: a model's folder or name for 'sentence-transformers'; an .npy file, one row an item, for 'matrix'.
+    encoder_path: a model's folder or name for 'sentence-transformers'; an .npy file, one row per item, for 'matrix'.
     dims: dimensions of the TF-IDF embedding (fewer in a small catalogue).
     tokeniser: 'sae' (top-k sparse autoencoder), 'rq-kmeans' or 'rq-vae'.
     n_codes: codes an item; the paper writes 8.

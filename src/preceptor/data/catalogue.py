@@ -1,4 +1,4 @@
-"""Reads the catalogue: one row an item, text as it is apart from white space.
+"""Reads the catalogue: one row per item, text as it is apart from white space.
 
 Item text is data: whatever stands in a title (markup, special tokens) is kept and made harmless where it is used.
 """
@@ -69,7 +69,7 @@ def read(
             "Empty catalogue",
             where=layout.items.files[0],
             found=f"{n_rows:,} rows, none with item_id and title",
-            expected="one row an item",
+            expected="one row per item",
             remedy="export the catalogue again, or name its columns in data.item_columns",
         )
     return items, pl.concat(ids), n_rows

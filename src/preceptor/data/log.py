@@ -33,7 +33,7 @@ QUARANTINE = {"file": pl.String, "line": pl.Int64, "reason": pl.String, "row": p
 class TrainSplit(Shown):
     """Training interactions beside the catalogue. Rows are sorted by user, then time, then file order.
 
-    items: one row an item, row number = item index; columns item_id, title, brand, categories (list of str), description;
+    items: one row per item, row number = item index; columns item_id, title, brand, categories (list of str), description;
     a field the source lacks is null. The catalogue holds items without training interactions too.
     user, item: int32 [n]. time: int64 [n] (seconds, or positions). session: int64 [n] or None. Users are numbered by their
     first interaction, so the users met in training are 0..n_users-1 and targets may name later ones: nothing here, not even
@@ -157,7 +157,7 @@ class Log(Shown):
     `time` holds seconds (else positions within a user). clock: the seconds of every row that was read with a time, int64 in
     the files' order, filtered and set aside ones too; a cut in time counts these, so that no row's user or item can move it.
     None: those of `time` alone. funnel: what is left after each filter.
-    quarantine: one row an unusable row (file, line, reason, row). notes: what was assumed in reading, for a person.
+    quarantine: one row per unusable row (file, line, reason, row). notes: what was assumed in reading, for a person.
     """
 
     items: pl.DataFrame

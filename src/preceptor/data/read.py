@@ -68,7 +68,7 @@ def _read(path: str | Path, config: DataConfig) -> Log:
     first_file = layout.interactions.files[0]
     if not len(rows):
         raise PreceptorError(
-            "No interactions", where=first_file, found="a header and no rows", expected="one row an interaction"
+            "No interactions", where=first_file, found="a header and no rows", expected="one row per interaction"
         )
     code = rows.code
     instant, time_note = _instants(rows, config)

@@ -1,7 +1,7 @@
 """Windowed co-occurrence of items in the histories of users, row by row.
 
 Row a is gathered in one dense accumulator (Gustavson 1978) from the places where a occurs: the cost is linear in
-interactions × window, and memory holds one row a thread plus the edges that are kept, never the whole matrix.
+interactions × window, and memory holds one row per thread plus the edges that are kept, never the whole matrix.
 
 The strength of a pair is Σ over users of value(u)·max over its meetings of decay^(gap − 1), gap being how many positions
 the two are apart: with decay 1 and value 1 it is the number of distinct users. It is summed in integers (units of 2^−36),

@@ -222,7 +222,7 @@ def fit(
         named.append(points.where(mask))
         points = points.where(~mask)
     if not len(points):
-        raise PreceptorError("No points to fit", expected="a table with one row a run")
+        raise PreceptorError("No points to fit", expected="a table with one row per run")
     unknown = sorted({name for rows in named for name in rows.sets} - set(points.sets))
     if unknown:
         raise PreceptorError(

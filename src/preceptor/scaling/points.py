@@ -1,4 +1,4 @@
-"""The table of points: one row a finished run (or decay branch) and evaluation set."""
+"""The table of points: one row per finished run (or decay branch) and evaluation set."""
 
 from __future__ import annotations
 
@@ -198,7 +198,7 @@ def _rows(path: Path) -> tuple[list[str], list[list[str]], list[int]]:
         rows.append([cell.strip() for cell in row])
         lines.append(line)
     if not rows:
-        raise PreceptorError("Empty table of points", where=path, found="a header and no rows", expected="one row a run")
+        raise PreceptorError("Empty table of points", where=path, found="a header and no rows", expected="one row per run")
     return header, rows, lines
 
 
@@ -292,7 +292,7 @@ def _no_copies(columns: Mapping[str, list[str]], run: np.ndarray, where: object,
 
 
 def _consistent(points: Points, where: object, place: Any) -> None:
-    """One loss a (run, tokens, set); one size and seed a run; one floor and one unit a set; no run a copy of another."""
+    """One loss per (run, tokens, set); one size and seed per run; one floor and one unit per set; no run a copy of another."""
     seen: dict[tuple[object, ...], int] = {}
     size: dict[str, int] = {}
     floor: dict[str, int] = {}
@@ -304,7 +304,7 @@ def _consistent(points: Points, where: object, place: Any) -> None:
                 "The same point stands twice",
                 where=f"{where}, {place(i)}",
                 found=f"run {key[0]}, {key[1]:g} tokens, set {key[2]}, as on {place(seen[key])}",
-                expected="one row a run, number of tokens and set",
+                expected="one row per run, number of tokens and set",
             )
         seen[key] = i
         j = size.setdefault(points.run[i], i)
