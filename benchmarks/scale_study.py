@@ -104,12 +104,11 @@ def measure(folder: Path) -> list[tuple[str, float, float, int, int, int]]:
     """Run the study afresh and watch it: (stage, wall seconds, CPU seconds, peak PSS, peak anonymous, artifact MiB)."""
     out = folder / "out"
     shutil.rmtree(out, ignore_errors=True)
-    environment = {**os.environ, "PYTHONPATH": str(ROOT / "src"), "PRECEPTOR_QUIET": "1", "OMP_WAIT_POLICY": "PASSIVE"}
     command = [sys.executable, "-c", STUDY, str(folder / "study.yaml"), str(folder / "log"), str(out)]
     peaks = dict.fromkeys(STAGES, (0, 0))
     cpu = dict.fromkeys(STAGES, 0.0)
     before = resources_cpu()
-    with subprocess.Popen(command, env=environment) as process:
+    with subprocess.Popen(command, env=environment()) as process:
         stage, known = STAGES[0], 0.0
         while process.poll() is None:
             now = next((s for s in STAGES if not (out / s / "manifest.json").exists()), STAGES[-1])
@@ -128,6 +127,11 @@ def measure(folder: Path) -> list[tuple[str, float, float, int, int, int]]:
         size = sum(p.stat().st_size for p in (out / s).rglob("*") if p.is_file())
         rows.append((s, round(seconds, 1), round(cpu[s], 1), *(p >> 10 for p in peaks[s]), size >> 20))
     return rows
+
+
+def environment() -> dict[str, str]:
+    """Of a process that is measured."""
+    return {**os.environ, "PYTHONPATH": str(ROOT / "src"), "PRECEPTOR_QUIET": "1", "OMP_WAIT_POLICY": "PASSIVE"}
 
 
 def resources_cpu() -> float:

@@ -109,11 +109,11 @@ def permuted_b(pairs: DirectedPairs, met: np.ndarray, seed: int) -> DirectedPair
     for which no swap is found are left out.
     """
     width = int(max(pairs.a.max(initial=0), pairs.b.max(initial=0), met.max(initial=0))) + 1
-    known = np.unique(met[:, 0].astype(np.int64) * width + met[:, 1])
+    known = np.append(np.unique(met[:, 0].astype(np.int64) * width + met[:, 1]), width**2)  # ascending, the last beyond all
 
     def fits(a: np.ndarray, b: np.ndarray) -> np.ndarray:
         key = np.minimum(a, b) * width + np.maximum(a, b)
-        return (a != b) & ~np.isin(key, known)
+        return (a != b) & (known[np.searchsorted(known, key)] != key)
 
     order = np.argsort(bits(purpose_key(seed, "cf/permuted"), np.arange(len(pairs))), kind="stable")
     a, b = pairs.a[order], np.roll(pairs.b[order], 1)

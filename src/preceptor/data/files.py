@@ -42,6 +42,7 @@ _ZEROS = (  # which of the first four bytes are zero where ASCII is written so w
     ((True, False, True, False), "utf-16-be"),
 )
 _BROKEN = (pl.exceptions.PolarsError, OSError, UnicodeError, EOFError, zlib.error)  # what a damaged file raises
+_PIECE = 5_000_000
 _LOOK_AHEAD = 1000  # records of a JSON-lines file in which every column must occur once
 
 
@@ -124,6 +125,16 @@ def scan(table: Table, file: Path, select: Mapping[str, str]) -> pl.LazyFrame:
     with explained(table, file):
         frame = _lazy(table, file, tuple(select.values()))
         return frame.select(**{ours: pl.col(theirs) for ours, theirs in select.items()}).with_row_index("row")
+
+
+def pieces(table: Table, frame: pl.LazyFrame) -> Iterator[pl.LazyFrame]:
+    """A scanned file by at most _PIECE rows where it can be read so (Parquet), so that few are held at a time; else whole."""
+    rows = frame.select(pl.len()).collect().item() if table.format == "parquet" else 0
+    if rows <= _PIECE:
+        yield frame
+        return
+    for first in range(0, rows, _PIECE):
+        yield frame.slice(first, _PIECE)
 
 
 def raw(table: Table, file: Path, rows: pl.Series) -> pl.DataFrame:

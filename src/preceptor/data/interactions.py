@@ -1,7 +1,8 @@
-"""Reads the interactions of all files into arrays of numbers: about 20 bytes a row, text only while a file is read."""
+"""Reads the interactions of all files into arrays of numbers: about 20 bytes per row, text only while a file is read."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -95,29 +96,45 @@ def read(layout: Layout, item_ids: pl.Series, config: DataConfig) -> Rows:
             code[(code == 0) & unknown] = CODE[STRANGE]
             parts.append(part.drop("item").with_columns(code=pl.Series(code)))
             progress.advance()
-    table = pl.concat(parts, rechunk=False)
-    starts = np.concatenate([[0], np.cumsum([part.height for part in parts])[:-1]])
-
-    def given(name: str) -> pl.Series | None:
-        return table[name] if name in table.columns else None
-
-    rating = given("rating")
+    heights = [part.height for part in parts]
+    moment, dated, clocked, code = (_numbers(parts, name) for name in ("moment", "dated", "clocked", "code"))
+    user = _series(parts, "user")
     return Rows(
         timed=timed,
-        starts=starts,
-        user=table["user"],
-        item=np.concatenate(items),
-        moment=np.arange(table.height, dtype=np.float64) if config.order == "file" else table["moment"].to_numpy(),
-        dated=table["dated"].to_numpy(),
-        clocked=table["clocked"].to_numpy().copy(),
-        code=table["code"].to_numpy().copy(),
-        rating=None if rating is None else rating.to_numpy(),
-        event=given("event"),
-        session=given("session"),
-        n_users=table["user"].drop_nulls().n_unique(),
+        starts=np.concatenate([[0], np.cumsum(heights)[:-1]]),
+        user=user,
+        item=_joined(items),
+        moment=np.arange(sum(heights), dtype=np.float64) if config.order == "file" else moment,
+        dated=dated,
+        clocked=clocked,
+        code=code,
+        rating=_numbers(parts, "rating") if "rating" in parts[0].columns else None,
+        event=_series(parts, "event") if "event" in parts[0].columns else None,
+        session=_series(parts, "session") if "session" in parts[0].columns else None,
+        n_users=user.n_unique() - (user.null_count() > 0),
         n_items=int(met.sum()),
         stranger=strangers[0] if strangers else None,
     )
+
+
+def _series(parts: list[pl.DataFrame], name: str) -> pl.Series:
+    """One column of all files, taken out of the parts."""
+    return pl.concat([part.drop_in_place(name) for part in parts], rechunk=False)
+
+
+def _numbers(parts: list[pl.DataFrame], name: str) -> np.ndarray:
+    """The same as an array of our own: each file's column is let go as it is copied."""
+    return _joined([part.drop_in_place(name).to_numpy() for part in parts])
+
+
+def _joined(arrays: list[np.ndarray]) -> np.ndarray:
+    out = np.empty(sum(map(len, arrays)), arrays[0].dtype)
+    end = len(out)
+    while arrays:
+        last = arrays.pop()
+        out[end - len(last) : end] = last
+        end -= len(last)
+    return out
 
 
 def _columns(layout: Layout, file: Path, config: DataConfig) -> dict[str, str]:
@@ -144,8 +161,24 @@ def _file(
     layout: Layout, file: Path, found: dict[str, str], timed: bool, pools: dict[str, pl.DataType], config: DataConfig
 ) -> pl.DataFrame:
     """Columns user, item, moment, dated, clocked, code, and of rating, event, session those that the file has."""
-    frame = tables.scan(layout.interactions, file, found)
-    types = tables.types(layout.interactions, file, frame)
+    whole = tables.scan(layout.interactions, file, found)
+    types = tables.types(layout.interactions, file, whole)
+    with tables.explained(layout.interactions, file):
+        pieces = list(tables.pieces(layout.interactions, whole))
+    return pl.concat([_piece(layout, file, frame, found, types, timed, pools, config) for frame in pieces], rechunk=False)
+
+
+def _piece(
+    layout: Layout,
+    file: Path,
+    frame: pl.LazyFrame,
+    found: dict[str, str],
+    types: Mapping[str, pl.DataType],
+    timed: bool,
+    pools: dict[str, pl.DataType],
+    config: DataConfig,
+) -> pl.DataFrame:
+    """The same of some rows of a file."""
     clock = "row" if config.order == "file" else "timestamp" if timed else "position"
     user, item = (identifier(pl.col(name), types[name]) for name in ("user_id", "item_id"))
     number, date, given = _time(clock, types[clock])

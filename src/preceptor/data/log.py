@@ -239,11 +239,14 @@ def _train(log: Log, mask: np.ndarray, config: SplitConfig) -> TrainSplit:
 def _targets(log: Log, wanted: np.ndarray, known: np.ndarray) -> Targets:
     """Rows `wanted` that have an earlier row of their user; `known` rows (a prefix of each user's) make the sequences."""
     counts = np.bincount(log.user, minlength=len(log.user_ids))
-    first = (np.cumsum(counts) - counts)[log.user]
-    wanted = wanted & (np.arange(len(log)) > first)
+    first = np.cumsum(counts) - counts  # row of each user
+    wanted = wanted.copy()
+    wanted[first[counts > 0]] = False
+    user = log.user[wanted]
     chosen = np.zeros(len(log.user_ids), bool)
-    chosen[log.user[wanted]] = True
+    chosen[user] = True
     kept = known & chosen[log.user]
-    place = np.cumsum(kept) - 1  # of each kept row in `sequence`
+    place = np.cumsum(kept, dtype=np.int32 if len(log) < 2**31 else np.int64)  # of each kept row in `sequence`, from 1
     # A user's rows are contiguous and `known` is a prefix of them, so a chosen user's first row is kept.
-    return Targets(log.user[wanted], log.item[kept], place[first[wanted]].astype(np.int64), place[wanted].astype(np.int64))
+    start, end = (place[rows].astype(np.int64) - 1 for rows in (first[user], np.flatnonzero(wanted)))
+    return Targets(user, log.item[kept], start, end)

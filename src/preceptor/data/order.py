@@ -16,15 +16,17 @@ def users_by_first(user: np.ndarray, instant: np.ndarray, rows: np.ndarray) -> n
 
 
 def by_user_and_time(number: np.ndarray, user: np.ndarray, instant: np.ndarray, rows: np.ndarray, n_users: int) -> np.ndarray:
-    """`rows` (ascending) sorted by number[user], then instant, then row: a counting sort, then each history by itself."""
+    """`rows` (ascending) sorted by number[user], then instant, then row: a counting sort, then each history by itself.
+
+    The result has the dtype of `rows`, int32 or int64.
+    """
     return _histories(number, user, instant, rows, n_users)
 
 
 def repeats(user: np.ndarray, item: np.ndarray, instant: np.ndarray, order: np.ndarray) -> np.ndarray:
     """Which places of `order` (sorted by user and instant) hold a row that equals an earlier one in all three; bool."""
-    same = (user[order[1:]] == user[order[:-1]]) & (instant[order[1:]] == instant[order[:-1]])
     found = np.zeros(len(order), np.bool_)
-    touching = np.flatnonzero(np.append(same, False) | np.insert(same, 0, False))  # only these can be repeats
+    touching = np.flatnonzero(_touching(user, instant, order))  # only these can be repeats
     if len(touching):
         rows = order[touching]
         keys = pl.DataFrame({"user": user[rows], "item": item[rows], "instant": instant[rows]})
@@ -42,13 +44,24 @@ def _earliest(user, instant, rows, first):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
+def _touching(user, instant, order):  # type: ignore[no-untyped-def]
+    """Whether the place before or after has the same user and instant."""
+    out = np.zeros(len(order), np.bool_)
+    for place in range(1, len(order)):
+        before, row = order[place - 1], order[place]
+        if user[before] == user[row] and instant[before] == instant[row]:
+            out[place - 1] = out[place] = True
+    return out
+
+
+@njit(cache=True)
 def _histories(number, user, instant, rows, n_users):  # type: ignore[no-untyped-def]
     start = np.zeros(n_users + 1, np.int64)
     for row in rows:
         start[number[user[row]] + 1] += 1
     start = np.cumsum(start)
     fill = start[:-1].copy()
-    order = np.empty(len(rows), np.int64)
+    order = np.empty(len(rows), rows.dtype)
     for row in rows:
         u = number[user[row]]
         order[fill[u]] = row

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +25,8 @@ from preceptor.data.quarantine import CODE, REASONS, STRANGE, Quarantine, funnel
 UNITS = {"s": 1e6, "ms": 1e3, "us": 1.0, "ns": 1e-3}  # in microseconds
 _UNIT_FROM = np.array([1e11, 1e14, 1e17])  # a number up to 1e11 is seconds, up to 1e14 milliseconds, …: years 1973 to 5138
 _YEAR_1, _YEAR_2200 = -62_135_596_800_000_000, 7_258_118_400_000_000  # in microseconds
+_FAR_AWAY = 2**63 - 1
+_BLOCK = 1 << 22  # rows
 _FARTHEST = 9e12  # a position's size: as microseconds it is an int64
 _MISFIT = CODE["time is in another unit than the rest, or outside of the years 1 to 2200"]
 _FAR = CODE["position is beyond 9·10¹² in size"]
@@ -72,6 +75,7 @@ def _read(path: str | Path, config: DataConfig) -> Log:
         )
     code = rows.code
     instant, time_note = _instants(rows, config)
+    rows.moment = rows.moment[:0].copy()  # eight bytes per row that nobody reads from here on
     filters, filter_notes = _filters(rows, config, first_file)
     counts = np.bincount(code, minlength=len(REASONS))
     sample = f"item_id {rows.stranger!r}, where the catalogue begins with {items['item_id'][0]!r}" if rows.stranger else ""
@@ -85,11 +89,14 @@ def _read(path: str | Path, config: DataConfig) -> Log:
     for step, mask in filters:
         usable &= mask
         funnel.append(funnel_step(step, user, rows.item, usable))
-    kept = np.flatnonzero(usable)
+    kept = np.flatnonzero(usable).astype(np.int32 if len(rows) < 2**31 else np.int64)
     first = order.users_by_first(user, instant, kept)
+    user_ids = rows.user.gather(first).cast(pl.String).alias("user_id")
+    rows.user = rows.user.clear()  # from here on `user` is read
     number = np.zeros(int(user[kept].max(initial=0)) + 1, np.int32)  # pool code of a user -> its number
     number[user[first]] = np.arange(len(first), dtype=np.int32)
     place = order.by_user_and_time(number, user, instant, kept, len(first))
+    del kept
     repeated = order.repeats(user, rows.item, instant, place)
     if config.duplicates == "drop":
         code[place[repeated]] = CODE["same user, item and time as an earlier row"]
@@ -119,15 +126,19 @@ def _read(path: str | Path, config: DataConfig) -> Log:
         *([f"{counts[CODE[STRANGE]]:,} interactions are of unknown items, maybe because {mangled}"] if mangled else []),
     )
     numbered = number[user[place]]
+    clock = _clock(rows, instant, len(place))
+    session = None if rows.session is None else _sessions(physical(rows.session)[place], numbered, instant[place], place)
+    time = instant[place]
+    time //= 1_000_000
     return Log(
         items=items,
-        user_ids=rows.user.gather(first).cast(pl.String).alias("user_id"),
+        user_ids=user_ids,
         user=numbered,
         item=rows.item[place],
-        time=instant[place] // 1_000_000,
-        session=None if rows.session is None else _sessions(physical(rows.session)[place], numbered, instant[place], place),
+        time=time,
+        session=session,
         timed=rows.timed,
-        clock=_clock(rows, instant, len(place)),
+        clock=clock,
         funnel=tuple(funnel),
         quarantine=quarantine.frame(),
         notes=notes,
@@ -138,43 +149,67 @@ def _instants(rows: Rows, config: DataConfig) -> tuple[np.ndarray, str]:
     """Return every row's time in microseconds (positions times a million), int64, and a note.
 
     Times that can't be are marked in rows.code, and their rows are no longer `clocked`. What is decided here rests on all rows
-    with a time, so that no user or item of any row has a say in it.
+    with a time, so that no user or item of any row has a say in it. Rows are gone through in blocks, to hold few at a time.
     """
-    clocked = rows.clocked
+    instant = np.zeros(len(rows), np.int64)
     if not rows.timed:
-        _set_out(rows, np.abs(rows.moment) > _FARTHEST, _FAR)
+        for block in _blocks(len(rows)):
+            _set_out(rows, block, np.abs(rows.moment[block]) > _FARTHEST, _FAR)
+            instant[block] = (np.where(rows.clocked[block], rows.moment[block], 0.0) * 1e6).round()
         note = "order: positions within users, no timestamps"
         if config.order == "file":
             note = "order: that of the rows in the files (data.order=file)"
-        return (np.where(clocked, rows.moment, 0.0) * 1e6).round().astype(np.int64), note
-    numeric = ~rows.dated & clocked
+        return instant, note
     unit: str = config.time_unit
     what = "as configured"
     if unit == "auto":
-        size = np.searchsorted(_UNIT_FROM, np.abs(rows.moment), side="right").astype(np.uint8)
-        most = int(np.bincount(size[numeric], minlength=4).argmax())
-        _set_out(rows, numeric & (size != most), _MISFIT)
+        counts = sum((np.bincount(_sizes(rows, block), minlength=4) for block in _blocks(len(rows))), np.zeros(4, np.int64))
+        most = int(counts.argmax())
         unit = list(UNITS)[most]
         what = "by their size"
-    note = f"timestamps: numbers in {unit} ({what})" if numeric.any() else "timestamps: dates"
-    micro = np.where(numeric, UNITS[unit], 1.0)
-    micro *= rows.moment
-    _set_out(rows, ~((micro >= _YEAR_1) & (micro <= _YEAR_2200)), _MISFIT)
-    instant = np.rint(np.where(clocked, micro, 0.0)).astype(np.int64)
-    good = instant[rows.code == 0]
-    if len(good):
-        first, last = (dt.datetime.fromtimestamp(int(t) // 1_000_000, dt.UTC) for t in (good.min(), good.max()))
-        note += f", from {first:%Y-%m-%d %H:%M:%S} to {last:%Y-%m-%d %H:%M:%S} UTC"
-        if last.year < 1980:
+    any_number, first, last = False, _FAR_AWAY, -_FAR_AWAY
+    for block in _blocks(len(rows)):
+        numeric = _numeric(rows, block)
+        any_number |= bool(numeric.any())
+        if config.time_unit == "auto":
+            misfit = numeric.copy()
+            misfit[numeric] = _sizes(rows, block) != most
+            _set_out(rows, block, misfit, _MISFIT)
+        micro = np.where(numeric, UNITS[unit], 1.0)
+        micro *= rows.moment[block]
+        _set_out(rows, block, ~((micro >= _YEAR_1) & (micro <= _YEAR_2200)), _MISFIT)
+        instant[block] = np.rint(np.where(rows.clocked[block], micro, 0.0))
+        good = instant[block][rows.code[block] == 0]
+        first, last = min(first, int(good.min(initial=_FAR_AWAY))), max(last, int(good.max(initial=-_FAR_AWAY)))
+    note = f"timestamps: numbers in {unit} ({what})" if any_number else "timestamps: dates"
+    if first <= last:
+        begin, end = (dt.datetime.fromtimestamp(t // 1_000_000, dt.UTC) for t in (first, last))
+        note += f", from {begin:%Y-%m-%d %H:%M:%S} to {end:%Y-%m-%d %H:%M:%S} UTC"
+        if end.year < 1980:
             note += "; dates so early are more likely counters than seconds"
     return instant, note
 
 
-def _set_out(rows: Rows, bad: np.ndarray, reason: int) -> None:
+def _blocks(n: int) -> Iterator[slice]:
+    return (slice(k, min(k + _BLOCK, n)) for k in range(0, n, _BLOCK))
+
+
+def _numeric(rows: Rows, block: slice) -> np.ndarray:
+    """Which rows of a block have a number for a time."""
+    return ~rows.dated[block] & rows.clocked[block]
+
+
+def _sizes(rows: Rows, block: slice) -> np.ndarray:
+    """Of those, by their size: seconds, milli-, micro-, nanoseconds, 0 to 3."""
+    return np.searchsorted(_UNIT_FROM, np.abs(rows.moment[block][_numeric(rows, block)]), side="right")
+
+
+def _set_out(rows: Rows, block: slice, bad: np.ndarray, reason: int) -> None:
     """Mark rows whose time is there but can't be; a row that is unusable already keeps its first reason."""
-    bad = bad & rows.clocked
-    rows.code[bad & (rows.code == 0)] = reason
-    rows.clocked[bad] = False
+    code, clocked = rows.code[block], rows.clocked[block]  # views
+    bad = bad & clocked
+    code[bad & (code == 0)] = reason
+    clocked[bad] = False
 
 
 def _clock(rows: Rows, instant: np.ndarray, kept: int) -> np.ndarray | None:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 from numba import njit
 
+from preceptor.core import memory
 from preceptor.core.errors import PreceptorError
 from preceptor.data.log import TrainSplit
 from preceptor.generator import smooth
@@ -16,7 +17,9 @@ from preceptor.graph.graph import Graph, from_edges, from_weights
 from preceptor.graph.item_graph import build_graph, text_edges, weighting_of
 from preceptor.graph.weights import Weighting
 
-MOST_PAIRS = 40_000_000  # beyond, pairs aren't held: each description is counted on its own and cut to its strongest at once
+MOST_PAIRS = 40_000_000  # beyond, smoothed rows come from each item's strongest pairs
+PAIR_BYTES = 48  # at the peak, of a pair that is held while its window's descriptions are weighed
+PAIRS_SHARE = 0.25  # of the memory of a run, for such pairs. Beyond, each description is counted on its own and cut at once
 
 
 def graphs(
@@ -27,12 +30,20 @@ def graphs(
     One graph is made at a time, so that whoever reads it and lets go holds one. embeddings: float [I, d], for text rows.
     """
     users_of = item_users(split)
+    most = int(memory.budget() * PAIRS_SHARE / PAIR_BYTES)
     for places in _groups(specs).values():
         found = None
-        if specs[places[0]].smooth != "text" and _possible_pairs(split, specs[places[0]]) <= MOST_PAIRS:
+        possible = 0 if specs[places[0]].smooth == "text" else _possible_pairs(split, specs[places[0]])
+        if 0 < possible <= most:
             found = _pairs(split, specs[places[0]], 0)
         for place in places:
-            yield place, _graph(split, specs[place], found, users_of, embeddings)
+            smoothed = specs[place].smooth in {"svd", "ease"}
+            if smoothed and (found is None or possible > MOST_PAIRS):
+                held = _pairs(split, specs[place], 0 if possible <= MOST_PAIRS else 4 * specs[place].top_k)
+                yield place, _graph(split, specs[place], held, users_of, embeddings)
+                del held
+            else:
+                yield place, _graph(split, specs[place], found, users_of, embeddings)
         del found
 
 
@@ -66,10 +77,10 @@ def _graph(
             raise PreceptorError("Text rows need embeddings", where=spec.name, expected="embeddings, float [items, d]")
         return from_edges(split.n_items, *text_edges(embeddings, users_of == 0, spec.top_k))
     if spec.smooth in {"svd", "ease"}:
-        pairs = found or _pairs(split, spec, 4 * spec.top_k)
+        assert found is not None, "counted by the caller"
         if spec.smooth == "svd":
-            return smooth.svd_rows(pairs, users_of, spec.rank, spec.top_k, spec.gamma)
-        return smooth.ease_rows(pairs, users_of, spec.ridge, spec.top_k, spec.gamma)
+            return smooth.svd_rows(found, users_of, spec.rank, spec.top_k, spec.gamma)
+        return smooth.ease_rows(found, users_of, spec.ridge, spec.top_k, spec.gamma)
     if found is None:
         plain = build_graph(split, spec.config())
     else:

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import resource
 from dataclasses import dataclass
-from pathlib import Path
 
-from preceptor.core import rates, workers
+from preceptor.core import memory, rates, workers
 from preceptor.core.errors import PreceptorError
 from preceptor.core.progress import duration, quantity, say
 from preceptor.core.tables.lm import Rung
@@ -64,11 +63,7 @@ def available(device: str) -> int | None:
         import torch
 
         return int(torch.cuda.mem_get_info()[0]) if torch.cuda.is_available() else None
-    try:
-        lines = dict(line.split(":", 1) for line in Path("/proc/meminfo").read_text(encoding="utf-8").splitlines())
-        return int(lines["MemAvailable"].split()[0]) << 10
-    except (OSError, KeyError, ValueError):
-        return None
+    return memory.available()
 
 
 def announce(config: LMConfig, stream: Stream) -> Need:

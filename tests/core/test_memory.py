@@ -1,0 +1,50 @@
+"""How much memory a run may take."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from preceptor.core import memory
+from preceptor.core.errors import PreceptorError
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [
+        ("6GiB", 6 << 30),
+        ("6g", 6 << 30),
+        (" 1.5 GB ", 3 << 29),
+        ("800 MiB", 800 << 20),
+        ("2T", 2 << 40),
+        ("1073741824", 1 << 30),
+    ],
+)
+def test_amounts(text: str, size: int) -> None:
+    assert memory.parse(text, "--memory") == size
+
+
+@pytest.mark.parametrize("text", ["", "much", "-6GiB", "6 apples", "1MiB", "0"])
+def test_bad_amounts_are_refused(text: str) -> None:
+    with pytest.raises(PreceptorError, match=r"--memory"):
+        memory.parse(text, "--memory")
+
+
+def test_what_is_asked_for_wins(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(memory.VARIABLE, "3GiB")
+    assert memory.budget() == 3 << 30
+    monkeypatch.delenv(memory.VARIABLE)
+    monkeypatch.setattr(memory, "available", lambda: 8 << 30)
+    assert memory.budget() == 6 << 30
+
+
+def test_a_container_has_less_than_its_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = memory.available()
+    assert whole is not None
+    (tmp_path / "max").write_text("3000000\n")
+    (tmp_path / "current").write_text("1000000\n")
+    monkeypatch.setattr(memory, "_LIMITS", ((str(tmp_path / "max"), str(tmp_path / "current")),))
+    assert memory.available() == 2_000_000
+    (tmp_path / "max").write_text("max\n")
+    assert (memory.available() or 0) > 2_000_000
