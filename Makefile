@@ -50,7 +50,7 @@ miniature: .venv/installed
 test: .venv/dev
 	$(BIN)/python -m pytest -m "not slow" -n auto $(PYTEST)
 
-test-slow: .venv/dev
+test-slow: .venv/slow
 	$(BIN)/python -m pytest -m slow $(PYTEST)
 
 lint: .venv/dev
@@ -85,6 +85,10 @@ golden: .venv/dev
 
 .venv/dev: .venv/installed
 	@$(PYTHON) tools/set_up.py --dev
+	@touch $@
+
+.venv/slow: .venv/dev
+	@$(PYTHON) tools/set_up.py --slow
 	@touch $@
 
 clean:

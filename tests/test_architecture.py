@@ -61,6 +61,7 @@ LIGHT = [
 ]
 ONCE = ("tables", "build", "law", "laws", "plan")  # names that once stood for up to four modules each
 LATE = {
+    "preceptor.core.ray_engine": {"ray"},
     "preceptor.core.statistics": {"scipy"},
     "preceptor.lm.report_to": {"trackio", "wandb"},
 }  # within functions that the light part doesn't call

@@ -1,4 +1,4 @@
-"""Make .venv: `python3 tools/set_up.py [--dev]`, which `make run` and `make test` call. Standard library only.
+"""Make .venv: `python3 tools/set_up.py [--dev | --slow]`, which make calls. Standard library only.
 
 pip installs torch and uv, so that a person's own pip settings decide which build of torch comes; uv, which is several times
 as fast, installs the rest at the versions of constraints.txt. uv reads no pip settings, so they are handed to it.
@@ -21,14 +21,14 @@ CONSTRAINTS = ["-c", "constraints.txt"]
 PULSE = 15.0  # seconds of silence after which a step says that it is still at work
 
 
-def main(dev: bool) -> None:
-    """Bring .venv up to date. Raises SystemExit when it can't be done; the installer's message stands above."""
+def main(extras: str) -> None:
+    """Bring .venv up to date, with these extras. Raises SystemExit when it can't be done, below the installer's message."""
     found = sys.version.split()[0]
     # This file runs in whatever Python a machine has, so the check isn't idle.
     if sys.version_info < (3, 11):  # noqa: UP036
         sys.exit(f"Python 3.11 or newer is needed, found {found}: {sys.executable} (make PYTHON=… takes another)")
     start = time.monotonic()
-    what = ".[dev]" if dev else "."
+    what = f".[{extras}]" if extras else "."
     if not _runs([str(PYTHON), "-m", "pip", "--version"]):
         _step(f"an environment in .venv with Python {found}", [sys.executable, "-m", "venv", ".venv"])
     _step("torch, by pip", [*PIP, "install", "--no-compile", *CONSTRAINTS, "torch"])
@@ -112,4 +112,4 @@ def _say(text: str) -> None:
 
 
 if __name__ == "__main__":
-    main("--dev" in sys.argv[1:])
+    main("dev,ray" if "--slow" in sys.argv[1:] else "dev" if "--dev" in sys.argv[1:] else "")

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from preceptor.core import artifact
+from preceptor.core import artifact, workers
 from preceptor.core.errors import PreceptorError
 from preceptor.core.lock import locked
 
@@ -125,10 +125,12 @@ def pretrain(
     seeds: int = 1,
     study: str | StudyConfig = "quick",
     out: str | Path | None = None,
+    engine: str = "local",
 ) -> Points:
     """Pre-train a ladder of models from scratch over depths × tokens × seeds; return loss per evaluation set as points.
 
-    Artifacts go below `out` (default: beside the curriculum), and finished runs found there are kept.
+    Artifacts go below `out` (default: beside the curriculum), and finished runs found there are kept. engine: where the runs
+    are trained: local, ray or ray://host:port (docs/cluster.md).
     """
     from preceptor.core.tables import row
     from preceptor.core.tables.lm import Point
@@ -136,9 +138,9 @@ def pretrain(
     from preceptor.scaling.points import Points
 
     config: Any = dataclasses.replace(_study(study).lm, depths=tuple(depths), tokens=tuple(tokens), seeds=(seeds,))
-    out = Path(out) if out is not None else curriculum.folder.parent
-    with locked(out):
-        made = STAGE.make(config, {"curriculum": artifact.load(curriculum.folder)}, out)
+    out = (Path(out) if out is not None else curriculum.folder.parent).absolute()
+    with locked(out), workers.on(engine, out):
+        made = STAGE.make(config, {"curriculum": artifact.load(curriculum.folder.absolute())}, out)
     return Points.of(row.table(Point, row.read(made.path, Point)))
 
 

@@ -21,6 +21,7 @@ from preceptor.cli_recommend import recommend
 from preceptor.cli_verify import verify
 from preceptor.core.errors import PreceptorError
 from preceptor.core.terminal import guarded, visible
+from preceptor.core.workers import LOCAL
 
 if TYPE_CHECKING:
     from preceptor.study import Forecast
@@ -54,6 +55,8 @@ _STUDY = (
 Study = Annotated[str | None, Parameter(help=_STUDY)]
 Force = Annotated[bool, Parameter(name="--force", help="Replace results of another study or log in --out.", negative="")]
 Set = Annotated[list[str] | None, Parameter(name="--set", help="section.key=value; may be repeated.", negative="")]
+_ENGINE = "Where tasks run: local; ray, a cluster of this machine alone; or ray://host:port, one that is there. docs/cluster.md"
+Engine = Annotated[str, Parameter(name="--engine", help=_ENGINE)]
 Json = Annotated[bool, Parameter(name="--json", help="Print JSON to standard output.", negative="")]
 
 
@@ -95,6 +98,7 @@ def run(
     out: Out = None,
     set_: Set = None,
     force: Force = False,
+    engine: Engine = LOCAL,
     dry_run: bool = False,
     json_: Json = False,
 ) -> None:
@@ -116,7 +120,7 @@ def run(
         else:
             _forecast(rows)
         return
-    studies.run(config, folder)
+    studies.run(config, folder, engine=engine)
     from preceptor.report.summary import main_table
 
     report = folder / "report" / "report.html"
@@ -296,7 +300,14 @@ def export(
 
 @app.command
 def tstr(
-    study: Study = None, *, data: Data = None, out: Out = None, set_: Set = None, force: Force = False, json_: Json = False
+    study: Study = None,
+    *,
+    data: Data = None,
+    out: Out = None,
+    set_: Set = None,
+    force: Force = False,
+    engine: Engine = LOCAL,
+    json_: Json = False,
 ) -> None:
     """Find the recipe that ranks best on real targets: models of real or synthetic histories, the generator, or both.
 
@@ -310,7 +321,7 @@ def tstr(
     from preceptor.report.summary import ranking_tables
 
     config, folder = _resolve(study, data, out, set_, force)
-    made = studies.run(config, folder, wanted="ranking")["ranking"]
+    made = studies.run(config, folder, wanted="ranking", engine=engine)["ranking"]
     if json_:
         tables = {cls.FILE.partition(".")[0]: row.read(made.path, cls) for cls in (Answer, ArmMean, Paired)}  # type: ignore[type-abstract]
         shown.data({name: [vars(r) for r in rows] for name, rows in tables.items()})
@@ -325,12 +336,20 @@ def tstr(
 
 
 @app.command
-def pretrain(study: Study = None, *, data: Data = None, out: Out = None, set_: Set = None, force: Force = False) -> None:
+def pretrain(
+    study: Study = None,
+    *,
+    data: Data = None,
+    out: Out = None,
+    set_: Set = None,
+    force: Force = False,
+    engine: Engine = LOCAL,
+) -> None:
     """Pre-train language models over the grid of sizes and token budgets, and print the table of points."""
     from preceptor import study as studies
 
     config, folder = _resolve(study, data, out, set_, force)
-    made = studies.run(config, folder, wanted="lm")
+    made = studies.run(config, folder, wanted="lm", engine=engine)
     shown.line(made["lm"].file("points.csv").read_text(encoding="utf-8").rstrip("\n"))
 
 

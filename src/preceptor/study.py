@@ -26,7 +26,7 @@ from typing import Any, get_type_hints
 from preceptor import study_file
 from preceptor.audit.config import AuditConfig
 from preceptor.codes.config import CodesConfig
-from preceptor.core import artifact, disk, rates
+from preceptor.core import artifact, disk, rates, workers
 from preceptor.core.artifact import Artifact
 from preceptor.core.errors import PreceptorError
 from preceptor.core.lock import locked
@@ -260,13 +260,14 @@ def _with_seed(config: StudyConfig, tree: Mapping[str, Any]) -> StudyConfig:
     return dataclasses.replace(config, **changed)
 
 
-def run(config: StudyConfig, out: Path, wanted: str = "report") -> dict[str, Artifact]:
+def run(config: StudyConfig, out: Path, wanted: str = "report", engine: str = workers.LOCAL) -> dict[str, Artifact]:
     """Make the stage `wanted` and what it rests on, each where it isn't up to date; return these artifacts by stage, those of
-    an arm as "lm@paper"."""
-    out = Path(out)
+    an arm as "lm@paper". engine: where tasks of stages run, as for `workers.on`."""
+    workers.check_engine(engine)
+    out = Path(out) if engine == workers.LOCAL else Path(out).absolute()  # one path on every machine
     rows = dry_run(config, out, wanted)  # which lets every stage refuse its settings first
     made: dict[str, Artifact] = {}
-    with locked(out):
+    with locked(out), workers.on(engine, out):
         if said := ahead(rows):
             say(said)
         _save(saved(config), out / SAVED)

@@ -35,9 +35,9 @@ def sweep(config: LMConfig, stream: Stream, sets: Mapping[str, Path], out: Path)
             left.append(worker.Run(config, depth, trunk, stream.folder, dict(sets), folder, cost))
     with (
         Progress("language models", total, "FLOP") as progress,
-        workers.pool(len(left), config.threads, progress.advance) as pool,
+        workers.pool(len(left), config.threads, progress.advance, gpus=int(config.device == "cuda")) as pool,
     ):
-        futures = {pool.submit(worker.train, run): run for run in left}
+        futures = {pool.submit(workers.Task(run.folder.name, worker.train), run): run for run in left}
         for future in as_completed(futures):
             error = future.exception()
             ours = isinstance(error, Exception) and (isinstance(error, PreceptorError) or disk.explanation(error, out))

@@ -39,6 +39,8 @@ from preceptor.ranking.lists import read as read_lists
 from preceptor.ranking.panel import PARTS, Panel, fit_job, test_job
 from preceptor.ranking.trials import BASELINES, EASE_ITEMS, Settings, settings, taught
 
+_Call = tuple[Callable[..., str], *tuple[Any, ...]]  # of a task, and its arguments
+
 
 class Comparison(dict[str, pl.DataFrame]):
     """The tables tstr, paired and slices; `answers` says in words, for each split, which recipe to use."""
@@ -94,22 +96,26 @@ def run(sources: Sequence[Source], config: RankingConfig, folder: Path, in_proce
     runs = folder / "runs"
     runs.mkdir(parents=True, exist_ok=True)
     trials = _trials(sources[0], config, runs)
-    tunes = [(sources[0], b, str(runs / f"{b}-trials"), config) for b in baselines_of(sources[0])]
+    tunes = [(sources[0], b, str(runs / f"{b}-trials")) for b in baselines_of(sources[0])]
     more = len(sources) * (len(config.arms) * config.seeds + config.seeds + PARTS)
     with _executor(in_process, config) as pool, Progress("ranking", len(trials) + len(tunes) + more, "runs") as progress:
-        _all(pool, [(train_job, job, config) for job in trials], progress)
+        _all(pool, _training(trials, config), progress)
         chosen = {arm: best_of(arm, trials, config) for arm in config.arms}
         firsts = [_job(runs, source, arm, chosen[arm], 0, _schedule(config)) for source in sources for arm in _slowest(config)]
-        _all(pool, [*((train_job, job, config) for job in firsts), *((tune_job, *call) for call in tunes)], progress)
-        frozen = freeze(folder, trials, chosen, [stem for _, _, stem, _ in tunes], sources[0])
+        _all(
+            pool,
+            [*_training(firsts, config), *((_named(stem, tune_job), s, b, stem, config) for s, b, stem in tunes)],
+            progress,
+        )
+        frozen = freeze(folder, trials, chosen, [stem for _, _, stem in tunes], sources[0])
         others = [
             dataclasses.replace(job, seed=seed, schedule=Schedule(_budget(job), 0), stem=_stem(runs, job.source, job.arm, seed))
             for seed in range(1, config.seeds)
             for job in firsts
         ]
-        _all(pool, [(train_job, job, config) for job in others], progress)
+        _all(pool, _training(others, config), progress)
         panels = [_panel(runs, source, seed, frozen, config) for source in sources for seed in range(config.seeds)]
-        _all(pool, [(fit_job, p, str(folder), config) for p in panels], progress)
+        _all(pool, [(_named(p.stem, fit_job), p, str(folder), config) for p in panels], progress)
         arm_runs.write(folder, panels, {(job.source.name, job.arm, job.seed): job for job in [*firsts, *others]}, frozen)
         _open_test(folder, pool, panels, config, progress)
     for source in sources:
@@ -197,7 +203,8 @@ def _open_test(folder: Path, pool: Executor | None, panels: Sequence[Panel], con
     by_split: dict[Source, list[Panel]] = {}
     for p in panels:
         by_split.setdefault(p.source, []).append(p)
-    _all(pool, [(test_job, own, part, config) for own in by_split.values() for part in range(PARTS)], progress)
+    parts = [(source, own, part) for source, own in by_split.items() for part in range(PARTS)]
+    _all(pool, [(_named(f"{source.name}-test{part}", test_job), own, part, config) for source, own, part in parts], progress)
 
 
 def _schedule(config: RankingConfig) -> Schedule:
@@ -226,9 +233,18 @@ def _read(stem: str) -> dict[str, Any]:
     return document.mapping(Path(stem + ".json"))
 
 
+def _named(stem: str, work: Callable[..., str]) -> workers.Task:
+    """A task that is called after the files it writes."""
+    return workers.Task(f"ranking {Path(stem).name}", work)
+
+
+def _training(asked: Sequence[Job], config: RankingConfig) -> list[_Call]:
+    return [(_named(job.stem, train_job), job, config) for job in asked]
+
+
 @contextmanager
 def _executor(in_process: bool, config: RankingConfig) -> Iterator[Executor | None]:
-    if in_process or workers.count() == 1:
+    if in_process or workers.alone():
         before = torch.get_num_threads()
         yield None
         torch.set_num_threads(before)
@@ -237,7 +253,7 @@ def _executor(in_process: bool, config: RankingConfig) -> Iterator[Executor | No
         yield pool
 
 
-def _all(pool: Executor | None, calls: Sequence[tuple[Callable[..., str], *tuple[Any, ...]]], progress: Progress) -> None:
+def _all(pool: Executor | None, calls: Sequence[_Call], progress: Progress) -> None:
     if pool is None:
         for work, *given in calls:
             work(*given)

@@ -149,13 +149,16 @@ def _points(lm: Artifact) -> list[Point]:
 def _judge(models: Sequence[Model], ground: Ground, folder: Path, config: RecommendConfig) -> None:
     """Judge every model, side by side where there is more than one worker."""
     with Progress("recommend", len(models), "models") as progress:
-        if workers.count() == 1:
+        if workers.alone():
             for model in models:
                 judge(model, ground, str(folder), config.threads)
                 progress.advance()
             return
         with workers.pool(len(models), config.threads) as pool:
-            futures = [pool.submit(judge, model, ground, str(folder), config.threads) for model in reversed(models)]
+            futures = [
+                pool.submit(workers.Task(model.name, judge), model, ground, str(folder), config.threads)
+                for model in reversed(models)
+            ]
             for future in as_completed(futures):
                 future.result()
                 progress.advance()
