@@ -81,3 +81,14 @@ def test_the_law_is_that_of_the_points_after_the_burn_in(tmp_path) -> None:  # t
 def test_the_reference_is_checked() -> None:
     with pytest.raises(PreceptorError, match=r"scaling\.burn_in[\s\S]*unigram"):
         check(ScalingConfig(burn_in="trigram"))
+
+
+def test_the_ends_of_documents_are_part_of_what_has_to_be_beaten() -> None:
+    with_ends = Points.of(table(unigram=4.5).columns() | {"ends": [0.5] * len(table())})
+    kept, found = burn_in(with_ends)
+    assert found is not None
+    assert found.value == 5.0
+    assert found.first == burn_in(table())[1].first
+    assert len(kept) == len(burn_in(table())[0])
+    with pytest.raises(PreceptorError, match="0 or more"):
+        Points.of(table().columns() | {"ends": [-0.5] * len(table())})

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from preceptor.core.errors import PreceptorError
-from preceptor.curriculum import cf, documents, evalsets, uih
+from preceptor.curriculum import cf, documents, evalsets, uih, walk_references
 from preceptor.curriculum.config import CurriculumConfig
 from preceptor.curriculum.documents import Documents, Writer
 from preceptor.curriculum.general import GeneralText
@@ -134,10 +134,12 @@ def histories(
     shared = groups if groups.max() + 1 < len(groups) else None
     seed = config.seed
     codes = writer.codes + writer.ids.first_code
+    counted = walk_references.count(seen, len(codes), seed) if shared is None else None
 
     def drawn(name: str, tables: Sampler, reference: str) -> EvalSet:
         count = uih.count_within(parts, tables.longest, config.eval_history_tokens, main=tables is seen)
-        return with_next_items(evalsets.walks(name, tables, parts, count, seed, reference, shared), tables, codes, seed)
+        walks = evalsets.walks(name, tables, parts, count, seed, reference, shared)
+        return with_next_items(walks, tables, codes, seed, counted)
 
     sets = [drawn("uih-in-graph", seen, "floor")]
     if among["items"]:

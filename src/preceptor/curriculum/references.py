@@ -41,6 +41,20 @@ class References:
                 row[self._keys[some] - v * n] += self._counts[some]
         return out
 
+    def weight(self, before: np.ndarray, item: np.ndarray) -> np.ndarray:
+        """What p(item | before) is proportional to, float64 [n]: these cells of `bigram_rows`."""
+        joint, _, unigram = self._look_up(np.maximum(before, 0), item)
+        return np.where(before < 0, 0, joint) + self.strength * unigram
+
+    def row_sums(self, members: np.ndarray) -> np.ndarray:
+        """Sums of `bigram_rows` over these items (int64 [M], distinct), float64 [I + 1], that of `before` < 0 last."""
+        n = len(self.log_unigram)
+        among = np.zeros(n, bool)
+        among[members] = True
+        kept = np.where(among[self._keys % n], self._counts, 0)
+        joint = np.bincount(self._keys // n, weights=kept, minlength=n + 1)
+        return joint + self.strength * np.exp(self.log_unigram[members]).sum()
+
     def _look_up(self, before: np.ndarray, item: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         key = before.astype(np.int64) * len(self.log_unigram) + item
         if not len(self._keys):
@@ -55,11 +69,14 @@ def fit(train: TrainSplit) -> References:
 
     κ maximises the leave-one-out likelihood of the training bigrams, over powers of two.
     """
-    n = train.n_items
-    counts = train.popularity + 1.0
+    return of_sequences(np.asarray(train.item, np.int64), np.asarray(train.user), train.n_items)
+
+
+def of_sequences(item: np.ndarray, owner: np.ndarray, n: int) -> References:
+    """The same of any sequences of items below n, one after another: int64 [events], and whose each is (int [events])."""
+    counts = np.bincount(item, minlength=n) + 1.0
     log_unigram = np.log(counts / counts.sum())
-    item, user = np.asarray(train.item, np.int64), np.asarray(train.user)
-    same = user[1:] == user[:-1]
+    same = owner[1:] == owner[:-1]
     before, after = item[:-1][same], item[1:][same]
     keys, pair_counts = np.unique(before * n + after, return_counts=True)
     total = np.bincount(before, minlength=n)

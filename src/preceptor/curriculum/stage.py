@@ -246,7 +246,7 @@ def phases(config: CurriculumConfig, shares: Mapping[str, float]) -> list[dict[s
 
 STAGE = Stage(
     name="curriculum",
-    version=7,
+    version=8,
     section="curriculum",
     needs=("data.train", "codes", "graph", "generator"),
     build=build,

@@ -7,8 +7,10 @@ from dataclasses import replace
 import numpy as np
 
 from preceptor.core.rng import permutation
+from preceptor.curriculum import walk_references
 from preceptor.curriculum.next_items import NextItems, positions
 from preceptor.curriculum.stream import EvalSet
+from preceptor.curriculum.walk_references import Counted
 from preceptor.generator.histories import Sampler
 from preceptor.generator.mixture_probability import conditional
 from preceptor.generator.mixture_tables import MixtureTables
@@ -17,11 +19,12 @@ from preceptor.graph.graph import TOTAL
 SAMPLE = 512
 
 
-def with_next_items(made: EvalSet, tables: Sampler, codes: np.ndarray, seed: int) -> EvalSet:
+def with_next_items(made: EvalSet, tables: Sampler, codes: np.ndarray, seed: int, counted: Counted | None = None) -> EvalSet:
     """The set of histories with its next items; the candidates are what the sampler can draw.
 
     codes: int [I, codes], tokens of every item. Of a mixture's histories the law itself is a reference, `generator`: the known
-    floor of what is renormalised over items.
+    floor of what is renormalised over items. counted: models that were counted on histories for training, to be references too;
+    None where items share codes, for what they count are items.
     """
     members = np.flatnonzero(offered(tables))
     position = positions(made.tokens, codes)
@@ -45,7 +48,10 @@ def with_next_items(made: EvalSet, tables: Sampler, codes: np.ndarray, seed: int
         sample=permutation(seed, f"eval/{made.name}/sample", n)[:SAMPLE],
         nats=nats,
     )
-    return replace(made, next_items=found)
+    if counted is None:
+        return replace(made, next_items=found)
+    meta = {**made.meta, "ends": counted.ends(np.bincount(document))}
+    return replace(made, meta=meta, next_items=replace(found, nats=nats | walk_references.nats(counted.items, found, members)))
 
 
 def offered(tables: Sampler) -> np.ndarray:

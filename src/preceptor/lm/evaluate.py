@@ -40,7 +40,8 @@ class SetLoss:
 
     loss, se: nats per unit, and its standard error over documents (real histories: over users). floor: the known floor in the
     same unit, or None. excess, excess_se: loss − floor, document by document, or None. bits_per_byte: of general text, or None.
-    spans: nats of each kind of scored token, per token and per document. items: among items alone, or None.
+    spans: nats of each kind of scored token, per token and per document. items: among items alone, or None. ends: what a
+    counted law of lengths pays per item for the ends of documents, which are in the loss; None where no end is scored.
     """
 
     set: str
@@ -54,6 +55,7 @@ class SetLoss:
     spans: Mapping[str, tuple[float, float]]
     documents: int
     items: ItemLoss | None = None
+    ends: float | None = None
 
 
 @torch.no_grad()
@@ -126,6 +128,7 @@ def summarise(evaluation: EvalSet, nats: np.ndarray, items: ItemLoss | None = No
         spans=spans,
         documents=len(evaluation),
         items=items,
+        ends=evaluation.meta.get("ends"),
     )
 
 

@@ -25,7 +25,7 @@ from preceptor.lm.report_to import check_tracker, follow
 from preceptor.lm.sweep import sweep
 
 _SOURCES = ("general", "item-text", "cf", "uih")
-_OF_SET = ("set", "unit", "loss", "se", "floor", "excess", "excess_se", "bits_per_byte")
+_OF_SET = ("set", "unit", "loss", "se", "floor", "excess", "excess_se", "bits_per_byte", "ends")
 
 
 def build(config: LMConfig, inputs: Inputs, folder: Path) -> Counts:
@@ -176,7 +176,7 @@ def _write_sources(stream: Stream, tokens: Sequence[int], folder: Path) -> None:
 
 STAGE = Stage(
     name="lm",
-    version=3,
+    version=4,
     section="lm",
     needs=("curriculum", "real"),
     build=build,

@@ -38,7 +38,7 @@ class BurnIn:
 
 def burn_in(points: Points, reference: str = "unigram") -> tuple[Points, BurnIn | None]:
     """(the points that enter, what was left out), of one set; all points and None where the reference isn't known."""
-    known = getattr(points, reference)
+    known = getattr(points, reference) + np.where(np.isnan(points.ends), 0.0, points.ends)
     known = known[~np.isnan(known)]
     if not len(known):
         return points, None

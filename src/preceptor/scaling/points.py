@@ -19,8 +19,9 @@ if TYPE_CHECKING:
     import polars as pl
 
 REQUIRED = ("params", "tokens", "loss")
-OPTIONAL = ("run", "seed", "set", "floor", "unit", "unique_tokens", "flops_per_token", "unigram", "bigram")
+OPTIONAL = ("run", "seed", "set", "floor", "unit", "unique_tokens", "flops_per_token", "unigram", "bigram", "ends")
 _POSITIVE = ("params", "tokens", "loss", "floor", "unique_tokens", "flops_per_token", "unigram", "bigram")
+_AT_LEAST_ZERO = ("ends",)
 _A_CURVE = 3  # losses that agree to the last digit: fewer may agree by chance, where they are rounded
 _ALONE = "loss"  # the set's name where the table has no column of sets
 
@@ -34,7 +35,8 @@ class Points(Shown):
     bound of the loss, NaN where unknown (one value a set). unit: what the loss is per. unique_tokens: float64, distinct
     tokens behind `tokens` where data were repeated, NaN where unknown. flops_per_token: float64, what training on a token
     costs, head included, NaN where unknown. unigram, bigram: what these give in the loss's unit, NaN where unknown (see
-    `burn_in`). extra: other columns, kept as text.
+    `burn_in`), but for the ends of documents: ends is what they cost beside, NaN where no end is scored. extra: other columns,
+    kept as text.
     """
 
     params: np.ndarray
@@ -49,6 +51,7 @@ class Points(Shown):
     flops_per_token: np.ndarray
     unigram: np.ndarray
     bigram: np.ndarray
+    ends: np.ndarray
     extra: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     def __len__(self) -> int:
@@ -219,13 +222,14 @@ def _build(columns: Mapping[str, list[str]], where: object, place: Any) -> Point
         cells = columns[name]
         empty = np.array([cell == "" for cell in cells], dtype=bool) & (name not in REQUIRED)
         values = _floats(cells)
-        bad = np.flatnonzero(~(np.isfinite(values) & (values > 0)) & ~empty)
+        fine = (values >= 0) if name in _AT_LEAST_ZERO else (values > 0)
+        bad = np.flatnonzero(~(np.isfinite(values) & fine) & ~empty)
         if len(bad):
             raise PreceptorError(
                 f"Bad value of {name!r}",
                 where=f"{where}, {place(bad[0])}",
                 found=cells[bad[0]] or "nothing",
-                expected="a positive number",
+                expected="a number of 0 or more" if name in _AT_LEAST_ZERO else "a positive number",
             )
         return values
 
@@ -245,7 +249,7 @@ def _build(columns: Mapping[str, list[str]], where: object, place: Any) -> Point
     def text(name: str, default: str) -> np.ndarray:
         return np.array([cell or default for cell in columns.get(name, [""] * n)], dtype=object)
 
-    positive = {name: numbers(name) for name in _POSITIVE}
+    positive = {name: numbers(name) for name in (*_POSITIVE, *_AT_LEAST_ZERO)}
     seeds = np.array([seed(i) for i in range(n)], dtype=np.int64)
     run = text("run", "")
     if not all(run):

@@ -19,7 +19,9 @@ class Point(Row):
     the sum of the same for all candidates. mass: that sum (geometric mean). trie_prior: the trie loss of
     model_share·model + (1 − model_share)·the generator's prior, the share fitted on real validation targets. kl: mean
     KL(the generator's law ‖ that), over sampled real histories; 0 where the model has learnt the law. uniform, unigram, bigram,
-    generator: −ln p of these for the same items, histories and candidates.
+    generator: −ln p of these for the same items, histories and candidates. Of drawn histories uniform, unigram and bigram are
+    counted on histories for training; ends: what a counted law of lengths pays per item for the ends of documents, which are in
+    loss and floor and in none of these, so that unigram + ends is in the loss's unit.
 
     flops_per_token: training cost, head included. unique_*: distinct tokens of each source among the first `tokens`.
     """
@@ -56,6 +58,7 @@ class Point(Row):
     unique_item_text: int | None = None
     unique_cf: int | None = None
     unique_uih: int | None = None
+    ends: float | None = None
 
     @property
     def best_trie(self) -> float | None:

@@ -1,0 +1,89 @@
+"""Cells of the scaling studies: a size of model on histories of one law of one log, and the settings it stands for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from preceptor import study
+from preceptor.lm.grid import training_tokens
+
+WARMUP = "lm.warmup=16_384"
+BASE = (
+    *("codes.representation=items", "curriculum.mixture={general: 0, item_text: 0, cf: 0, uih: 1}", "arms=null"),
+    *("curriculum.eval_documents=256", "generator.resamples=2", "lm.keep=all", "lm.trie_histories=1"),
+)
+_PAPER = "generator.law=paper"
+_NODE2VEC = (_PAPER, "generator.policy=node2vec")
+_EVERY_EDGE = ("graph.top_k=0", "graph.min_users=1")
+LAWS = {
+    "mixture": (),
+    "mixture, a quarter of the prior": ("generator.prior=0.25",),
+    "mixture, half the prior": ("generator.prior=0.5",),
+    "mixture, all of the prior": ("generator.prior=1",),
+    "history": (_PAPER, "generator.policy=history"),
+    "history, every edge": (_PAPER, "generator.policy=history", "generator.decay=0.9", *_EVERY_EDGE),
+    "node2vec": _NODE2VEC,
+    "first-order": (_PAPER,),
+    "rewired": ("graph.null=rewired", *_NODE2VEC),
+    "relabelled": ("graph.null=relabelled", *_NODE2VEC),
+}
+
+
+@dataclass(frozen=True)
+class Size:
+    """A model by depth and width. role: fitted, or held out: it is predicted, and its points choose nothing."""
+
+    ladder: str
+    depth: int
+    width: int
+    role: str = "fitted"
+
+    def settings(self) -> tuple[str, ...]:
+        return (f"lm.depths=[{self.depth}]", f"lm.aspect={self.width // self.depth}")
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One size on one law of one log, over all its budgets and seeds.
+
+    tokens: the budgets. held: how many of the largest are held out, beside the sizes that are. arm: what sets it apart from
+    cells of the same size and law, such as a mixture of documents. more: settings beside those of law and size.
+    """
+
+    log: str
+    law: str
+    size: Size
+    tokens: tuple[int, ...]
+    seeds: int = 2
+    held: int = 0
+    arm: str = ""
+    more: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        parts = (self.log, self.law, self.arm, f"{self.size.ladder} {self.size.depth}x{self.size.width}")
+        return ", ".join(part.replace(",", " ") for part in parts if part)
+
+    def first(self, budgets: int) -> Cell:
+        """The cell at so many of its smallest budgets alone (0: all); what is held out are the largest of these."""
+        return replace(self, tokens=self.tokens[:budgets]) if budgets else self
+
+    def held_out(self) -> tuple[int, ...]:
+        """The budgets whose losses are predicted and choose nothing."""
+        return self.tokens if self.size.role == "held out" else self.tokens[len(self.tokens) - self.held :]
+
+    def settings(self) -> tuple[str, ...]:
+        grid = (f"lm.tokens={list(self.tokens)}", f"lm.seeds=[{self.seeds}]")
+        return (*BASE, *LAWS[self.law], *self.size.settings(), *grid, *self.more)
+
+    def config(self) -> study.StudyConfig:
+        return study.load_config("quick", self.log, self.settings())
+
+    def trained(self) -> int:
+        """Tokens that all of its runs train on."""
+        return self.seeds * training_tokens(self.config().lm)
+
+    def folder(self, work: Path) -> Path:
+        """Where it is run: cells of one log share what their settings leave alone."""
+        return work / self.log.replace(":", "-").replace(",", "-")
