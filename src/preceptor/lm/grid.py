@@ -18,7 +18,10 @@ from preceptor.lm.config import LMConfig
 from preceptor.lm.ladder import rung
 
 WAYS = ("spread", "covariance", "text", "directions")  # of new rows
-OF_A_BASE = {"new_rows_first": 0, "scratch": False, "judge_base": False, "pad_vocabulary": 1}  # and what they are without one
+OF_A_BASE = {  # and what they are without one
+    **{"new_rows_first": 0, "scratch": False, "judge_base": False, "pad_vocabulary": 1},
+    "rehearsal": 0.0,
+}
 STATE = "state.safetensors"  # a trunk's state while it runs
 
 
@@ -63,6 +66,8 @@ def check(config: LMConfig) -> None:
             "new_rows_first": at_least(config.new_rows_first, 0),
             "new_rows_lr": at_least(config.new_rows_lr, 0),
             "accumulate": at_least(config.accumulate, 1),
+            "rehearsal": (0 <= config.rehearsal < 1, "a share of 0 or more, below 1"),
+            "rehearsal_tokens": at_least(config.rehearsal_tokens, 1),
         },
     )
     for name, off in OF_A_BASE.items():
