@@ -138,9 +138,21 @@ def remaining_tokens(config: LMConfig, block_tokens: int, folder: Path) -> int:
     if (folder / "trunk.json").exists():
         return 0
     asked = budgets(config, block_tokens)
-    step = 0
-    if (folder / STATE).exists():
-        with disk.reading("state of a run", folder / STATE), safetensors.safe_open(folder / STATE, "np") as f:
-            step = int(json.loads(f.metadata()["facts"])["step"])
-    open_branches = sum(b.end - b.branch for b in asked if not (folder / "points" / f"{b.tokens}.json").exists())
-    return config.batch_tokens * (asked[-1].branch - step + open_branches)
+    left = asked[-1].branch - _step(folder / STATE, 0)
+    for b in asked:
+        if not (folder / "points" / f"{b.tokens}.json").exists():
+            left += b.end - _step(branch_state(folder, b), b.branch)
+    return config.batch_tokens * left
+
+
+def branch_state(folder: Path, budget: Budget) -> Path:
+    """The state of a run's decay branch while it runs."""
+    return folder / f"branch-{budget.tokens}.safetensors"
+
+
+def _step(state: Path, otherwise: int) -> int:
+    """Where a saved state is, in steps; `otherwise` where there is none."""
+    if not state.exists():
+        return otherwise
+    with disk.reading("state of a run", state), safetensors.safe_open(state, "np") as f:
+        return int(json.loads(f.metadata()["facts"])["step"])
