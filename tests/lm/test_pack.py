@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from lm.bases import base
@@ -92,13 +93,15 @@ def test_cells_are_trained_in_slices_and_come_back(
         assert pack.run(one, work, None, 1, {}) == 0
     found = call(packed / "pack-1", work, tmp_path / "out", "--minutes", "9")
     assert found.returncode == 0, found.stderr
-    assert {p.name for p in (tmp_path / "out").iterdir()} == {"ladder", "continued"}
-    assert (tmp_path / "out/continued/continual/forgetting.csv").exists()
-    assert (tmp_path / "out/continued/runs/d2-s0/D1024/model.safetensors").exists()
+    assert {p.name for p in (tmp_path / "out").iterdir()} == {"back.json", "back.zip.000"}
+    home = pack.collect(tmp_path / "out", tmp_path / "home")
+    assert {p.name for p in home.iterdir()} == {"ladder", "continued"}
+    assert (home / "continued/continual/forgetting.csv").exists()
+    assert (home / "continued/runs/d2-s0/D1024/model.safetensors").exists()
     given = {k: tuple(v) if isinstance(v, list) else v for k, v in SETTINGS.items()}
     config = dataclasses.replace(CONFIG, **(dataclasses.asdict(stage.LMConfig()) | given | {"depths": (1, 2)}))
     alone = stage.STAGE.make(config, {"curriculum": made}, tmp_path / "alone")
-    assert (tmp_path / "out/ladder/points.csv").read_bytes() == alone.file("points.csv").read_bytes()
+    assert (home / "ladder/points.csv").read_bytes() == alone.file("points.csv").read_bytes()
     (packed / "pack-1/done.json").write_text(json.dumps(["ladder", "continued"]))
     assert pack.run(packed / "pack-1", tmp_path / "fresh", None, 1, {}) == 0  # what was brought home isn't trained again
     assert not (tmp_path / "fresh/cells").exists()
@@ -113,11 +116,16 @@ def test_parts_of_a_base_that_were_not_carried_are_named(packed: Path, tmp_path:
 def test_large_files_stay(packed: Path, made: Artifact, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     lm = tmp_path / "work/cells/ladder/lm"
     lm.mkdir(parents=True)
-    for name, size in (("manifest.json", 2), ("points.csv", 100), ("large.safetensors", 101)):
-        (lm / name).write_bytes(bytes(size))
-    monkeypatch.setattr(pack, "BACK", 100)
+    sizes = {"manifest.json": 2, "points.csv": 600, "a.safetensors": 800, "b.safetensors": 900, "large.safetensors": 1001}
+    for name, size in sizes.items():
+        (lm / name).write_bytes(np.random.default_rng(size).bytes(size))
+    monkeypatch.setattr(pack, "BACK", 1000)
+    monkeypatch.setattr(pack, "FILES", 3)
     pack.give_back(Pack.load(packed / "pack-1"), tmp_path / "work", tmp_path / "out")
-    assert {p.name for p in (tmp_path / "out/ladder").iterdir()} == {"manifest.json", "points.csv"}
+    assert len(list((tmp_path / "out").iterdir())) <= 4
+    assert max(p.stat().st_size for p in (tmp_path / "out").iterdir()) <= 1000
+    home = pack.collect(tmp_path / "out", tmp_path / "home")
+    assert {p.name for p in (home / "ladder").iterdir()} == {"manifest.json", "points.csv", "a.safetensors"}
 
 
 def test_a_pack_that_is_too_large_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

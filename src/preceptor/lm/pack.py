@@ -1,12 +1,13 @@
 """A pack: what a machine that is lent for minutes needs to train some cells, and what it gives back.
 
-A pack is a folder of at most 60 MiB with `pack.json` (`Pack`) and parts (`lm/parts.py`) of the folders that its cells read:
-curricula, real evaluation sets, a base. Parts of a large base come in packs of their own, without cells. Each call of
+A pack is a folder of at most 52 MiB (60 with the repository) with `pack.json` (`Pack`) and parts (`lm/parts.py`) of the folders
+that its cells read: curricula, real evaluation sets, a base. Parts of a large base come in packs of their own, without cells.
+Each call of
 
     python -m preceptor.lm --pack PACK --out WORK --give-back OUT --minutes 8
 
 keeps the pack's parts in WORK, goes on with the first cell that isn't finished, and stops in time with its state saved. The
-same command goes on. OUT then holds the tables of every finished cell, without its states and large models.
+same command goes on. OUT then holds the tables of every finished cell, in parts too, without its states and large models.
 """
 
 from __future__ import annotations
@@ -29,8 +30,10 @@ from preceptor.lm import deadline, parts
 from preceptor.lm.config import LMConfig
 
 LIST = "pack.json"
-MOST = 60 << 20  # bytes of a pack
+MOST = 52 << 20  # bytes of a pack: with the repository beside it below 60 MiB
 BACK = 15 << 20  # bytes of a file that comes back
+FILES = 7  # parts that come back, at most
+BACK_LIST = "back.json"
 DONE = "done.json"  # names of cells that were brought home before, which aren't trained again
 UNFINISHED = 3  # exit status where there is more to do
 
@@ -121,18 +124,34 @@ def finished(cell: Cell, folder: Path, work: Path) -> bool:
 
 
 def give_back(pack: Pack, work: Path, out: Path) -> None:
-    """Copy what finished cells leave to out/<cell>, but for files above `BACK` bytes, which are said by name."""
+    """Write what finished cells leave as few files: parts of one folder, <cell>/…, and their list, back.json.
+
+    Files above `BACK` bytes stay, and so do the largest where all together would be more than `FILES` parts; they are said by
+    name.
+    """
+    found = []
     for cell in pack.cells:
         lm = work / "cells" / cell.name / "lm"
-        if not (lm / MANIFEST).exists():
+        if (lm / MANIFEST).exists():
+            found += [(p.stat().st_size, p, f"{cell.name}/{p.relative_to(lm)}") for p in lm.rglob("*") if p.is_file()]
+    staged = work / "back"
+    shutil.rmtree(staged, ignore_errors=True)
+    staged.mkdir(parents=True)
+    room = FILES * BACK // 2  # what can't be made smaller gets a little larger
+    for size, path, name in sorted(found):
+        if size > min(BACK, room):
+            say(f"stays here: {name}, {size:,} bytes")
             continue
-        for path in sorted(p for p in lm.rglob("*") if p.is_file()):
-            to = out / cell.name / path.relative_to(lm)
-            if path.stat().st_size > BACK:
-                say(f"stays here: {cell.name}/{path.relative_to(lm)}, {path.stat().st_size >> 20} MiB")
-                continue
-            to.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(path, to)
+        room -= size
+        (staged / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, staged / name)
+    write_atomic(out / BACK_LIST, canonical(parts.cut(staged, out, "back", BACK)))
+
+
+def collect(source: Path, folder: Path) -> Path:
+    """The folder that `give_back` wrote into `source`, with <cell>/… in it. Raises PreceptorError where parts are missing or
+    damaged."""
+    return parts.join(document.listing(source / BACK_LIST), source, folder)
 
 
 def _train(cell: Cell, pack: Pack, work: Path, overrides: Mapping[str, Any]) -> None:
