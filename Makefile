@@ -7,7 +7,7 @@ export OMP_WAIT_POLICY := PASSIVE
 # uv leaves the compilation of a package's modules to their first use; kept, or every process would repeat it.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: run results unbiased kills faults fuzz test test-slow lint format golden miniature docs clean
+.PHONY: run results unbiased kills faults fuzz gpu-pack gpu-collect test test-slow lint format golden miniature docs clean
 
 run: .venv/installed
 	$(BIN)/preceptor run quick --out run/quick
@@ -43,6 +43,16 @@ kills: .venv/dev
 
 faults: .venv/dev
 	PYTHONPATH=src:tests $(BIN)/python -m reliability.faults --work run/faults --out results/reliability/faults.csv --minutes $(MINUTES)
+
+# Packs for a machine with a GPU that is lent for minutes, and the tables that come back (docs/continual.md). GPU=small: a
+# rehearsal on the CPU.
+GPU ?= study
+FROM ?= run/gpu-back
+gpu-pack: .venv/installed
+	$(BIN)/python benchmarks/gpu_pack.py build --packs $(GPU)
+
+gpu-collect: .venv/installed
+	$(BIN)/python benchmarks/gpu_pack.py collect $(FROM) $(COLLECT)
 
 miniature: .venv/installed
 	$(BIN)/preceptor run miniature --out run/miniature

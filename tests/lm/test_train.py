@@ -1,5 +1,6 @@
 """A run reads exactly its first D tokens, learns, and ends in the same bytes after any interruption."""
 
+import contextlib
 import dataclasses
 import json
 from pathlib import Path
@@ -13,6 +14,7 @@ from lm.toy import CONFIG, CONTEXT, EOS, VOCAB, curriculum, evaluation
 from preceptor.core.errors import PreceptorError
 from preceptor.curriculum.stream import Stream
 from preceptor.lm.checkpoints import new_model
+from preceptor.lm.deadline import OutOfTime
 from preceptor.lm.evaluate import evaluate
 from preceptor.lm.feed import batch
 from preceptor.lm.grid import Budget, remaining_tokens
@@ -64,7 +66,7 @@ def test_run_sees_the_first_tokens_of_the_stream_and_no_others(stream: Stream, t
     one.train_until(6, tmp_path / "s", lambda n: None)
     before = list(recorded.read)
     branch = one.fork()
-    branch.decay(Budget(1024, 6, 8), lambda n: None)
+    branch.decay(Budget(1024, 6, 8), tmp_path / "b", lambda n: None)
     assert before == list(range(6 * 4))
     assert recorded.read == list(range(1024 // CONTEXT))
     assert one.step == 6
@@ -74,7 +76,7 @@ def test_learning_rate_warms_up_stays_and_decays(stream: Stream, tmp_path: Path)
     one = learner(stream)
     one.train_until(4, tmp_path / "s", lambda n: None)
     branch = one.fork()
-    branch.decay(Budget(1024, 4, 8), lambda n: None)
+    branch.decay(Budget(1024, 4, 8), tmp_path / "b", lambda n: None)
     peak = one.size.lr
     assert [row["lr"] for row in one.curve] == pytest.approx([peak / 2, peak, peak, peak])
     assert [row["lr"] for row in branch.curve] == pytest.approx([peak, peak * 3 / 4, peak / 2, peak / 4])
@@ -84,7 +86,7 @@ def test_branch_leaves_the_trunk_untouched(stream: Stream, tmp_path: Path) -> No
     one = learner(stream)
     one.train_until(4, tmp_path / "s", lambda n: None)
     one.save(tmp_path / "before")
-    one.fork().decay(Budget(1024, 4, 8), lambda n: None)
+    one.fork().decay(Budget(1024, 4, 8), tmp_path / "b", lambda n: None)
     one.save(tmp_path / "after")
     assert (tmp_path / "before").read_bytes() == (tmp_path / "after").read_bytes()
 
@@ -179,3 +181,30 @@ def test_golden_losses() -> None:
     """To 0.1 %: other library versions and machines sum in another order, and twenty steps carry that along."""
     expected = json.loads((Path(__file__).parent / "golden.json").read_text())
     assert golden.values() == pytest.approx(expected, rel=1e-3)
+
+
+def test_time_over_saves_and_the_next_command_ends_in_the_same_bytes(
+    stream: Stream, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also in the middle of a decay branch, which is not begun again."""
+    sets = {"uih-in-graph": evaluation("uih-in-graph", 10)}
+    train_run(CONFIG, 1, 0, stream, sets, tmp_path / "straight")
+    monkeypatch.setenv("PRECEPTOR_STOP_AT", "1e12")
+    told: list[int] = []
+    parts = 0
+    while not (tmp_path / "cut/trunk.json").exists():
+        steps = iter([False, False, False, True])
+        monkeypatch.setattr("preceptor.lm.deadline.over", lambda at, steps=steps: next(steps))
+        with contextlib.suppress(OutOfTime):
+            train_run(CONFIG, 1, 0, stream, sets, tmp_path / "cut", told.append)
+        parts += 1
+        assert parts < 30
+    assert parts > 5
+    assert sum(told) == remaining_tokens(CONFIG, stream.block_tokens, tmp_path / "none")  # no step was made twice
+    assert files(tmp_path / "cut") == files(tmp_path / "straight")
+
+
+def test_a_time_that_is_none_is_refused(stream: Stream, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PRECEPTOR_STOP_AT", "noon")
+    with pytest.raises(PreceptorError, match="PRECEPTOR_STOP_AT"):
+        learner(stream).train_until(1, tmp_path / "s", lambda n: None)

@@ -7,6 +7,7 @@ the last one is cut.
 
 from __future__ import annotations
 
+import copy
 import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -19,6 +20,7 @@ from preceptor.core import disk
 from preceptor.core.artifact import canonical, write_atomic
 from preceptor.core.disk import load_array, save_array
 from preceptor.core.errors import PreceptorError
+from preceptor.core.rng import purpose_key
 from preceptor.core.tables import document
 from preceptor.curriculum.blocks import FiniteSource, Schedule
 from preceptor.curriculum.histories import HistorySource
@@ -48,6 +50,7 @@ class Stream:
         self._packed = PackedBlocks(self.folder) if (self.folder / INDEX).exists() else None
         self._readers: dict[int, FiniteSource | HistorySource] = {}
         self._opening = threading.Lock()  # numpy parses a file's header with ast, which fails under threads in Python 3.11
+        self._between: _Between | None = None
 
     @classmethod
     def open(cls, folder: Path) -> Stream:
@@ -59,12 +62,32 @@ class Stream:
         with disk.reading("document", path):
             return cls(folder, meta)
 
+    def with_source(self, name: str, folder: Path, share: float) -> Stream:
+        """This stream with blocks of one more finite source between its own, which keep their order and bytes.
+
+        folder: holds tokens.npy and offsets.npy. share: of all blocks, between 0 and 1.
+        """
+        other = copy.copy(self)
+        tokens, offsets = (load_array(Path(folder) / f"{part}.npy", mmap=True) for part in ("tokens", "offsets"))
+        schedule = Schedule(int(purpose_key(self.seed, f"stream/between/{name}")), [(None, [1 - share, share])])
+        other._between = _Between(schedule, FiniteSource(name, self.seed, tokens, offsets, self.block_tokens))
+        other.sources = (*self.sources, name)
+        return other
+
     def source(self, block: int) -> int:
         """Index (into `sources`) of the block's source."""
+        if self._between is not None:
+            added, block = self._between.schedule.at(block)
+            if added:
+                return len(self.sources) - 1
         return self._schedule.at(block)[0]
 
     def block(self, block: int) -> np.ndarray:
         """Block number `block`, int32 [T]: the same bytes in any order, process and machine."""
+        if self._between is not None:
+            added, block = self._between.schedule.at(block)
+            if added:
+                return self._between.source.block(block)
         if self._packed is not None:
             return self._packed.block(block)
         source, turn = self._schedule.at(block)
@@ -72,13 +95,23 @@ class Stream:
 
     def tokens_by_source(self, first_block: int, n_blocks: int) -> dict[str, int]:
         """Exact number of tokens of each source in blocks first_block … first_block + n_blocks − 1."""
-        counts = self._schedule.counts(first_block + n_blocks) - self._schedule.counts(first_block)
+        counts = self._counts(first_block + n_blocks) - self._counts(first_block)
         return {name: int(c) * self.block_tokens for name, c in zip(self.sources, counts, strict=True)}
 
     def epochs(self, n_blocks: int) -> dict[str, float]:
         """How often each finite source has been read after n_blocks blocks: tokens drawn over tokens it has."""
         drawn = self.tokens_by_source(0, n_blocks)
-        return {s["name"]: drawn[s["name"]] / s["tokens"] for s in self.meta["sources"] if s["kind"] == "finite"}
+        sizes = {s["name"]: s["tokens"] for s in self.meta["sources"] if s["kind"] == "finite"}
+        if self._between is not None:
+            sizes[self._between.source.name] = self._between.source.size
+        return {name: drawn[name] / tokens for name, tokens in sizes.items()}
+
+    def _counts(self, blocks: int) -> np.ndarray:
+        """How many of the first `blocks` blocks each source has."""
+        if self._between is None:
+            return self._schedule.counts(blocks)
+        own, added = self._between.schedule.counts(blocks)
+        return np.append(self._schedule.counts(int(own)), added)
 
     def _reader(self, source: int) -> FiniteSource | HistorySource:
         with self._opening:
@@ -95,6 +128,13 @@ class Stream:
 
     def _array(self, name: str) -> np.ndarray:
         return load_array(self.folder / f"{name}.npy", mmap=True)
+
+
+class _Between(NamedTuple):
+    """A source whose blocks are put between those of a stream: source 1 of a schedule of two."""
+
+    schedule: Schedule
+    source: FiniteSource
 
 
 class EvalBatch(NamedTuple):

@@ -2,6 +2,7 @@
 
 PYTHONPATH=src python -m preceptor.lm --curriculum OUT/curriculum --real OUT/real --out OUT --set depths=2,3,4
 
+A pack of cells for a machine that is lent for minutes: --pack FOLDER in place of --curriculum (lm/pack.py).
 Many processes train each model together: torchrun --nproc-per-node 8 -m preceptor.lm … (docs/continual.md).
 """
 
@@ -16,6 +17,7 @@ from typing import Any, get_type_hints
 from preceptor.core import artifact, terminal
 from preceptor.core.artifact import Artifact
 from preceptor.core.errors import PreceptorError
+from preceptor.lm import pack
 from preceptor.lm.config import LMConfig
 
 
@@ -24,9 +26,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m preceptor.lm", description="Train a grid of language models from a curriculum."
     )
-    parser.add_argument("--curriculum", type=Path, required=True, help="a finished curriculum folder")
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("--curriculum", type=Path, help="a finished curriculum folder")
+    what.add_argument("--pack", type=Path, help="a pack of cells (lm/pack.py), in place of a curriculum")
     parser.add_argument("--real", type=Path, help="a finished folder of real evaluation sets")
-    parser.add_argument("--out", type=Path, required=True, help="the folder in which lm/ is made")
+    parser.add_argument("--out", type=Path, required=True, help="the folder in which lm/ is made, or a pack is worked on")
+    parser.add_argument("--give-back", type=Path, metavar="DIR", help="of a pack: gets the tables of finished cells")
+    parser.add_argument("--minutes", type=float, default=1e6, help="of a pack: stop in time, with all saved")
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="a field of LMConfig; lists by commas")
     with terminal.guarded():
         return _run(parser.parse_args(arguments))
@@ -34,7 +40,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(given: argparse.Namespace) -> int:
     try:
-        config = dataclasses.replace(LMConfig(), **dict(_setting(text) for text in given.set))
+        settings = dict(_setting(text) for text in given.set)
+        if given.pack:
+            return pack.run(given.pack, given.out, given.give_back, given.minutes, settings)
+        config = dataclasses.replace(LMConfig(), **settings)
         inputs = {"curriculum": artifact.load(given.curriculum)}
         if given.real:
             inputs["real"] = artifact.load(given.real)

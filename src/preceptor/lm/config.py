@@ -47,6 +47,9 @@ class LMConfig:
     compile: compile each block (torch.compile): worth its minute on a GPU.
     scratch: draw all weights of the base anew: the control that has the base's shape and none of its knowledge.
     judge_base: judge the base on every set before it is trained, and write what was forgotten (lm/continual/).
+    rehearsal: share of the blocks that hold text which the base itself gives (`lm/rehearsal.py`), between those of the
+        curriculum: against forgetting where no general text is at hand, or beside it.
+    rehearsal_tokens: how much of it is sampled, at least; it is repeated where a budget needs more.
     """
 
     depths: tuple[int, ...] = (2, 3, 4, 6)
@@ -83,9 +86,11 @@ class LMConfig:
     compile: bool = False
     scratch: bool = False
     judge_base: bool = False
+    rehearsal: float = 0.0
+    rehearsal_tokens: int = 131_072
 
 
 SINCE_CONTINUAL = (  # fields that enter a key only where they are not at their default, so that older runs keep theirs
     *("new_rows", "directions", "pad_vocabulary", "new_rows_first", "new_rows_lr", "attend_across"),
-    *("accumulate", "compile", "scratch", "judge_base"),
+    *("accumulate", "compile", "scratch", "judge_base", "rehearsal", "rehearsal_tokens"),
 )

@@ -14,6 +14,7 @@ from preceptor.core.errors import PreceptorError
 from preceptor.core.progress import duration, quantity, say
 from preceptor.core.tables.lm import Rung
 from preceptor.curriculum.stream import Stream
+from preceptor.lm import rehearsal
 from preceptor.lm.config import LMConfig
 from preceptor.lm.grid import size_of, training_tokens, trunks
 
@@ -73,6 +74,12 @@ def announce(config: LMConfig, stream: Stream) -> Need:
         "a time that is not known: nothing of the kind was run here yet" if found.seconds is None else duration(found.seconds)
     )
     say(f"lm: {quantity(found.tokens)} tokens, {quantity(found.flops)} FLOP, {found.memory / _MIB:,.0f} MiB, {time}")
+    if config.rehearsal:
+        wait = rates.seconds(rehearsal.NAME, rehearsal.unit(config), config.rehearsal_tokens)
+        say(
+            f"lm: before that {quantity(config.rehearsal_tokens)} tokens are sampled from the base"
+            + ("" if wait is None else f", in {duration(wait)}")
+        )
     free = available(config.device)
     if config.base and free is not None and found.memory > free:
         raise PreceptorError(

@@ -18,7 +18,10 @@ from preceptor.lm.config import LMConfig
 from preceptor.lm.ladder import rung
 
 WAYS = ("spread", "covariance", "text", "directions")  # of new rows
-OF_A_BASE = {"new_rows_first": 0, "scratch": False, "judge_base": False, "pad_vocabulary": 1}  # and what they are without one
+OF_A_BASE = {  # and what they are without one
+    **{"new_rows_first": 0, "scratch": False, "judge_base": False, "pad_vocabulary": 1},
+    "rehearsal": 0.0,
+}
 STATE = "state.safetensors"  # a trunk's state while it runs
 
 
@@ -63,6 +66,8 @@ def check(config: LMConfig) -> None:
             "new_rows_first": at_least(config.new_rows_first, 0),
             "new_rows_lr": at_least(config.new_rows_lr, 0),
             "accumulate": at_least(config.accumulate, 1),
+            "rehearsal": (0 <= config.rehearsal < 1, "a share of 0 or more, below 1"),
+            "rehearsal_tokens": at_least(config.rehearsal_tokens, 1),
         },
     )
     for name, off in OF_A_BASE.items():
@@ -133,9 +138,21 @@ def remaining_tokens(config: LMConfig, block_tokens: int, folder: Path) -> int:
     if (folder / "trunk.json").exists():
         return 0
     asked = budgets(config, block_tokens)
-    step = 0
-    if (folder / STATE).exists():
-        with disk.reading("state of a run", folder / STATE), safetensors.safe_open(folder / STATE, "np") as f:
-            step = int(json.loads(f.metadata()["facts"])["step"])
-    open_branches = sum(b.end - b.branch for b in asked if not (folder / "points" / f"{b.tokens}.json").exists())
-    return config.batch_tokens * (asked[-1].branch - step + open_branches)
+    left = asked[-1].branch - _step(folder / STATE, 0)
+    for b in asked:
+        if not (folder / "points" / f"{b.tokens}.json").exists():
+            left += b.end - _step(branch_state(folder, b), b.branch)
+    return config.batch_tokens * left
+
+
+def branch_state(folder: Path, budget: Budget) -> Path:
+    """The state of a run's decay branch while it runs."""
+    return folder / f"branch-{budget.tokens}.safetensors"
+
+
+def _step(state: Path, otherwise: int) -> int:
+    """Where a saved state is, in steps; `otherwise` where there is none."""
+    if not state.exists():
+        return otherwise
+    with disk.reading("state of a run", state), safetensors.safe_open(state, "np") as f:
+        return int(json.loads(f.metadata()["facts"])["step"])

@@ -25,6 +25,7 @@ from preceptor.core.artifact import write_atomic
 from preceptor.core.cross_entropy import CHUNK, fused_cross_entropy
 from preceptor.core.tables.lm import Rung
 from preceptor.curriculum.stream import Stream
+from preceptor.lm import deadline
 from preceptor.lm.checkpoints import head, hidden_states
 from preceptor.lm.config import LMConfig
 from preceptor.lm.feed import Ahead, Batch, batch
@@ -76,21 +77,19 @@ class Learner:
     def train_until(self, end: int, state: Path, report: Callable[[int], None]) -> None:
         """Go on along the trunk (new rows alone, warm-up, then constant) to step `end`, saving the state now and then.
 
-        Raises Diverged.
+        Raises Diverged, and OutOfTime after saving.
         """
-        saved = time.monotonic()
-        while self.step < end:
-            self._step(self._trunk_rate())
-            report(self.config.batch_tokens)
-            if time.monotonic() - saved > SAVE_SECONDS:
-                self.save(state)
-                saved = time.monotonic()
+        self._steps(end, self._trunk_rate, state, report)
 
-    def decay(self, budget: Budget, report: Callable[[int], None]) -> None:
-        """Finish the budget: the learning rate falls linearly, the last step's is a step above 0. Raises Diverged."""
-        while self.step < budget.end:
-            self._step(self.size.lr * (budget.end - self.step) / (budget.end - budget.branch))
-            report(self.config.batch_tokens)
+    def decay(self, budget: Budget, state: Path, report: Callable[[int], None]) -> None:
+        """Finish the budget: the learning rate falls linearly, the last step's is a step above 0. Saves and raises as
+        `train_until`."""
+        self._steps(
+            budget.end,
+            lambda: self.size.lr * (budget.end - self.step) / (budget.end - budget.branch),
+            state,
+            report,
+        )
         self._log(self.size.lr / (budget.end - budget.branch))
 
     def fork(self) -> Learner:
@@ -117,6 +116,23 @@ class Learner:
                 tensors = {k: f.get_tensor(k) for k in f.keys()}  # noqa: SIM118 (not a dict)
             self._load(tensors, facts["step"])
             self.curve, self._window = facts["curve"], facts["window"]
+
+    def _steps(self, end: int, rate: Callable[[], float], state: Path, report: Callable[[int], None]) -> None:
+        saved, stop = time.monotonic(), deadline.given()
+        while self.step < end:
+            if stop is not None and self.group.agree([deadline.over(stop)])[0]:
+                self.save(state)
+                raise deadline.OutOfTime(
+                    "The time is over",
+                    where=state.parent,
+                    found=f"step {self.step:,} of {end:,}, saved",
+                    remedy="run the same command again: it goes on from there",
+                )
+            self._step(rate())
+            report(self.config.batch_tokens)
+            if time.monotonic() - saved > SAVE_SECONDS:
+                self.save(state)
+                saved = time.monotonic()
 
     def _trunk_rate(self) -> float:
         first, warm_up = self.config.new_rows_first, max(1, self.size.warmup_steps)

@@ -15,7 +15,7 @@ from preceptor.core.stage import Cost, Counts, Inputs, Key, Stage, without_defau
 from preceptor.core.tables import document, row
 from preceptor.core.tables.lm import Forgetting, LedgerLine, Point, Rung, SourceTokens, SpanLoss, Step
 from preceptor.curriculum.stream import Stream
-from preceptor.lm import continual
+from preceptor.lm import continual, rehearsal
 from preceptor.lm.base import assert_same_tokens, base_artifact, first_new_row, padding_rows
 from preceptor.lm.config import SINCE_CONTINUAL, LMConfig
 from preceptor.lm.cost import announce, compare, unit
@@ -34,11 +34,13 @@ def build(config: LMConfig, inputs: Inputs, folder: Path) -> Counts:
     Files: points.csv (one row per run, budget and set), spans.csv, metrics.jsonl (training curves), ladder.csv and
     ladder.json (sizes, and where each number comes from), sources.csv (exact tokens of each source in the first D tokens),
     runs/<run>/D<tokens>/ (checkpoints that transformers opens). With `judge_base` also continual/ (what was forgotten, and
-    the ledger of tokens).
+    the ledger of tokens); with `rehearsal` also rehearsal/ (what the base said).
     """
     stream, sets = Stream.open(inputs["curriculum"].path), evaluation_sets(inputs)
     asked, grid = budgets(config, stream.block_tokens), trunks(config)  # refuses a bad grid before anything is trained
     said, started = announce(config, stream), time.monotonic()
+    rehearsal.make(config, stream, folder)
+    stream = rehearsal.between(config, stream, folder)
     sweep(config, stream, sets, folder / "runs")
     compare(config, said, time.monotonic() - started)
     _write_ladder(config, stream, folder)

@@ -5,8 +5,8 @@ trunk at (1 − decay)·D tokens and its learning rate falls linearly to 0 over 
 that saw exactly the first D tokens of the stream, for the price of a fraction of D.
 
 What a run leaves, in `runs/<name>/`: `points/<D>.json` (losses of every set, the branch's curve), `D<D>/` (checkpoint, when
-kept), `trunk.json` (the trunk's curve), written last. While it runs, `state.safetensors` holds the trunk: killed at any
-instant and started again, it ends in the same bytes.
+kept), `trunk.json` (the trunk's curve), written last. While it runs, `state.safetensors` holds the trunk and
+`branch-<D>.safetensors` a branch: killed at any instant and started again, it ends in the same bytes.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from preceptor.lm.base import first_new_row
 from preceptor.lm.checkpoints import save_model
 from preceptor.lm.config import LMConfig
 from preceptor.lm.evaluate import evaluate
-from preceptor.lm.grid import STATE, Budget, budgets, size_of
+from preceptor.lm.grid import STATE, Budget, branch_state, budgets, size_of
 from preceptor.lm.group import Group
 from preceptor.lm.learner import Diverged, Learner
 from preceptor.lm.start import extended, load_base, make_model
@@ -47,7 +47,7 @@ def train_run(
     """
     group = Group()
     if group.agree([(folder / "trunk.json").exists()])[0]:
-        (folder / STATE).unlink(missing_ok=True)
+        _forget_states(folder)
         return
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "points").mkdir(exist_ok=True)
@@ -65,7 +65,8 @@ def train_run(
             learner.train_until(budget.branch, folder / STATE, report)
             learner.save(folder / STATE)
             branch = learner.fork()
-            branch.decay(budget, report)
+            branch.restore(branch_state(folder, budget))
+            branch.decay(budget, branch_state(folder, budget), report)
         except Diverged as error:
             if learner.step < budget.branch:
                 learner.save(folder / STATE)
@@ -77,11 +78,17 @@ def train_run(
             losses = evaluate(branch.model, sets, stream.context, stream.eos, scored)
             point = folder / "points" / f"{budget.tokens}.json"
             write_atomic(point, canonical({"tokens": budget.tokens, "sets": losses, "curve": branch.curve}))
+            branch_state(folder, budget).unlink(missing_ok=True)
         group.wait()
     if group.first:
         write_atomic(folder / "trunk.json", canonical({"curve": learner.curve}))
-        (folder / STATE).unlink(missing_ok=True)
+        _forget_states(folder)
     group.wait()
+
+
+def _forget_states(folder: Path) -> None:
+    for path in (folder / STATE, *folder.glob("branch-*.safetensors")):
+        path.unlink(missing_ok=True)
 
 
 def _begin(

@@ -39,6 +39,8 @@ def train(run: Run) -> None:
     import transformers
 
     from preceptor.curriculum.stream import EvalSet, Stream
+    from preceptor.lm import rehearsal
+    from preceptor.lm.group import Group
     from preceptor.lm.train import train_run
 
     transformers.logging.set_verbosity_error()
@@ -50,7 +52,8 @@ def train(run: Run) -> None:
         if int(os.environ.get("RANK", "0")) == 0:  # the one that writes
             fcntl.flock(lock, fcntl.LOCK_EX)  # a worker whose parent was killed may still be writing its last bytes
         sets = {name: EvalSet.load(path) for name, path in run.sets.items()}
-        stream = Stream.open(run.curriculum)
+        Group().wait()  # what the stage makes before its runs is there now
+        stream = rehearsal.between(run.config, Stream.open(run.curriculum), run.folder.parents[1])
         train_run(
             run.config, run.depth, run.trunk, stream, sets, run.folder,
             report=lambda tokens: workers.advance(tokens * run.flops_per_token),

@@ -1,0 +1,142 @@
+"""Packs: folders in parts joined by digest, cells trained in slices to the bytes of one run, tables that come back."""
+
+import dataclasses
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from lm.bases import base
+from lm.toy import CONFIG, curriculum
+from preceptor.core.artifact import Artifact
+from preceptor.core.errors import PreceptorError
+from preceptor.lm import pack, parts, stage
+from preceptor.lm.pack import Cell, Pack
+
+ROOT = Path(__file__).parents[2]
+SETTINGS = {"tokens": [512, 1024], "batch_tokens": 128, "warmup": 256, "head_dim": 8, "lr": 0.02, "lr_power": 0.5}
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Artifact:
+    return curriculum(tmp_path_factory.mktemp("toy"))
+
+
+def content(folder: Path) -> dict[str, bytes]:
+    return {p.relative_to(folder).as_posix(): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
+
+
+def test_folder_is_what_it_was_and_equal_folders_give_equal_parts(made: Artifact, tmp_path: Path) -> None:
+    listed = parts.cut(made.path, tmp_path / "a", "c", limit=3000)
+    assert len(listed) > 2
+    assert max(p["bytes"] for p in listed) == 3000
+    shutil.copytree(made.path, tmp_path / "copy")
+    assert parts.cut(tmp_path / "copy", tmp_path / "b", "c", limit=3000) == listed
+    joined = parts.join(listed, tmp_path / "a", tmp_path / "joined")
+    assert content(joined) == content(made.path)
+
+
+def test_missing_and_damaged_parts_are_named(made: Artifact, tmp_path: Path) -> None:
+    listed = parts.cut(made.path, tmp_path / "a", "c", limit=3000)
+    first = tmp_path / "a" / listed[0]["file"]
+    whole = first.read_bytes()
+    first.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+    with pytest.raises(PreceptorError, match=r"Damaged part[\s\S]*c\.zip\.000"):
+        parts.join(listed, tmp_path / "a", tmp_path / "joined")
+    with pytest.raises(PreceptorError, match="Damaged part"):
+        parts.take(listed, tmp_path / "a", tmp_path / "kept")
+    first.unlink()
+    with pytest.raises(PreceptorError, match=r"Parts are missing[\s\S]*c\.zip\.000"):
+        parts.join(listed, tmp_path / "a", tmp_path / "joined")
+    assert not (tmp_path / "joined").exists()
+
+
+@pytest.fixture
+def packed(made: Artifact, tmp_path: Path) -> Path:
+    """A pack of two cells, of which the second goes on from a base whose parts are in packs of their own."""
+    folder = tmp_path / "gpu"
+    base(tmp_path / "base")
+    of_base = parts.cut(tmp_path / "base", tmp_path / "cut", "base", limit=2000)
+    for k, part in enumerate(of_base):
+        (folder / f"base-{k}").mkdir(parents=True)
+        shutil.move(tmp_path / "cut" / part["file"], folder / f"base-{k}" / part["file"])
+        Pack((), {"base": of_base}).save(folder / f"base-{k}")
+    cells = (
+        Cell("ladder", "c", "", "", SETTINGS | {"depths": [1, 2]}, 0.1),
+        Cell("continued", "c", "", "base", SETTINGS | {"judge_base": True, "keep": "largest"}, 0.1),
+    )
+    Pack(cells, {"c": parts.cut(made.path, folder / "pack-1", "c"), "base": of_base}).save(folder / "pack-1")
+    return folder
+
+
+def call(folder: Path, work: Path, out: Path, *more: str) -> "subprocess.CompletedProcess[str]":
+    command = [sys.executable, "-m", "preceptor.lm", "--pack", str(folder), "--out", str(work), "--give-back", str(out), *more]
+    env = os.environ | {"PYTHONPATH": str(ROOT / "src"), "PRECEPTOR_WORKERS": "1"}
+    return subprocess.run(command, env=env, capture_output=True, text=True, timeout=600, check=False)
+
+
+def test_cells_are_trained_in_slices_and_come_back(
+    packed: Path, made: Artifact, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the command of the light part for the parts and one slice, and in this process for those that are cut short."""
+    monkeypatch.setenv("PRECEPTOR_WORKERS", "1")
+    work = tmp_path / "work"
+    none = call(packed / "pack-1", work, tmp_path / "none", "--minutes", "0")
+    assert none.returncode == pack.UNFINISHED, none.stderr
+    assert "ladder, continued" in none.stderr
+    for one in sorted(packed.glob("base-*")):
+        assert pack.run(one, work, None, 1, {}) == 0
+    found = call(packed / "pack-1", work, tmp_path / "out", "--minutes", "9")
+    assert found.returncode == 0, found.stderr
+    assert {p.name for p in (tmp_path / "out").iterdir()} == {"back.json", "back.zip.000"}
+    home = pack.collect(tmp_path / "out", tmp_path / "home")
+    assert {p.name for p in home.iterdir()} == {"ladder", "continued"}
+    assert (home / "continued/continual/forgetting.csv").exists()
+    assert (home / "continued/runs/d2-s0/D1024/model.safetensors").exists()
+    given = {k: tuple(v) if isinstance(v, list) else v for k, v in SETTINGS.items()}
+    config = dataclasses.replace(CONFIG, **(dataclasses.asdict(stage.LMConfig()) | given | {"depths": (1, 2)}))
+    alone = stage.STAGE.make(config, {"curriculum": made}, tmp_path / "alone")
+    assert (home / "ladder/points.csv").read_bytes() == alone.file("points.csv").read_bytes()
+    (packed / "pack-1/done.json").write_text(json.dumps(["ladder", "continued"]))
+    assert pack.run(packed / "pack-1", tmp_path / "fresh", None, 1, {}) == 0  # what was brought home isn't trained again
+    assert not (tmp_path / "fresh/cells").exists()
+
+
+def test_parts_of_a_base_that_were_not_carried_are_named(packed: Path, tmp_path: Path) -> None:
+    (packed / "pack-1/done.json").write_text(json.dumps(["ladder"]))
+    with pytest.raises(PreceptorError, match=r"base\.zip\.000"):
+        pack.run(packed / "pack-1", tmp_path / "work", None, 1, {})
+
+
+def test_large_files_stay(packed: Path, made: Artifact, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lm = tmp_path / "work/cells/ladder/lm"
+    lm.mkdir(parents=True)
+    sizes = {"manifest.json": 2, "points.csv": 600, "a.safetensors": 800, "b.safetensors": 900, "large.safetensors": 1001}
+    for name, size in sizes.items():
+        (lm / name).write_bytes(np.random.default_rng(size).bytes(size))
+    monkeypatch.setattr(pack, "BACK", 1000)
+    monkeypatch.setattr(pack, "FILES", 3)
+    pack.give_back(Pack.load(packed / "pack-1"), tmp_path / "work", tmp_path / "out")
+    assert len(list((tmp_path / "out").iterdir())) <= 4
+    assert max(p.stat().st_size for p in (tmp_path / "out").iterdir()) <= 1000
+    home = pack.collect(tmp_path / "out", tmp_path / "home")
+    assert {p.name for p in (home / "ladder").iterdir()} == {"manifest.json", "points.csv", "a.safetensors"}
+
+
+def test_a_pack_that_is_too_large_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pack, "MOST", 100)
+    (tmp_path / "part").write_bytes(bytes(100))
+    with pytest.raises(PreceptorError, match="too large"):
+        Pack((), {}).save(tmp_path)
+
+
+@pytest.mark.parametrize("text", ["{}", '{"cells": [{"x": 1}], "folders": {}}', "no"])
+def test_damaged_packs_are_refused(tmp_path: Path, text: str) -> None:
+    (tmp_path / "pack.json").write_text(text)
+    with pytest.raises(PreceptorError):
+        Pack.load(tmp_path)
