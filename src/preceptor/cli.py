@@ -57,6 +57,8 @@ Force = Annotated[bool, Parameter(name="--force", help="Replace results of anoth
 Set = Annotated[list[str] | None, Parameter(name="--set", help="section.key=value; may be repeated.", negative="")]
 _ENGINE = "Where tasks run: local; ray, a cluster of this machine alone; or ray://host:port, one that is there. docs/cluster.md"
 Engine = Annotated[str, Parameter(name="--engine", help=_ENGINE)]
+_MEMORY = "What a run may take, such as 6GiB; by default three quarters of what is free. Results don't depend on it."
+Memory = Annotated[str | None, Parameter(name="--memory", help=_MEMORY)]
 Json = Annotated[bool, Parameter(name="--json", help="Print JSON to standard output.", negative="")]
 
 
@@ -99,6 +101,7 @@ def run(
     set_: Set = None,
     force: Force = False,
     engine: Engine = LOCAL,
+    memory: Memory = None,
     dry_run: bool = False,
     json_: Json = False,
 ) -> None:
@@ -110,8 +113,11 @@ def run(
         Print which stages are stale, why, and what they will cost. Make nothing.
     """
     from preceptor import study as studies
+    from preceptor.core import memory as budget
     from preceptor.core.progress import duration
 
+    if memory is not None:
+        budget.ask(memory)
     config, folder = _resolve(study, data, out, set_, force)
     if dry_run:
         rows = studies.dry_run(config, folder)

@@ -8,6 +8,8 @@ from cyclopts import Parameter
 
 from preceptor import cli_output as shown
 
+_MEMORY = "What the command may take, such as 6GiB; by default three quarters of what is free. Results don't depend on it."
+
 
 def generator(
     data: str,
@@ -15,6 +17,7 @@ def generator(
     set_: Annotated[list[str] | None, Parameter(name="--set", help="section.key=value; may be repeated.", negative="")] = None,
     test: bool = False,
     components: bool = False,
+    memory: Annotated[str | None, Parameter(name="--memory", help=_MEMORY)] = None,
     json_: Annotated[bool, Parameter(name="--json", help="Print JSON to standard output.", negative="")] = False,
 ) -> None:
     """Find the law of the next item that fits a log, and print how much of real behaviour it reaches and what it costs.
@@ -33,11 +36,14 @@ def generator(
     components
         Print every single component too.
     """
+    from preceptor.core import memory as budget
     from preceptor.data.read import read
     from preceptor.generator.verdict import generator as choose
     from preceptor.study import validate
     from preceptor.study_file import override
 
+    if memory is not None:
+        budget.ask(memory)
     tree: dict[str, Any] = {"data": {"source": data}}
     for assignment in set_ or ():
         override(tree, assignment)

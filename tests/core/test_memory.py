@@ -48,3 +48,12 @@ def test_a_container_has_less_than_its_machine(tmp_path: Path, monkeypatch: pyte
     assert memory.available() == 2_000_000
     (tmp_path / "max").write_text("max\n")
     assert (memory.available() or 0) > 2_000_000
+
+
+def test_a_command_takes_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(memory.VARIABLE, "1GiB")
+    memory.ask("2GiB")
+    assert memory.budget() == 2 << 30
+    with pytest.raises(PreceptorError, match=r"--memory"):
+        memory.ask("a lot")
+    assert memory.budget() == 2 << 30

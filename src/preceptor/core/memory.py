@@ -30,6 +30,12 @@ def budget() -> int:
     return _LEAST * 8 if free is None else max(_LEAST, int(free * _SHARE))
 
 
+def ask(text: str, where: str = "--memory") -> None:
+    """Set the budget of this process and those it starts. Raises PreceptorError for what is no amount."""
+    parse(text, where)
+    os.environ[VARIABLE] = text
+
+
 def parse(text: str, where: str) -> int:
     """Bytes of "6GiB", "6g" or "800 MiB". Raises PreceptorError, which names `where`."""
     found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([kmgt]?)(?:i?b)?\s*", text, re.IGNORECASE)

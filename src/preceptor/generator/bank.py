@@ -39,7 +39,7 @@ def default_bank(n_items: int, min_users: int = 1, text: bool = False) -> tuple[
     Rows are shorter in larger catalogues, so that a graph has about EDGES edges; SVD, whose cost grows with the square of the
     items, is left out beyond SVD_ITEMS, EASE (cubic) beyond EASE_ITEMS. text: rows for untouched items, which need embeddings.
     """
-    k = max(16, min(500, EDGES // max(n_items, 1)))
+    k = max(50, min(500, EDGES // max(n_items, 1)))
 
     def of(weight: str, window: int = 0, directed: bool = False, top_k: int = k, **more: object) -> GraphSpec:
         return GraphSpec(weight, window, directed, min_users=min_users, top_k=top_k, **more)  # type: ignore[arg-type]
