@@ -145,5 +145,5 @@ def test_the_file_is_part_of_the_key_by_its_content(tmp_path: Path) -> None:
 def test_a_split_in_memory_has_no_user_ids(tmp_path: Path) -> None:
     split = tiny_split()
     file = popular(split, tmp_path / "lists.csv", items=3)
-    with pytest.raises(PreceptorError, match="users can't be told"):
+    with pytest.raises(PreceptorError, match="users of the baseline can't be told"):
         tstr.compare(split, build_graph(split.train, GraphConfig(min_users=1)), dataclasses.replace(CONFIG, baseline=str(file)))

@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 
 from preceptor.core.statistics import deviation_over_users, users_needed
-from preceptor.core.tables.ranking import NAMES, NO_VERDICT, Answer, ArmMean, ArmRun, Paired
-from preceptor.ranking import lists
+from preceptor.core.tables.ranking import NAMES, NO_VERDICT, Answer, ArmMean, ArmRun, Paired, ShownMean
+from preceptor.ranking import impressions, lists
 from preceptor.ranking.config import ARMS, VARIANTS, RankingConfig
 from preceptor.ranking.trials import BASELINES, GENERATOR, taught
 
@@ -31,7 +31,7 @@ class Shown:
     """All that is known of a split. means, pairs, runs: its rows; ndcg: NDCG@10 of each test target, by arm, mean over seeds.
 
     user: of each test target. left_out: baselines that were too large. baseline: what lists.Lists.facts counts, where there are
-    lists.
+    lists. impressions: the arms on what people were shown, and counts, where there is such a file.
     """
 
     split: str
@@ -43,6 +43,7 @@ class Shown:
     left_out: Sequence[str]
     config: RankingConfig
     baseline: dict[str, Any] | None = None
+    impressions: tuple[Sequence[ShownMean], dict[str, Any]] | None = None
 
 
 def answer(shown: Shown) -> Answer:
@@ -53,13 +54,14 @@ def answer(shown: Shown) -> Answer:
     facts: dict[str, Any] = {"split": shown.split, "users": users, "left_out": list(shown.left_out)}
     if _unsettled(shown, "real"):
         best = min(reached, key=lambda arm: reached[arm])
-        said = [*_unfinished(shown, reached), *_claims(shown), *_rest(shown)]
+        said = [*_unfinished(shown, reached), *_claims(shown), *_on_impressions(shown, best), *_rest(shown)]
         empty: dict[str, Any] = dict.fromkeys(("gain", "lo", "hi", "needed", "needed_5"))
         return Answer(recipe=best, reading=NO_VERDICT, sentences=said, **facts, **empty)
     recipe = min(settled, key=lambda arm: settled[arm])
     pair = _pair(shown, recipe, "real")
     if pair is None:
-        said = [f"Use {NAMES['real']} alone: on validation nothing does better.", *_claims(shown), *_rest(shown)]
+        said = [f"Use {NAMES['real']} alone: on validation nothing does better.", *_claims(shown),
+                *_on_impressions(shown, "real"), *_rest(shown)]  # fmt: skip
         return Answer(recipe="real", reading="keep real", gain=0.0, lo=0.0, hi=0.0, needed=None, needed_5=None,
                       sentences=said, **facts)  # fmt: skip
     spread = deviation_over_users(shown.ndcg[recipe] - shown.ndcg["real"], shown.user) if users > 1 else 0.0
@@ -67,7 +69,8 @@ def answer(shown: Shown) -> Answer:
     needed, needed_5 = (users_needed(spread, abs(x)) if spread > 0 and x else None for x in (pair.difference, worth))
     reading, head = _head(shown, recipe, pair, users, needed, needed_5)
     return Answer(recipe=recipe, reading=reading, gain=pair.difference, lo=pair.diff_lo, hi=pair.diff_hi, needed=needed,
-                  needed_5=needed_5, sentences=[head, *_claims(shown), *_rest(shown)], **facts)  # fmt: skip
+                  needed_5=needed_5, sentences=[head, *_claims(shown), *_on_impressions(shown, recipe), *_rest(shown)],
+                  **facts)  # fmt: skip
 
 
 def best_form(runs: Sequence[ArmRun], one: str) -> str | None:
@@ -170,6 +173,11 @@ def _own_baseline(shown: Shown) -> list[str]:
         return []
     reached = f"NDCG@10 {_plain(_mean(shown, lists.ARM).mean)}{_beside_real(shown, lists.ARM)}"
     return [f"Your own baseline: {reached} ({lists.sentence(shown.baseline)})."]
+
+
+def _on_impressions(shown: Shown, recipe: str) -> list[str]:
+    """What the second test set says."""
+    return [] if shown.impressions is None else [impressions.sentence(*shown.impressions, recipe)]
 
 
 def _beside_real(shown: Shown, arm: str) -> str:

@@ -67,6 +67,8 @@ class RankingConfig:
         (less than 1 in 1,000 interactions does), offered otherwise. The same for every arm.
     baseline: path of a file with lists of your own recommender, one for each test user (user_id, item_id, rank or score), to be
         judged on the same targets. None: no such arm.
+    impressions: path of a file with what people were shown (user_id, item_id, taken), a second test set: each arm is judged by
+        whether it puts what they took above what they left. None: no such set.
     threads: compute threads of a training process; a result depends on it.
     bootstraps: resamples of the users behind each interval.
     confidence: of the intervals.
@@ -96,6 +98,7 @@ class RankingConfig:
     second_split: bool = True
     mask_history: bool | None = None
     baseline: str | None = None
+    impressions: str | None = None
     threads: int = 1
     bootstraps: int = 2000
     confidence: float = 0.95
@@ -132,6 +135,7 @@ def check(config: RankingConfig) -> None:
             "positions": at_least(config.positions, 2),
             "validation_targets": at_least(config.validation_targets, 0),
             "baseline": (config.baseline is None or Path(config.baseline).is_file(), "the path of a file"),
+            "impressions": (config.impressions is None or Path(config.impressions).is_file(), "the path of a file"),
             "threads": at_least(config.threads, 1),
             "bootstraps": at_least(config.bootstraps, 1),
             "confidence": (0 < config.confidence < 1, "between 0 and 1"),

@@ -14,15 +14,11 @@ import numpy as np
 import polars as pl
 from numba import njit
 
-from preceptor.core.errors import PreceptorError
-from preceptor.data import files as tables
-from preceptor.data import parquet
-from preceptor.data.catalogue import identifier
-from preceptor.data.files import Table
 from preceptor.data.log import Targets
+from preceptor.ranking import given
 from preceptor.ranking.evaluate import TOP
 
-ARM = "baseline"
+ARM = WHAT = "baseline"
 UNLISTED = np.iinfo(np.int32).max  # the rank of a target that is not in the list, or is no candidate
 _COLUMNS = "user_id, item_id, and rank (1 is the best) or score (the highest is the best)"
 
@@ -72,29 +68,15 @@ def read(file: Path, folder: Path) -> Lists:
     Raises PreceptorError, with file, line and field, for a missing column, an empty id, a rank or score that is no number, an
     item that a user has twice, and a file of whose users or items none is known.
     """
-    frame = _table(file)
-    ids = {"user_id": _user_ids(folder), "item_id": parquet.read(folder / "train/items.parquet")["item_id"]}
-    unknown = {}
-    for name, known in ids.items():
-        place = pl.DataFrame({name: known, name[:4]: np.arange(len(known))})
-        frame = frame.join(place, on=name, how="left", maintain_order="left")
-        lost = frame.filter(pl.col(name[:4]).is_null())[name]
-        unknown[name] = lost.n_unique()
-        if len(lost) == frame.height:
-            raise PreceptorError(
-                f"No {name} of the baseline is in the log",
-                where=f"{file}, field {name}",
-                found=", ".join(repr(x) for x in lost.unique(maintain_order=True)[:3]),
-                expected="ids as the log has them, such as " + ", ".join(repr(x) for x in known[:3]),
-                remedy="write the ids as they are in the log",
-            )
-    kept = frame.drop_nulls(["user", "item"]).sort("user", "badness", "item")
-    counts = np.bincount(kept["user"].to_numpy(), minlength=len(ids["user_id"]))
+    table = _table(file)
+    found, unknown, n_users = given.known(table, file, folder, WHAT, "ranking.baseline")
+    kept = found.sort("user", "badness", "item")
+    counts = np.bincount(kept["user"].to_numpy(), minlength=n_users)
     return Lists(
         indptr=np.concatenate([[0], np.cumsum(counts)]).astype(np.int64),
         item=kept["item"].to_numpy().astype(np.int32),
         badness=kept["badness"].to_numpy(),
-        rows=frame.height,
+        rows=table.height,
         unknown_users=unknown["user_id"],
         unknown_items=unknown["item_id"],
         length=float(np.median(counts[counts > 0])) if counts.any() else 0.0,
@@ -111,70 +93,17 @@ def sentence(facts: dict[str, Any]) -> str:
 
 
 def _table(file: Path) -> pl.DataFrame:
-    """Columns line, user_id, item_id, badness of every record."""
-    form = tables.format_of(file)
-    if form is None:
-        raise PreceptorError("Unknown format", where=file, found=file.suffix, expected=".csv, .tsv, .jsonl or .parquet")
-    table = Table((file,), form, {}, separator="\t" if ".tsv" in file.suffixes else ",")
-    found = _columns(table, file)
+    """Columns row, user_id, item_id, badness of every record."""
+    table = given.table_of(file, {})
+    found = given.columns(table, file, ("rank", "score"), _COLUMNS)
     by = "rank" if "rank" in found else "score"
-    rows = tables.scan(table, file, found)
-    types = tables.types(table, file, rows)
     value = pl.col(by).cast(pl.Float64, strict=False)
-    with tables.explained(table, file):
-        frame = rows.select(
-            "row", *(identifier(pl.col(name), types[name]).alias(name) for name in ("user_id", "item_id")),
-            badness=value if by == "rank" else -value,
-        ).collect()  # fmt: skip
-    if frame.is_empty():
-        raise PreceptorError("Empty file", where=file, found="a header and no row", expected=_COLUMNS)
-    bad_value = pl.col("badness").is_null() | ~pl.col("badness").is_finite()
-    _refuse(table, file, frame.filter(pl.col("user_id").is_null()), "user_id", "an id")
-    _refuse(table, file, frame.filter(pl.col("item_id").is_null()), "item_id", "an id")
-    _refuse(table, file, frame.filter(bad_value), by, "a number")
+    frame = given.rows(table, file, found, value if by == "rank" else -value, "badness", _COLUMNS, WHAT)
+    bad = pl.col("badness").is_null() | ~pl.col("badness").is_finite()
+    given.refuse(table, file, frame.filter(bad), by, "a number", WHAT)
     twice = frame.filter(~pl.struct("user_id", "item_id").is_first_distinct())
-    _refuse(table, file, twice, "item_id", "each item once for a user")
+    given.refuse(table, file, twice, "item_id", "each item once for a user", WHAT)
     return frame
-
-
-def _columns(table: Table, file: Path) -> dict[str, str]:
-    try:
-        found = tables.resolve(table, file, ("user_id", "item_id"), ("rank", "score"))
-        return found if {"rank", "score"} & found.keys() else tables.resolve(table, file, ("rank",))
-    except PreceptorError as error:
-        if not error.problem.startswith("Missing column"):
-            raise
-        raise PreceptorError(
-            error.problem, where=error.where, found=error.found, expected=_COLUMNS, remedy="rename the columns of the file"
-        ) from None
-
-
-def _refuse(table: Table, file: Path, rows: pl.DataFrame, name: str, expected: str) -> None:
-    """Raise PreceptorError for the first of the rows, if there is any."""
-    if rows.is_empty():
-        return
-    with tables.explained(table, file):
-        first = tables.raw(table, file, rows["row"].head(1)).row(0, named=True)
-    more = f" and {rows.height - 1:,} more rows" if rows.height > 1 else ""
-    raise PreceptorError(
-        "A row of the baseline can't be used",
-        where=f"{file}, line {first['line']}, field {name}",
-        found=f"{first['text'][:200]!r}{more}",
-        expected=expected,
-        remedy="mend the row, or take it out",
-    )
-
-
-def _user_ids(folder: Path) -> pl.Series:
-    file = folder / "users.parquet"
-    if not file.exists():
-        raise PreceptorError(
-            "A baseline's users can't be told here",
-            where="ranking.baseline",
-            found="a split without the ids of its users",
-            remedy="run the study with `preceptor tstr`, whose data stage keeps them",
-        )
-    return parquet.read(file)["user_id"]
 
 
 @njit(cache=True)

@@ -21,7 +21,7 @@ from preceptor.core import disk, metrics
 from preceptor.core.artifact import canonical, write_atomic
 from preceptor.core.tables import document
 from preceptor.data.log import Targets
-from preceptor.ranking import calibrate, combine, jobs
+from preceptor.ranking import calibrate, combine, impressions, jobs
 from preceptor.ranking.config import RankingConfig
 from preceptor.ranking.evaluate import TOP, Scorer, best
 from preceptor.ranking.jobs import Source
@@ -170,14 +170,44 @@ def _judge_block(
     shared: dict[str, np.ndarray],
     out: Mapping[str, np.ndarray],
 ) -> None:
-    found = _probabilities(
-        panel, rankers, offered, lambda name, _: frozen.calibrations[name], lambda arm, *_: frozen.weights[arm], shared
-    )
-    for n, (_, p) in enumerate(found):
+    for n, (_, p) in enumerate(_under(frozen, panel, rankers, offered, shared)):
         judged_here = calibrate.judge(p, offered)
         out["rank"][n], out["nats"][n] = judged_here.rank, judged_here.nats
         lists = best(np.where(offered.open, p, -np.inf), TOP)
         out["top"][n, :, : lists.shape[1]] = lists
+
+
+def shown_job(panels: Sequence[Panel], folder: str, config: RankingConfig) -> str:
+    """Judge every arm on what people were shown, under what is frozen; write auc/ below `folder`, a number for each user."""
+    source = panels[0].source
+    done = Path(folder) / "auc" / source.name / "done.json"
+    if done.exists() or config.impressions is None:
+        return str(done)
+    torch.set_num_threads(config.threads)
+    shown = impressions.read(Path(config.impressions), Path(source.data))
+    found = {panel.stem: np.empty((len(panel.arms), len(shown.user))) for panel in panels}
+    frozen, rankers = [Frozen.read(panel.stem) for panel in panels], [list(scorers(panel, config)) for panel in panels]
+    step = max(1, BLOCK_CELLS // max(jobs.opened(source.data).n_items, 1))
+    for begin in range(0, len(shown.user), step):
+        end = min(begin + step, len(shown.user))
+        histories = shown.histories
+        block = Targets(*(values[begin:end] if name != "sequence" else values for name, values in vars(histories).items()))
+        offered, shared = jobs.offer(source.data, block, config), dict[str, np.ndarray]()
+        for panel, fixed, own in zip(panels, frozen, rankers, strict=True):
+            for n, (_, p) in enumerate(_under(fixed, panel, own, offered, shared)):
+                found[panel.stem][n, begin:end] = shown.auc(begin, end, p, offered.open)
+    for panel in panels:
+        for arm, values in zip(panel.arms, found[panel.stem], strict=True):
+            path = auc_file(Path(folder), source.name, arm, panel.seed)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_array(path, values)
+    write_atomic(done, canonical({"users": len(shown.user)}))
+    return str(done)
+
+
+def auc_file(folder: Path, split: str, arm: str, seed: int) -> Path:
+    """Where an arm's AUC on each user's impressions lies, float64."""
+    return folder / "auc" / split / f"{arm}-seed{seed}.npy"
 
 
 def gather(panel: Panel, folder: Path) -> dict[str, np.ndarray]:
@@ -242,6 +272,17 @@ def _probabilities(
             yield arm, combine.added(a, b, found[0]) if form == "added" else combine.multiplied(a, b, found)
 
 
+def _under(
+    frozen: Frozen, panel: Panel, rankers: Iterable[Ranker], offered: calibrate.Offer, shared: dict[str, np.ndarray]
+) -> Iterator[tuple[str, np.ndarray]]:
+    """Each arm's probabilities under what is frozen; see `_probabilities`."""
+
+    def calibration(name: str, _: np.ndarray) -> calibrate.Calibration:
+        return frozen.calibrations[name]
+
+    return _probabilities(panel, rankers, offered, calibration, lambda arm, *_: frozen.weights[arm], shared)
+
+
 def scorers(panel: Panel, config: RankingConfig) -> Iterator[Ranker]:
     """The rankers of a panel, opened one by one."""
     for arm, stem in panel.trained.items():
@@ -256,10 +297,7 @@ def scorers(panel: Panel, config: RankingConfig) -> Iterator[Ranker]:
 
 def probabilities_of(arm: str, panel: Panel, frozen: Frozen, rankers: Iterable[Ranker], offered: calibrate.Offer) -> np.ndarray:
     """One arm's probabilities over the candidates under what is frozen, float32 [targets, I]; 0 outside X(h)."""
-    found = _probabilities(
-        panel, rankers, offered, lambda name, _: frozen.calibrations[name], lambda name, *_: frozen.weights[name], {}
-    )
-    return next(p for name, p in found if name == arm)
+    return next(p for name, p in _under(frozen, panel, rankers, offered, {}) if name == arm)
 
 
 def facts(panel: Panel, arm: str) -> dict[str, Any]:

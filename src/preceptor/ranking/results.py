@@ -19,9 +19,9 @@ from preceptor.core import metrics
 from preceptor.core.disk import load_array
 from preceptor.core.statistics import Interval, Resamples, difference, ratio
 from preceptor.core.tables import row
-from preceptor.core.tables.ranking import NO_VERDICT, Answer, ArmMean, ArmRun, Paired, SliceMean
+from preceptor.core.tables.ranking import NO_VERDICT, Answer, ArmMean, ArmRun, Paired, ShownMean, SliceMean
 from preceptor.data.log import Targets
-from preceptor.ranking import arm_runs, panel
+from preceptor.ranking import arm_runs, impressions, panel
 from preceptor.ranking.answer import Shown, answer, best_form
 from preceptor.ranking.config import RankingConfig
 from preceptor.ranking.evaluate import TOP
@@ -73,6 +73,9 @@ def write(folder: Path, sources: Sequence[Source], panels: Sequence[Panel], conf
         slices += _slices(source.name, found, targets, train.popularity)
         slices += _lists(source.name, lists, train.popularity)
         left_out = [b for b in BASELINES if b not in found]
+        taken = None
+        if config.impressions is not None and source == sources[0]:
+            taken = _on_impressions(folder, source, own, verdict, config, Path(config.impressions))
         shown = Shown(
             source.name,
             [m for m in means if m.split == source.name],
@@ -83,6 +86,7 @@ def write(folder: Path, sources: Sequence[Source], panels: Sequence[Panel], conf
             left_out,
             config,
             given,
+            taken,
         )
         answers += [answer(shown)] if len(targets) else []
         counts[source.name] = {
@@ -93,6 +97,7 @@ def write(folder: Path, sources: Sequence[Source], panels: Sequence[Panel], conf
             "history_masked": mask_history(train, config),
             "left_out": left_out,
             **({} if given is None else {"baseline": given}),
+            **({} if taken is None else {"impressions": taken[1]}),
         }
     for cls, rows in ((ArmMean, means), (Paired, pairs), (SliceMean, slices), (Answer, answers)):
         row.write(folder, cls, rows)  # type: ignore[type-var]
@@ -127,6 +132,16 @@ def _given_lists(
     rank, top = lists.judge(targets, train.popularity > 0, not mask_history(train, config))
     panel.write_array(panel.file(folder, "ranks", source.name, "test", BASELINE, 0), rank)
     return Judgement(rank[None], np.full((1, len(rank)), np.nan, np.float32)), top, lists.facts(targets)
+
+
+def _on_impressions(
+    folder: Path, source: Source, panels: Sequence[Panel], verdict: Mapping[str, str], config: RankingConfig, file: Path
+) -> tuple[list[ShownMean], dict[str, Any]]:
+    """Every arm on what people were shown, which is written to shown.csv, and counts."""
+    files = {arm: [panel.auc_file(folder, source.name, arm, p.seed) for p in panels if arm in p.arms] for arm in _order(panels)}
+    rows, judged = impressions.means(source.name, files, verdict, config.bootstraps, config.seed, config.confidence)
+    row.write(folder, ShownMean, rows)
+    return rows, impressions.read(file, Path(source.data)).facts(judged)
 
 
 def _compared(

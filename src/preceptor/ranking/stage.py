@@ -6,7 +6,7 @@ from pathlib import Path
 
 from preceptor.core.artifact import file_digest
 from preceptor.core.progress import say
-from preceptor.core.stage import Cost, Counts, Inputs, Key, Stage, with_files
+from preceptor.core.stage import Cost, Counts, Inputs, Key, Stage, without_defaults
 from preceptor.core.tables import row
 from preceptor.core.tables.ranking import Answer, ArmMean, ArmRun, Budget, Paired, SliceMean, Trial
 from preceptor.data.log import TrainSplit
@@ -68,10 +68,10 @@ def most_updates(config: RankingConfig) -> int:
 
 
 def key(config: RankingConfig, inputs: Inputs) -> Key:
-    """The config, with the digest of the baseline's file in place of its path."""
-    if config.baseline is None or not Path(config.baseline).is_file():
-        return Key(config, dict(inputs))
-    return Key(with_files(config, baseline=file_digest(Path(config.baseline))), dict(inputs))
+    """The config, with the digests of the files that a person gives in place of their paths."""
+    paths = {name: getattr(config, name) for name in ("baseline", "impressions")}
+    files = {name: file_digest(Path(path)) for name, path in paths.items() if path is not None and Path(path).is_file()}
+    return Key({**without_defaults(config, ("impressions",)), **files}, dict(inputs))
 
 
 STAGE = Stage(

@@ -30,13 +30,13 @@ from preceptor.data.log import Split, Targets
 from preceptor.generator.config import GeneratorConfig
 from preceptor.generator.mixture import Mixture
 from preceptor.graph.graph import Graph
-from preceptor.ranking import arm_runs, panel
+from preceptor.ranking import arm_runs, impressions, panel
 from preceptor.ranking import results as tables
 from preceptor.ranking.config import RankingConfig, check
 from preceptor.ranking.converge import Schedule
 from preceptor.ranking.jobs import Job, Source, opened, train_job, tune_job, validation_rows
 from preceptor.ranking.lists import read as read_lists
-from preceptor.ranking.panel import PARTS, Panel, fit_job, test_job
+from preceptor.ranking.panel import PARTS, Panel, fit_job, shown_job, test_job
 from preceptor.ranking.trials import BASELINES, EASE_ITEMS, Settings, settings, taught
 
 _Call = tuple[Callable[..., str], *tuple[Any, ...]]  # of a task, and its arguments
@@ -97,7 +97,7 @@ def run(sources: Sequence[Source], config: RankingConfig, folder: Path, in_proce
     runs.mkdir(parents=True, exist_ok=True)
     trials = _trials(sources[0], config, runs)
     tunes = [(sources[0], b, str(runs / f"{b}-trials")) for b in baselines_of(sources[0])]
-    more = len(sources) * (len(config.arms) * config.seeds + config.seeds + PARTS)
+    more = len(sources) * (len(config.arms) * config.seeds + config.seeds + PARTS) + (config.impressions is not None)
     with _executor(in_process, config) as pool, Progress("ranking", len(trials) + len(tunes) + more, "runs") as progress:
         _all(pool, _training(trials, config), progress)
         chosen = {arm: best_of(arm, trials, config) for arm in config.arms}
@@ -205,6 +205,9 @@ def _open_test(folder: Path, pool: Executor | None, panels: Sequence[Panel], con
         by_split.setdefault(p.source, []).append(p)
     parts = [(source, own, part) for source, own in by_split.items() for part in range(PARTS)]
     _all(pool, [(_named(f"{source.name}-test{part}", test_job), own, part, config) for source, own, part in parts], progress)
+    if config.impressions is not None:
+        source = panels[0].source
+        _all(pool, [(_named(f"{source.name}-shown", shown_job), by_split[source], str(folder), config)], progress)
 
 
 def _schedule(config: RankingConfig) -> Schedule:
@@ -283,3 +286,5 @@ def _check(sources: Sequence[Source], config: RankingConfig) -> None:
             )
     if config.baseline is not None:  # now, and not after the training
         read_lists(Path(config.baseline), Path(sources[0].data))
+    if config.impressions is not None:
+        impressions.read(Path(config.impressions), Path(sources[0].data))

@@ -8,7 +8,18 @@ from typing import Any
 
 from matplotlib.axes import Axes
 
-from preceptor.core.tables.ranking import NAMES, NO_VERDICT, Answer, ArmMean, ArmRun, Budget, Paired, SliceMean, Trial
+from preceptor.core.tables.ranking import (
+    NAMES,
+    NO_VERDICT,
+    Answer,
+    ArmMean,
+    ArmRun,
+    Budget,
+    Paired,
+    ShownMean,
+    SliceMean,
+    Trial,
+)
 from preceptor.report import formats as f
 from preceptor.report.drawing import Drawing, colour, draw, figure, legend
 from preceptor.report.html import Html, h, join, missing, paragraphs, table
@@ -87,6 +98,8 @@ def tstr(inputs: Artifacts, metric: str, k: int) -> Section:
         paired = [r for r in pairs if r.split == split]
         parts.append(_table(split, [r for r in rows if r.split == split], paired, metric, k))
         parts.append(_paired(split, paired, metric, k))
+    if inputs.has("ranking", ShownMean.FILE):
+        parts.append(_shown(inputs.rows("ranking", ShownMean)))
     parts += [_runs(inputs.rows("ranking", ArmRun)), _budgets(inputs.rows("ranking", Budget))]
     parts += [_slices(inputs.rows("ranking", SliceMean), metric, k), _trials(inputs.rows("ranking", Trial))]
     return Section(join(parts), tuple(panels))
@@ -215,6 +228,19 @@ def _pairs(rows: list[Paired], caption: str) -> Html:
         for r in rows
     ]
     return table(["Difference", "Metric", "Equal are", "Reading", "Absolute", "Ratio"], body, caption, text_columns=4)
+
+
+def _shown(rows: list[ShownMean]) -> Html | None:
+    if not rows:
+        return None
+    body = []
+    for r in sorted(rows, key=lambda r: -r.auc):
+        gap = f.ABSENT if r.arm == "real" else f"{f.signed(r.difference)} {f.interval(r.diff_lo, r.diff_hi)}"
+        body.append([label(r.arm), r.reading or f.ABSENT, f"{f.fixed(r.auc)} {f.interval(r.lo, r.hi)}", gap, f.whole(r.users)])
+    caption = (
+        "What people were shown: does an arm put what they took above what they left? AUC within each user, 95 % over users"
+    )
+    return table(["Arm", "Against real", "AUC", "Difference from real", "Users"], body, caption, text_columns=2)
 
 
 def _runs(rows: list[ArmRun]) -> Html | None:

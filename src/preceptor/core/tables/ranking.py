@@ -88,6 +88,28 @@ class Paired(Row):
 
 
 @dataclass(frozen=True)
+class ShownMean(Row):
+    """An arm on what people were shown (ranking.impressions): AUC within each user's rows, mean over users and seeds.
+
+    lo, hi: over users. difference, diff_lo, diff_hi, reading: against real, as in Paired.
+    """
+
+    FILE: ClassVar[str] = "shown.csv"
+
+    split: str
+    arm: str
+    auc: float
+    lo: float
+    hi: float
+    difference: float
+    diff_lo: float
+    diff_hi: float
+    reading: str
+    seeds: int
+    users: int
+
+
+@dataclass(frozen=True)
 class SliceMean(Row):
     """An arm's mean over a part of the targets, or (slice `lists`) a property of its lists of k items."""
 
