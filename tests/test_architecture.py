@@ -46,10 +46,12 @@ TOP = {
     "cli_plan",
     "cli_push",
     "cli_recommend",
+    "cli_task",
     "cli_verify",
     "study",
     "run_folder",
     "study_file",
+    "study_task",
     "study_yaml",
 }  # may import all
 LIGHT_ROOTS = {"numpy", "numba", "llvmlite", "torch", "transformers", "safetensors"}

@@ -18,6 +18,7 @@ from preceptor.cli_generator import generator
 from preceptor.cli_plan import plan
 from preceptor.cli_push import push
 from preceptor.cli_recommend import recommend
+from preceptor.cli_task import task
 from preceptor.cli_verify import verify
 from preceptor.core.errors import PreceptorError
 from preceptor.core.terminal import guarded, visible
@@ -42,6 +43,7 @@ app.command(generator)
 app.command(plan)
 app.command(recommend)
 app.command(push)
+app.command(task)
 app.command(verify)
 
 _SOURCES = "A folder with interactions.* and items.*, or ml-100k, or market[:key=value,...] (simulated)."

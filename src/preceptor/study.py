@@ -270,19 +270,19 @@ def run(config: StudyConfig, out: Path, wanted: str = "report", engine: str = wo
     with locked(out), workers.on(engine, out):
         if said := ahead(rows):
             say(said)
-        _save(saved(config), out / SAVED)
-        steps = list(_steps(config, wanted))
-        for number, (stage, arm) in enumerate(steps, 1):
-            section, inputs, home = _at(config, made, out, stage, arm)
+        save(saved(config), out / SAVED)
+        todo = list(steps(config, wanted))
+        for number, (stage, arm) in enumerate(todo, 1):
+            section, inputs, home = place(config, made, out, stage, arm)
             if arm and stage.status(section, inputs, out)[0] == "fresh":
                 made[f"{stage.name}@{arm}"] = made[stage.name]
                 continue
-            say(f"[{number}/{len(steps)}] {stage.name}" + (f", arm {arm}" if arm else ""))
+            say(f"[{number}/{len(todo)}] {stage.name}" + (f", arm {arm}" if arm else ""))
             made[stage.name + (f"@{arm}" if arm else "")] = stage.make(section, inputs, home)
     return made
 
 
-def _save(settings: Mapping[str, Any], path: Path) -> None:
+def save(settings: Mapping[str, Any], path: Path) -> None:
     """Write the resolved config, unless it is there: a finished study may lie where nobody can write."""
     content = artifact.canonical(settings)
     with disk.explained(path):
@@ -293,7 +293,7 @@ def _save(settings: Mapping[str, Any], path: Path) -> None:
             artifact.write_atomic(path, content)
 
 
-def _steps(config: StudyConfig, wanted: str) -> Iterator[tuple[Stage[Any], str]]:
+def steps(config: StudyConfig, wanted: str) -> Iterator[tuple[Stage[Any], str]]:
     """(stage, arm) in the order in which they are made; arm "" is the study itself."""
     for stage in ancestors(stages(), wanted):
         yield stage, ""
@@ -301,7 +301,7 @@ def _steps(config: StudyConfig, wanted: str) -> Iterator[tuple[Stage[Any], str]]
             yield from ((other, arm) for arm in config.arms for other in ancestors(stages(), ARM_ENDS))
 
 
-def _at(
+def place(
     config: StudyConfig, made: Mapping[str, Artifact], out: Path, stage: Stage[Any], arm: str
 ) -> tuple[Any, dict[str, Artifact], Path]:
     """Settings, inputs as far as they are made, and the folder of a step."""
@@ -313,7 +313,7 @@ def _at(
 
 def check(config: StudyConfig, wanted: str = "report") -> None:
     """Let every stage that is needed refuse its settings now, rather than after the stages before it."""
-    for stage, arm in _steps(config, wanted):
+    for stage, arm in steps(config, wanted):
         stage.check(getattr(config.arms[arm] if arm else config, stage.section))
 
 
@@ -334,8 +334,8 @@ def dry_run(config: StudyConfig, out: Path, wanted: str = "report") -> list[Fore
     check(config, wanted)
     made: dict[str, Artifact] = {}
     rows: list[Forecast] = []
-    for stage, arm in _steps(config, wanted):
-        section, inputs, home = _at(config, made, Path(out), stage, arm)
+    for stage, arm in steps(config, wanted):
+        section, inputs, home = place(config, made, Path(out), stage, arm)
         end = f"@{arm}" if arm else ""
         missing = [name for name in stage.parents() if name + end not in made]
         missing += [f"{name}@{other}" for name in stage.arms for other in config.arms if f"{name}@{other}" not in made]

@@ -1,5 +1,7 @@
 import errno
+import fcntl
 import os
+import platform
 from pathlib import Path
 from typing import Any
 
@@ -36,3 +38,20 @@ def test_a_file_in_its_place_is_said(tmp_path: Path) -> None:
     (tmp_path / "other" / ".lock").mkdir(parents=True)
     with pytest.raises(PreceptorError, match="A folder is where a file should be"), locked(tmp_path / "other"):
         pass
+
+
+def test_who_has_the_lock_is_said(tmp_path: Path) -> None:
+    with (
+        locked(tmp_path),
+        pytest.raises(PreceptorError, match=f"process {os.getpid()} on machine {platform.node()}, since 2"),
+        locked(tmp_path),
+    ):
+        pass
+    (tmp_path / ".lock").write_text("")
+    with open(tmp_path / ".lock") as other:
+        fcntl.flock(other, fcntl.LOCK_SH)
+        with locked(tmp_path, shared=True):
+            pass
+        (tmp_path / ".lock").write_text("")
+        with pytest.raises(PreceptorError, match="it doesn't say who"), locked(tmp_path):
+            pass

@@ -5,7 +5,7 @@ import inspect
 from typing import Any, get_type_hints
 
 import preceptor as pc
-from preceptor import cli, cli_codes, cli_generator, cli_plan, cli_push, cli_recommend, cli_verify
+from preceptor import cli, cli_codes, cli_generator, cli_plan, cli_push, cli_recommend, cli_task, cli_verify
 from preceptor.core.tables.row import columns
 from preceptor.study import StudyConfig, stages
 
@@ -30,6 +30,7 @@ def values() -> dict[str, Any]:
         cli_generator.generator,
         cli_recommend.recommend,
         cli_push.push,
+        cli_task.task,
         cli_verify.verify,
     )
     return {

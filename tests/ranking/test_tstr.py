@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -214,6 +215,19 @@ def test_two_workers_give_the_same_bytes(
     monkeypatch.setenv("PRECEPTOR_WORKERS", "2")
     tstr.run(given, CONFIG, tmp_path)
     assert contents(tmp_path) == contents(finished)
+
+
+def test_arms_made_apart_and_put_together_give_the_same_bytes(given: list[jobs.Source], finished: Path, tmp_path: Path) -> None:
+    names = tstr.each_one(given[0], CONFIG)
+    assert set(names) == {*CONFIG.arms, *tstr.baselines_of(given[0])}
+    for name in names:
+        tstr.run_one(name, given, CONFIG, tmp_path / name)
+        shutil.copytree(tmp_path / name, tmp_path / "together", dirs_exist_ok=True)
+    trained = sorted((tmp_path / "together" / "runs").iterdir())
+    before = [path.stat().st_mtime_ns for path in trained]
+    tstr.run(given, CONFIG, tmp_path / "together", in_process=True)
+    assert contents(tmp_path / "together") == contents(finished)
+    assert [path.stat().st_mtime_ns for path in trained] == before  # nothing was trained again
 
 
 def test_compare_in_memory() -> None:

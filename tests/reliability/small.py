@@ -72,7 +72,7 @@ def config(home: Path) -> StudyConfig:
 
 def steps(settings: StudyConfig, wanted: str = "report") -> list[tuple[str, str]]:
     """(stage, arm) in the order in which they are made."""
-    return [(stage.name, arm) for stage, arm in study._steps(settings, wanted)]
+    return [(stage.name, arm) for stage, arm in study.steps(settings, wanted)]
 
 
 def folder_of(out: Path, stage: str, arm: str) -> Path:

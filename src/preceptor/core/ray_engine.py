@@ -216,6 +216,8 @@ def _on_its_node() -> Callable[..., Iterator[tuple[str, Any]]]:
 def _ray() -> Any:
     try:
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is sent anywhere unless a person asks for it
+        if os.path.exists(os.path.expanduser("~/.ray/auth_token")):
+            os.environ.setdefault("RAY_AUTH_MODE", "token")  # as `ray start` takes it; joining a cluster doesn't by itself
         import ray
     except ImportError as error:
         raise PreceptorError(

@@ -40,6 +40,20 @@ class Cost:
     unit: str
 
 
+@dataclass(frozen=True)
+class Shard:
+    """A share of a stage's work that can be done on any machine: which ones there are follows from config and inputs alone.
+
+    work(*arguments, folder) writes below `folder`, of which it is the last argument, the files that it would write below the
+    stage's own; both can be sent to another process. threads: compute threads of that.
+    """
+
+    name: str
+    work: Callable[..., Any]
+    arguments: tuple[Any, ...]
+    threads: int = 1
+
+
 def plain_key(config: Any, inputs: Inputs) -> Key:
     """The key of a stage whose settings name no files: the config as it is, and every input."""
     return Key(config, dict(inputs))
@@ -55,7 +69,8 @@ class Stage(Generic[C]):
     manifest's counts. check(config) raises PreceptorError for settings out of range. key and cost as the classes say; cost
     may be asked while inputs are missing. tables: the rows it writes. below: the rows of tables in sub-folders, by folder; a
     config may leave a whole folder out. resumable: whether a build takes up an interrupted one. arms: stages of which it
-    reads, beside its needs, what each arm of the study made: as "lm@paper" for the arm "paper".
+    reads, beside its needs, what each arm of the study made: as "lm@paper" for the arm "paper". shards(config, inputs): shares
+    of its work, those that take longest first; a build that finds their files goes on from there. None: it has one task only.
     """
 
     name: str
@@ -70,6 +85,7 @@ class Stage(Generic[C]):
     below: Mapping[str, tuple[type[Row], ...]] = dataclasses.field(default_factory=dict)
     resumable: bool = False
     arms: tuple[str, ...] = ()
+    shards: Callable[[C, Inputs], Sequence[Shard]] | None = None
 
     def inputs(self, made: Mapping[str, Artifact]) -> dict[str, Artifact]:
         """The artifacts it needs from those made, by the name it reads them under. Raises KeyError for one not made."""

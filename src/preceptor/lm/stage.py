@@ -11,7 +11,7 @@ from preceptor.core import artifact
 from preceptor.core.artifact import canonical, write_atomic
 from preceptor.core.errors import PreceptorError
 from preceptor.core.progress import say
-from preceptor.core.stage import Cost, Counts, Inputs, Key, Stage, without_defaults
+from preceptor.core.stage import Cost, Counts, Inputs, Key, Shard, Stage, without_defaults
 from preceptor.core.tables import document, row
 from preceptor.core.tables.lm import Forgetting, LedgerLine, Point, Rung, SourceTokens, SpanLoss, Step
 from preceptor.curriculum.stream import Stream
@@ -23,6 +23,7 @@ from preceptor.lm.grid import budgets, check, run_name, size_of, training_tokens
 from preceptor.lm.ladder import SOURCES
 from preceptor.lm.report_to import check_tracker, follow
 from preceptor.lm.sweep import sweep
+from preceptor.lm.worker import Run, train_below
 
 _SOURCES = ("general", "item-text", "cf", "uih")
 _OF_SET = ("set", "unit", "loss", "se", "floor", "excess", "excess_se", "bits_per_byte", "ends")
@@ -82,6 +83,13 @@ def cost(config: LMConfig, inputs: Inputs) -> Cost:
     stream = Stream.open(inputs["curriculum"].path)
     flops = (size_of(config, depth, stream.vocab_size, stream.context).flops_per_token for depth, _ in trunks(config))
     return Cost(float(sum(f * training_tokens(config) for f in flops)), unit(config))
+
+
+def shards(config: LMConfig, inputs: Inputs) -> list[Shard]:
+    """One for each run of the grid."""
+    curriculum, sets = inputs["curriculum"].path, evaluation_sets(inputs)
+    runs = [Run(config, depth, trunk, curriculum, sets, Path(run_name(depth, trunk)), 0) for depth, trunk in trunks(config)]
+    return [Shard(str(run.folder), train_below, (run,), config.threads) for run in runs]
 
 
 def evaluation_sets(inputs: Inputs) -> dict[str, Path]:
@@ -186,6 +194,7 @@ STAGE = Stage(
     key=key,
     cost=cost,
     resumable=True,
+    shards=shards,
     tables=(Point, SpanLoss, Step, Rung, SourceTokens),
     below={continual.FOLDER: (Forgetting, LedgerLine)},
 )

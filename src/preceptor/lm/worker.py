@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import fcntl
 import os
 from collections.abc import Mapping
@@ -31,6 +32,11 @@ class Run:
 def started_by_torchrun() -> bool:
     """Whether this process is one of several that train one model together."""
     return int(os.environ.get("WORLD_SIZE", "1")) > 1
+
+
+def train_below(run: Run, home: Path) -> None:
+    """As `train`, into `home`/runs/<name>, of which the run's folder is the name."""
+    train(dataclasses.replace(run, folder=home / "runs" / run.folder))
 
 
 def train(run: Run) -> None:

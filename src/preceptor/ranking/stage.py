@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
+import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 
+from preceptor.core import artifact
 from preceptor.core.artifact import file_digest
 from preceptor.core.progress import say
-from preceptor.core.stage import Cost, Counts, Inputs, Key, Stage, without_defaults
+from preceptor.core.stage import Cost, Counts, Inputs, Key, Shard, Stage, without_defaults
 from preceptor.core.tables import row
 from preceptor.core.tables.ranking import Answer, ArmMean, ArmRun, Budget, Paired, SliceMean, Trial
 from preceptor.data.log import TrainSplit
@@ -17,6 +21,7 @@ from preceptor.graph.item_graph import build_graph
 from preceptor.ranking.config import RankingConfig, check
 from preceptor.ranking.converge import Schedule
 from preceptor.ranking.jobs import Source
+from preceptor.ranking.tstr import each_one, run_one
 from preceptor.ranking.tstr import run as run_comparison
 
 _SECOND = "leave_last_out"
@@ -29,6 +34,18 @@ def build(config: RankingConfig, inputs: Inputs, folder: Path) -> Counts:
     frozen on the temporal split are trained and tested on it too, with histories drawn from a graph, or graphs, of its own
     training part (graph-leave-last-out/).
     """
+    counts = run_comparison(sources_of(config, inputs, folder), config, folder)
+    for name, found in counts.items():
+        say(f"ranking: {name}: {found['targets']:,} test targets of {found['users']:,} users, tested once")
+        if found["left_out"]:
+            say(f"ranking: {name}: left out, the catalogue being too large: {', '.join(found['left_out'])}")
+    for answer in row.read(folder, Answer):
+        say(f"ranking: {answer.split}: {answer.sentences[0]}")
+    return counts
+
+
+def sources_of(config: RankingConfig, inputs: Inputs, folder: Path) -> list[Source]:
+    """The splits that are compared; what a second one needs is made below `folder`."""
     data, graph = inputs["data"], inputs["graph"]
     histories = GeneratorConfig(**inputs["generator"].manifest["config"])
     law = inputs["generator"].path / "all" / "law"
@@ -42,14 +59,20 @@ def build(config: RankingConfig, inputs: Inputs, folder: Path) -> Counts:
         else:
             build_graph(train, GraphConfig(**graph.manifest["config"])).save(home)
         sources.append(Source("leave-last-out", str(data.path / _SECOND), str(home), histories))
-    counts = run_comparison(sources, config, folder)
-    for name, found in counts.items():
-        say(f"ranking: {name}: {found['targets']:,} test targets of {found['users']:,} users, tested once")
-        if found["left_out"]:
-            say(f"ranking: {name}: left out, the catalogue being too large: {', '.join(found['left_out'])}")
-    for answer in row.read(folder, Answer):
-        say(f"ranking: {answer.split}: {answer.sentences[0]}")
-    return counts
+    return sources
+
+
+def shards(config: RankingConfig, inputs: Inputs) -> list[Shard]:
+    """One for each trained arm, and one for each baseline."""
+    made = {name: str(found.path) for name, found in inputs.items()}
+    first = sources_of(dataclasses.replace(config, second_split=False), inputs, Path())[0]
+    return [Shard(name, _shard, (name, config, made), config.threads) for name in each_one(first, config)]
+
+
+def _shard(name: str, config: RankingConfig, made: Mapping[str, str], folder: Path) -> None:
+    inputs = {key: artifact.load(Path(path)) for key, path in made.items()}
+    with tempfile.TemporaryDirectory() as home:
+        run_one(name, sources_of(config, inputs, Path(home)), config, folder)
 
 
 def cost(config: RankingConfig, inputs: Inputs) -> Cost:
@@ -84,5 +107,6 @@ STAGE = Stage(
     key=key,
     cost=cost,
     resumable=True,
+    shards=shards,
     tables=(ArmMean, Paired, SliceMean, Trial, ArmRun, Budget, Answer),
 )

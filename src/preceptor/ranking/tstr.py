@@ -108,11 +108,7 @@ def run(sources: Sequence[Source], config: RankingConfig, folder: Path, in_proce
             progress,
         )
         frozen = freeze(folder, trials, chosen, [stem for _, _, stem in tunes], sources[0])
-        others = [
-            dataclasses.replace(job, seed=seed, schedule=Schedule(_budget(job), 0), stem=_stem(runs, job.source, job.arm, seed))
-            for seed in range(1, config.seeds)
-            for job in firsts
-        ]
+        others = _others(firsts, config, runs)
         _all(pool, _training(others, config), progress)
         panels = [_panel(runs, source, seed, frozen, config) for source in sources for seed in range(config.seeds)]
         _all(pool, [(_named(p.stem, fit_job), p, str(folder), config) for p in panels], progress)
@@ -126,6 +122,31 @@ def run(sources: Sequence[Source], config: RankingConfig, folder: Path, in_proce
         for part in range(PARTS):
             Path(f"{p.stem}-test{part}.safetensors").unlink(missing_ok=True)
     return counts
+
+
+def run_one(name: str, sources: Sequence[Source], config: RankingConfig, folder: Path) -> None:
+    """What `run` does for one trained arm, from its trials to its last seed, or for one baseline, which depends on no other.
+    `run` in the same folder goes on from there."""
+    _check(sources, config)
+    runs = folder / "runs"
+    runs.mkdir(parents=True, exist_ok=True)
+    if name not in config.arms:
+        tune_job(sources[0], name, str(runs / f"{name}-trials"), config)
+        return
+    trials = [job for job in _trials(sources[0], config, runs) if job.arm == name]
+    for job in trials:
+        train_job(job, config)
+    chosen = best_of(name, trials, config)
+    firsts = [_job(runs, source, name, chosen, 0, _schedule(config)) for source in sources]
+    for job in firsts:
+        train_job(job, config)
+    for job in _others(firsts, config, runs):
+        train_job(job, config)
+
+
+def each_one(source: Source, config: RankingConfig) -> list[str]:
+    """What `run_one` may be asked for, those that take longest first."""
+    return [*_slowest(config), *baselines_of(source)]
 
 
 def baselines_of(source: Source) -> list[str]:
@@ -221,6 +242,15 @@ def _slowest(config: RankingConfig) -> list[str]:
 
 def _job(runs: Path, source: Source, arm: str, chosen: Settings, seed: int, schedule: Schedule) -> Job:
     return Job(source, arm, chosen, seed, schedule, _stem(runs, source, arm, seed))
+
+
+def _others(firsts: Sequence[Job], config: RankingConfig, runs: Path) -> list[Job]:
+    """The seeds after the first, for the budgets that the finished first ones chose."""
+    return [
+        dataclasses.replace(job, seed=seed, schedule=Schedule(_budget(job), 0), stem=_stem(runs, job.source, job.arm, seed))
+        for seed in range(1, config.seeds)
+        for job in firsts
+    ]
 
 
 def _stem(runs: Path, source: Source, arm: str, seed: int) -> str:

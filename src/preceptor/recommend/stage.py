@@ -18,7 +18,7 @@ from preceptor.core import workers
 from preceptor.core.artifact import Artifact
 from preceptor.core.disk import save_array
 from preceptor.core.progress import Progress, say
-from preceptor.core.stage import Cost, Counts, Inputs, Stage
+from preceptor.core.stage import Cost, Counts, Inputs, Shard, Stage
 from preceptor.core.tables import row
 from preceptor.core.tables.lm import Point
 from preceptor.core.tables.recommend import ExampleRow, FittedRow, RecommendRow
@@ -164,6 +164,23 @@ def _judge(models: Sequence[Model], ground: Ground, folder: Path, config: Recomm
                 progress.advance()
 
 
+def shards(config: RecommendConfig, inputs: Inputs) -> list[Shard]:
+    """One for each language model that is ranked, the largest first."""
+    found = []
+    for name, own in variants(inputs).items():
+        ground = ground_of(config, own)
+        for model in reversed(models_of(config, own, name)):
+            called = f"{name}-{model.name}" if name else model.name
+            found.append(Shard(called, _shard, (model, ground, name, config.threads), config.threads))
+    return found
+
+
+def _shard(model: Model, ground: Ground, name: str, threads: int, folder: Path) -> None:
+    home = (folder / "arms" / name if name else folder) / "judged"
+    home.mkdir(parents=True, exist_ok=True)
+    judge(model, ground, str(home), threads)
+
+
 def cost(config: RecommendConfig, inputs: Inputs) -> Cost:
     """Histories that language models read, all parts of all models; the others cost little beside."""
     if not {"lm", "data", "curriculum"} <= set(inputs):
@@ -186,6 +203,7 @@ STAGE = Stage(
     check=check,
     cost=cost,
     resumable=True,
+    shards=shards,
     tables=(RecommendRow, FittedRow, ExampleRow),
     arms=("codes", "generator", "curriculum", "lm"),
 )
