@@ -1,4 +1,4 @@
-"""The studies of scaling laws: their cells are valid, what is held out is settled before, a finished cell isn't asked for again."""
+"""The studies of scaling laws: valid cells, what is held out named before, no finished cell asked for again."""
 
 import csv
 import sys
@@ -26,10 +26,10 @@ def studies() -> ModuleType:
 
 
 def point(**more: object) -> Point:
-    fields: dict[str, object] = dict(
-        params=10, tokens=4096, loss=1.5, run="r", seed=0, set="uih-in-graph", params_total=30, depth=1, unit="item",
-        floor=None, excess=None, bits_per_byte=None,
-    )  # fmt: skip
+    fields: dict[str, object] = {
+        **{"params": 10, "tokens": 4096, "loss": 1.5, "run": "r", "seed": 0, "set": "uih-in-graph", "params_total": 30},
+        **{"depth": 1, "unit": "item", "floor": None, "excess": None, "bits_per_byte": None},
+    }
     return Point(**fields | more)  # type: ignore[arg-type]
 
 
