@@ -19,21 +19,23 @@ def ends(lines: Sequence[Line], fits: Sequence[Mapping[str, Any]]) -> list[dict[
     mean over seeds, nothing where that is at the most tokens: it may turn later, or never.
     """
     rows = []
-    for log, law in dict.fromkeys((line["log"], line["law"]) for line in lines):
-        own = [line for line in lines if (line["log"], line["law"], line["set"]) == (log, law, REAL)]
+    for log, law, ladder in dict.fromkeys((line["log"], line["law"], line["ladder"]) for line in lines):
+        own = [line for line in lines if (line["log"], line["law"], line["ladder"], line["set"]) == (log, law, ladder, REAL)]
         if not own:
             continue
         tokens = sorted({int(line["tokens"]) for line in own})
         alone, recall_100 = _means(own, "trie", tokens), _means(own, "recall_100", tokens)
         best = np.array([_mean([_best(line) for line in own if int(line["tokens"]) == d]) for d in tokens])
         divergence = _means(own, "kl", tokens)
-        free = next((f for f in fits if (f["law"], f["set"], f["form"], f["parameter"]) == (law, "T", "data", "L_inf")), None)
+        asked = (law, ladder, "T", "data", "L_inf")
+        free = next((f for f in fits if tuple(f[k] for k in ("law", "ladder", "set", "form", "parameter")) == asked), None)
         free = free or {"value": None, "lo": None, "hi": None, "identified": None}
         least = int(np.argmin(best))
         rows.append(
             {
                 "log": log,
                 "law": law,
+                "params": own[0]["params"],
                 "most_tokens": tokens[-1],
                 "T_first": divergence[0] if len(divergence) else None,
                 "T_last": divergence[-1] if len(divergence) else None,
@@ -63,7 +65,7 @@ def recall(lines: Sequence[Line]) -> list[dict[str, Any]]:
         known = [line for line in lines if line["set"] == REAL and line["recall_100"] and line["log"] == log]
         for column in ("trie", "kl"):
             own = [line for line in known if line[column]]
-            laws = list(dict.fromkeys(line["law"] for line in own))
+            laws = list(dict.fromkeys(line["law"] for line in own))  # all sizes of a generator are left out together
             if len(laws) < 2:
                 continue
             x, y = (np.array([float(line[name]) for line in own]) for name in (column, "recall_100"))

@@ -36,9 +36,10 @@ def nulls() -> Iterator[Cell]:
 
 
 def known_end() -> Iterator[Cell]:
-    """T and the loss on real histories, by generator; and recall against both."""
+    """T and the loss on real histories, by generator; recall against both; and a wider model, for T's end may be the size's."""
     for law in KNOWN_END:
         yield Cell("ml-100k", law, MIDDLE, (65_536, *BUDGETS), held=1)
+    yield Cell("ml-100k", "mixture", Size("wide", 2, 128), (65_536, *BUDGETS), held=1)
 
 
 def collapse() -> Iterator[Cell]:

@@ -94,7 +94,17 @@ def _judged(rows: Sequence[Line]) -> str:
 
 
 def _ends(rows: Sequence[Line]) -> str:
-    head = ["law", "T: first, last", "L∞ of T, free", "C", "real loss: last, least", "least at", "recall@100: last, best"]
+    head = [
+        "law",
+        "N",
+        "most tokens",
+        "T: first, last",
+        "L∞ of T, free",
+        "C",
+        "real loss: last, least",
+        "least at",
+        "recall@100: last, best",
+    ]
     body = []
     for r in rows:
         free = f"{_number(r['T_end'])} [{_number(r['T_end_lo'])}, {_number(r['T_end_hi'])}]" if r["T_end"] else "–"
@@ -104,7 +114,7 @@ def _ends(rows: Sequence[Line]) -> str:
         real = f"{_number(r['real_last'])}, {_number(r['real_least'])}"
         found = f"{_number(r['recall_100_last'])}, {_number(r['recall_100_best'])}"
         first = f"{_number(r['T_first'])}, {_number(r['T_last'])}" if r["T_last"] else "–"
-        body.append([r["law"], first, free, _number(r["C"]), real, at, found])
+        body.append([r["law"], _whole(r["params"]), _whole(r["most_tokens"]), first, free, _number(r["C"]), real, at, found])
     said = (
         "Nats per real validation target among items, means over seeds; with the prior where the law's is known. T is known for"
         " fitted mixtures. C is what the law itself costs on the same targets; walks of the paper's kind give no probability to"
