@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from preceptor import study
 from preceptor.lm.grid import training_tokens
 
-WARMUP = "lm.warmup=16_384"
+SETS = ("uih-in-graph", "real-validation-seen")
 BASE = (
     *("codes.representation=items", "curriculum.mixture={general: 0, item_text: 0, cf: 0, uih: 1}", "arms=null"),
     *("curriculum.eval_documents=256", "generator.resamples=2", "lm.keep=all", "lm.trie_histories=1"),
@@ -48,7 +49,8 @@ class Cell:
     """One size on one law of one log, over all its budgets and seeds.
 
     tokens: the budgets. held: how many of the largest are held out, beside the sizes that are. arm: what sets it apart from
-    cells of the same size and law, such as a mixture of documents. more: settings beside those of law and size.
+    cells of the same size and law, such as a mixture of documents. more: settings beside those of law and size. sets: whose
+    losses are kept. words: items are written by so many words of their titles; 0: by their own tokens or codes.
     """
 
     log: str
@@ -59,6 +61,8 @@ class Cell:
     held: int = 0
     arm: str = ""
     more: tuple[str, ...] = ()
+    sets: tuple[str, ...] = SETS
+    words: int = 0
 
     @property
     def name(self) -> str:
@@ -73,12 +77,13 @@ class Cell:
         """The budgets whose losses are predicted and choose nothing."""
         return self.tokens if self.size.role == "held out" else self.tokens[len(self.tokens) - self.held :]
 
-    def settings(self) -> tuple[str, ...]:
+    def settings(self, more: Sequence[str] = ()) -> tuple[str, ...]:
+        """Every setting, with others beside."""
         grid = (f"lm.tokens={list(self.tokens)}", f"lm.seeds=[{self.seeds}]")
-        return (*BASE, *LAWS[self.law], *self.size.settings(), *grid, *self.more)
+        return (*BASE, *LAWS[self.law], *self.size.settings(), *grid, *self.more, *more)
 
-    def config(self) -> study.StudyConfig:
-        return study.load_config("quick", self.log, self.settings())
+    def config(self, more: Sequence[str] = ()) -> study.StudyConfig:
+        return study.load_config("quick", self.log, self.settings(more))
 
     def trained(self) -> int:
         """Tokens that all of its runs train on."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from scaling_cells import Cell, Size
+from scaling_cells import SETS, Cell, Size
 
 BUDGETS = tuple(65_536 << k for k in range(1, 7))  # .1 to 3.3 million items
 MARKET = "market:n_items=5000,n_interactions=300_000"
@@ -12,6 +12,7 @@ MARKET = "market:n_items=5000,n_interactions=300_000"
 DEPTHS = (*(Size("depth", d, 48) for d in (1, 2, 3, 4, 6)), Size("depth", 8, 48, "held out"))
 WIDTHS = (*(Size("width", 2, w) for w in (16, 32, 64, 96, 128)), Size("width", 2, 192, "held out"))
 MIDDLE = Size("one", 2, 64)
+LAYERS = (*SETS, "uih-ood", "item-text", "cf-both-seen", "cf-permuted")
 KNOWN_END = (  # kinds alternate, so that half of them tell something too
     *("mixture", "first-order", "mixture, all of the prior", "history", "mixture, half the prior", "node2vec"),
     *("mixture, a quarter of the prior", "history, every edge"),
@@ -35,9 +36,10 @@ def nulls() -> Iterator[Cell]:
 
 
 def known_end() -> Iterator[Cell]:
-    """T and the loss on real histories, by generator; and recall against both."""
+    """T and the loss on real histories, by generator; recall against both; and a wider model, for T's end may be the size's."""
     for law in KNOWN_END:
         yield Cell("ml-100k", law, MIDDLE, (65_536, *BUDGETS), held=1)
+    yield Cell("ml-100k", "mixture", Size("wide", 2, 128), (65_536, *BUDGETS), held=1)
 
 
 def collapse() -> Iterator[Cell]:
@@ -51,11 +53,64 @@ def collapse() -> Iterator[Cell]:
             yield Cell(log, law, size, tokens, 1 if large else 2, more=("graph.top_k=10",))
 
 
+def repetition() -> Iterator[Cell]:
+    """So many distinct histories, read for 1 to 64 epochs, against new ones for ever."""
+    for unique, epochs in ((32_768, 64), (131_072, 64), (524_288, 16), (0, 0)):  # 25k, 100k and 400k items
+        tokens = tuple(unique << k for k in range(epochs.bit_length())) if unique else tuple(32_768 << k for k in range(9))
+        arm = f"{unique:,} distinct tokens" if unique else "endless"
+        yield Cell("ml-100k", "mixture", MIDDLE, tokens, held=1, arm=arm, more=(f"curriculum.history_tokens={unique}",))
+
+
+def mixture() -> Iterator[Cell]:
+    """What layers do for each other, at equal tokens of their own and at equal totals (budgets double, shares are halves)."""
+    common = ("codes.representation=codes", "curriculum.wording=compact", "curriculum.cf_pairs=5000", "lm.trie_histories=0")
+    arms = {
+        "histories": (0, 0, 1),
+        "pairs": (0, 1, 0),
+        "texts": (1, 0, 0),
+        "histories and pairs": (0, 0.5, 0.5),
+        "histories and permuted pairs": (0, 0.5, 0.5),
+        "histories and texts": (0.5, 0, 0.5),
+        "pairs and texts": (0.5, 0.5, 0),
+        "all three": (0.25, 0.25, 0.5),
+    }
+    for arm, (text, pairs, walks) in arms.items():
+        shares = f"curriculum.mixture={{general: 0, item_text: {text}, cf: {pairs}, uih: {walks}}}"
+        control = ("curriculum.cf_permuted=true",) if "permuted" in arm else ()
+        yield Cell("ml-100k", "mixture", MIDDLE, BUDGETS[1:], arm=arm, more=(*common, shares, *control), sets=LAYERS)
+
+
+def schedule() -> Iterator[Cell]:
+    """Decay branches, the checkpoints of one cosine, and as the referee one full cosine for each number of tokens."""
+    cosine = ("lm.schedule=cosine",)
+    for width in (32, 64):
+        size = Size("width", 2, width)
+        yield Cell("ml-100k", "mixture", size, BUDGETS, held=1, arm="branches")
+        yield Cell("ml-100k", "mixture", size, BUDGETS, held=1, arm="one cosine", more=cosine)
+        for tokens in BUDGETS:  # the judge reads these as one arm
+            held = int(tokens == BUDGETS[-1])
+            yield Cell("ml-100k", "mixture", size, (tokens,), held=held, arm=f"a cosine each {tokens}", more=cosine)
+
+
+def text() -> Iterator[Cell]:
+    """Items as tokens of their own, as codes, and as the first words of their titles: to a model from scratch a word is a token
+    that items share, so this asks what sharing by text is worth, and not what a pre-trained model knows."""
+    codes = ("codes.representation=codes", "codes.held_out_share=0", "curriculum.wording=compact", "lm.trie_histories=0")
+    for arm, more, words, longer in (("items", (), 0, 1), ("codes", codes, 0, 4), ("words", codes, 4, 4)):
+        for size in (*WIDTHS[:4], Size("width", 2, 128, "held out")):
+            tokens = tuple(longer * d for d in BUDGETS)  # four tokens per item where items have four
+            yield Cell(MARKET, "mixture", size, tokens, held=1, arm=arm, more=more, sets=SETS[:1], words=words)
+
+
 STUDIES = {
     "known-floor": tuple(known_floor()),
     "nulls": tuple(nulls()),
     "known-end": tuple(known_end()),
     "collapse": tuple(collapse()),
+    "repetition": tuple(repetition()),
+    "mixture": tuple(mixture()),
+    "schedule": tuple(schedule()),
+    "text": tuple(text()),
     "tiny": (
         Cell(
             "market:n_interactions=3000,n_items=120,seed=3",

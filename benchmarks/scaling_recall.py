@@ -41,13 +41,15 @@ class RankReader:
 
 
 def recalls(lm: Path, real: Path, points: Sequence[Point]) -> dict[tuple[str, int], tuple[float, float]]:
-    """(recall@10, recall@100) of each run and budget; nothing where the log has no such targets."""
+    """(recall@10, recall@100) of each run and budget; nothing where the log has no such targets, or items have several
+    tokens."""
     at = real / VALIDATION
     if not at.exists():
         return {}
     evaluation = EvalSet.load(at)
     asked = evaluation.next_items
-    assert asked is not None
+    if asked is None or asked.codes.shape[1] != 1:
+        return {}
     stream = Stream.open(lm.parent / "curriculum")
     found = {}
     for run, tokens in sorted({(point.run, point.tokens) for point in points}):

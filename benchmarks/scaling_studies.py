@@ -3,6 +3,8 @@
     python benchmarks/scaling_studies.py known-floor [--minutes N] [--plan] [--cells TEXT] [--budgets K] [--name-held-out]
         known-floor: a law of a law, its end known          nulls: the same without structure
         known-end: T, real loss, recall by generator        collapse: small catalogues predict large ones
+        repetition: epochs against endless                  mixture: what layers do for each other
+        schedule: one cosine against decay branches         text: items as tokens, codes and words
         tiny --work run/tiny --out run/tiny/out: one cell in seconds
 
 A cell is one size of model (all budgets, all seeds) on histories of one law of one log. Its points go to OUT/STUDY/points.csv
@@ -19,9 +21,11 @@ import argparse
 import csv
 import os
 import platform
+import re
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -34,19 +38,21 @@ from scaling_rate import cpu_seconds
 from scaling_recall import recalls
 
 from preceptor import study
-from preceptor.core.artifact import Artifact
+from preceptor.core.artifact import Artifact, canonical, write_atomic
 from preceptor.core.errors import PreceptorError
 from preceptor.core.progress import quantity, say
 from preceptor.core.tables import row
-from preceptor.core.tables.lm import Point
+from preceptor.core.tables.lm import Point, SourceTokens, SpanLoss
+from preceptor.data.log import TrainSplit
 
-SETS = ("uih-in-graph", "real-validation-seen")
 KEYS = ("log", "law", "arm", "ladder", "width", "cell", "role")
 MEASURED = (
     *("params", "params_total", "depth", "tokens", "seed", "set", "unit", "loss", "se", "floor", "excess", "excess_se", "trie"),
     *("trie_prior", "model_share", "kl", "uniform", "unigram", "bigram", "generator", "ends", "flops_per_token", "unique_uih"),
 )
-HEAD = (*KEYS, *MEASURED, "recall_10", "recall_100", "threads", "processor")
+LAYERS = ("uih", "cf", "item-text")  # whose own tokens are kept
+OWN = tuple(f"own_{name.replace('-', '_')}" for name in LAYERS)
+HEAD = (*KEYS, *MEASURED, *OWN, "b_given_a", "recall_10", "recall_100", "threads", "processor")
 HELD_HEAD = ("cell", "log", "law", "arm", "ladder", "depth", "width", "tokens")
 
 
@@ -84,24 +90,55 @@ def main() -> int:
     return 0
 
 
-def train(cell: Cell, work: Path) -> tuple[list[Point], Mapping[tuple[str, int], tuple[float, float]]]:
-    """The cell's points, and recall at 10 and 100 of real validation targets by run and tokens."""
-    made: dict[str, Artifact] = study.run(cell.config(), cell.folder(work), wanted="lm")
-    points = [point for point in row.read(made["lm"].path, Point) if point.set in SETS]
-    return points, recalls(made["lm"].path, made["real"].path, points)
+@dataclass(frozen=True)
+class Beside:
+    """What stands beside the points of a cell. recall: at 10 and 100, of real validation targets, by run and tokens. own:
+    tokens of each layer by tokens. b_given_a: nats of a pair's B after its A, by run, tokens and set."""
+
+    recall: Mapping[tuple[str, int], tuple[float, float]] = field(default_factory=dict)
+    own: Mapping[tuple[int, str], int] = field(default_factory=dict)
+    b_given_a: Mapping[tuple[str, int, str], float] = field(default_factory=dict)
 
 
-def commit(
-    table: Path, cell: Cell, points: Sequence[Point], recall: Mapping[tuple[str, int], tuple[float, float]] = {}
-) -> None:
+def train(cell: Cell, work: Path) -> tuple[list[Point], Beside]:
+    """The cell's points, and what stands beside them."""
+    folder = cell.folder(work)
+    more = (f"codes.pretrained={words_index(cell, folder)}",) if cell.words else ()
+    made: dict[str, Artifact] = study.run(cell.config(more), folder, wanted="lm")
+    lm = made["lm"].path
+    points = [point for point in row.read(lm, Point) if point.set in cell.sets]
+    own = {(r.tokens, r.source): r.source_tokens for r in row.read(lm, SourceTokens)}
+    told = {(r.run, r.tokens, r.set): r.nats_per_document for r in row.read(lm, SpanLoss) if r.span == "codes of B"}
+    return points, Beside(recalls(lm, made["real"].path, points), own, told)
+
+
+def words_index(cell: Cell, folder: Path) -> Path:
+    """A file of codes: each item has the first words of its title; too few are filled up with an empty one."""
+    data = study.run(cell.config(), folder, wanted="data")["data"]
+    items = TrainSplit.load(data.path / "train").items
+    index = {}
+    for item, title in zip(items["item_id"].to_list(), items["title"].to_list(), strict=True):
+        words = re.findall(r"\w+", (title or "").lower())[: cell.words]
+        index[str(item)] = [*words, *["·"] * (cell.words - len(words))]
+    path = (folder / f"words-{cell.words}.index.json").resolve()
+    write_atomic(path, canonical(index))
+    return path
+
+
+def commit(table: Path, cell: Cell, points: Sequence[Point], beside: Beside | None = None) -> None:
     """Put the cell's rows into the table, all of them or none, in place of rows that it has there."""
+    beside = beside or Beside()
     new = []
     for point in points:
         keys = (cell.log, cell.law, cell.arm, cell.size.ladder, cell.size.width, cell.name, cell.size.role)
-        found: tuple[Any, ...] = recall.get((point.run, point.tokens), ("", "")) if point.set.startswith("real") else ("", "")
+        real = point.set.startswith("real")
         values = [getattr(point, name) for name in MEASURED]
-        new.append([*keys, *values, *found, cell.config().lm.threads, platform.processor() or platform.machine()])
-    kept = [list(old.values()) for old in read(table) if old["cell"] != cell.name]
+        own = [beside.own.get((point.tokens, name)) for name in LAYERS]
+        told = beside.b_given_a.get((point.run, point.tokens, point.set))
+        found = beside.recall.get((point.run, point.tokens), (None, None)) if real else (None, None)
+        where = (cell.config().lm.threads, platform.processor() or platform.machine())
+        new.append([*keys, *values, *own, told, *found, *where])
+    kept = [[old.get(name, "") for name in HEAD] for old in read(table) if old["cell"] != cell.name]
     _write(table, HEAD, [*kept, *new])
 
 

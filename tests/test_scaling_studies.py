@@ -1,6 +1,7 @@
-"""The studies of scaling laws: their cells are valid, what is held out is settled before, a finished cell isn't asked for again."""
+"""The studies of scaling laws: valid cells, what is held out named before, no finished cell asked for again."""
 
 import csv
+import shutil
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -26,10 +27,10 @@ def studies() -> ModuleType:
 
 
 def point(**more: object) -> Point:
-    fields: dict[str, object] = dict(
-        params=10, tokens=4096, loss=1.5, run="r", seed=0, set="uih-in-graph", params_total=30, depth=1, unit="item",
-        floor=None, excess=None, bits_per_byte=None,
-    )  # fmt: skip
+    fields: dict[str, object] = {
+        **{"params": 10, "tokens": 4096, "loss": 1.5, "run": "r", "seed": 0, "set": "uih-in-graph", "params_total": 30},
+        **{"depth": 1, "unit": "item", "floor": None, "excess": None, "bits_per_byte": None},
+    }
     return Point(**fields | more)  # type: ignore[arg-type]
 
 
@@ -83,3 +84,76 @@ def test_a_tokens_cost_is_between_those_of_its_neighbours(studies: ModuleType) -
     flops = np.array([1e5, 1e6, 1e7])
     a, b = cost_of(flops, 2e-6 + 3e-12 * flops)
     assert (a, b) == pytest.approx((2e-6, 3e-12))
+
+
+@pytest.fixture(scope="module")
+def planted(studies: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """known-end with two generators of which everything is a power of the tokens: floor 5, T to 0, the paper's walks' real loss
+    turns up; the largest budget held out."""
+    folder = tmp_path_factory.mktemp("judged") / "known-end"
+    cells = [cell.first(6) for cell in studies.STUDIES["known-end"][:2]]
+    studies.name_held_out(folder / "held-out.csv", cells)
+    draws = np.random.default_rng(0)
+    for number, cell in enumerate(cells):
+        points, recall = [], {}
+        for seed in range(2):
+            for d in cell.tokens:
+                left, luck = (d / 65_536) ** -0.5, 1 + 0.002 * draws.standard_normal()
+                run = {"tokens": d, "seed": seed, "run": f"s{seed}", "flops_per_token": 10}
+                walks = 5 + 0.5 * left * luck
+                points.append(point(**run, loss=walks, floor=5.0, excess=walks - 5, unigram=6.0, bigram=5.9, ends=0.1))
+                real = 6 + 0.1 * abs(np.log(d / 262_144)) if number else 6 + 0.5 * left
+                known = {"kl": 0.8 * left * luck, "trie_prior": real * luck, "generator": 5.9} if not number else {}
+                points.append(point(**run, set="real-validation-seen", loss=real + 0.2, trie=real * luck, **known))
+                recall[f"s{seed}", d] = (0.1, 1.5 - real / 6)
+        studies.commit(folder / "points.csv", cell, points, studies.Beside(recall))
+    return folder
+
+
+def judged(folder: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, list[dict[str, str]]]:
+    sys.path.insert(0, str(BENCHMARKS))
+    import scaling_judge
+
+    monkeypatch.setattr(scaling_judge, "CONFIG", scaling_judge.ScalingConfig(starts=20, bootstraps=30, forecast=False))
+    monkeypatch.setattr(sys, "argv", ["scaling_judge.py", "known-end", "--out", str(folder.parent)])
+    assert scaling_judge.main() == 0
+    return {name: scaling_judge.read(folder / f"{name}.csv") for name in ("judged", "summary", "ends", "recall", "fits")}
+
+
+def test_a_planted_study_is_judged_as_it_was_planted(planted: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = judged(planted, monkeypatch)
+    walks = [row for row in found["judged"] if row["set"] == "uih-in-graph"]
+    assert [row["tokens"] for row in walks] == ["2097152.0"] * 2
+    assert all(abs(float(row["error"])) < 0.02 for row in walks)
+    assert all(float(row["error_nearest"]) == pytest.approx(2**0.5 - 1, abs=0.02) for row in walks)
+    (summary,) = (row for row in found["summary"] if row["set"] == "uih-in-graph")
+    assert (summary["cells"], summary["runs_with_band"], summary["covered"]) == ("2", "4", "4")
+    assert float(summary["score"]) < float(summary["score_nearest"])
+    (divergence,) = (row for row in found["judged"] if row["set"] == "T")
+    assert abs(float(divergence["error"])) < 0.05
+    first, walk = found["ends"]
+    assert float(first["T_end_lo"]) <= 0.05
+    assert float(first["C"]) == pytest.approx(5.9)
+    assert first["turned"] == ""
+    assert (walk["turned"], walk["T_last"], walk["C"]) == ("262144", "", "")
+    off = [row for row in found["recall"] if row["loss"] == "trie"]
+    assert all(float(row["mean_absolute_error"]) < 0.02 and float(row["within"]) < -0.9 for row in off)
+    page = (planted / "README.md").read_text(encoding="utf-8")
+    assert "2 of 9 planned cells" in page
+    assert "262,144" in page
+
+
+def test_a_held_out_loss_moves_no_law(planted: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    before = judged(planted, monkeypatch)["fits"]
+    other = tmp_path / "known-end"
+    shutil.copytree(planted, other)
+    table = other / "points.csv"
+    rows = list(csv.reader(table.read_text(encoding="utf-8").splitlines()))
+    loss, trie, kl, tokens = (rows[0].index(name) for name in ("loss", "trie", "kl", "tokens"))
+    for row in rows[1:]:
+        for column in (loss, trie, kl):
+            if row[tokens] == "2097152" and row[column]:
+                row[column] = str(float(row[column]) * 1.1)
+    with open(table, "w", encoding="utf-8", newline="") as f:
+        csv.writer(f).writerows(rows)
+    assert judged(other, monkeypatch)["fits"] == before

@@ -360,3 +360,33 @@ def test_changed_general_text_makes_the_stage_anew(build: Callable[..., Artifact
 def _with_end(tokenizer):  # type: ignore[no-untyped-def]
     tokenizer.add_special_tokens(["<eos>"])
     return tokenizer
+
+
+def test_histories_may_be_few_and_are_read_again(build: Callable[..., Artifact]) -> None:
+    made = build(replace(CONFIG, history_tokens=4000, mixture=Mixture(0, 0, 0, 1)))
+    stream = Stream.open(made.path)
+    (entry,) = stream.meta["sources"]
+    assert (entry["kind"], entry["name"]) == ("finite", "uih")
+    longest = max(len(d) for d in source_documents(made, "uih"))
+    assert 4000 <= entry["tokens"] < 4000 + longest
+    assert stream.epochs(2 * entry["tokens"] // stream.block_tokens)["uih"] == pytest.approx(2, rel=0.1)
+    documents = {tuple(d.tolist()) for d in source_documents(made, "uih")}
+    whole = [tuple(d) for b in range(200) for d in np.split(*_cuts(stream.block(b), stream.eos))[:-1]]
+    assert set(whole) == documents, "all are read, and nothing else"
+    assert (made.path / "sources" / "uih_item_tokens.npy").exists()
+
+
+def _cuts(tokens: np.ndarray, eos: int) -> tuple[np.ndarray, np.ndarray]:
+    return tokens, np.flatnonzero(tokens == eos) + 1
+
+
+def test_permuted_pairs_are_no_pairs_of_the_log(build: Callable[..., Artifact], built: Built) -> None:
+    made = build(replace(CONFIG, cf_permuted=True))
+    stream = Stream.open(made.path)
+    known = {frozenset(p) for p in built.inputs["graph"].array("pairs").tolist()}
+    found = [items_of(d, stream, built.codes) for d in source_documents(made, "cf")]
+    assert len(found) > 50
+    assert not any(frozenset(pair) in known for pair in found)
+    true = [items_of(d, stream, built.codes) for d in source_documents(built.artifact, "cf")]
+    assert all(frozenset(pair) in known for pair in true)
+    assert len(found) > 0.4 * len(true), "nearly half of all pairs here are true ones"

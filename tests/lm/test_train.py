@@ -2,7 +2,9 @@
 
 import contextlib
 import dataclasses
+import itertools
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -208,3 +210,44 @@ def test_a_time_that_is_none_is_refused(stream: Stream, tmp_path: Path, monkeypa
     monkeypatch.setenv("PRECEPTOR_STOP_AT", "noon")
     with pytest.raises(PreceptorError, match="PRECEPTOR_STOP_AT"):
         learner(stream).train_until(1, tmp_path / "s", lambda n: None)
+
+
+def test_a_cosine_falls_to_its_end_and_is_judged_on_its_way(stream: Stream, tmp_path: Path) -> None:
+    config = dataclasses.replace(CONFIG, schedule="cosine")
+    sets = {"walks": evaluation("walks", 40)}
+    train_run(config, 1, 0, stream, sets, tmp_path / "whole")
+    curve = json.loads((tmp_path / "whole" / "trunk.json").read_text())["curve"]
+    rates = [line["lr"] for line in curve]
+    assert rates[0] < rates[1] == rates[2]
+    assert all(a > b for a, b in itertools.pairwise(rates[2:]))
+    assert 0 < rates[-1] < 0.05 * max(rates)
+    # the middle point is the trunk itself, at as many steps of the same schedule
+    along = learner(stream, schedule="cosine")
+    along.train_until(8, tmp_path / "state", lambda tokens: None)
+    (there,) = evaluate(along.model, sets, CONTEXT, EOS)
+    found = json.loads((tmp_path / "whole" / "points" / "1024.json").read_text())
+    assert found["sets"][0]["loss"] == there.loss
+    assert remaining_tokens(config, CONTEXT, tmp_path / "nothing") == 2048
+
+
+def test_an_interrupted_cosine_ends_in_the_same_bytes(stream: Stream, tmp_path: Path) -> None:
+    config, sets = dataclasses.replace(CONFIG, schedule="cosine"), {"walks": evaluation("walks", 40)}
+    train_run(config, 1, 0, stream, sets, tmp_path / "whole")
+
+    class Killed(Exception):
+        pass
+
+    def killed_after(steps: int) -> Callable[[int], None]:
+        left = iter(range(steps))
+
+        def report(tokens: int) -> None:
+            if next(left, None) is None:
+                raise Killed
+
+        return report
+
+    for steps in (3, 6, 5):
+        with pytest.raises(Killed):
+            train_run(config, 1, 0, stream, sets, tmp_path / "killed", killed_after(steps))
+    train_run(config, 1, 0, stream, sets, tmp_path / "killed")
+    assert files(tmp_path / "killed") == files(tmp_path / "whole")

@@ -90,6 +90,9 @@ class CurriculumConfig:
     cf_min_lift: pairs of lower lift are left out of training and evaluation.
     order: mixed (paper: every source from the start) or staged (layer 1 first, then histories, general text in both).
     staged_tokens: tokens of the first stage under order staged.
+    history_tokens: distinct tokens of drawn histories, which are then read again in every epoch; 0: new ones for ever.
+    cf_permuted: the control of training pairs: each B is exchanged for that of another pair, so that steps and format stay, and
+        what the pairs know goes.
     context: tokens of a training example. block_tokens: tokens of a block, a multiple of the context.
     tokenizer: bpe (byte-level BPE trained here) or the folder of a Hugging Face tokenizer.
     bpe_vocab: tokens of that BPE, codes and markers not counted.
@@ -113,6 +116,8 @@ class CurriculumConfig:
     cf_min_lift: float = 0.0
     order: Literal["mixed", "staged"] = "mixed"
     staged_tokens: int = 0
+    history_tokens: int = 0
+    cf_permuted: bool = False
     context: int = 256
     block_tokens: int = 256
     tokenizer: str = "bpe"

@@ -87,6 +87,8 @@ def pairs(writer: Writer, met: Pairs, held_out: np.ndarray, config: CurriculumCo
     found = _directed(met, cf.TRAIN, config.cf_pairs, "cf/train", config)
     if len(found) and (held_out[found.a] | held_out[found.b]).any():
         raise PreceptorError("A training pair holds a held-out item", where="graph/pair_split.npy")
+    if config.cf_permuted:
+        found = cf.permuted_b(found, np.asarray(met.items), config.seed)
     train = cf.documents(writer, template, found) if len(found) else None
     left_out = {} if len(found) else {"cf": "no pair of items has enough users"}
     tested: dict[str, cf.DirectedPairs] = {}

@@ -18,7 +18,7 @@ from preceptor.core.disk import save_array
 from preceptor.core.errors import PreceptorError
 from preceptor.core.progress import say
 from preceptor.core.stage import Cost, Counts, Inputs, Key, Stage, with_files
-from preceptor.curriculum import documents, evalsets, general, layers, preview
+from preceptor.curriculum import documents, evalsets, general, layers, preview, uih
 from preceptor.curriculum.config import CurriculumConfig
 from preceptor.curriculum.documents import Documents, Writer
 from preceptor.curriculum.form import COMPACT, form_of, own_templates
@@ -114,11 +114,14 @@ def save_sources(made: Sequence[Layer], config: CurriculumConfig, vocab_size: in
     dtype = np.uint16 if vocab_size <= 1 << 16 else np.uint32
     entries: list[dict[str, Any]] = []
     for name, part in shares.items():
-        source = training[name]
+        source: Documents | Endless = training[name]
         entry: dict[str, Any] = {"name": name, "kind": "finite", "share": part / sum(shares.values())}
+        if isinstance(source, Endless):  # its files are there in any case: recommending reads them
+            save_histories(folder, source.tables, source.parts)
+            if config.history_tokens:
+                source = uih.drawn(source.tables, source.parts, config.seed, config.history_tokens)
         if isinstance(source, Endless):
             entry["kind"] = "endless"
-            save_histories(folder, source.tables, source.parts)
         else:
             tokens = source.tokens
             save_array(folder / f"{name}_tokens.npy", tokens.flat.astype(dtype))
@@ -203,6 +206,10 @@ def check(config: CurriculumConfig) -> None:
             "eval_pairs": at_least(config.eval_pairs, 1),
             "eval_history_tokens": at_least(config.eval_history_tokens, 1),
             "preview_documents": at_least(config.preview_documents, 0),
+            "history_tokens": (
+                config.history_tokens == 0 or config.history_tokens >= config.block_tokens,
+                "0, or tokens of a block or more",
+            ),
             "context": at_least(config.context, 1),
             "block_tokens": (
                 config.block_tokens >= 1 and config.block_tokens % max(1, config.context) == 0,

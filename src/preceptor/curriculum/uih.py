@@ -15,7 +15,9 @@ from preceptor.curriculum.documents import TEXT, Documents, Writer, uih_template
 from preceptor.curriculum.form import Form
 from preceptor.curriculum.ragged import Ragged
 from preceptor.curriculum.stream import GIVEN
+from preceptor.generator.histories import Sampler, sample
 
+_AT_ONCE = 4096  # histories drawn at once
 LESS = 4  # of the tokens of the main sets of histories, others have one in so many
 
 
@@ -74,6 +76,20 @@ def documents(parts: dict[str, np.ndarray], histories: list[np.ndarray], given: 
     offsets = np.zeros(len(tokens) + 1, np.int64)
     np.cumsum([len(t) for t in tokens], out=offsets[1:])
     return Documents(Ragged(np.concatenate(tokens).astype(np.int32), offsets), np.concatenate(spans))
+
+
+def drawn(tables: Sampler, parts: dict[str, np.ndarray], seed: int, tokens: int) -> Documents:
+    """Training histories until they have so many tokens: the documents of a source that ends, and is read again."""
+    rows: list[np.ndarray] = []
+    found, around = 0, len(parts["prefix"]) + len(parts["suffix"]) - len(parts["separator"])
+    width = parts["item_tokens"].shape[1] + len(parts["separator"])
+    while found < tokens:
+        items, lengths = sample(tables, seed, "finite/uih", len(rows), _AT_ONCE)
+        ends = found + np.cumsum(around + width * lengths.astype(np.int64))
+        kept = min(_AT_ONCE, int(np.searchsorted(ends, tokens)) + 1)
+        rows += [row[:n] for row, n in zip(items[:kept], lengths[:kept], strict=True)]
+        found = int(ends[kept - 1])
+    return documents(parts, rows)
 
 
 def text(form: Form, surfaces: Sequence[str]) -> str:

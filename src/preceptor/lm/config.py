@@ -17,6 +17,8 @@ class LMConfig:
     ffn: hidden width of the feed-forward layer over the model's width.
     batch_tokens: tokens of an optimiser step, a multiple of the curriculum's block.
     warmup: tokens over which the learning rate rises linearly from 0.
+    schedule: branches (a decay branch at every D), or cosine: one run whose learning rate falls along a cosine to 0 at the
+        largest D. It is judged at every D on its way, so those before the last are no finished runs (as in the paper).
     decay: share of D over which a branch's learning rate falls linearly to 0.
     lr: peak learning rate at width `lr_width`.
     lr_width: the width at which `lr` holds.
@@ -88,9 +90,10 @@ class LMConfig:
     judge_base: bool = False
     rehearsal: float = 0.0
     rehearsal_tokens: int = 131_072
+    schedule: str = "branches"
 
 
 SINCE_CONTINUAL = (  # fields that enter a key only where they are not at their default, so that older runs keep theirs
     *("new_rows", "directions", "pad_vocabulary", "new_rows_first", "new_rows_lr", "attend_across"),
-    *("accumulate", "compile", "scratch", "judge_base", "rehearsal", "rehearsal_tokens"),
+    *("accumulate", "compile", "scratch", "judge_base", "rehearsal", "rehearsal_tokens", "schedule"),
 )

@@ -27,7 +27,8 @@ STATE = "state.safetensors"  # a trunk's state while it runs
 
 @dataclass(frozen=True)
 class Budget:
-    """A token budget in optimiser steps: the branch leaves the trunk at step `branch` and ends at step `end`."""
+    """A token budget in optimiser steps: the branch leaves the trunk at step `branch` and ends at step `end`. Where these are
+    the same, the trunk itself is judged."""
 
     tokens: int
     branch: int
@@ -48,6 +49,7 @@ def check(config: LMConfig) -> None:
             "ffn": positive(config.ffn),
             "batch_tokens": at_least(config.batch_tokens, 1),
             "warmup": at_least(config.warmup, 0),
+            "schedule": one_of(config.schedule, "branches", "cosine"),
             "decay": (0 < config.decay < 1, "between 0 and 1"),
             "lr": positive(config.lr),
             "lr_width": at_least(config.lr_width, 1),
@@ -89,8 +91,9 @@ def budgets(config: LMConfig, block_tokens: int) -> list[Budget]:
     out = []
     for tokens in sorted(set(config.tokens)):
         end = tokens // batch
-        branch = end - round(config.decay * end)
-        if tokens % batch or not config.new_rows_first + config.warmup // batch <= branch < end:
+        decayed = round(config.decay * end)
+        branch = end if config.schedule == "cosine" else end - decayed
+        if tokens % batch or not (config.new_rows_first + config.warmup // batch <= end - decayed < end):
             raise PreceptorError(
                 "Bad token budget",
                 where="lm.tokens",

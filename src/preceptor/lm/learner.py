@@ -139,7 +139,13 @@ class Learner:
         if self.step < first:
             peak = self.config.new_rows_lr or self.size.lr
             return peak * min(1.0, (self.step + 1) / max(1, min(warm_up, first // 10)))
-        return self.size.lr * min(1.0, (self.step - first + 1) / warm_up)
+        rising = min(1.0, (self.step - first + 1) / warm_up)
+        return self.size.lr * rising * (self._cosine(first + warm_up) if self.config.schedule == "cosine" else 1.0)
+
+    def _cosine(self, begun: int) -> float:
+        """What is left of the learning rate, which falls from step `begun` to 0 at the end of the largest budget."""
+        end = max(self.config.tokens) // self.config.batch_tokens
+        return 0.5 * (1 + math.cos(math.pi * max(0, self.step - begun) / max(1, end - begun)))
 
     def _step(self, lr: float) -> None:
         if not self.model.training:

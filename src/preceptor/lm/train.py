@@ -2,7 +2,8 @@
 
 The schedule is warm-up–stable–decay (Hu et al. 2404.06395; Hägele et al. 2405.18392): at budget D the branch leaves the
 trunk at (1 − decay)·D tokens and its learning rate falls linearly to 0 over the last decay·D, so (N, D) is a finished run
-that saw exactly the first D tokens of the stream, for the price of a fraction of D.
+that saw exactly the first D tokens of the stream, for the price of a fraction of D. With `schedule: cosine` there are no
+branches: the trunk's rate falls along a cosine to 0 at the largest budget, and the trunk is judged at every budget.
 
 What a run leaves, in `runs/<name>/`: `points/<D>.json` (losses of every set, the branch's curve), `D<D>/` (checkpoint, when
 kept), `trunk.json` (the trunk's curve), written last. While it runs, `state.safetensors` holds the trunk and
@@ -64,9 +65,11 @@ def train_run(
         try:
             learner.train_until(budget.branch, folder / STATE, report)
             learner.save(folder / STATE)
-            branch = learner.fork()
-            branch.restore(branch_state(folder, budget))
-            branch.decay(budget, branch_state(folder, budget), report)
+            branch = learner
+            if budget.branch < budget.end:
+                branch = learner.fork()
+                branch.restore(branch_state(folder, budget))
+                branch.decay(budget, branch_state(folder, budget), report)
         except Diverged as error:
             if learner.step < budget.branch:
                 learner.save(folder / STATE)
@@ -77,7 +80,8 @@ def train_run(
             scored = config.trie_histories if budget is asked[-1] else 0
             losses = evaluate(branch.model, sets, stream.context, stream.eos, scored)
             point = folder / "points" / f"{budget.tokens}.json"
-            write_atomic(point, canonical({"tokens": budget.tokens, "sets": losses, "curve": branch.curve}))
+            curve = branch.curve if branch is not learner else []  # the trunk's has a file of its own
+            write_atomic(point, canonical({"tokens": budget.tokens, "sets": losses, "curve": curve}))
             branch_state(folder, budget).unlink(missing_ok=True)
         group.wait()
     if group.first:

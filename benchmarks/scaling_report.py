@@ -1,0 +1,182 @@
+"""The README of a scaling study, filled from its tables: every number in it is read from a CSV beside it."""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from scaling_plan import STUDIES
+
+Line = Mapping[str, str]
+TITLES = {
+    "known-floor": "A law of a law: the end of the loss is known",
+    "nulls": "What of a law is owed to structure in the log",
+    "known-end": "T, real loss and recall against tokens, by generator",
+    "collapse": "Small catalogues predict large ones",
+    "repetition": "What a repeated history is worth",
+    "mixture": "What the layers do for each other",
+    "schedule": "Checkpoints of one cosine against decay branches",
+    "text": "Items as tokens, codes and words",
+    "tiny": "One cell in seconds",
+}
+
+
+def readme(study: str, folder: Path) -> str:
+    """The whole page."""
+    tables = {name: _read(folder / f"{name}.csv") for name in ("points", "summary", "judged", "fits", "ends", "recall")}
+    parts = [f"# {TITLES[study]}", _what_was_run(study, tables["points"])]
+    if tables["summary"]:
+        parts += ["## Held-out cells", _summary(tables["summary"]), _judged(tables["judged"])]
+    if tables["ends"]:
+        parts += ["## Where T and the real loss end", _ends(tables["ends"])]
+    if tables["recall"]:
+        parts += ["## Recall read off a loss", _recall(tables["recall"])]
+    if tables["fits"]:
+        parts += ["## Laws", _fits(tables["fits"])]
+    return "\n\n".join(parts) + "\n"
+
+
+def _what_was_run(study: str, points: Sequence[Line]) -> str:
+    planned = STUDIES[study]
+    most: dict[str, int] = {}
+    for line in points:
+        most[line["cell"]] = max(most.get(line["cell"], 0), int(line["tokens"]))
+    whole = sum(most.get(cell.name, 0) >= max(cell.tokens) for cell in planned)
+    seeds = sorted({int(line["seed"]) for line in points})
+    processors = ", ".join(sorted({line["processor"] for line in points}))
+    said = (
+        f"Command: `python benchmarks/scaling_studies.py {study}`, then `python benchmarks/scaling_judge.py {study}`, which"
+        f" writes this page. {len(most)} of {len(planned)} planned cells are here, {whole} of them at all planned budgets; the"
+        f" most tokens of a run are {max(most.values()):,} (planned: {max(max(c.tokens) for c in planned):,}). Seeds"
+        f" {', '.join(map(str, seeds))}; one thread each on {processors}."
+    )
+    return said + (
+        " The held-out cells are those of `held-out.csv`, which was committed before anything was trained. The same command"
+        " runs the rest."
+    )
+
+
+def _summary(rows: Sequence[Line]) -> str:
+    head = [
+        "set",
+        "cells",
+        "laws, logs",
+        "median error: law, line, nearest",
+        "runs in the 95 % band",
+        "score: law, line, nearest",
+    ]
+    body = []
+    for r in rows:
+        errors = ", ".join(_percent(r[k]) for k in ("error", "error_two_point", "error_nearest"))
+        scores = ", ".join(_number(r[k]) for k in ("score", "score_two_point", "score_nearest"))
+        covered = f"{r['covered']} of {r['runs_with_band']}"
+        body.append([r["set"], r["cells"], f"{r['laws']}, {r['logs']}", errors, covered, scores])
+    said = (
+        "Errors are shares of the excess over the known floor (uih-in-graph), of T itself (T), and of the loss (real"
+        " histories, whose end isn't known). *line*: the log-log line through the last two budgets. *nearest*: the nearest"
+        " smaller run. The score is width + 40 × the distance to a run outside, in the log of the loss, over the cells where"
+        " all three have a band."
+    )
+    return _table(head, body) + "\n\n" + said
+
+
+def _judged(rows: Sequence[Line]) -> str:
+    head = ["law", "set", "N", "D", "came", "forecast, 95 % band", "error: law, line, nearest"]
+    body = []
+    for r in rows:
+        name = ", ".join(part for part in (r["log"], r["law"], r["arm"], r["ladder"]) if part)
+        errors = ", ".join(_percent(r[k], sign=True) for k in ("error", "error_two_point", "error_nearest"))
+        predicted = f"{_number(r['predicted'])} [{_number(r['lo'])}, {_number(r['hi'])}]"
+        body.append([name, r["set"], _whole(r["params"]), _whole(r["tokens"]), _number(r["actual"]), predicted, errors])
+    return _table(head, body)
+
+
+def _ends(rows: Sequence[Line]) -> str:
+    head = [
+        "law",
+        "N",
+        "most tokens",
+        "T: first, last",
+        "L∞ of T, free",
+        "C",
+        "real loss: last, least",
+        "least at",
+        "recall@100: last, best",
+    ]
+    body = []
+    for r in rows:
+        free = f"{_number(r['T_end'])} [{_number(r['T_end_lo'])}, {_number(r['T_end_hi'])}]" if r["T_end"] else "–"
+        if r["T_end"] and r["T_end_identified"] != "True":
+            free += ", not identified"
+        at = _whole(r["least_at"]) + ("" if r["turned"] else ", the most tokens")
+        real = f"{_number(r['real_last'])}, {_number(r['real_least'])}"
+        found = f"{_number(r['recall_100_last'])}, {_number(r['recall_100_best'])}"
+        first = f"{_number(r['T_first'])}, {_number(r['T_last'])}" if r["T_last"] else "–"
+        body.append([r["law"], _whole(r["params"]), _whole(r["most_tokens"]), first, free, _number(r["C"]), real, at, found])
+    said = (
+        "Nats per real validation target among items, means over seeds; with the prior where the law's is known. T is known for"
+        " fitted mixtures. C is what the law itself costs on the same targets; walks of the paper's kind give no probability to"
+        " some of them, so theirs is infinite (–)."
+    )
+    return _table(head, body) + "\n\n" + said
+
+
+def _recall(rows: Sequence[Line]) -> str:
+    head = ["read off", "generator left out", "models", "mean error", "bias", "its recall@100", "rank correlation within"]
+    body = []
+    for r in rows:
+        span = f"{_number(r['recall_least'])} to {_number(r['recall_most'])}"
+        name = {"trie": "real loss, alone", "kl": "T"}[r["loss"]]
+        cells = [_number(r["mean_absolute_error"]), _number(r["bias"], sign=True), span, _number(r["within"], sign=True)]
+        body.append([name, r["left_out"], r["models"], *cells])
+    return _table(head, body)
+
+
+def _fits(rows: Sequence[Line]) -> str:
+    grouped: dict[tuple[str, ...], list[Line]] = {}
+    for r in rows:
+        name = ", ".join(part for part in (r["log"], r["law"], r["arm"], r["ladder"]) if part)
+        grouped.setdefault((name, r["set"], r["form"], r["params"]), []).append(r)
+    body = []
+    for (name, measured, form, params), own in grouped.items():
+        values = []
+        for r in own:
+            ends = f" [{_number(r['lo'])}, {_number(r['hi'])}]" if r["lo"] else ""
+            values.append(f"{r['parameter']} {_number(r['value'])}{ends}" + ("" if r["identified"] == "True" else " (open)"))
+        burn = f"{own[0]['left_out']} cells" if int(own[0]["left_out"]) else "none"
+        size = _whole(params) if params else "all"
+        body.append([name, measured, form, size, own[0]["points"], burn, "; ".join(values)])
+    head = ["law", "set", "form", "N", "points", "left out by burn-in", "parameters"]
+    return _table(head, body) + "\n\n*(open)*: these points don't identify the value; fits.csv has the reason."
+
+
+def _table(head: Sequence[str], body: Sequence[Sequence[str]]) -> str:
+    lines = [head, ["---"] * len(head), *body]
+    return "\n".join("| " + " | ".join(cells) + " |" for cells in lines)
+
+
+def _read(path: Path) -> list[dict[str, str]]:
+    if not path.exists():
+        return []
+    with open(path, encoding="utf-8", newline="") as f:
+        return list(csv.DictReader(f))
+
+
+def _number(text: str, sign: bool = False) -> str:
+    if text in ("", "nan"):
+        return "–"
+    value = float(text)
+    if value and not math.isfinite(value):
+        return "∞"
+    digits = 0 if abs(value) >= 1000 else 3
+    return f"{value:{'+' if sign else ''},.{digits}f}"
+
+
+def _percent(text: str, sign: bool = False) -> str:
+    return "–" if text in ("", "nan") else f"{100 * float(text):{'+' if sign else ''}.1f} %"
+
+
+def _whole(text: str) -> str:
+    return f"{float(text):,.0f}"
