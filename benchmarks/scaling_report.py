@@ -1,13 +1,22 @@
-"""The README of a scaling study, filled from its tables: every number in it is read from a CSV beside it."""
+"""The pages of the scaling studies, filled from tables: every number in them is read from a CSV.
+
+    python benchmarks/scaling_report.py     # writes results/scaling/studies.csv and studies.md: what is planned, what is here
+
+`scaling_judge.py` writes the page of a study by `readme`.
+"""
 
 from __future__ import annotations
 
 import csv
 import math
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).parent.parent / "src"))
+
 from scaling_plan import STUDIES
+from scaling_rate import cpu_seconds
 
 Line = Mapping[str, str]
 TITLES = {
@@ -152,6 +161,54 @@ def _fits(rows: Sequence[Line]) -> str:
     return _table(head, body) + "\n\n*(open)*: these points don't identify the value; fits.csv has the reason."
 
 
+def index(out: Path) -> None:
+    """Write studies.csv and studies.md: cells, tokens and CPU hours of each study's whole plan, and the cells that are here."""
+    rows = []
+    for study, cells in STUDIES.items():
+        if study == "tiny":
+            continue
+        most: dict[str, int] = {}
+        for line in _read(out / study / "points.csv"):
+            most[line["cell"]] = max(most.get(line["cell"], 0), int(line["tokens"]))
+        rows.append(
+            {
+                "study": study,
+                "cells": str(len(cells)),
+                "held_out": str(sum(bool(cell.held_out()) for cell in cells)),
+                "million_tokens": f"{sum(cell.trained() for cell in cells) / 1e6:.1f}",
+                "cpu_hours": f"{sum(cpu_seconds(cell) for cell in cells) / 3600:.2f}",
+                "begun": str(len(most)),
+                "whole": str(sum(most.get(cell.name, 0) >= max(cell.tokens) for cell in cells)),
+            }
+        )
+    with open(out / "studies.csv", "w", encoding="utf-8", newline="") as f:
+        table = csv.writer(f, lineterminator="\n")
+        table.writerow(rows[0])
+        table.writerows(row.values() for row in rows)
+    head = [
+        "study",
+        "what it asks",
+        "cells",
+        "with held-out losses",
+        "million tokens",
+        "CPU hours",
+        "cells here",
+        "at all budgets",
+    ]
+    body = []
+    for row in _read(out / "studies.csv"):
+        name = f"[{row['study']}]({row['study']}/README.md)" if int(row["begun"]) else row["study"]
+        columns = ("cells", "held_out", "million_tokens", "cpu_hours", "begun", "whole")
+        body.append([name, TITLES[row["study"]], *(row[k] for k in columns)])
+    said = (
+        "Command: `python benchmarks/scaling_report.py`. CPU hours are of training alone, on one thread, at the rates in"
+        " `rates.csv` (`python benchmarks/scaling_rate.py`). `python benchmarks/scaling_studies.py STUDY` runs what is missing, and"
+        " can be stopped and taken up again."
+    )
+    page = "\n\n".join(["# The studies of scaling laws", said, _table(head, body)])
+    (out / "studies.md").write_text(page + "\n", encoding="utf-8")
+
+
 def _table(head: Sequence[str], body: Sequence[Sequence[str]]) -> str:
     lines = [head, ["---"] * len(head), *body]
     return "\n".join("| " + " | ".join(cells) + " |" for cells in lines)
@@ -180,3 +237,7 @@ def _percent(text: str, sign: bool = False) -> str:
 
 def _whole(text: str) -> str:
     return f"{float(text):,.0f}"
+
+
+if __name__ == "__main__":
+    index(Path("results/scaling"))

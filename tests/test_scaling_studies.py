@@ -42,6 +42,7 @@ def test_every_cell_has_a_name_of_its_own_and_settings_that_hold(studies: Module
             config = cell.config()
             study.check(config, "lm")
             assert config.lm.aspect * config.lm.depths[0] == cell.size.width
+            assert config.lm == cell.lm()
 
 
 def test_every_study_of_a_law_holds_something_out(studies: ModuleType) -> None:
@@ -157,3 +158,14 @@ def test_a_held_out_loss_moves_no_law(planted: Path, monkeypatch: pytest.MonkeyP
     with open(table, "w", encoding="utf-8", newline="") as f:
         csv.writer(f).writerows(rows)
     assert judged(other, monkeypatch)["fits"] == before
+
+
+def test_the_index_has_every_study_with_its_cost(planted: Path) -> None:
+    import scaling_report
+
+    scaling_report.index(planted.parent)
+    page = (planted.parent / "studies.md").read_text(encoding="utf-8")
+    rows = list(csv.DictReader((planted.parent / "studies.csv").read_text(encoding="utf-8").splitlines()))
+    assert [row["study"] for row in rows if int(row["begun"])] == ["known-end"]
+    assert all(float(row["cpu_hours"]) > 0 and row["study"] in page for row in rows)
+    assert len(rows) == 8
