@@ -67,7 +67,8 @@ def _found(tables: Mapping[str, Sequence[Line]]) -> list[str]:
         lines.append(
             f"**Bands: {_met(bool(held >= 0.9 and better and int(r['logs']) >= 3))}.** They hold {r['covered']} of"
             f" {r['runs_with_band']} runs; their interval score is {_number(r['score'])} against"
-            f" {_number(r['score_two_point'])} and {_number(r['score_nearest'])}. 90 %, at least three logs and the better score were asked."
+            f" {_number(r['score_two_point'])} and {_number(r['score_nearest'])}. 90 %, at least three logs and the better"
+            " score were asked."
         )
     known = [r for r in tables["ends"] if r["T_end"]]
     if known:
@@ -75,8 +76,8 @@ def _found(tables: Mapping[str, Sequence[Line]]) -> list[str]:
         said = "; ".join(f"{r['law']}, N {_whole(r['params'])}: {_span(r, 'T_end')}" for r in known)
         logs = len({r["log"] for r in tight})
         lines.append(
-            f"**T goes to 0: {_met(logs >= 2)}.** The free end of T, in nats: {said}. An interval that holds 0 with a half-width"
-            f" of .05 on two logs was asked; {len(tight)} of {len(known)} do. T is still"
+            f"**T goes to 0: {_met(logs >= 2)}.** The free end of T, in nats: {said}. An interval that holds 0 with a"
+            f" half-width of .05 on two logs was asked; {len(tight)} of {len(known)} do. T is still"
             f" {min(float(r['T_last']) for r in known):.3f} or more at the most tokens."
         )
     turned = [r for r in tables["ends"] if r["turned"]]
