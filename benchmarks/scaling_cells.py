@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
+from typing import Any
+
+import yaml
 
 from preceptor import study
+from preceptor.lm.config import LMConfig
 from preceptor.lm.grid import training_tokens
 
 SETS = ("uih-in-graph", "real-validation-seen")
@@ -85,10 +90,22 @@ class Cell:
     def config(self, more: Sequence[str] = ()) -> study.StudyConfig:
         return study.load_config("quick", self.log, self.settings(more))
 
+    def lm(self) -> LMConfig:
+        """Its language models' settings; as those of `config`, in no time."""
+        given = (one.removeprefix("lm.").split("=", 1) for one in self.more if one.startswith("lm."))
+        found: dict[str, Any] = {name: yaml.safe_load(value) for name, value in given}
+        size = {"depths": (self.size.depth,), "aspect": self.size.width // self.size.depth}
+        return replace(_quick(), **size, tokens=self.tokens, seeds=(self.seeds,), keep="all", **{"trie_histories": 1} | found)
+
     def trained(self) -> int:
         """Tokens that all of its runs train on."""
-        return self.seeds * training_tokens(self.config().lm)
+        return self.seeds * training_tokens(self.lm())
 
     def folder(self, work: Path) -> Path:
         """Where it is run: cells of one log share what their settings leave alone."""
         return work / self.log.replace(":", "-").replace(",", "-")
+
+
+@cache
+def _quick() -> LMConfig:
+    return study.load_config("quick", "ml-100k", ("arms=null",)).lm

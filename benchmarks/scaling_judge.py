@@ -12,6 +12,7 @@ loss on real histories among items (with the prior where it is known). Writes:
     summary.csv  by set: median errors, coverage, scores, cells, logs
     ends.csv     known-end: T's free end, least real loss and where, the cost C of the law
     recall.csv   known-end: recall at 100 from the loss, one generator left out at a time
+    shares.csv, collapse.csv, epochs.csv, layers.csv   what nulls, collapse, repetition and mixture ask (`scaling_special.py`)
 
 Baselines: the log-log line of the excess through the last two budgets of a size, and the nearest smaller run. Their 95 % bands
 are Student's t times what they missed by at the earlier budgets. Score: width + 40 × the distance to a run outside, in the log
@@ -35,6 +36,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "src"))
 
 from scaling_ends import ends, recall
 from scaling_report import readme
+from scaling_special import TABLES
 from scaling_studies import read
 
 from preceptor.core.errors import PreceptorError
@@ -50,6 +52,7 @@ GROUP = ("log", "law", "arm", "ladder")
 WALKS, REAL = "uih-in-graph", "real-validation-seen"
 T, ITEMS = "T", "real, among items"
 MISS = 2 / 0.05
+EACH = "a cosine each"
 
 Line = Mapping[str, str]
 
@@ -60,7 +63,7 @@ def main() -> int:
     parser.add_argument("--out", type=Path, default=Path("results/scaling"))
     args = parser.parse_args()
     folder = args.out / args.study
-    lines, held = read(folder / "points.csv"), read(folder / "held-out.csv")
+    lines, held = [_arm(line) for line in read(folder / "points.csv")], read(folder / "held-out.csv")
     if not lines:
         print(f"{folder / 'points.csv'} has no finished cell", file=sys.stderr)
         return 1
@@ -75,6 +78,8 @@ def main() -> int:
     write(folder / "judged.csv", judged)
     write(folder / "fits.csv", fits)
     write(folder / "summary.csv", summarise(judged))
+    for name, table in TABLES.get(args.study, {}).items():
+        write(folder / f"{name}.csv", table(lines))
     if args.study == "known-end":
         write(folder / "ends.csv", ends(lines, fits))
         write(folder / "recall.csv", recall(lines))
@@ -261,6 +266,11 @@ def write(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
             out = csv.writer(f, lineterminator="\n")
             out.writerow(rows[0])
             out.writerows([["" if value is None else value for value in row.values()] for row in rows])
+
+
+def _arm(line: dict[str, str]) -> dict[str, str]:
+    """One full cosine for each number of tokens is one arm."""
+    return {**line, "arm": EACH} if line["arm"].startswith(EACH) else line
 
 
 def _mean(values: Sequence[float]) -> float | None:

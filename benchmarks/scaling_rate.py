@@ -72,7 +72,7 @@ def cpu_seconds(cell: Cell) -> float:
     with open(OUT, encoding="utf-8", newline="") as f:
         rows = list(csv.DictReader(f))
     a, b = cost_of(*(np.array([float(r[name]) for r in rows]) for name in HEAD[3:5]))
-    size = rung(cell.config().lm, cell.size.depth, OTHER_ROWS + items_of(cell.log), CONTEXT)
+    size = rung(cell.lm(), cell.size.depth, OTHER_ROWS + items_of(cell.log), CONTEXT)
     return cell.trained() * (a + b * size.flops_per_token) / 1e6
 
 

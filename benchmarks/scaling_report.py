@@ -1,13 +1,22 @@
-"""The README of a scaling study, filled from its tables: every number in it is read from a CSV beside it."""
+"""The pages of the scaling studies, filled from tables: every number in them is read from a CSV.
+
+    python benchmarks/scaling_report.py     # writes results/scaling/studies.csv and studies.md: what is planned, what is here
+
+`scaling_judge.py` writes the page of a study by `readme`.
+"""
 
 from __future__ import annotations
 
 import csv
 import math
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).parent.parent / "src"))
+
 from scaling_plan import STUDIES
+from scaling_rate import cpu_seconds
 
 Line = Mapping[str, str]
 TITLES = {
@@ -26,7 +35,7 @@ TITLES = {
 def readme(study: str, folder: Path) -> str:
     """The whole page."""
     tables = {name: _read(folder / f"{name}.csv") for name in ("points", "summary", "judged", "fits", "ends", "recall")}
-    parts = [f"# {TITLES[study]}", _what_was_run(study, tables["points"])]
+    parts = [f"# {TITLES[study]}", *_found(tables), _what_was_run(study, tables["points"])]
     if tables["summary"]:
         parts += ["## Held-out cells", _summary(tables["summary"]), _judged(tables["judged"])]
     if tables["ends"]:
@@ -36,6 +45,58 @@ def readme(study: str, folder: Path) -> str:
     if tables["fits"]:
         parts += ["## Laws", _fits(tables["fits"])]
     return "\n\n".join(parts) + "\n"
+
+
+def _found(tables: Mapping[str, Sequence[Line]]) -> list[str]:
+    """What was asked of held-out cells, of T and of real losses, and what was found: a list, if anything was."""
+    lines = []
+    for r in tables["summary"]:
+        if r["set"] != "uih-in-graph":
+            continue
+        baselines = [float(r[f"error_{name}"]) for name in ("two_point", "nearest")]
+        error, below = float(r["error"]), float(r["error"]) < min(baselines)
+        asked = error <= 0.1 and int(r["cells"]) >= 12 and below
+        lines.append(
+            f"**Held-out cells: {_met(asked)}.** The law's median error is {_percent(r['error'])} of the excess over"
+            f" {r['cells']} cells of {r['logs']} log(s), {'below' if below else 'not below'} both baselines"
+            f" ({_percent(r['error_two_point'])}, {_percent(r['error_nearest'])}). At most 10 % over 12 cells, and below both,"
+            " was asked."
+        )
+        held = int(r["covered"]) / max(int(r["runs_with_band"]), 1)
+        better = r["score"] and float(r["score"]) < min(float(r["score_two_point"]), float(r["score_nearest"]))
+        lines.append(
+            f"**Bands: {_met(bool(held >= 0.9 and better and int(r['logs']) >= 3))}.** They hold {r['covered']} of"
+            f" {r['runs_with_band']} runs; their interval score is {_number(r['score'])} against"
+            f" {_number(r['score_two_point'])} and {_number(r['score_nearest'])}. 90 %, at least three logs and the better"
+            " score were asked."
+        )
+    known = [r for r in tables["ends"] if r["T_end"]]
+    if known:
+        tight = [r for r in known if float(r["T_end_lo"] or 1) <= 0 and float(r["T_end_hi"] or 9) / 2 <= 0.05]
+        said = "; ".join(f"{r['law']}, N {_whole(r['params'])}: {_span(r, 'T_end')}" for r in known)
+        logs = len({r["log"] for r in tight})
+        lines.append(
+            f"**T goes to 0: {_met(logs >= 2)}.** The free end of T, in nats: {said}. An interval that holds 0 with a"
+            f" half-width of .05 on two logs was asked; {len(tight)} of {len(known)} do. T is still"
+            f" {min(float(r['T_last']) for r in known):.3f} or more at the most tokens."
+        )
+    turned = [r for r in tables["ends"] if r["turned"]]
+    if tables["ends"]:
+        rises = "; ".join(
+            f"{r['law']}: from {_whole(r['turned'])} tokens on, by {float(r['real_last']) - float(r['real_least']):.3f} nats"
+            for r in turned
+        )
+        still = ", ".join(f"{r['law']} (N {_whole(r['params'])})" for r in tables["ends"] if not r["turned"])
+        lines.append(f"**The real loss turns up** under {rises or 'none of them'}. It still falls under {still or 'none'}.")
+    return ["\n".join(f"- {line}" for line in lines)] if lines else []
+
+
+def _met(asked: bool) -> str:
+    return "met" if asked else "not met"
+
+
+def _span(r: Line, name: str) -> str:
+    return f"{_number(r[name])} [{_number(r[f'{name}_lo'])}, {_number(r[f'{name}_hi'])}]"
 
 
 def _what_was_run(study: str, points: Sequence[Line]) -> str:
@@ -152,6 +213,54 @@ def _fits(rows: Sequence[Line]) -> str:
     return _table(head, body) + "\n\n*(open)*: these points don't identify the value; fits.csv has the reason."
 
 
+def index(out: Path) -> None:
+    """Write studies.csv and studies.md: cells, tokens and CPU hours of each study's whole plan, and the cells that are here."""
+    rows = []
+    for study, cells in STUDIES.items():
+        if study == "tiny":
+            continue
+        most: dict[str, int] = {}
+        for line in _read(out / study / "points.csv"):
+            most[line["cell"]] = max(most.get(line["cell"], 0), int(line["tokens"]))
+        rows.append(
+            {
+                "study": study,
+                "cells": str(len(cells)),
+                "held_out": str(sum(bool(cell.held_out()) for cell in cells)),
+                "million_tokens": f"{sum(cell.trained() for cell in cells) / 1e6:.1f}",
+                "cpu_hours": f"{sum(cpu_seconds(cell) for cell in cells) / 3600:.2f}",
+                "begun": str(len(most)),
+                "whole": str(sum(most.get(cell.name, 0) >= max(cell.tokens) for cell in cells)),
+            }
+        )
+    with open(out / "studies.csv", "w", encoding="utf-8", newline="") as f:
+        table = csv.writer(f, lineterminator="\n")
+        table.writerow(rows[0])
+        table.writerows(row.values() for row in rows)
+    head = [
+        "study",
+        "what it asks",
+        "cells",
+        "with held-out losses",
+        "million tokens",
+        "CPU hours",
+        "cells here",
+        "at all budgets",
+    ]
+    body = []
+    for row in _read(out / "studies.csv"):
+        name = f"[{row['study']}]({row['study']}/README.md)" if int(row["begun"]) else row["study"]
+        columns = ("cells", "held_out", "million_tokens", "cpu_hours", "begun", "whole")
+        body.append([name, TITLES[row["study"]], *(row[k] for k in columns)])
+    said = (
+        "Command: `python benchmarks/scaling_report.py`. CPU hours are of training alone, on one thread, at the rates in"
+        " `rates.csv` (`python benchmarks/scaling_rate.py`). `python benchmarks/scaling_studies.py STUDY` runs what is missing,"
+        " and can be stopped and taken up again."
+    )
+    page = "\n\n".join(["# The studies of scaling laws", said, _table(head, body)])
+    (out / "studies.md").write_text(page + "\n", encoding="utf-8")
+
+
 def _table(head: Sequence[str], body: Sequence[Sequence[str]]) -> str:
     lines = [head, ["---"] * len(head), *body]
     return "\n".join("| " + " | ".join(cells) + " |" for cells in lines)
@@ -180,3 +289,7 @@ def _percent(text: str, sign: bool = False) -> str:
 
 def _whole(text: str) -> str:
     return f"{float(text):,.0f}"
+
+
+if __name__ == "__main__":
+    index(Path("results/scaling"))

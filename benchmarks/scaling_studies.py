@@ -33,6 +33,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "src"))
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 from scaling_cells import Cell
+from scaling_edges import effective_edges
 from scaling_plan import STUDIES
 from scaling_rate import cpu_seconds
 from scaling_recall import recalls
@@ -52,7 +53,7 @@ MEASURED = (
 )
 LAYERS = ("uih", "cf", "item-text")  # whose own tokens are kept
 OWN = tuple(f"own_{name.replace('-', '_')}" for name in LAYERS)
-HEAD = (*KEYS, *MEASURED, *OWN, "b_given_a", "recall_10", "recall_100", "threads", "processor")
+HEAD = (*KEYS, *MEASURED, *OWN, "b_given_a", "items", "effective_edges", "recall_10", "recall_100", "threads", "processor")
 HELD_HEAD = ("cell", "log", "law", "arm", "ladder", "depth", "width", "tokens")
 
 
@@ -93,11 +94,14 @@ def main() -> int:
 @dataclass(frozen=True)
 class Beside:
     """What stands beside the points of a cell. recall: at 10 and 100, of real validation targets, by run and tokens. own:
-    tokens of each layer by tokens. b_given_a: nats of a pair's B after its A, by run, tokens and set."""
+    tokens of each layer by tokens. b_given_a: nats of a pair's B after its A, by run, tokens and set. items: of the catalogue.
+    effective_edges: of the histories' law."""
 
     recall: Mapping[tuple[str, int], tuple[float, float]] = field(default_factory=dict)
     own: Mapping[tuple[int, str], int] = field(default_factory=dict)
     b_given_a: Mapping[tuple[str, int, str], float] = field(default_factory=dict)
+    items: int | None = None
+    effective_edges: float | None = None
 
 
 def train(cell: Cell, work: Path) -> tuple[list[Point], Beside]:
@@ -109,7 +113,8 @@ def train(cell: Cell, work: Path) -> tuple[list[Point], Beside]:
     points = [point for point in row.read(lm, Point) if point.set in cell.sets]
     own = {(r.tokens, r.source): r.source_tokens for r in row.read(lm, SourceTokens)}
     told = {(r.run, r.tokens, r.set): r.nats_per_document for r in row.read(lm, SpanLoss) if r.span == "codes of B"}
-    return points, Beside(recalls(lm, made["real"].path, points), own, told)
+    items, edges = made["codes"].counts["items"], effective_edges(made["generator"])
+    return points, Beside(recalls(lm, made["real"].path, points), own, told, items, edges)
 
 
 def words_index(cell: Cell, folder: Path) -> Path:
@@ -137,7 +142,7 @@ def commit(table: Path, cell: Cell, points: Sequence[Point], beside: Beside | No
         told = beside.b_given_a.get((point.run, point.tokens, point.set))
         found = beside.recall.get((point.run, point.tokens), (None, None)) if real else (None, None)
         where = (cell.config().lm.threads, platform.processor() or platform.machine())
-        new.append([*keys, *values, *own, told, *found, *where])
+        new.append([*keys, *values, *own, told, beside.items, beside.effective_edges, *found, *where])
     kept = [[old.get(name, "") for name in HEAD] for old in read(table) if old["cell"] != cell.name]
     _write(table, HEAD, [*kept, *new])
 

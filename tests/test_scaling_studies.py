@@ -42,6 +42,7 @@ def test_every_cell_has_a_name_of_its_own_and_settings_that_hold(studies: Module
             config = cell.config()
             study.check(config, "lm")
             assert config.lm.aspect * config.lm.depths[0] == cell.size.width
+            assert config.lm == cell.lm()
 
 
 def test_every_study_of_a_law_holds_something_out(studies: ModuleType) -> None:
@@ -140,7 +141,8 @@ def test_a_planted_study_is_judged_as_it_was_planted(planted: Path, monkeypatch:
     assert all(float(row["mean_absolute_error"]) < 0.02 and float(row["within"]) < -0.9 for row in off)
     page = (planted / "README.md").read_text(encoding="utf-8")
     assert "2 of 9 planned cells" in page
-    assert "262,144" in page
+    assert "turns up** under first-order: from 262,144 tokens on" in page
+    assert "**Held-out cells: not met.**" in page, "two cells of one log are too few"
 
 
 def test_a_held_out_loss_moves_no_law(planted: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -157,3 +159,14 @@ def test_a_held_out_loss_moves_no_law(planted: Path, monkeypatch: pytest.MonkeyP
     with open(table, "w", encoding="utf-8", newline="") as f:
         csv.writer(f).writerows(rows)
     assert judged(other, monkeypatch)["fits"] == before
+
+
+def test_the_index_has_every_study_with_its_cost(planted: Path) -> None:
+    import scaling_report
+
+    scaling_report.index(planted.parent)
+    page = (planted.parent / "studies.md").read_text(encoding="utf-8")
+    rows = list(csv.DictReader((planted.parent / "studies.csv").read_text(encoding="utf-8").splitlines()))
+    assert [row["study"] for row in rows if int(row["begun"])] == ["known-end"]
+    assert all(float(row["cpu_hours"]) > 0 and row["study"] in page for row in rows)
+    assert len(rows) == 8
