@@ -64,18 +64,19 @@ def train_run(
         try:
             learner.train_until(budget.branch, folder / STATE, report)
             learner.save(folder / STATE)
-            branch = learner.fork()
-            branch.restore(branch_state(folder, budget))
-            branch.decay(budget, branch_state(folder, budget), report)
+            with learner.branch() as branch:
+                branch.restore(branch_state(folder, budget))
+                branch.decay(budget, branch_state(folder, budget), report)
+                whole = branch.whole()
         except Diverged as error:
             if learner.step < budget.branch:
                 learner.save(folder / STATE)
             raise _diverged(folder, learner, budget, error) from None
-        if group.first:
+        if whole is not None and group.first:
             if config.keep == "all" or (config.keep == "largest" and budget is asked[-1]):
-                save_model(branch.model, stream.folder / "tokenizer", folder / f"D{budget.tokens}")
+                save_model(whole, stream.folder / "tokenizer", folder / f"D{budget.tokens}")
             scored = config.trie_histories if budget is asked[-1] else 0
-            losses = evaluate(branch.model, sets, stream.context, stream.eos, scored)
+            losses = evaluate(whole, sets, stream.context, stream.eos, scored)
             point = folder / "points" / f"{budget.tokens}.json"
             write_atomic(point, canonical({"tokens": budget.tokens, "sets": losses, "curve": branch.curve}))
             branch_state(folder, budget).unlink(missing_ok=True)
