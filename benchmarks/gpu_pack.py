@@ -4,7 +4,8 @@
     make gpu-pack GPU=small               # the same in a minute or two, for the CPU: a rehearsal of every command
     make gpu-collect FROM=OUT             # tables to results/gpu; what is collected isn't trained again
 
-There, where nothing but the light part's packages is installed, for every base-k, then again and again for every pack:
+There, where nothing but the light part's packages is installed, once for every folder of parts alone (base-0,
+pack-1-parts-0, …), then again and again for every pack:
 
     PYTHONPATH=src python -m preceptor.lm --pack run/gpu/pack-1 --out run/gpu-work --give-back OUT --minutes 8
 
@@ -116,28 +117,49 @@ def main() -> None:
 
 def build(which: str, out: Path) -> None:
     """Make the studies up to their evaluation sets, and the packs of them."""
+    for old in (path for kind in ("pack-*", "base-*") for path in out.glob(kind)):
+        shutil.rmtree(old)
     for name, arms in PACKS[which].items():
-        folder = out / name
-        shutil.rmtree(folder, ignore_errors=True)
         folders: dict[str, list[dict[str, Any]]] = {}
         cells: list[Cell] = []
+        cut = out / "made" / "parts"
+        shutil.rmtree(cut, ignore_errors=True)
         for arm, of in arms:
             base = _base(arm.base, out / "made")
             changes = [*arm.changes, *([f"curriculum.tokenizer={base}"] if base else [])]
             config = dataclasses.replace(study.load_config(arm.study, arm.data, changes), arms={})
             made = study.run(config, out / "made" / arm.name, "real")
             for stage in ("curriculum", "real"):
-                folders[f"{arm.name}-{stage}"] = parts.cut(made[stage].path, folder, f"{arm.name}-{stage}")
+                folders[f"{arm.name}-{stage}"] = parts.cut(made[stage].path, cut, f"{arm.name}-{stage}")
             if base:
-                folders[BASE] = _base_packs(base, out)
+                folders[BASE] = parts.cut(base, out / "made" / "base-parts", BASE)
+                _spread({BASE: folders[BASE]}, out / "made" / "base-parts", out, "base-{}")
             minutes = MINUTES[which] / sum(len(c) for _, c in arms)
             cells += [
                 Cell(cell, f"{arm.name}-curriculum", f"{arm.name}-real", BASE if base else "", settings, minutes)
                 for cell, settings in of.items()
             ]
-        Pack(tuple(cells), folders).save(folder)
-        size = sum(p.stat().st_size for p in folder.iterdir())
-        print(f"{folder}: {len(cells)} cells, {size / (1 << 20):.1f} MiB")
+        carried = {folder: listed for folder, listed in folders.items() if folder != BASE}
+        _spread(carried, cut, out, name + "-parts-{}", out / name)
+        Pack(tuple(cells), folders).save(out / name)
+        print(f"{out / name}: {len(cells)} cells")
+
+
+def _spread(folders: Mapping[str, list[dict[str, Any]]], cut: Path, out: Path, named: str, last: Path | None = None) -> None:
+    """Put parts into packs without cells, each as full as it may be; what fits into one goes to `last`, where there is one."""
+    loads: list[list[dict[str, Any]]] = [[]]
+    for part in sorted((p for listed in folders.values() for p in listed), key=lambda p: -p["bytes"]):
+        if loads[-1] and sum(p["bytes"] for p in loads[-1]) + part["bytes"] > parts.LIMIT:
+            loads.append([])
+        loads[-1].append(part)
+    for number, load in enumerate(loads):
+        home = last if last and number == len(loads) - 1 else out / named.format(number)
+        home.mkdir(parents=True, exist_ok=True)
+        for part in load:
+            (cut / part["file"]).rename(home / part["file"])
+        if home != last:
+            Pack((), folders).save(home)
+        print(f"{home}: {len(load)} parts, {sum(p['bytes'] for p in load) / (1 << 20):.1f} MiB")
 
 
 def _base(name: str, made: Path) -> Path | None:
@@ -170,22 +192,6 @@ def _without_items(model: Path, folder: Path) -> Path:
     return folder
 
 
-def _base_packs(base: Path, out: Path) -> list[dict[str, Any]]:
-    """Packs base-0 …, each with a part of the base; return the list of parts."""
-    cut = out / "made" / "base-parts"
-    shutil.rmtree(cut, ignore_errors=True)
-    listed = parts.cut(base, cut, BASE)
-    for old in out.glob("base-*"):
-        shutil.rmtree(old)
-    for number, part in enumerate(listed):
-        home = out / f"base-{number}"
-        home.mkdir()
-        (cut / part["file"]).rename(home / part["file"])
-        Pack((), {BASE: listed}).save(home)
-        print(f"{home}: part {number + 1} of {len(listed)}, {part['bytes'] / (1 << 20):.1f} MiB")
-    return listed
-
-
 def collect(source: Path, out: Path, results: Path) -> None:
     """Put the tables of finished cells into `results`, and their names beside the packs that hold them."""
     home = out / "collected" / "new"
@@ -202,7 +208,7 @@ def collect(source: Path, out: Path, results: Path) -> None:
                 _merge(made.file(table), results / Path(table).name, name)
         facts = document.read(made.file("run.json"))
         _merge_rows([{k: facts[k] for k in ("seconds", "started", "machine", "python")}], results / "cells.csv", name)
-    for folder in sorted(out.glob("pack-*")):
+    for folder in sorted(p for p in out.glob("pack-*") if Pack.load(p).cells):
         known = document.read(folder / pack.DONE) if (folder / pack.DONE).exists() else []
         there = {cell.name for cell in Pack.load(folder).cells} & {*cells, *known}
         write_atomic(folder / pack.DONE, canonical(sorted(there)))

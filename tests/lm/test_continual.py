@@ -1,11 +1,8 @@
 """Going on from a base: cut batches, a loss that is no number, what was forgotten, the ledger, memory, many processes."""
 
 import dataclasses
-import json
 import os
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -13,6 +10,7 @@ import pytest
 import torch
 
 from lm.bases import KNOWN, base
+from lm.many import children, curve, torchrun
 from lm.toy import CONFIG, VOCAB, curriculum
 from preceptor.core.artifact import Artifact
 from preceptor.core.errors import PreceptorError
@@ -142,24 +140,6 @@ def test_memory_estimate_counts_weights_and_averages_twice(tmp_path: Path, strea
     size = size_of(config, 2, VOCAB, stream.context)
     larger = dataclasses.replace(size, params_total=size.params_total + 1000)
     assert cost.memory_of(config, larger) - cost.memory_of(config, size) == 2 * cost.STATE_BYTES * 1000
-
-
-def torchrun(processes: int, made: Artifact, out: Path, config: LMConfig) -> subprocess.Popen[str]:
-    names = ("base", "tokens", "batch_tokens", "warmup", "lr", "keep")
-    given = [f"{n}={','.join(map(str, v)) if isinstance(v := getattr(config, n), tuple) else v}" for n in names]
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
-    command += ["-m", "preceptor.lm", "--curriculum", str(made.path), "--out", str(out)]
-    command += [x for setting in given for x in ("--set", setting)]
-    env = os.environ | {"PYTHONPATH": str(ROOT / "src"), "OMP_NUM_THREADS": "1", "PRECEPTOR_QUIET": "1"}
-    return subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-
-
-def children(process: int) -> list[int]:
-    return [int(x) for x in Path(f"/proc/{process}/task/{process}/children").read_text().split()]
-
-
-def curve(out: Path) -> list[float]:
-    return [json.loads(line)["loss"] for line in (out / "lm" / "metrics.jsonl").read_text().splitlines()]
 
 
 @pytest.mark.slow

@@ -47,6 +47,8 @@ class LMConfig:
     attend_across: whether a packed document sees those before it in its row.
     accumulate: parts that a batch is cut into, one after the other, so that less memory is needed.
     compile: compile each block (torch.compile): worth its minute on a GPU.
+    shard: with torchrun, cut weights, gradients and averages over the processes (FSDP2), for a model that doesn't fit on one.
+        It is no part of a run's key, as the number of processes is none.
     scratch: draw all weights of the base anew: the control that has the base's shape and none of its knowledge.
     judge_base: judge the base on every set before it is trained, and write what was forgotten (lm/continual/).
     rehearsal: share of the blocks that hold text which the base itself gives (`lm/rehearsal.py`), between those of the
@@ -89,11 +91,12 @@ class LMConfig:
     scratch: bool = False
     judge_base: bool = False
     rehearsal: float = 0.0
+    shard: bool = False
     rehearsal_tokens: int = 131_072
     schedule: str = "branches"
 
 
 SINCE_CONTINUAL = (  # fields that enter a key only where they are not at their default, so that older runs keep theirs
     *("new_rows", "directions", "pad_vocabulary", "new_rows_first", "new_rows_lr", "attend_across"),
-    *("accumulate", "compile", "scratch", "judge_base", "rehearsal", "rehearsal_tokens", "schedule"),
+    *("accumulate", "compile", "scratch", "judge_base", "rehearsal", "rehearsal_tokens", "shard", "schedule"),
 )

@@ -6,6 +6,7 @@ trunk), and of what a step keeps for its backward pass; it is an estimate, held 
 
 from __future__ import annotations
 
+import os
 import resource
 from dataclasses import dataclass
 
@@ -55,7 +56,15 @@ def memory_of(config: LMConfig, size: Rung) -> int:
     numbers = size.depth * (16 * size.width + 5 * size.ffn) + 4 * size.width
     kept = rows * numbers * (4 if config.device == "cpu" else 3)
     head = 3 * _HEAD_ROWS * size.vocab * 4 + size.vocab * size.width * 4
-    return 2 * STATE_BYTES * size.params_total + kept + head + (_LIBRARIES if config.device == "cpu" else 0)
+    states = 2 * STATE_BYTES * size.params_total
+    if config.shard and processes() > 1:  # and a copy of the whole on the first process, where it is judged
+        states = STATE_BYTES * size.params_total // processes() + 4 * size.params_total
+    return states + kept + head + (_LIBRARIES if config.device == "cpu" else 0)
+
+
+def processes() -> int:
+    """Processes of torchrun that train together."""
+    return int(os.environ.get("WORLD_SIZE", "1"))
 
 
 def available(device: str) -> int | None:

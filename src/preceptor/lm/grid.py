@@ -69,6 +69,10 @@ def check(config: LMConfig) -> None:
             "new_rows_lr": at_least(config.new_rows_lr, 0),
             "accumulate": at_least(config.accumulate, 1),
             "rehearsal": (0 <= config.rehearsal < 1, "a share of 0 or more, below 1"),
+            "shard": (
+                not (config.shard and (config.compile or config.new_rows_first)),
+                "false, with lm.compile or lm.new_rows_first: these need whole blocks and tables",
+            ),
             "rehearsal_tokens": at_least(config.rehearsal_tokens, 1),
         },
     )

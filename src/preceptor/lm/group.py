@@ -1,15 +1,16 @@
 """The processes that train one model together: started by torchrun, each with a part of every batch. One is a group too.
 
-Gradients are two vectors (`lm/flat.py`), so they are averaged over the processes in two calls. Weights, averages and the state
+Gradients are two vectors (`lm/flat.py`), so they are averaged over the processes in two calls; `lm.shard` cuts a model that
+doesn't fit (`lm/shards.py`). Weights, averages and the state
 on disk are the same on each, so a run goes on with another number of processes.
 """
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import os
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
 
 import torch
 import torch.distributed as dist
@@ -24,6 +25,11 @@ class Group:
 
     def __init__(self) -> None:
         self.rank, self.size = (dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else (0, 1)
+
+    @property
+    def many(self) -> bool:
+        """Whether there are processes to share with."""
+        return dist.is_initialized()
 
     @property
     def first(self) -> bool:
@@ -48,7 +54,8 @@ class Group:
         if self.size == 1:
             return
         for x in tensors:
-            self._reached(dist.all_reduce, x)
+            with self.watched():
+                dist.all_reduce(x)
             x.div_(self.size)
 
     def agree(self, numbers: Sequence[int]) -> list[int]:
@@ -56,17 +63,23 @@ class Group:
         if self.size == 1:
             return list(numbers)
         told = torch.tensor(list(numbers), dtype=torch.int64, device=_device())
-        self._reached(dist.broadcast, told, 0)
+        with self.watched():
+            dist.broadcast(told, 0)
         return [int(x) for x in told.tolist()]
 
     def wait(self) -> None:
         """Until all are here."""
         self.agree([0])
 
-    def _reached(self, call: Callable[..., Any], *arguments: Any) -> None:
+    @contextlib.contextmanager
+    def watched(self) -> Iterator[None]:
+        """Around work in which processes wait for one another: that one is gone is an error of ours."""
         try:
-            call(*arguments)
+            yield
         except RuntimeError as error:
+            text = str(error).lower()
+            if self.size == 1 or not (isinstance(error, dist.DistError) or "gloo" in text or "nccl" in text):
+                raise
             raise PreceptorError(
                 "Another process of this run is gone",
                 where=f"process {self.rank} of {self.size}",

@@ -7,13 +7,14 @@ loss that is no number is noticed there, and the update it would have made is sk
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import json
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import safetensors
 import safetensors.torch
@@ -36,6 +37,9 @@ from preceptor.lm.kernels import Step, applies
 from preceptor.lm.new_rows import NewRowsAlone
 from preceptor.lm.packing import document_mask
 
+if TYPE_CHECKING:
+    from preceptor.lm.shards import Shards
+
 SAVE_SECONDS = 30.0  # between saves of the trunk's state
 _CUDA_CHUNK = 8192  # rows of the head's logits made at a time on a GPU
 
@@ -56,12 +60,15 @@ class Learner:
         self.config, self.size, self.stream, self.log_every = config, size, stream, log_every
         self.device, self.group, self.first_new = torch.device(config.device), Group(), first_new
         self.model: PreTrainedModel = model.to(config.device)  # type: ignore[arg-type]
-        self.flat = Flat(self.model)
+        self.shards = self._cut() if config.shard and self.group.many else None
+        parts = {name: [p] for name, p in Flat(self.model).parts.items()} if self.shards is None else self.shards.parts
+        self.parts: Mapping[str, list[torch.nn.Parameter]] = parts
         groups = [
-            {"params": [self.flat.matrices], "weight_decay": config.weight_decay},
-            {"params": [self.flat.vectors], "weight_decay": 0.0},
+            {"params": parts["matrices"], "weight_decay": config.weight_decay},
+            {"params": parts["vectors"], "weight_decay": 0.0},
         ]
-        by_hand = applies(self.model) and config.attend_across and config.accumulate == 1 and not config.compile
+        by_hand = applies(self.model) and config.attend_across and config.accumulate == 1
+        by_hand = by_hand and not config.compile and self.shards is None
         self._gradients: Callable[[torch.Tensor, torch.Tensor], Any] = Step(self.model) if by_hand else self._by_graph
         if config.compile:
             for block in _blocks(self.model):
@@ -92,8 +99,26 @@ class Learner:
         )
         self._log(self.size.lr / (budget.end - budget.branch))
 
+    @contextlib.contextmanager
+    def branch(self) -> Iterator[Learner]:
+        """An equal learner with an empty curve, for as long as the context lasts; this one waits, and is then as it was."""
+        if self.shards is None:
+            yield self.fork()
+            return
+        kept, twin = self.shards.keep(self.optimiser), copy.copy(self)
+        twin.curve, twin._window = [], []
+        try:
+            yield twin
+        finally:
+            self.shards.put_back(kept, self.optimiser)
+
+    def whole(self) -> PreTrainedModel | None:
+        """The model, all of it: where it is cut, a copy on the first process and None elsewhere, and all must ask together."""
+        with self.group.watched():
+            return self.model if self.shards is None else self.shards.whole(self.group.first)
+
     def fork(self) -> Learner:
-        """A branch: an equal learner of its own, with an empty curve."""
+        """A branch of a model that isn't cut: an equal learner of its own, with an empty curve."""
         twin = Learner(self.config, self.size, self.stream, copy.deepcopy(self.model), self.log_every, self.first_new)
         twin._load(self._tensors(), self.step)
         return twin
@@ -101,9 +126,11 @@ class Learner:
     def save(self, path: Path) -> None:
         """Write all that decides how training goes on to one file, atomically."""
         facts = {"step": self.step, "curve": self.curve, "window": self._losses()}
+        with self.group.watched():
+            found = self._tensors()
         if not self.group.first:
             return
-        tensors = {k: v.contiguous().cpu() for k, v in self._tensors().items()}
+        tensors = {k: v.contiguous().cpu() for k, v in found.items()}
         write_atomic(path, safetensors.torch.save(tensors, metadata={"facts": json.dumps(facts)}))
 
     def restore(self, path: Path) -> None:
@@ -113,8 +140,11 @@ class Learner:
         with disk.reading("state of a run", path):
             with safetensors.safe_open(path, "pt") as f:
                 facts = json.loads(f.metadata()["facts"])
-                tensors = {k: f.get_tensor(k) for k in f.keys()}  # noqa: SIM118 (not a dict)
-            self._load(tensors, facts["step"])
+                if self.shards is not None:
+                    self.shards.load(f, self.optimiser)
+                    self.step = facts["step"]
+                else:
+                    self._load({k: f.get_tensor(k) for k in f.keys()}, facts["step"])  # noqa: SIM118 (not a dict)
             self.curve, self._window = facts["curve"], facts["window"]
 
     def _steps(self, end: int, rate: Callable[[], float], state: Path, report: Callable[[int], None]) -> None:
@@ -152,10 +182,12 @@ class Learner:
             self.model.train()
         for group in self.optimiser.param_groups:
             group["lr"] = lr
-        loss = self._gradients(*self._feed(self.step))
+        with self.group.watched():
+            loss = self._gradients(*self._feed(self.step))
         if self.group.size > 1:
             loss = torch.as_tensor(loss, dtype=torch.float32, device=self.device)
-            self.group.average([*(p.grad for p in self.flat.parts.values() if p.grad is not None), loss])
+            gradients = [] if self.shards is not None else [p.grad for (p,) in self.parts.values() if p.grad is not None]
+            self.group.average([*gradients, loss])
             loss = loss if self.device.type == "cuda" else float(loss)
         if self.device.type != "cuda" and not math.isfinite(loss):
             raise Diverged(f"{loss} at step {self.step + 1}")
@@ -169,12 +201,24 @@ class Learner:
         if self.step % self.log_every == 0:
             self._log(lr)
 
+    def _cut(self) -> Shards:
+        from preceptor.lm.shards import Shards  # a second of imports
+
+        return Shards(self.model, _blocks(self.model), self.device)
+
     def _batch(self, step: int) -> Batch:
         inputs, targets = batch(self.stream, step, self.config.batch_tokens)
         return (inputs, targets) if self.group.size == 1 else (self.group.part(inputs), self.group.part(targets))
 
     def _clip(self) -> None:
-        parts = list(self.flat.parts.values())
+        if self.shards is not None:
+            with self.group.watched():
+                norm = self.shards.norm()
+            if not norm.isfinite():
+                raise Diverged(f"a gradient of {float(norm)} at step {self.step + 1}")
+            torch.nn.utils.clip_grads_with_norm_(self.model.parameters(), self.config.clip, norm)
+            return
+        parts = [p for (p,) in self.parts.values()]
         norm = torch.nn.utils.get_total_norm([p.grad for p in parts if p.grad is not None])
         if self.device.type == "cuda":  # without waiting for the norm: an update of no numbers is skipped there
             torch.nn.utils.clip_grads_with_norm_(parts, self.config.clip, norm)
@@ -189,18 +233,25 @@ class Learner:
         losses = []
         for some, wanted in zip(inputs.chunk(parts), targets.chunk(parts), strict=True):
             seen = None if self.config.attend_across else document_mask(some, self.stream.eos)
-            with torch.autocast(self.device.type, torch.bfloat16, enabled=cuda):
-                states_BLW = hidden_states(self.model, some, seen)
-            if cuda:
-                states_BLW = states_BLW.bfloat16()  # the head's products too; its sums stay in fp32
-            chunk = _CUDA_CHUNK if cuda else CHUNK
-            loss = fused_cross_entropy(states_BLW.flatten(0, 1), head(self.model), wanted.flatten(), chunk)
+            loss = self._loss(some, seen, wanted)
             if len(some) != len(inputs):
                 loss = loss * (len(some) / len(inputs))
             loss.backward()
             losses.append(loss.detach())
         total = losses[0] if len(losses) == 1 else torch.stack(losses).sum()
         return total if cuda else float(total)
+
+    def _loss(self, ids: torch.Tensor, seen: tuple[torch.Tensor, torch.Tensor] | None, targets: torch.Tensor) -> torch.Tensor:
+        cuda = self.device.type == "cuda"
+        chunk = _CUDA_CHUNK if cuda else CHUNK
+        if self.shards is not None:
+            loss: torch.Tensor = self.shards.loss(ids, seen, targets, chunk)
+            return loss
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=cuda):
+            states_BLW = hidden_states(self.model, ids, seen)
+        if cuda:
+            states_BLW = states_BLW.bfloat16()  # the head's products too; its sums stay in fp32
+        return fused_cross_entropy(states_BLW.flatten(0, 1), head(self.model), targets.flatten(), chunk)
 
     def _losses(self) -> list[float]:
         """The window's losses as numbers. Raises Diverged, the window emptied, where one is none."""
@@ -219,8 +270,10 @@ class Learner:
             self._window = []
 
     def _tensors(self) -> dict[str, torch.Tensor]:
+        if self.shards is not None:
+            return self.shards.tensors(self.optimiser, self.group.first)
         out: dict[str, torch.Tensor] = {}
-        for name, p in self.flat.parts.items():
+        for name, (p,) in self.parts.items():
             out |= {f"{key}/{name}": value for key, value in self.optimiser.state.get(p, {}).items()}
             out[f"parameters/{name}"] = p.detach()
         if self._alone is not None and self.step < self.config.new_rows_first:
@@ -228,7 +281,7 @@ class Learner:
         return out
 
     def _load(self, tensors: Mapping[str, torch.Tensor], step: int) -> None:
-        for name, p in self.flat.parts.items():
+        for name, (p,) in self.parts.items():
             p.data.copy_(tensors[f"parameters/{name}"])
             keys = [k for k in ("step", "exp_avg", "exp_avg_sq") if f"{k}/{name}" in tensors]
             if keys:

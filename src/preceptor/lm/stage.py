@@ -25,6 +25,7 @@ from preceptor.lm.report_to import check_tracker, follow
 from preceptor.lm.sweep import sweep
 from preceptor.lm.worker import Run, train_below
 
+NO_PART = {"report_to", "shard"}  # of what decides the bytes
 _SOURCES = ("general", "item-text", "cf", "uih")
 _OF_SET = ("set", "unit", "loss", "se", "floor", "excess", "excess_se", "bits_per_byte", "ends")
 
@@ -55,7 +56,7 @@ def build(config: LMConfig, inputs: Inputs, folder: Path) -> Counts:
 
 def key(config: LMConfig, inputs: Inputs) -> Key:
     """The config, but for where curves are sent; a given base, and codes that give directions, are inputs known by content."""
-    asked = {name: value for name, value in without_defaults(config, SINCE_CONTINUAL).items() if name != "report_to"}
+    asked = {name: value for name, value in without_defaults(config, SINCE_CONTINUAL).items() if name not in NO_PART}
     if not config.base:
         return Key(asked, dict(inputs))
     if "curriculum" in inputs:

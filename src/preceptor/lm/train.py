@@ -12,6 +12,7 @@ kept), `trunk.json` (the trunk's curve), written last. While it runs, `state.saf
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -65,20 +66,20 @@ def train_run(
         try:
             learner.train_until(budget.branch, folder / STATE, report)
             learner.save(folder / STATE)
-            branch = learner
-            if budget.branch < budget.end:
-                branch = learner.fork()
-                branch.restore(branch_state(folder, budget))
-                branch.decay(budget, branch_state(folder, budget), report)
+            with learner.branch() if budget.branch < budget.end else contextlib.nullcontext(learner) as branch:
+                if branch is not learner:
+                    branch.restore(branch_state(folder, budget))
+                    branch.decay(budget, branch_state(folder, budget), report)
+                whole = branch.whole()
         except Diverged as error:
             if learner.step < budget.branch:
                 learner.save(folder / STATE)
             raise _diverged(folder, learner, budget, error) from None
-        if group.first:
+        if whole is not None and group.first:
             if config.keep == "all" or (config.keep == "largest" and budget is asked[-1]):
-                save_model(branch.model, stream.folder / "tokenizer", folder / f"D{budget.tokens}")
+                save_model(whole, stream.folder / "tokenizer", folder / f"D{budget.tokens}")
             scored = config.trie_histories if budget is asked[-1] else 0
-            losses = evaluate(branch.model, sets, stream.context, stream.eos, scored)
+            losses = evaluate(whole, sets, stream.context, stream.eos, scored)
             point = folder / "points" / f"{budget.tokens}.json"
             curve = branch.curve if branch is not learner else []  # the trunk's has a file of its own
             write_atomic(point, canonical({"tokens": budget.tokens, "sets": losses, "curve": curve}))
