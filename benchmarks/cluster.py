@@ -24,7 +24,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from cluster import cluster
+from ray_cluster import cluster
 
 DATA = "market:n_interactions=20000,n_items=500,seed=1"
 STUDY = "miniature"
@@ -96,7 +96,7 @@ def _run(work: Path, out: Path, settings: list[str], workers: int, engine: str =
 
 
 def _shards(work: Path, out: Path, settings: list[str]) -> None:
-    """Every stage by `preceptor task`, in three shares."""
+    """Every stage by `preceptor task`, in two shares."""
     done = work / f"{out.name}.json"
     if done.exists():
         return
@@ -104,8 +104,8 @@ def _shards(work: Path, out: Path, settings: list[str]) -> None:
     began = time.monotonic()
     for stage in STAGES:
         given = (stage, STUDY, "--data", DATA, *_set(settings), "--out", str(out))
-        for share in range(3, 0, -1):
-            _preceptor(work, 1, "task", *given, "--shard", f"{share}/3")
+        for share in (2, 1):
+            _preceptor(work, 1, "task", *given, "--shard", f"{share}/2")
         _preceptor(work, 1, "task", *given, "--merge")
     done.write_text(json.dumps({"seconds": time.monotonic() - began}))
 
