@@ -26,9 +26,10 @@ from pathlib import Path
 
 from ray_cluster import cluster
 
-DATA = "market:n_interactions=20000,n_items=500,seed=1"
 STUDY = "miniature"
-SETTINGS = (  # so that lm and ranking take about two minutes each with one worker of an idle core
+SETTINGS = (
+    "data.source=market:n_interactions=20000,n_items=500,seed=1",
+    # so that lm and ranking take about two minutes each with one worker of an idle core:
     "ranking.seeds=2",
     "ranking.first=100",
     "lm.depths=[2, 3]",
@@ -36,7 +37,13 @@ SETTINGS = (  # so that lm and ranking take about two minutes each with one work
     "lm.tokens=[131072, 262144]",
     "lm.keep=all",
 )
-SMALL = ("ranking.first=10", "lm.depths=[1, 2]", "lm.seeds=[1]", "lm.tokens=[4096, 8192]")
+SMALL = (
+    "data.source=market:n_interactions=3000,n_items=120,seed=1",
+    "ranking.first=10",
+    "lm.depths=[1, 2]",
+    "lm.seeds=[1]",
+    "lm.tokens=[4096, 8192]",
+)
 TASKS = ("ranking", "lm", "recommend")  # stages that hand out tasks
 NODES = (1, 2, 4)
 STAGES = ("data", "codes", "graph", "generator", "curriculum", "real", "reality", "audit", *TASKS, "scaling", "report")
@@ -91,7 +98,7 @@ def _run(work: Path, out: Path, settings: list[str], workers: int, engine: str =
     if done.exists():
         return
     began = time.monotonic()
-    _preceptor(work, workers, "run", STUDY, "--data", DATA, *_set(settings), "--out", str(out), "--engine", engine)
+    _preceptor(work, workers, "run", STUDY, *_set(settings), "--out", str(out), "--engine", engine)
     done.write_text(json.dumps({"seconds": time.monotonic() - began}))
 
 
@@ -103,7 +110,7 @@ def _shards(work: Path, out: Path, settings: list[str]) -> None:
     shutil.rmtree(out, ignore_errors=True)
     began = time.monotonic()
     for stage in STAGES:
-        given = (stage, STUDY, "--data", DATA, *_set(settings), "--out", str(out))
+        given = (stage, STUDY, *_set(settings), "--out", str(out))
         for share in (2, 1):
             _preceptor(work, 1, "task", *given, "--shard", f"{share}/2")
         _preceptor(work, 1, "task", *given, "--merge")
