@@ -22,7 +22,7 @@ def test_a_folder_nobody_can_write_to_is_not_locked(tmp_path: Path, monkeypatch:
     opened = os.open
 
     def closed(path: Any, flags: int, *more: Any, **named: Any) -> int:
-        if flags & os.O_WRONLY:
+        if flags & (os.O_WRONLY | os.O_RDWR):
             raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(path))
         return opened(path, flags, *more, **named)
 

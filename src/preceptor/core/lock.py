@@ -40,6 +40,7 @@ def _open(out: Path, name: str) -> int | None:
     with disk.explained(out):
         out.mkdir(parents=True, exist_ok=True)
         try:
+            # for reading too: on NFS a shared lock needs it
             return os.open(out / name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
         except OSError as e:
             if e.errno not in _CLOSED:
