@@ -17,7 +17,7 @@ def choices_of(base: np.ndarray, i: int) -> np.ndarray:
 
 
 def resolve(base: np.ndarray, fixed: np.ndarray | None = None) -> np.ndarray:
-    return distinguish(base, lambda i: choices_of(base, i), fixed)
+    return distinguish(base, lambda i, most: choices_of(base, i)[:most], fixed)
 
 
 bases = st.lists(st.tuples(st.integers(0, 2), st.integers(3, 6)), min_size=1, max_size=40).map(lambda r: np.array(r, np.int32))
@@ -53,3 +53,10 @@ def test_too_many_alike_is_said_with_a_remedy() -> None:
     with pytest.raises(PreceptorError, match="n_latents") as error:
         resolve(np.zeros((LATENTS + 1, 2), np.int32))
     assert "share the leading codes" in str(error.value)
+
+
+def test_more_choices_are_asked_for_where_few_are_not_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+    base = np.array([[1, 5]] * 40 + [[2, 7]] * 3, np.int32)
+    expected = resolve(base)
+    monkeypatch.setattr("preceptor.codes.distinguish.FEW", 2)
+    assert np.array_equal(resolve(base), expected)

@@ -60,7 +60,7 @@ def test_last_choices_tell_twins_apart(kind: str, clusters: np.ndarray) -> None:
     model = fit(kind, clusters, steps=40)
     twins = np.repeat(clusters[:30], 3, axis=0)
     base = model.encode(twins)
-    codes = distinguish(base, lambda i: model.last_choices(twins[i], base[i]))
+    codes = distinguish(base, lambda i, most: model.last_choices(twins[i], base[i], most))
     assert len(np.unique(codes, axis=0)) == 90
     assert np.array_equal(codes[:, :-1], base[:, :-1])
     assert (codes[:, -1] // 16 == 2).all()
@@ -92,7 +92,7 @@ def test_the_vae_learns_wide_rows_of_length_one() -> None:
 def test_last_choices_name_every_latent_once(kind: str, clusters: np.ndarray) -> None:
     model = fit(kind, clusters, steps=40)
     codes = model.encode(clusters[:1])[0]
-    choices = model.last_choices(clusters[0], codes)
+    choices = model.last_choices(clusters[0], codes, 10**6)
     assert choices[0] == codes[-1]
     assert sorted(choices) == list(range(48))
     assert (choices[:16] // 16 == 2).all()

@@ -66,6 +66,9 @@ def test_a_row_does_not_depend_on_rows_after_it(planted: np.ndarray, fitted: Spa
 
 def test_last_choices_go_on_after_the_codes(planted: np.ndarray, fitted: SparseAutoencoder) -> None:
     codes = fitted.encode(planted[:1])[0]
-    choices = fitted.last_choices(planted[0], codes)
+    choices = fitted.last_choices(planted[0], codes, 10**6)
+    few = fitted.last_choices(planted[0], codes, 5)
+    assert 5 <= len(few) < len(choices)
+    assert np.array_equal(few, choices[: len(few)])
     assert choices[0] == codes[-1]
     assert sorted([*choices, *codes[:-1]]) == list(range(24))

@@ -45,7 +45,7 @@ class Tokeniser(Protocol):
 
     def blocks(self, x: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]: ...
 
-    def last_choices(self, x_row: np.ndarray, codes_row: np.ndarray) -> np.ndarray: ...
+    def last_choices(self, x_row: np.ndarray, codes_row: np.ndarray, most: int) -> np.ndarray: ...
 
     def save(self, folder: Path) -> None: ...
 
@@ -82,7 +82,7 @@ def _build_codes(train: TrainSplit, config: CodesConfig, folder: Path) -> dict[s
     codes = base
     if config.collisions == "distinguish":
         known = _known_codes(config, item_ids, base)
-        codes = distinguish(base, lambda i: tokeniser.last_choices(x[i], base[i]), known)
+        codes = distinguish(base, lambda i, most: tokeniser.last_choices(x[i], base[i], most), known)
     elif config.collisions != "shared":
         raise PreceptorError("Unknown setting codes.collisions", found=config.collisions, expected="'distinguish' or 'shared'")
     held_out = held_out_items(train, base, config.held_out_share, config.seed)

@@ -83,7 +83,7 @@ class ImportedCodes:
     def n_latents(self) -> int:
         return len(self.names)
 
-    def last_choices(self, x_row: np.ndarray, codes_row: np.ndarray) -> np.ndarray:
+    def last_choices(self, x_row: np.ndarray, codes_row: np.ndarray, most: int) -> np.ndarray:
         """The item's own last code, then those that stand last elsewhere, then the others."""
         last = np.unique(self.codes[:, -1])
         rest = np.concatenate([last, np.setdiff1d(np.arange(self.n_latents), last)])

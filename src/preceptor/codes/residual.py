@@ -54,7 +54,7 @@ class ResidualQuantiser:
         """x̂ from the codes, float32 [n, d]."""
         return np.concatenate([rows for _, rows in self.blocks(x)])
 
-    def last_choices(self, x_row: np.ndarray, codes_row: np.ndarray) -> np.ndarray:
+    def last_choices(self, x_row: np.ndarray, codes_row: np.ndarray, most: int) -> np.ndarray:
         """Latents for the last code of one item: those of the last level, nearest centroid first, then those of the other
         levels, so that a small codebook can still tell many twins apart."""
         with torch_threads(1), torch.no_grad():

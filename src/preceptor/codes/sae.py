@@ -95,11 +95,17 @@ class SparseAutoencoder:
             for n, rows in padded_blocks(x):
                 yield n, ((rows - self.bias) / self.scale) @ self.encoder.T
 
-    def last_choices(self, x_row: np.ndarray, codes_row: np.ndarray) -> np.ndarray:
-        """Latents for the last code of one item, best first, none of its other codes among them."""
+    def last_choices(self, x_row: np.ndarray, codes_row: np.ndarray, most: int) -> np.ndarray:
+        """Latents for the last code of one item, best first, none of its other codes among them; `most` or a few more."""
         with torch_threads(1), torch.no_grad():
             scores = self.encoder @ ((torch.from_numpy(np.array(x_row, np.float32)) - self.bias) / self.scale)
-        order = np.argsort(-scores.numpy(), kind="stable")
+        worse = -scores.numpy()
+        wanted = most + len(codes_row)
+        if wanted < len(worse):  # what is better than the one after the wanted, and that itself, is enough
+            order = np.flatnonzero(worse <= np.partition(worse, wanted)[wanted])
+            order = order[np.argsort(worse[order], kind="stable")]
+        else:
+            order = np.argsort(worse, kind="stable")
         # The item's own code first: the row alone may round otherwise than in its block.
         return np.concatenate([codes_row[-1:], order[~np.isin(order, codes_row)]])
 
