@@ -17,9 +17,9 @@ def distinguish(
     """Replace the last code of items whose tuple is taken by the next best that makes it unique.
 
     base_codes: int32 [I, n_codes]. last_choices(i, most): latents for item i's last code, best first; at least `most` of them,
-    or all there are. Items go in index order, so items appended later never change the codes of those before them. fixed: int32 [I, n_codes], rows ≥ 0 are codes an item
-    already has and keeps. Returns int32 [I, n_codes], all rows distinct. Raises PreceptorError when an item's choices are
-    used up: too many items with the same leading codes.
+    or all there are. Items go in index order, so items appended later never change the codes of those before them. fixed:
+    int32 [I, n_codes], rows ≥ 0 are codes an item already has and keeps. Returns int32 [I, n_codes], all rows distinct. Raises
+    PreceptorError when an item's choices are used up: too many items with the same leading codes.
     """
     codes = base_codes.astype(np.int32, copy=True)
     free = np.ones(len(codes), bool)
