@@ -114,7 +114,7 @@ def _what_was_run(study: str, points: Sequence[Line]) -> str:
         f" {', '.join(map(str, seeds))}; one thread each on {processors}."
     )
     return said + (
-        " The held-out cells are those of `held-out.csv`, which was committed before anything was trained. The same command"
+        " The held-out cells are those of `held-out.csv`, which was written before anything was trained. The same command"
         " runs the rest."
     )
 
