@@ -58,8 +58,8 @@ def test_a_stage_rests_on_finished_ones(run: Path) -> None:
 
 
 def test_an_arm_that_shares_a_stage_has_nothing_to_do(run: Path) -> None:
-    with pytest.raises(PreceptorError, match="graph@plain is the study's own graph"):
-        study_task.shards(studies.config(), run, "graph@plain")
+    with pytest.raises(PreceptorError, match="data@plain is the study's own data"):
+        study_task.shards(studies.config(), run, "data@plain")
 
 
 @pytest.mark.parametrize("wanted", ["lms", "lm@other", "report@plain"])
