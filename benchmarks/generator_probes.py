@@ -41,7 +41,7 @@ SPECS = {
     "games-10": Spec(
         "amazon-games-2018", 0.1, 1024, 400, 2, ("real", "signal samples", *MAIN[1:], "masked samples"), "ml-100k"
     ),
-    "games-100": Spec("amazon-games-2018", 1.0, 3200, 800, 2, ("real", "half real half samples", "signal samples"), "ml-100k"),
+    "games-100": Spec("amazon-games-2018", 1.0, 3200, 800, 1, ("real", "half real half samples", "signal samples"), "ml-100k"),
     "ml-latest": Spec("ml-latest-small", 1.0, 3200, 400, 2, ("real",), "ml-100k"),
     "office": Spec("amazon-office-2018", 1.0, 1024, 200, 2, ("real",)),
     "movietweetings": Spec("movietweetings-sample", 1.0, 512, 100, 2, ("real",)),
