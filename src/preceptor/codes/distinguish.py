@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import NoReturn
 
 import numpy as np
 
@@ -26,37 +27,51 @@ def distinguish(
     if fixed is not None:
         free = fixed[:, 0] < 0
         codes[~free] = fixed[~free]
-    taken = {row.tobytes() for row in codes[~free]}
-    tried: dict[bytes, int] = {}  # per base tuple: identical items have the same choices, so go on where the last one stopped
-    for i in np.flatnonzero(free):
-        row = codes[i]
-        if row.tobytes() in taken:
-            base = base_codes[i].tobytes()
-            tried[base] = _next_free(row, lambda most, i=int(i): last_choices(i, most), taken, tried.get(base, 0))
-            if tried[base] < 0:
+    group = _leading(codes)
+    shared = np.bincount(group)[group] > 1  # who shares the leading codes with no one keeps all
+    used: dict[int, set[int]] = {int(g): set() for g in np.unique(group[shared])}  # last codes
+    for i in np.flatnonzero(shared & ~free):
+        used[int(group[i])].add(int(codes[i, -1]))
+    tried: dict[
+        tuple[int, int], int
+    ] = {}  # by base codes: identical items have the same choices, so go on where the last stopped
+    for i in np.flatnonzero(shared & free):
+        taken, last = used[int(group[i])], int(codes[i, -1])
+        if last in taken:
+            base = int(group[i]), last
+            found = _next_free(last, lambda most, i=int(i): last_choices(i, most), taken, tried.get(base, 0))
+            if found is None:
                 _give_up(base_codes, int(i))
-        taken.add(row.tobytes())
+            last, tried[base] = found
+            codes[i, -1] = last
+        taken.add(last)
     return codes
 
 
-def _next_free(row: np.ndarray, choices_of: Callable[[int], np.ndarray], taken: set[bytes], at: int) -> int:
-    """Set row's last code to the first choice from number `at` after its own that makes it new; where to go on, −1 for none."""
-    own = row[-1]
-    for most in (at + FEW, np.iinfo(np.int32).max):
+def _leading(codes: np.ndarray) -> np.ndarray:
+    """A number for each row, the same for rows that differ in their last code alone, int64 [I]."""
+    if codes.shape[1] == 1:
+        return np.zeros(len(codes), np.int64)
+    return np.unique(codes[:, :-1], axis=0, return_inverse=True)[1].reshape(-1)
+
+
+def _next_free(own: int, choices_of: Callable[[int], np.ndarray], taken: set[int], at: int) -> tuple[int, int] | None:
+    """(the first choice from number `at` after `own` that is not taken, where to go on); None where all are."""
+    most = at + FEW
+    while True:
         found = choices_of(most)
-        whole, place = len(found) < most, np.flatnonzero(found == own)
+        place = np.flatnonzero(found == own)
         choices = found[place[0] + 1 :] if len(place) else found
-        while at < len(choices):
-            row[-1] = choices[at]
+        for code in choices[at:].tolist():
             at += 1
-            if row.tobytes() not in taken:
-                return at
-        if whole:
-            break
-    return -1
+            if code not in taken:
+                return code, at
+        if len(found) < most:
+            return None
+        most *= 8
 
 
-def _give_up(base_codes: np.ndarray, i: int) -> None:
+def _give_up(base_codes: np.ndarray, i: int) -> NoReturn:
     alike = int((base_codes[:, :-1] == base_codes[i, :-1]).all(1).sum())
     raise PreceptorError(
         "Too many items are alike to give each its own codes",
