@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import NoReturn
 
 import numpy as np
@@ -39,7 +40,7 @@ def distinguish(
         taken, last = used[int(group[i])], int(codes[i, -1])
         if last in taken:
             base = int(group[i]), last
-            found = _next_free(last, lambda most, i=int(i): last_choices(i, most), taken, tried.get(base, 0))
+            found = _next_free(last, partial(last_choices, int(i)), taken, tried.get(base, 0))
             if found is None:
                 _give_up(base_codes, int(i))
             last, tried[base] = found

@@ -7,7 +7,7 @@ left: the AUC within each user's rows, every user counting the same.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -106,7 +106,12 @@ def read(file: Path, folder: Path) -> Impressions:
 
 
 def means(
-    split: str, arms: dict[str, Sequence[Path]], verdicts: dict[str, str], bootstraps: int, seed: int, confidence: float
+    split: str,
+    arms: Mapping[str, Sequence[Path]],
+    verdicts: Mapping[str, str],
+    bootstraps: int,
+    seed: int,
+    confidence: float,
 ) -> tuple[list[ShownMean], np.ndarray]:
     """A row for each arm, and who was judged, bool [U]. arms: for each, the files of its AUC by user, one for each seed."""
     found = {arm: np.stack([load_array(file) for file in files]) for arm, files in arms.items()}
