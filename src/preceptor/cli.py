@@ -384,8 +384,7 @@ def _call(arguments: Sequence[str] | None) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Entry point: errors that a user can correct are printed without a traceback, with exit status 2; faults of ours in full,
-    with 1. Whatever is printed, by whichever library, goes through the guard of `core.terminal`."""
+    """Entry point. A user's errors are printed without a traceback (status 2), faults of ours in full (1)."""
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     with guarded():
         try:

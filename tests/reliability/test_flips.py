@@ -46,7 +46,7 @@ def folder_of(out: Path, stage: str, arm: str) -> Path:
 
 def reader(stage: str, arm: str, file: str) -> tuple[str, str] | None:
     """The first step that is built on a file; None where none is."""
-    for later, own in study._steps(config(), "report"):
+    for later, own in study.steps(config(), "report"):
         for need in later.needs:
             whole, _, part = need.partition(".")
             if own == arm and whole == stage and (not part or file.startswith(f"{part}/")):
@@ -92,7 +92,7 @@ def refused(out: Path, stage: str, arm: str, damaged: Path) -> bool:
 def files(out: Path) -> list[tuple[str, str, str]]:
     """(stage, arm, file) of all that the study made, manifests too."""
     found = []
-    for stage, arm in study._steps(config(), "report"):
+    for stage, arm in study.steps(config(), "report"):
         folder = folder_of(out, stage.name, arm)
         if folder.is_dir():
             found += [(stage.name, arm, name) for name in (*artifact.load(folder).manifest["files"], artifact.MANIFEST)]

@@ -1,9 +1,12 @@
+import dataclasses
 from pathlib import Path
 
+from miniature import copied
 from preceptor.core.tables import row
 from preceptor.core.tables.lm import Point
 from preceptor.core.tables.ranking import Answer
 from preceptor.core.tables.recommend import RecommendRow
+from preceptor.core.tables.scaling import Forecast
 from preceptor.report.inputs import Artifacts
 from preceptor.report.sections_ranking import better_forms
 from preceptor.report.sections_recommend import compared
@@ -21,16 +24,24 @@ def test_the_main_table_goes_from_what_was_learnt_to_what_to_do_next(miniature: 
     same = [p for p in points if (p.params, p.tokens) == (last.params, last.tokens)]
     assert f"{sum(p.loss for p in same) / len(same):.3f}" in text
     assert f"floor of fresh histories is {last.floor:.3f}" in text
-    (shown,) = (r for r in largest(Artifacts.of(miniature)) if r.set == "uih-in-graph")
-    assert f"UIH in-graph: predicted {shown.predicted:.3f}, measured {shown.actual:.3f}" in text
     heads = (
         "What the language models learnt",
         "Recommending: ",
-        "Forecast of ",
         "What to do next",
         "Reasons for doubt: few users",
     )
     assert [text.index(head) for head in heads] == sorted(text.index(head) for head in heads)
+
+
+def test_the_main_table_has_the_forecast_where_a_law_was_fitted(miniature: Path, tmp_path: Path) -> None:
+    assert "Forecast of" not in main_table(miniature)  # its models are above the unigram of histories
+    out = copied(miniature, tmp_path)
+    like = largest(Artifacts.of(out))[0]
+    rows = [r for r in row.read(out / "scaling", Forecast) if (r.set, r.form, r.held) == (like.set, like.form, like.held)]
+    row.write(out / "scaling", Forecast, [dataclasses.replace(r, set="uih-in-graph", form="joint-excess") for r in rows])
+    text = main_table(out)
+    assert f"UIH in-graph: predicted {like.predicted:.3f}, measured {like.actual:.3f}" in text
+    assert text.index("Recommending: ") < text.index("Forecast of") < text.index("What to do next")
 
 
 def test_the_main_table_ranks_every_arm_on_the_same_targets(miniature: Path) -> None:
