@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 import types
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from typing import Any
 
 
@@ -28,6 +29,7 @@ class FakeRay(types.ModuleType):
         self.ended = 0
         self.refuse: Exception | None = None
         self.silent = 0  # times that a wait ends without an answer
+        self._worker = threading.Lock()  # one worker, which does one task at a time, as Ray's do
         self.exceptions = types.SimpleNamespace(RayError=RayError, RayTaskError=RayTaskError)
         self.cloudpickle = types.SimpleNamespace(register_pickle_by_value=lambda module: None)
 
@@ -54,9 +56,13 @@ class FakeRay(types.ModuleType):
     def remote(self, task: Callable[..., Iterator[Any]]) -> Any:
         def options(**asked: Any) -> Any:
             self.asked.append(asked)
-            return types.SimpleNamespace(remote=lambda *given: _Stream(self, task(*given)))
+            return types.SimpleNamespace(remote=lambda *given: _Stream(self, self._alone(task(*given))))
 
         return types.SimpleNamespace(options=options)
+
+    def _alone(self, said: Iterator[Any]) -> Generator[Any, None, None]:
+        with self._worker:
+            yield from said
 
     def wait(self, streams: list[Any], timeout: float) -> tuple[list[Any], list[Any]]:
         if self.silent:
@@ -76,7 +82,7 @@ class FakeRay(types.ModuleType):
 class _Stream:
     """What a task yields; it breaks off after its first word where the attempt is to be lost."""
 
-    def __init__(self, ray: FakeRay, said: Iterator[Any]) -> None:
+    def __init__(self, ray: FakeRay, said: Generator[Any, None, None]) -> None:
         ray.attempts += 1
         self._said, self._number, self.lost = said, 0, ray.lose > 0
         ray.lose -= self.lost
@@ -84,5 +90,6 @@ class _Stream:
     def __next__(self) -> Any:
         self._number += 1
         if self.lost and self._number > 1:
+            self._said.close()
             return RayError("the worker died")
         return next(self._said)
