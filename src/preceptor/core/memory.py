@@ -15,9 +15,9 @@ VARIABLE = "PRECEPTOR_MEMORY"
 _UNITS = {"": 0, "k": 10, "m": 20, "g": 30, "t": 40}
 _LEAST = 1 << 29  # bytes: the libraries alone take as much
 _SHARE = 0.75  # of the free memory, where nothing is asked for
-_LIMITS = (  # (limit, use) of a container, version 2 and 1
-    ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current"),
-    ("/sys/fs/cgroup/memory/memory.limit_in_bytes", "/sys/fs/cgroup/memory/memory.usage_in_bytes"),
+_LIMITS = (  # of a container, version 2 and 1: its folder, limit, use, and which files' pages in that can be taken back
+    ("/sys/fs/cgroup", "memory.max", "memory.current", "inactive_file"),
+    ("/sys/fs/cgroup/memory", "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
 )
 
 
@@ -52,9 +52,11 @@ def available() -> int | None:
         free = int(lines["MemAvailable"].split()[0]) << 10
     except (OSError, KeyError, ValueError):
         return None
-    for limit, use in _LIMITS:
+    for folder, limit, use, cached in _LIMITS:
         try:
-            free = min(free, int(Path(limit).read_text()) - int(Path(use).read_text()))
-        except (OSError, ValueError):  # none, or "max"
+            most, used = (int((Path(folder) / name).read_text()) for name in (limit, use))
+            facts = dict(line.split() for line in (Path(folder) / "memory.stat").read_text().splitlines())
+            free = min(free, most - used + int(facts[cached]))
+        except (OSError, ValueError, KeyError):  # none, or "max"
             continue
     return max(free, 0)
