@@ -2,8 +2,10 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 from preceptor.core.artifact import Artifact
@@ -28,3 +30,14 @@ def children(process: int) -> list[int]:
 
 def curve(out: Path) -> list[float]:
     return [json.loads(line)["loss"] for line in (out / "lm" / "metrics.jsonl").read_text().splitlines()]
+
+
+def kill_second(run: subprocess.Popen[str], after: Path) -> None:
+    """Kill the second process of a run once a file is there; the run must end, and say why."""
+    deadline = time.monotonic() + 300
+    while not after.exists() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    os.kill(children(run.pid)[1], signal.SIGKILL)
+    said = run.communicate(timeout=120)[0]
+    assert run.returncode != 0
+    assert "Another process of this run is gone" in said or "Signal 9" in said, said

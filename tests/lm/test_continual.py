@@ -1,17 +1,14 @@
 """Going on from a base: cut batches, a loss that is no number, what was forgotten, the ledger, memory, many processes."""
 
 import dataclasses
-import os
-import signal
-import time
 from pathlib import Path
 
 import pytest
 import torch
 
 from lm.bases import KNOWN, base
-from lm.many import children, curve, torchrun
-from lm.toy import CONFIG, VOCAB, curriculum
+from lm.many import curve, kill_second, torchrun
+from lm.toy import CONFIG, VOCAB
 from preceptor.core.artifact import Artifact
 from preceptor.core.errors import PreceptorError
 from preceptor.core.tables import row
@@ -25,16 +22,6 @@ from preceptor.lm.start import make_model
 
 ROOT = Path(__file__).parents[2]
 torch.set_num_threads(1)
-
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Artifact:
-    return curriculum(tmp_path_factory.mktemp("toy"))
-
-
-@pytest.fixture(scope="module")
-def stream(made: Artifact) -> Stream:
-    return Stream.open(made.path)
 
 
 def settings(folder: Path, **changes: object) -> LMConfig:
@@ -160,13 +147,7 @@ def test_one_of_two_killed_ends_the_run_and_one_process_goes_on(made: Artifact, 
     config = settings(base(tmp_path / "base"), tokens=(512, 65_536))
     killed = torchrun(2, made, tmp_path / "out", config)
     first = tmp_path / "out/lm/runs/d2-s0/points/512.json"
-    deadline = time.monotonic() + 300
-    while not first.exists() and time.monotonic() < deadline:
-        time.sleep(0.02)
-    os.kill(children(killed.pid)[1], signal.SIGKILL)
-    said = killed.communicate(timeout=120)[0]
-    assert killed.returncode != 0
-    assert "Another process of this run is gone" in said or "Signal 9" in said, said
+    kill_second(killed, after=first)
     assert (tmp_path / "out/lm/runs/d2-s0" / STATE).exists()
     assert not (tmp_path / "out/lm/manifest.json").exists()
     made_by_two = first.read_bytes()

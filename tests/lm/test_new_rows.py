@@ -10,7 +10,7 @@ import torch
 from safetensors.numpy import save_file
 
 from lm.bases import KNOWN, base
-from lm.toy import CONFIG, EOS, VOCAB, curriculum
+from lm.toy import CONFIG, EOS, VOCAB
 from preceptor.core.artifact import Artifact
 from preceptor.core.errors import PreceptorError
 from preceptor.curriculum.stream import Stream
@@ -22,16 +22,6 @@ from preceptor.lm.new_rows import extend, padded, text_rows
 from preceptor.lm.start import make_model
 
 torch.set_num_threads(1)
-
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Artifact:
-    return curriculum(tmp_path_factory.mktemp("toy"))
-
-
-@pytest.fixture(scope="module")
-def stream(made: Artifact) -> Stream:
-    return Stream.open(made.path)
 
 
 @pytest.mark.parametrize("family", ["llama", "qwen3"])

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from lm.bases import base
-from lm.toy import CONFIG, curriculum
+from lm.toy import CONFIG
 from preceptor.core.artifact import Artifact
 from preceptor.core.errors import PreceptorError
 from preceptor.lm import pack, parts, stage
@@ -20,11 +20,6 @@ from preceptor.lm.pack import Cell, Pack
 
 ROOT = Path(__file__).parents[2]
 SETTINGS = {"tokens": [512, 1024], "batch_tokens": 128, "warmup": 256, "head_dim": 8, "lr": 0.02, "lr_power": 0.5}
-
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Artifact:
-    return curriculum(tmp_path_factory.mktemp("toy"))
 
 
 def content(folder: Path) -> dict[str, bytes]:

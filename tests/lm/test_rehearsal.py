@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from lm.bases import KNOWN, base
-from lm.toy import CONFIG, EOS, curriculum
+from lm.toy import CONFIG, EOS
 from preceptor.core.artifact import Artifact
 from preceptor.core.errors import PreceptorError
 from preceptor.core.tables import row
@@ -19,16 +19,6 @@ from preceptor.lm.checkpoints import head, load_model, table
 from preceptor.lm.config import LMConfig
 
 torch.set_num_threads(1)
-
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Artifact:
-    return curriculum(tmp_path_factory.mktemp("toy"))
-
-
-@pytest.fixture(scope="module")
-def stream(made: Artifact) -> Stream:
-    return Stream.open(made.path)
 
 
 def settings(folder: Path, **changes: object) -> LMConfig:

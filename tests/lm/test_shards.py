@@ -2,9 +2,6 @@
 
 import dataclasses
 import json
-import os
-import signal
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,8 +12,8 @@ from safetensors import safe_open
 from transformers import AutoModelForCausalLM
 
 from lm.bases import KNOWN, base
-from lm.many import children, curve, torchrun
-from lm.toy import CONFIG, VOCAB, curriculum
+from lm.many import curve, kill_second, torchrun
+from lm.toy import CONFIG, VOCAB
 from preceptor.core.artifact import Artifact
 from preceptor.core.errors import PreceptorError
 from preceptor.core.tables import row
@@ -28,11 +25,6 @@ from preceptor.lm.grid import STATE, Budget, size_of
 from preceptor.lm.learner import Learner
 from preceptor.lm.stage import STAGE
 from preceptor.lm.start import make_model
-
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Artifact:
-    return curriculum(tmp_path_factory.mktemp("toy"))
 
 
 def settings(folder: Path, **changes: object) -> LMConfig:
@@ -125,13 +117,7 @@ def test_one_of_two_killed_ends_the_run_and_others_go_on(made: Artifact, tmp_pat
     config = settings(base(tmp_path / "base"), tokens=(512, 32_768), shard=True)
     killed = torchrun(2, made, tmp_path / "out", config)
     first = tmp_path / "out/lm/runs/d2-s0/points/512.json"
-    deadline = time.monotonic() + 300
-    while not first.exists() and time.monotonic() < deadline:
-        time.sleep(0.02)
-    os.kill(children(killed.pid)[1], signal.SIGKILL)
-    said = killed.communicate(timeout=120)[0]
-    assert killed.returncode != 0
-    assert "Another process of this run is gone" in said or "Signal 9" in said, said
+    kill_second(killed, after=first)
     assert (tmp_path / "out/lm/runs/d2-s0" / STATE).exists()
     made_by_two = first.read_bytes()
     alone = torchrun(1, made, tmp_path / "out", config)

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from lm import golden
-from lm.toy import CONFIG, CONTEXT, EOS, VOCAB, curriculum, evaluation
+from lm.toy import CONFIG, CONTEXT, EOS, VOCAB, evaluation
 from preceptor.core.errors import PreceptorError
 from preceptor.curriculum.stream import Stream
 from preceptor.lm.checkpoints import new_model
@@ -25,11 +25,6 @@ from preceptor.lm.learner import Learner
 from preceptor.lm.train import train_run
 
 torch.set_num_threads(1)
-
-
-@pytest.fixture(scope="module")
-def stream(tmp_path_factory: pytest.TempPathFactory) -> Stream:
-    return Stream.open(curriculum(tmp_path_factory.mktemp("toy")).path)
 
 
 class Recorded(Stream):

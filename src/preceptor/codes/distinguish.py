@@ -33,9 +33,8 @@ def distinguish(
     used: dict[int, set[int]] = {int(g): set() for g in np.unique(group[shared])}  # last codes
     for i in np.flatnonzero(shared & ~free):
         used[int(group[i])].add(int(codes[i, -1]))
-    tried: dict[
-        tuple[int, int], int
-    ] = {}  # by base codes: identical items have the same choices, so go on where the last stopped
+    # By base codes: identical items have the same choices, so go on where the last one stopped.
+    tried: dict[tuple[int, int], int] = {}
     for i in np.flatnonzero(shared & free):
         taken, last = used[int(group[i])], int(codes[i, -1])
         if last in taken:
