@@ -234,6 +234,6 @@ def _matrix(path: str, n_items: int) -> np.ndarray:
             "The precomputed embeddings don't fit the catalogue",
             where=path,
             found=f"shape {x.shape}" + (", some not finite" if x.ndim == 2 and not finite else ""),
-            expected=f"({n_items}, d), one finite row an item in the order of the catalogue",
+            expected=f"({n_items}, d), one finite row per item in the order of the catalogue",
         )
     return np.ascontiguousarray(x, np.float32)

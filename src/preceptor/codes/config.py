@@ -22,7 +22,7 @@ class CodesConfig:
     encoder_path: a model's folder or name for 'sentence-transformers'; an .npy file, one row per item, for 'matrix'.
     dims: dimensions of the TF-IDF embedding (fewer in a small catalogue).
     tokeniser: 'sae' (top-k sparse autoencoder), 'rq-kmeans' or 'rq-vae'.
-    n_codes: codes an item; the paper writes 8.
+    n_codes: codes per item; the paper writes 8.
     n_latents: code tokens in the vocabulary. 0: the paper's 8,192, or the largest power of two with at least ten distinct
         texts a latent if the catalogue is too small for that. A given number wins, and the report says how it compares.
     collisions: 'distinguish' (the last code is replaced until every item's codes differ) or 'shared'.

@@ -1,7 +1,8 @@
 """What a sweep will need, said before it starts: tokens, operations, time at the rate last measured here, memory.
 
-Memory is that of weights, gradients and AdamW's two averages (16 bytes a parameter, twice while a decay branch runs beside its
-trunk), and of what a step keeps for its backward pass; it is an estimate, held against what was used when the sweep is done.
+Memory is that of weights, gradients and AdamW's two averages (16 bytes per parameter, twice while a decay branch runs beside
+its trunk), and of what a step keeps for its backward pass. It is an estimate, held against what was used when the sweep is
+done.
 """
 
 from __future__ import annotations

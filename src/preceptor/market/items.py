@@ -69,7 +69,7 @@ _CONDITIONS = ("much used", "used", "good", "as new")
 
 
 def catalogue(seed: int, kind: np.ndarray, brand: np.ndarray, quality: np.ndarray) -> pl.DataFrame:
-    """One row an item, schema data.log.CATALOGUE. kind, brand: places in PATHS and BRANDS. quality: float64 in (0, 1).
+    """One row per item, schema data.log.CATALOGUE. kind, brand: places in PATHS and BRANDS. quality: float64 in (0, 1).
 
     The stated condition tells something of the quality, not all of it. Kind and number make every title different.
     """

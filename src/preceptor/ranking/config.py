@@ -59,7 +59,7 @@ class RankingConfig:
     neighbours, decays: what trials of item-kNN choose from. neighbours, betas, decays: of RP3beta. ridges, decays: of EASE.
         recents: of popularity, shares of the newest training interactions. These are untrained and try everything.
     dim, layers, heads: size of the model, the same for all arms.
-    positions: predicted positions an update, padding included.
+    positions: predicted positions per update, padding included.
     validation_targets: at most so many validation targets decide (a keyed sample; 0: all). Large catalogues take fewer, so
         that scores of all of them fit in memory.
     second_split: also train and test on the leave-last-out split, where the data stage left one.

@@ -1,7 +1,7 @@
 """What a ranking model is taught from: real histories, samples of a mixture, both by halves, and the exact law.
 
 A source is asked for update number u and answers with a `Lesson` that is a function of (source, u). A lesson has about
-`positions` predicted positions, so that arms are taught as many items an update.
+`positions` predicted positions, so that arms are taught as many items per update.
 """
 
 from __future__ import annotations
