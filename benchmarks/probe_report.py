@@ -43,6 +43,10 @@ def _means(rows: list[MeanRow], pairs: list[PairRow]) -> None:
         print(f"| {arm} | {' | '.join(cells)} | {own['nats'].seeds} |")
 
 
+def _log(row: ProbeRow | CurveRow) -> str:
+    return row.set if row.share == 1 else f"{row.set}, {row.share:.0%} of users"
+
+
 def _interval(value: float, lo: float | None, hi: float | None, style: str) -> str:
     return f"{style.format(value)} [{style.format(lo)}, {style.format(hi)}]" if lo is not None and hi is not None else ""
 
@@ -50,8 +54,8 @@ def _interval(value: float, lo: float | None, hi: float | None, style: str) -> s
 def _budgets(rows: list[ProbeRow]) -> None:
     print("| log | arm | seed | dropout | nats at each budget | paired change of the last doubling | verdict | updates | s |")
     print("|---|---|---|---|---|---|---|---|---|")
-    for key in dict.fromkeys((r.set, r.arm, r.seed, r.dropout) for r in rows):
-        own = sorted((r for r in rows if (r.set, r.arm, r.seed, r.dropout) == key), key=lambda r: r.budget)
+    for key in dict.fromkeys((_log(r), r.arm, r.seed, r.dropout) for r in rows):
+        own = sorted((r for r in rows if (_log(r), r.arm, r.seed, r.dropout) == key), key=lambda r: r.budget)
         nats = ", ".join(f"{r.budget}: {r.nats:.3f}" for r in own)
         last = own[-1]
         change = f"{last.change:+.3f} ± {last.change_error:.3f}" if last.change is not None else ""
@@ -60,11 +64,11 @@ def _budgets(rows: list[ProbeRow]) -> None:
 
 
 def _ends(rows: list[CurveRow]) -> None:
-    keys = dict.fromkeys((r.set, r.arm, r.update) for r in rows)
+    keys = dict.fromkeys((_log(r), r.arm, r.update) for r in rows)
     print("| log | arm | updates | T | nats per real next item | seeds |")
     print("|---|---|---|---|---|---|")
     for name, arm, update in sorted(keys):
-        own = [r for r in rows if (r.set, r.arm, r.update) == (name, arm, update)]
+        own = [r for r in rows if (_log(r), r.arm, r.update) == (name, arm, update)]
 
         def mean(of: Callable[[CurveRow], float], own: list[CurveRow] = own) -> float:
             return sum(of(r) for r in own) / len(own)
