@@ -6,7 +6,7 @@
 
 One process, one thread. Base: 4 layers, width 64, its own BPE of 2,048 tokens, trained on Brown and Austen; forgetting is
 judged on WikiText-2, which nothing is trained on. The log is MovieLens-100k, in the cells `games` amazon-games. Items are one
-token each (in the `codes` cells four). All seeds share the base, the log and the law: a seed draws the curriculum, new rows and,
+token each (in the `codes` cells four). All seeds share base, log and law: a seed draws the curriculum, new rows and,
 where the base's weights aren't used, all weights.
 """
 
