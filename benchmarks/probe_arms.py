@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from distance import divergence_from_scores, law_of
 from safetensors.torch import save
 
 import preceptor.market.source  # noqa: F401  registers market:
@@ -33,7 +34,6 @@ from preceptor.graph.graph import Graph
 from preceptor.graph.item_graph import build_graph
 from preceptor.ranking import calibrate, converge
 from preceptor.ranking.config import Recipe
-from preceptor.ranking.distance import divergence_from_scores, law_of
 from preceptor.ranking.evaluate import subsample
 from preceptor.ranking.histories import RealHistories
 from preceptor.ranking.models import ModelScorer, NextItemModel
