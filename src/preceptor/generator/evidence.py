@@ -63,10 +63,12 @@ def gather(
             at = place - len(specs)
             if at >= 0:
                 r[:, [at]], ra[:, [at]] = likelihood.densities(graph, (0.0,), longest, chosen, members, repeats)
+                del graph
                 continue
             own = slice(place * n_memories, (place + 1) * n_memories)
             weighed = graph if item_inverse is None else exposure.reweighed(graph, item_inverse)
             s[:, own], a[:, own] = likelihood.densities(weighed, config.decays, longest, chosen, members, repeats)
+            del graph, weighed  # before the next one is counted
         signal.append(s)
         alive.append(a)
         reference.append((r, ra))

@@ -39,9 +39,9 @@ def settings_of(config: GeneratorConfig, min_users: int) -> FitConfig:
     )
 
 
-def fit_law(split: TrainSplit, config: GeneratorConfig, min_users: int) -> Fitted:
-    """Choose the law of the next item inside a training split."""
-    return fit(split, settings_of(config, min_users))
+def fit_law(split: TrainSplit, config: GeneratorConfig, min_users: int, folder: Path | None = None) -> Fitted:
+    """Choose the law of the next item inside a training split. folder: where its graphs are kept; None: in memory."""
+    return fit(split, settings_of(config, min_users), folder=folder)
 
 
 def seen_part(split: TrainSplit, unseen: np.ndarray) -> TrainSplit:
@@ -52,9 +52,13 @@ def seen_part(split: TrainSplit, unseen: np.ndarray) -> TrainSplit:
     return dataclasses.replace(split, **kept, session=session)
 
 
-def within(mixture: Mixture, items: np.ndarray, without: np.ndarray | None = None) -> Mixture:
-    """The law among some items (bool [I]) alone, without edges of unordered pairs (int [P, 2]), under the same weights."""
-    graphs = tuple(graph.induced(items, without) for graph in mixture.graphs)
+def within(mixture: Mixture, items: np.ndarray, without: np.ndarray | None = None, folder: Path | None = None) -> Mixture:
+    """The law among some items (bool [I]) alone, without edges of unordered pairs (int [P, 2]), under the same weights.
+
+    folder: where its graphs are kept; None: in memory.
+    """
+    induced = (graph.induced(items, without) for graph in mixture.graphs)
+    graphs = tuple(graph if folder is None else graph.kept(folder / f"{k:02d}") for k, graph in enumerate(induced))
     return dataclasses.replace(mixture, graphs=graphs, members=mixture.members & items)
 
 
