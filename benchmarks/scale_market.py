@@ -1,11 +1,11 @@
 """Time and memory from Parquet files to generator and stream at 1, 10 and 100 million interactions of a simulated market.
 
-    python benchmarks/scale_market.py [--millions 1 10 100] [--work build/scale-market] [--rest]     # from the repository's root
+    python benchmarks/scale_market.py [--millions 1 10 100] [--work build/scale-market] [--rest]   # from the repository's root
 
 A market of 100 interactions per item and 50 per user is simulated and written to Parquet files of 5 M rows each, in order of
 time, in a process of its own. A study of it, at its defaults but for `sae` codes for every size, then runs up to the
-curriculum and is watched as scale_study.py does: one CSV row per stage. With `--rest` the stages that are finished stay, and each
-of the others is made in a process of its own.
+curriculum and is watched as scale_study.py does: one CSV row per stage. With `--rest` the stages that are finished stay, and
+each of the others is made in a process of its own.
 """
 
 from __future__ import annotations

@@ -76,7 +76,7 @@ def test_rows_among_a_million_items_are_not_padded() -> None:
 
 
 @pytest.mark.parametrize(
-    ("law", "items", "other"), [("mixture", 1 << 18, False), ("mixture", (1 << 18) + 1, True), ("paper", (1 << 18) + 1, False)]
+    ("law", "items", "other"), [("mixture", (1 << 18) - 1, False), ("mixture", 1 << 18, True), ("paper", 1 << 18, False)]
 )
 def test_catalogues_with_linked_cells_have_a_key_of_their_own(law: str, items: int, other: bool, tmp_path: Path) -> None:
     np.save(tmp_path / "held_out.npy", np.zeros(items, bool))
