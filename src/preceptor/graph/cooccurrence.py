@@ -120,6 +120,7 @@ def _rows(
         reach,
         directed,
         unit,
+        plain,
         min_users,
         top_k,
         weighting.kernel_arguments(),
@@ -129,10 +130,10 @@ def _rows(
     def block(k: int) -> tuple[np.ndarray, ...]:
         first, last = cuts[k], cuts[k + 1]
         room = int(bound[first:last].sum())
-        out = (np.empty(room, np.int32), np.empty(room, np.int32), np.empty(0 if unit else room, np.int64))
+        out = (np.empty(room, np.int32), np.empty(room, np.int32), np.empty(0 if plain else room, np.int64))
         sizes = np.zeros(last - first, np.int64)
         m = meeting_rows(first, last, log, counting, Rows(*out, sizes))
-        return (*(a[: 0 if plain and a is out[2] else m].copy() for a in out), sizes)
+        return (*(a[:m].copy() for a in out), sizes)
 
     blocks = range(len(cuts) - 1)
     with ThreadPoolExecutor(threads) as pool:
