@@ -81,8 +81,8 @@ class Tasks:
 
         return found
 
-    def graphs(self, specs: Sequence[GraphSpec]) -> tuple[Graph, ...] | None:
-        """The graphs of the whole training part; None where they are to be made here."""
+    def graphs(self, specs: Sequence[GraphSpec], kept: Path | None = None) -> tuple[Graph, ...] | None:
+        """The graphs of the whole training part, memory-mapped below `kept`; None where they are to be made here."""
         tasks = []
         for spec in specs:
             name = f"{self.part}-graph-{_digest(spec)}"
@@ -91,7 +91,8 @@ class Tasks:
         if not (workers.elsewhere() or blocks.some(self.folder, names)):
             return None
         blocks.carry_out(tasks, self.folder, f"law of {self.part}")
-        return tuple(Graph(**blocks.load(self.folder, name)) for name in names)
+        found = (Graph(**blocks.load(self.folder, name)) for name in names)
+        return tuple(graph if kept is None else graph.kept(kept / f"{k:02d}") for k, graph in enumerate(found))
 
 
 def _digest(what: object) -> str:
