@@ -7,10 +7,12 @@ from typing import Any
 
 import numpy as np
 
+from preceptor.core import blocks
 from preceptor.core.errors import PreceptorError
 from preceptor.core.progress import say
 from preceptor.core.stage import Cost, Counts, Inputs, Stage
 from preceptor.data.log import TrainSplit
+from preceptor.graph import row_blocks
 from preceptor.graph.config import GraphConfig, check
 from preceptor.graph.item_graph import build_graph
 from preceptor.graph.pairs import find_pairs
@@ -32,12 +34,13 @@ def build(config: GraphConfig, inputs: Inputs, folder: Path) -> Counts:
             expected=f"{split.n_items} items",
             remedy="make the codes again",
         )
-    pairs = find_pairs(
-        split, unseen, config.pair_min_users, config.pairs_per_item, config.pair_held_out, config.seed, config.pair_basket
-    )
+    counted = row_blocks.counted(row_blocks.shards(config, inputs), config, split, folder)
+    chosen = (config.pair_min_users, config.pairs_per_item, config.pair_held_out, config.seed, config.pair_basket)
+    pairs = find_pairs(split, unseen, *chosen, found=counted("pairs"))
     pairs.save(folder)
     embeddings = inputs["codes"].array("embeddings") if config.text_neighbours else None
-    whole = build_graph(split, config, embeddings)
+    whole = build_graph(split, config, embeddings, counted("graph"))
+    blocks.forget(folder)
     graphs = {"all": whole, "seen": whole.induced(~unseen, pairs.held_out)}
     members = {"all": np.ones(split.n_items, bool), "seen": ~unseen}
     counts: dict[str, Any] = {
@@ -63,4 +66,14 @@ def cost(config: GraphConfig, inputs: Inputs) -> Cost:
     return Cost(len(inputs["train"].array("item")) if "train" in inputs else None, "interactions")
 
 
-STAGE = Stage(name="graph", version=4, section="graph", needs=("data.train", "codes"), build=build, check=check, cost=cost)
+STAGE = Stage(
+    name="graph",
+    version=4,
+    section="graph",
+    needs=("data.train", "codes"),
+    build=build,
+    check=check,
+    cost=cost,
+    resumable=True,
+    shards=row_blocks.shards,
+)
