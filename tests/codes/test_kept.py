@@ -23,7 +23,7 @@ def grown(n: int = 360, seed: int = 5) -> TrainSplit:
     return interactions(items.with_columns(title=rewritten)[order.tolist()], n_users=90)
 
 
-@pytest.mark.parametrize("settings", [{}, {"collisions": "shared"}, {"n_latents": 48}], ids=["distinct", "shared", "few latents"])
+@pytest.mark.parametrize("settings", [{}, {"collisions": "shared"}, {"n_latents": 48}], ids=["distinct", "shared", "few"])
 def test_known_items_keep_codes_and_side(settings: dict[str, object], tmp_path: Path) -> None:
     old = staged(interactions(catalogue(300)), tmp_path / "old", **settings)
     train = grown()
