@@ -1,16 +1,15 @@
 """The stage in blocks of items, in every way that blocks are carried out: the files of the stage in one piece."""
 
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from core.fake_ray import FakeRay
+from core.fake_ray import FakeRay, at_hand, played
 from fixtures import tiny_split
 from graph.graphs import split_of
-from preceptor.core import artifact, blocks, ray_worker, workers
+from preceptor.core import artifact, blocks, workers
 from preceptor.core.artifact import Artifact
 from preceptor.core.shards import Shards
 from preceptor.core.stage import Inputs, Shard
@@ -42,12 +41,8 @@ def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def ray(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeRay]:
-    fake = FakeRay()
-    monkeypatch.setitem(sys.modules, "ray", fake)
-    yield fake
-    if "process" in ray_worker._kept:
-        ray_worker._kept["process"].end()
-    ray_worker._kept.clear()
+    with played(monkeypatch) as fake:
+        yield fake
 
 
 def inputs_of(train: TrainSplit, home: Path) -> dict[str, Artifact]:
@@ -76,7 +71,7 @@ def test_blocks_by_hand_end_in_the_same_files(
     whole = STAGE.make(config, inputs, tmp_path / "whole")
     monkeypatch.setattr(row_blocks, "EACH", {"pairs": 300, "graph": 300})
     monkeypatch.setattr(row_blocks, "MOST", 4)
-    monkeypatch.setenv("PRECEPTOR_WORKERS", "2")
+    at_hand(monkeypatch)
     assert {name.partition("-")[0] for name in Shards(STAGE, config, inputs, tmp_path / "out").names} == {"pairs", "graph"}
     made = [n for share in (3, 1, 2) for n in Shards(STAGE, config, inputs, tmp_path / "out").carry_out(share, 3)]
     assert len(made) == 8
@@ -101,6 +96,7 @@ def test_an_engine_carries_out_the_blocks(inputs: Inputs, tmp_path: Path, ray: F
 def test_an_interrupted_build_goes_on_from_its_blocks(inputs: Inputs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     config = GraphConfig(**SMALL)
     whole = STAGE.make(config, inputs, tmp_path / "whole")
+    at_hand(monkeypatch)
     carry_out = blocks.carry_out
 
     def killed(tasks: list[Shard], folder: Path, label: str) -> None:

@@ -9,6 +9,7 @@ import polars as pl
 
 from preceptor.codes.build import build as build_codes
 from preceptor.codes.config import CodesConfig, check
+from preceptor.codes.item_blocks import ITEMS, shards
 from preceptor.codes.items import INDEX, representation_of
 from preceptor.core import artifact
 from preceptor.core.stage import Cost, Counts, Inputs, Key, Stage, with_files
@@ -18,7 +19,8 @@ from preceptor.data.log import TrainSplit
 
 def build(config: CodesConfig, inputs: Inputs, folder: Path) -> Counts:
     """Write OUT/codes from the training part of the data artifact."""
-    return build_codes(TrainSplit.load(inputs["train"].path), config, folder)
+    train = inputs["train"].path
+    return build_codes(TrainSplit.load(train), config, folder, train / ITEMS)
 
 
 def key(config: CodesConfig, inputs: Inputs) -> Key:
@@ -57,4 +59,15 @@ def _files(path: Path) -> list[Path]:
     return sorted(q for q in found if q.is_file() and q.name != artifact.RUN)
 
 
-STAGE = Stage(name="codes", version=3, section="codes", needs=("data.train",), build=build, check=check, key=key, cost=cost)
+STAGE = Stage(
+    name="codes",
+    version=3,
+    section="codes",
+    needs=("data.train",),
+    build=build,
+    check=check,
+    key=key,
+    cost=cost,
+    resumable=True,
+    shards=shards,
+)

@@ -103,9 +103,12 @@ def carry_out(shards: Sequence[Shard], folder: Path, label: str) -> None:
         )
 
 
-def forget(folder: Path) -> None:
-    """Delete the blocks' files."""
-    shutil.rmtree(folder / FOLDER, ignore_errors=True)
+def forget(folder: Path, names: Sequence[str] | None = None) -> None:
+    """Delete the files of these blocks; without names of all."""
+    if names is None:
+        shutil.rmtree(folder / FOLDER, ignore_errors=True)
+    for name in names or ():
+        _path(folder, name).unlink(missing_ok=True)
 
 
 def _path(folder: Path, name: str) -> Path:

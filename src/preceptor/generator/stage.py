@@ -9,12 +9,14 @@ from typing import Any
 
 import numpy as np
 
+from preceptor.core import blocks
 from preceptor.core.artifact import canonical, write_atomic
 from preceptor.core.progress import say
-from preceptor.core.stage import Cost, Counts, Inputs, Stage
+from preceptor.core.stage import Cost, Counts, Inputs, Shard, Stage
 from preceptor.core.tables.generator import CutRow, Floor, LawRow, WeightRow
 from preceptor.data.log import TrainSplit
-from preceptor.generator import floor, histories, made
+from preceptor.generator import bank_tasks, events, fit, floor, histories, made
+from preceptor.generator.bank_tasks import Source, Tasks
 from preceptor.generator.config import GeneratorConfig, check
 from preceptor.generator.mixture import Mixture
 from preceptor.generator.sampler import build_tables
@@ -43,6 +45,7 @@ def build(config: GeneratorConfig, inputs: Inputs, folder: Path) -> Counts:
             continue
         floors[name] = Floor(**floor.report(tables, config.seed, f"graph/floor/{name}", config.floor_walks))
     write_atomic(folder / "floor.json", canonical(floors))
+    blocks.forget(folder)
     shown = {name: floors[name].floor_nats_per_item for name in GRAPHS}
     drawn = "the mixture" if config.law == "mixture" else f"{config.policy} walks"
     say(f"generator: floor of {drawn} {shown['seen']:.3f} nats per item on seen items")
@@ -63,16 +66,17 @@ def _samplers(
     min_users = int(inputs["graph"].manifest["config"]["min_users"])
     pairs = inputs["graph"].array("pairs")
     held_out = np.asarray(pairs[np.asarray(inputs["graph"].array("pair_split")) == BOTH_SEEN])
-    fitted = None
+    fitted, tasks = None, None
     for name in GRAPHS:
         part = split if name == "all" else made.seen_part(split, unseen)
         if fitted is None or unseen.any():  # with nothing held out, the law of the seen part is the law of all
-            fitted = made.fit_law(part, config, min_users)
+            tasks = _tasks(config, inputs, name, folder)
+            fitted = made.fit_law(part, config, min_users, tasks)
         if name == "seen":
             fitted = dataclasses.replace(fitted, mixture=made.within(fitted.mixture, ~unseen, held_out))
         for note in fitted.notes:
             say(f"  {name}: {note}")
-        made.save_law(fitted, part, config, folder / name / "law", min_users, stability=name == "all")
+        made.save_law(fitted, part, config, folder / name / "law", min_users, name == "all", tasks)
         facts = {
             "nats_per_next_item": fitted.nats,
             "coverage": fitted.coverage,
@@ -95,6 +99,31 @@ def _among(unseen: np.ndarray, graphs: Sequence[Graph]) -> dict[str, int]:
     return {"items": int(unseen.sum()), "isolated": int((unseen & ~touched).sum())}
 
 
+def shards(config: GeneratorConfig, inputs: Inputs) -> list[Shard]:
+    """One for each graph of the bank and each fold of the events, of the law of all items and of that without held-out ones;
+    none for a log below `bank_tasks.LEAST`."""
+    found: list[Shard] = []
+    for name in GRAPHS if inputs["codes"].array("held_out").any() else GRAPHS[:1]:
+        tasks = _tasks(config, inputs, name, Path())
+        if tasks is None:
+            continue
+        split, settings = tasks.source.split(), tasks.settings
+        asked = events.events(split, settings.share, settings.max_events, settings.seed, settings.timed)
+        repeats, longest = fit.repeats_of(split, settings)[0], fit.longest_of(split, settings)
+        found += fit.shards(tasks, asked, fit.specs_of(split, settings), settings, repeats, longest)
+    return found
+
+
+def _tasks(config: GeneratorConfig, inputs: Inputs, name: str, folder: Path) -> Tasks | None:
+    """The tasks of one law; None where the log is too small for any, and where walks are drawn from one graph."""
+    train, codes = inputs["train"], inputs["codes"]
+    if config.law != "mixture" or len(train.array("item")) < bank_tasks.LEAST:
+        return None
+    seen = name == "seen" and bool(codes.array("held_out").any())
+    min_users = int(inputs["graph"].manifest["config"]["min_users"])
+    return Tasks(Source(train.path, codes.path if seen else None), made.settings_of(config, min_users), name, folder)
+
+
 def cost(config: GeneratorConfig, inputs: Inputs) -> Cost:
     """Next items on which laws are fitted, at most; of walks, items of the histories from which the floors are computed."""
     if config.law == "mixture":
@@ -111,5 +140,7 @@ STAGE = Stage(
     build=build,
     check=check,
     cost=cost,
+    resumable=True,
+    shards=shards,
     below={f"{name}/law": (LawRow, WeightRow, CutRow) for name in GRAPHS},
 )
