@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from preceptor.codes.held_out import held_out_items, only_train
 from preceptor.codes.index_json import ImportedCodes, export_index, import_index, is_index
 from preceptor.codes.item_blocks import assigned, encoded
 from preceptor.codes.items import INDEX, build_items, representation_of
+from preceptor.codes.kept import Kept
 from preceptor.codes.minibatches import BLOCK, distinct_rows
 from preceptor.codes.quality import code_words, quality, refuse_collapse, refuse_one_text
 from preceptor.codes.residual import fit_rq_kmeans, fit_rq_vae
@@ -35,17 +37,32 @@ from preceptor.data.log import TrainSplit
 def build(train: TrainSplit, config: CodesConfig, folder: Path, catalogue: Path | None = None) -> dict[str, Any]:
     """Write the codes of a catalogue into a folder and return their counts. Looks at nothing but the training split.
 
-    catalogue: the file of its items, for tasks that encode a large one by blocks; None: it is encoded here.
+    Of another run the codes alone that it goes on from (codes.since). catalogue: the file of the items, for tasks that encode a
+    large one by blocks; None: it is encoded here.
     """
     train = only_train(train)
+    kept = Kept.load(Path(config.since)) if config.since else None
     representation, why = representation_of(config, train.n_items)
+    if kept is not None:
+        representation, why = kept.representation, f"{len(kept.codes):,} of codes.since keep theirs"
     written = "one token per item" if representation == "items" else "item codes"
     say(f"codes: {written} for {train.n_items:,} items ({why})")
-    counts = build_items(train, folder) if representation == "items" else _build_codes(train, config, folder, catalogue)
+    if representation == "items":
+        own = None if kept is None else kept.item_tokens(train.items["item_id"].to_list())
+        counts = build_items(train, folder, own)
+    else:
+        counts = _build_codes(train, config if kept is None else _going_on(config, kept), folder, catalogue, kept)
     return {"representation": representation, **counts}
 
 
-def _build_codes(train: TrainSplit, config: CodesConfig, folder: Path, catalogue: Path | None) -> dict[str, Any]:
+def _going_on(config: CodesConfig, kept: Kept) -> CodesConfig:
+    """With encoder and tokeniser of the earlier run; codes that an index gives are those of the index still."""
+    return config if is_index(config.pretrained) else replace(config, pretrained=str(kept.folder))
+
+
+def _build_codes(
+    train: TrainSplit, config: CodesConfig, folder: Path, catalogue: Path | None, kept: Kept | None
+) -> dict[str, Any]:
     """Codes by an encoder and a tokeniser.
 
     Files: codes, base_codes int32 [I, n_codes]; embeddings float32 [I, d]; held_out bool [I]; encoder/, tokeniser/;
@@ -59,6 +76,8 @@ def _build_codes(train: TrainSplit, config: CodesConfig, folder: Path, catalogue
     tokeniser: Tokeniser | ImportedCodes
     if is_index(config.pretrained):
         tokeniser = ImportedCodes.read(Path(config.pretrained), item_ids)
+        if kept is not None:
+            kept.refuse_other_tokens(tokeniser.names)
         base, error = tokeniser.codes, None
     else:
         refuse_one_text(x)
@@ -67,11 +86,23 @@ def _build_codes(train: TrainSplit, config: CodesConfig, folder: Path, catalogue
         refuse_collapse(x, base)
     codes = base
     if config.collisions == "distinguish":
-        known = _known_codes(config, item_ids, base)
-        codes = distinguish(base, lambda i, most: tokeniser.last_choices(x[i], base[i], most), known)
+
+        def choices(i: int, most: int) -> np.ndarray:
+            return tokeniser.last_choices(x[i], base[i], most)
+
+        if kept is None:
+            codes = distinguish(base, choices, _known_codes(config, item_ids, base))
+        else:
+            codes = kept.distinct(item_ids, base, choices)
     elif config.collisions != "shared":
         raise PreceptorError("Unknown setting codes.collisions", found=config.collisions, expected="'distinguish' or 'shared'")
-    held_out = held_out_items(train, base, config.held_out_share, config.seed)
+    elif kept is not None:
+        fixed = kept.fixed(item_ids, base)
+        codes = np.where(fixed < 0, base, fixed)
+    if kept is None:
+        held_out = held_out_items(train, base, config.held_out_share, config.seed)
+    else:
+        held_out = kept.held_out_of(train, base, config.held_out_share, config.seed)
     facts = quality(train, x, error, base, codes, tokeniser.n_latents, config.seed, bool(config.pretrained))
     facts |= {"encoder": "precomputed matrix" if encoder is None else encoder.kind, "tokeniser": tokeniser.kind}
     facts |= {"representation": "codes", "dims": x.shape[1], "held_out_items": int(held_out.sum())}

@@ -30,10 +30,13 @@ ITEMS = "items.parquet"
 
 
 def shards(config: CodesConfig, inputs: Inputs) -> list[Shard]:
-    """One for each block of texts, where nothing has to be fitted before; none for a catalogue of one block."""
+    """One for each block of texts, where nothing has to be fitted before; none for a catalogue of one block.
+
+    Of codes that go on from others the build knows what they are: it finds the blocks itself.
+    """
     catalogue = inputs["train"].path / ITEMS
     n_items = int(parquet.scan(catalogue).select(pl.len()).collect().item())
-    if _fitted(config) or representation_of(config, n_items)[0] == "items" or config.encoder == "matrix":
+    if config.since or _fitted(config) or representation_of(config, n_items)[0] == "items" or config.encoder == "matrix":
         return []
     return _of_texts(config, catalogue, n_items)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
@@ -23,18 +24,22 @@ def build(config: CodesConfig, inputs: Inputs, folder: Path) -> Counts:
 
 
 def key(config: CodesConfig, inputs: Inputs) -> Key:
-    """The config, with digests of the files that it names in place of their paths: a copy of them gives the same key."""
-    named = {}
+    """The config, with digests of the files that it names in place of their paths: a copy of them gives the same key. The codes
+    that it goes on from are an input."""
+    named: dict[str, Any] = {}
     for name in ("encoder_path", "pretrained"):
         path = Path(getattr(config, name))
         if getattr(config, name) and path.exists():
             named[name] = {p.relative_to(path).as_posix(): artifact.file_digest(p) for p in _files(path)}
-    return Key(with_files(config, **named), dict(inputs))
+    own = {name: value for name, value in with_files(config, **named).items() if name != "since"}
+    if not config.since:
+        return Key(own, dict(inputs))
+    return Key(own | {"since": "given"}, {**inputs, "since": artifact.load(Path(config.since))})
 
 
 def cost(config: CodesConfig, inputs: Inputs) -> Cost:
     """Examples that the autoencoder is trained on; none of a pretrained one, and none where items have a token each."""
-    if config.pretrained or config.representation == "items":
+    if config.pretrained or config.since or config.representation == "items":
         return Cost(0, "examples")
     if config.representation == "auto":
         if "train" not in inputs:

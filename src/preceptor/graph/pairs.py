@@ -5,6 +5,7 @@ A basket is a user's history, or a session: confidence and lift count baskets, t
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -73,12 +74,13 @@ def find_pairs(
     seed: int,
     basket: str = "user",
     found: Cooccurrence | None = None,
+    kept: Callable[[np.ndarray, np.ndarray], np.ndarray] | None = None,
 ) -> Pairs:
     """Pairs with at least `min_users` distinct users, the `per_item` strongest (cosine) of each item, either end keeping.
 
     held_out_items: bool [I]. Whether a pair of seen items is held out depends on (seed, the pair) alone. basket: user or
     session; raises PreceptorError where the log has no sessions. found: what `cooccurrence` gives for `counting`, where users
-    are baskets and it is counted already.
+    are baskets and it is counted already. kept: what an earlier run's draw makes of pairs and their split (`earlier.KeptDraw`).
     """
     counted = item_users(split)
     if basket == "session":
@@ -95,6 +97,7 @@ def find_pairs(
     unseen = held_out_items[items].sum(axis=1)
     chance = uniform(purpose_key(seed, "graph/held-out pairs"), items[:, 0].astype(np.int64) * split.n_items + items[:, 1])
     part = np.select([unseen == 2, unseen == 1, chance < held_out_share], [BOTH_UNSEEN, ONE_UNSEEN, BOTH_SEEN], TRAIN)
+    part = part if kept is None else kept(items, part)
     return Pairs(items, users, counted, part.astype(np.uint8), baskets, item_baskets, n_baskets)
 
 
