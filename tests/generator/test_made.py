@@ -54,7 +54,7 @@ def test_a_law_in_a_folder_has_one_graph_in_memory_at_a_time(tmp_path: Path, mon
         return graph
 
     monkeypatch.setattr(component_graphs, "_graph", counted)
-    found = made.fit_law(TRAIN, CONFIG, 1, tmp_path)
+    found = made.fit_law(TRAIN, CONFIG, 1, folder=tmp_path)
     assert len(held) > len(found.mixture.graphs) > 1
     seen = made.within(found.mixture, TRAIN.popularity > 5, None, tmp_path / "among")
     wanted = made.within(FITTED.mixture, TRAIN.popularity > 5)
