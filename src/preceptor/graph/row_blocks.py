@@ -23,7 +23,7 @@ from preceptor.graph.cooccurrence import Cooccurrence, kept_rows, meetings, unit
 EACH = {"pairs": 1 << 31, "graph": 1 << 29}
 MOST = 32
 Found = Cooccurrence | None
-_COUNTS: dict[str, Callable[[GraphConfig, TrainSplit], dict[str, Any]]] = {
+COUNTS: dict[str, Callable[[GraphConfig, TrainSplit], dict[str, Any]]] = {
     "pairs": lambda config, split: pairs.counting(config.pair_min_users, config.pairs_per_item),
     "graph": item_graph.counting,
 }
@@ -35,11 +35,11 @@ def shards(config: GraphConfig, inputs: Inputs) -> list[Shard]:
     split = TrainSplit.load(train)
     found = []
     for count in ("pairs", "graph") if config.pair_basket == "user" else ("graph",):
-        asked = _COUNTS[count](config, split)
+        asked = COUNTS[count](config, split)
         work = meetings(split, asked.get("window", 0), asked.get("directed", False))
         cut = blocks.by_work(work, EACH[count], MOST)
         if len(cut) > 1:
-            found += [Shard(f"{count}-{k:03d}", _count, (count, config, train, k, items)) for k, items in enumerate(cut)]
+            found += [Shard(f"{count}-{k:03d}", count_block, (count, config, train, k, items)) for k, items in enumerate(cut)]
     return found
 
 
@@ -53,14 +53,15 @@ def counted(tasks: Sequence[Shard], config: GraphConfig, split: TrainSplit, fold
 
     def found(count: str) -> Found:
         own = [name for name in names if name.startswith(f"{count}-")]
-        return _joined(folder, own, _COUNTS[count](config, split)) if own else None
+        return _joined(folder, own, COUNTS[count](config, split)) if own else None
 
     return found
 
 
-def _count(count: str, config: GraphConfig, train: Path, number: int, items: tuple[int, int], folder: Path) -> None:
+def count_block(count: str, config: GraphConfig, train: Path, number: int, items: tuple[int, int], folder: Path) -> None:
+    """A task: count a block of items, and write what each keeps for itself."""
     split = TrainSplit.load(train)
-    found = kept_rows(split, **_COUNTS[count](config, split), threads=1, items=items)
+    found = kept_rows(split, **COUNTS[count](config, split), threads=1, items=items)
     arrays = {"sizes": np.diff(found.indptr), "indices": found.indices, "users": found.users}
     if found.strength is not found.users:
         arrays["strength"] = found.strength
