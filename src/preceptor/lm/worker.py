@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import fcntl
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,8 +39,16 @@ def train_below(run: Run, home: Path) -> None:
     train(dataclasses.replace(run, folder=home / "runs" / run.folder))
 
 
-def train(run: Run) -> None:
-    """Train and evaluate the run; finished parts are skipped."""
+def train(run: Run, tell: Callable[[float], None] = workers.advance) -> None:
+    """Train and evaluate the run; finished parts are skipped. tell: hears of the work that is done.
+
+    A run of several processes is handed to torchrun, unless that started this process.
+    """
+    if run.config.processes > 1 and not started_by_torchrun():
+        from preceptor.lm.launch import launch
+
+        launch(run)
+        return
     import torch
     import transformers
 
@@ -62,7 +70,7 @@ def train(run: Run) -> None:
         stream = rehearsal.between(run.config, Stream.open(run.curriculum), run.folder.parents[1])
         train_run(
             run.config, run.depth, run.trunk, stream, sets, run.folder,
-            report=lambda tokens: workers.advance(tokens * run.flops_per_token),
+            report=lambda tokens: tell(tokens * run.flops_per_token),
         )  # fmt: skip
     finally:
         os.close(lock)
