@@ -8,6 +8,7 @@ is read, so the leak rule holds to the byte.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 
@@ -16,7 +17,7 @@ from preceptor.core.progress import say
 from preceptor.core.stage import Shard
 from preceptor.core.tables.generator import CutRow, LawRow, WeightRow
 from preceptor.data.log import Targets, TrainSplit
-from preceptor.generator import bank, component_graphs, em, events, exposure, measure
+from preceptor.generator import bank, component_graphs, earlier_law, em, events, exposure, measure
 from preceptor.generator.bank_tasks import Tasks
 from preceptor.generator.choice import choose, shrinkage
 from preceptor.generator.components import GraphSpec, check_bank
@@ -71,10 +72,12 @@ def fit(
     embeddings: np.ndarray | None = None,
     propensities: np.ndarray | None = None,
     tasks: Tasks | None = None,
+    earlier: Path | None = None,
 ) -> Fitted:
     """Choose the law of the next item.
 
-    tasks: of graphs, where these may be made on other machines (neither embeddings nor propensities go there).
+    tasks: of graphs, where these may be made on other machines (neither embeddings nor propensities go there). earlier: the
+    folder of a law that `made.save_law` wrote, at whose weights the fit begins.
 
     embeddings: float [I, d], gives untouched items text rows. propensities: float [n], of each training interaction, for the
     objective `unbiased`. Raises PreceptorError for a log without any event, and for too few effective ones (unbiased).
@@ -95,7 +98,8 @@ def fit(
     if config.objective == "unbiased":
         exposure.refuse_few(effective)
     pseudo = shrinkage(len(user), n_users)
-    chosen = choose(table, weight, pseudo, config.drop)
+    begin = None if earlier is None else earlier_law.start(earlier, specs, config.decays, config.alphas)
+    chosen = choose(table, weight, pseudo, config.drop, start=begin)
     used, places = np.unique(chosen.kept // len(config.decays)), chosen.kept
     kept_specs = tuple(specs[g] for g in used)
     say(f"generator: {len(places)} components in {len(kept_specs)} graphs stay, {chosen.weights.nats:.3f} nats per next item")

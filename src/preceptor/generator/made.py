@@ -41,9 +41,11 @@ def settings_of(config: GeneratorConfig, min_users: int) -> FitConfig:
     )
 
 
-def fit_law(split: TrainSplit, config: GeneratorConfig, min_users: int, tasks: Tasks | None = None) -> Fitted:
-    """Choose the law of the next item inside a training split. tasks: as `fit` takes them."""
-    return fit(split, settings_of(config, min_users), tasks=tasks)
+def fit_law(
+    split: TrainSplit, config: GeneratorConfig, min_users: int, tasks: Tasks | None = None, earlier: Path | None = None
+) -> Fitted:
+    """Choose the law of the next item inside a training split. tasks, earlier: as `fit` takes them."""
+    return fit(split, settings_of(config, min_users), tasks=tasks, earlier=earlier)
 
 
 def seen_part(split: TrainSplit, unseen: np.ndarray) -> TrainSplit:

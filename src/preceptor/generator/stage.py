@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from preceptor.core import blocks
+from preceptor.core import artifact, blocks
 from preceptor.core.artifact import canonical, write_atomic
 from preceptor.core.progress import say
-from preceptor.core.stage import Cost, Counts, Inputs, Shard, Stage
+from preceptor.core.stage import Cost, Counts, Inputs, Key, Shard, Stage, without_defaults
 from preceptor.core.tables.generator import CutRow, Floor, LawRow, WeightRow
 from preceptor.data.log import TrainSplit
 from preceptor.generator import bank_tasks, events, fit, floor, histories, made
@@ -71,7 +71,8 @@ def _samplers(
         part = split if name == "all" else made.seen_part(split, unseen)
         if fitted is None or unseen.any():  # with nothing held out, the law of the seen part is the law of all
             tasks = _tasks(config, inputs, name, folder)
-            fitted = made.fit_law(part, config, min_users, tasks)
+            earlier = Path(config.since) / name / "law" if config.since else None
+            fitted = made.fit_law(part, config, min_users, tasks, earlier)
         if name == "seen":
             fitted = dataclasses.replace(fitted, mixture=made.within(fitted.mixture, ~unseen, held_out))
         for note in fitted.notes:
@@ -124,6 +125,14 @@ def _tasks(config: GeneratorConfig, inputs: Inputs, name: str, folder: Path) -> 
     return Tasks(Source(train.path, codes.path if seen else None), made.settings_of(config, min_users), name, folder)
 
 
+def key(config: GeneratorConfig, inputs: Inputs) -> Key:
+    """The config; the generator that it goes on from is an input known by content."""
+    own = without_defaults(config, ("since",))
+    if not config.since:
+        return Key(own, dict(inputs))
+    return Key(own | {"since": "given"}, {**inputs, "since": artifact.load(Path(config.since))})
+
+
 def cost(config: GeneratorConfig, inputs: Inputs) -> Cost:
     """Next items on which laws are fitted, at most; of walks, items of the histories from which the floors are computed."""
     if config.law == "mixture":
@@ -139,6 +148,7 @@ STAGE = Stage(
     needs=("data.train", "codes", "graph"),
     build=build,
     check=check,
+    key=key,
     cost=cost,
     resumable=True,
     shards=shards,
