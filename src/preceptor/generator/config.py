@@ -33,8 +33,8 @@ class GeneratorConfig:
     repeats: whether an item may occur twice in a walk of law paper; a mixture finds out by the log.
     floor_walks: histories of the Monte Carlo floor.
     seed: decides the histories.
-    since: folder of the generator of a run that this one goes on from (RUN/generator; `preceptor run --since` sets it): the
-        weights of a mixture are fitted from its weights on. docs/refresh.md.
+    since: folder of the generator of a run that this one goes on from (RUN/generator; `preceptor run --since` sets it): a
+        mixture keeps its graphs, and their weights are fitted anew from its weights on. Empty: all is chosen anew.
     """
 
     law: Literal["mixture", "paper"] = "mixture"

@@ -71,8 +71,7 @@ def _samplers(
         part = split if name == "all" else made.seen_part(split, unseen)
         if fitted is None or unseen.any():  # with nothing held out, the law of the seen part is the law of all
             tasks = _tasks(config, inputs, name, folder)
-            earlier = Path(config.since) / name / "law" if config.since else None
-            fitted = made.fit_law(part, config, min_users, tasks, earlier)
+            fitted = made.fit_law(part, config, min_users, tasks, _earlier(config, name))
         if name == "seen":
             fitted = dataclasses.replace(fitted, mixture=made.within(fitted.mixture, ~unseen, held_out))
         for note in fitted.notes:
@@ -122,7 +121,13 @@ def _tasks(config: GeneratorConfig, inputs: Inputs, name: str, folder: Path) -> 
         return None
     seen = name == "seen" and bool(codes.array("held_out").any())
     min_users = int(inputs["graph"].manifest["config"]["min_users"])
-    return Tasks(Source(train.path, codes.path if seen else None), made.settings_of(config, min_users), name, folder)
+    settings = made.settings_of(config, min_users, _earlier(config, name))
+    return Tasks(Source(train.path, codes.path if seen else None), settings, name, folder)
+
+
+def _earlier(config: GeneratorConfig, name: str) -> Path | None:
+    """The folder of the law that a law goes on from."""
+    return Path(config.since) / name / "law" if config.since else None
 
 
 def key(config: GeneratorConfig, inputs: Inputs) -> Key:
