@@ -104,6 +104,7 @@ def run(
     force: Force = False,
     engine: Engine = LOCAL,
     memory: Memory = None,
+    since: Path | None = None,
     dry_run: bool = False,
     json_: Json = False,
 ) -> None:
@@ -111,6 +112,9 @@ def run(
 
     Parameters
     ----------
+    since
+        The folder of a finished run to go on from with a log that has grown: known items keep their codes, counts, law and
+        language models go on from that run's. docs/refresh.md
     dry_run
         Print which stages are stale, why, and what they will cost. Make nothing.
     """
@@ -120,7 +124,14 @@ def run(
 
     if memory is not None:
         budget.ask(memory)
-    config, folder = _resolve(study, data, out, set_, force)
+    if since is not None:
+        from preceptor import refresh
+
+        config, folder = refresh.begin(since, study, data, out, set_ or (), force)
+        if not dry_run:
+            refresh.announce(since, studies.run(config, folder, "data")["data"])
+    else:
+        config, folder = _resolve(study, data, out, set_, force)
     if dry_run:
         rows = studies.dry_run(config, folder)
         if json_:

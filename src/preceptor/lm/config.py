@@ -27,7 +27,8 @@ class LMConfig:
     weight_decay: AdamW's decay of matrices (vectors have none).
     beta1, beta2: AdamW's averages.
     clip: largest norm of the gradient.
-    base: folder of a checkpoint to go on from (continual pre-training); empty: from scratch, on the ladder.
+    base: folder of a checkpoint to go on from (continual pre-training), or of a finished stage lm (RUN/lm), of which each run
+        goes on from the run of its own depth and seed (`lm/bases.py`); empty: from scratch, on the ladder.
     keep: which finished runs leave a checkpoint: "all", "largest" (each trunk's largest budget) or "none".
     trie_histories: next items of a set that are scored among all items where an item has several tokens: at the largest budget
         of a run, on walks in the graph and on real histories. Where an item is one token all are, at every budget.
@@ -56,6 +57,9 @@ class LMConfig:
     rehearsal: share of the blocks that hold text which the base itself gives (`lm/rehearsal.py`), between those of the
         curriculum: against forgetting where no general text is at hand, or beside it.
     rehearsal_tokens: how much of it is sampled, at least; it is repeated where a budget needs more.
+    keep_trunk: keep the end of each trunk, before its learning rate falls, as a checkpoint (runs/<run>/trunk) to go on from.
+    replay: share of the blocks that are those of an earlier curriculum, from its first on (`lm/replay.py`).
+    replay_from: folder of that curriculum (RUN/curriculum), whose tokens the curriculum's tokenizer must know.
     """
 
     depths: tuple[int, ...] = (2, 3, 4, 6)
@@ -97,9 +101,13 @@ class LMConfig:
     shard: bool = False
     rehearsal_tokens: int = 131_072
     schedule: str = "branches"
+    keep_trunk: bool = False
+    replay: float = 0.0
+    replay_from: str = ""
 
 
 SINCE_CONTINUAL = (  # fields that enter a key only where they are not at their default, so that older runs keep theirs
     *("new_rows", "directions", "pad_vocabulary", "new_rows_first", "new_rows_lr", "attend_across"),
     *("accumulate", "compile", "scratch", "judge_base", "rehearsal", "rehearsal_tokens", "shard", "schedule", "processes"),
+    *("keep_trunk", "replay", "replay_from"),
 )

@@ -53,7 +53,7 @@ def train(run: Run, tell: Callable[[float], None] = workers.advance) -> None:
     import transformers
 
     from preceptor.curriculum.stream import EvalSet, Stream
-    from preceptor.lm import rehearsal
+    from preceptor.lm import bases, rehearsal, replay
     from preceptor.lm.group import Group
     from preceptor.lm.train import train_run
 
@@ -67,9 +67,10 @@ def train(run: Run, tell: Callable[[float], None] = workers.advance) -> None:
             fcntl.flock(lock, fcntl.LOCK_EX)  # a worker whose parent was killed may still be writing its last bytes
         sets = {name: EvalSet.load(path) for name, path in run.sets.items()}
         Group().wait()  # what the stage makes before its runs is there now
-        stream = rehearsal.between(run.config, Stream.open(run.curriculum), run.folder.parents[1])
+        config = bases.of_run(run.config, run.depth, run.trunk)
+        stream = replay.between(config, rehearsal.between(config, Stream.open(run.curriculum), run.folder.parents[1]))
         train_run(
-            run.config, run.depth, run.trunk, stream, sets, run.folder,
+            config, run.depth, run.trunk, stream, sets, run.folder,
             report=lambda tokens: tell(tokens * run.flops_per_token),
         )  # fmt: skip
     finally:
