@@ -13,11 +13,12 @@ import struct
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 from preceptor.core import disk, processes, terminal, workers
 from preceptor.core.errors import PreceptorError
-from preceptor.lm.worker import Run
+from preceptor.lm.run import Run
 
 _LOOK_SECONDS = 0.5  # between two looks at how far they are
 _TOLD = struct.Struct("<d")
@@ -32,7 +33,7 @@ def launch(run: Run) -> None:
         home = Path(name)
         (home / "run").write_bytes(pickle.dumps(run))
         process = subprocess.Popen(
-            [sys.executable, "-m", "preceptor.lm.launch", "all", name, str(os.getpid())],
+            [sys.executable, "-m", "preceptor.lm.launch", name, str(os.getpid())],
             stdin=subprocess.DEVNULL,
             env=os.environ | {"PYTHONPATH": os.pathsep.join(map(os.path.abspath, sys.path))},
         )
@@ -52,22 +53,24 @@ def launch(run: Run) -> None:
 
 
 def main() -> None:
-    """Run by `launch` as torchrun ("all"), and by that as each of the run's processes ("one"); then who started it."""
-    role, name, parent = sys.argv[1:]
+    """Run by `launch` as torchrun, which starts `lm.worker` for each of the run's processes."""
+    name, parent = sys.argv[1:]
     processes.die_with(int(parent))
-    if role == "one":
-        with terminal.guarded():
-            _one(Path(name))
-        return
     from torch.distributed.run import main as torchrun
 
     count = pickle.loads((Path(name) / "run").read_bytes()).config.processes
-    here = ["preceptor.lm.launch", "one", name, str(os.getpid())]
-    torchrun(["--standalone", f"--nproc-per-node={count}", "-m", *here])
+    torchrun(["--standalone", f"--nproc-per-node={count}", "-m", "preceptor.lm.worker", name, str(os.getpid())])
 
 
-def _one(home: Path) -> None:
-    from preceptor.lm import group, worker
+def one(home: Path, parent: int, train: Callable[[Run, Callable[[float], None]], None]) -> None:
+    """Be one of the run's processes. home: the folder of `launch`. parent: the process that ends this one with itself."""
+    processes.die_with(parent)
+    with terminal.guarded():
+        _one(home, train)
+
+
+def _one(home: Path, train: Callable[[Run, Callable[[float], None]], None]) -> None:
+    from preceptor.lm import group
 
     run: Run = pickle.loads((home / "run").read_bytes())
     done = 0.0
@@ -81,7 +84,7 @@ def _one(home: Path) -> None:
     here = group.join(run.config.device)
     told = os.open(home / "told", os.O_WRONLY | os.O_CREAT, 0o600)
     try:
-        worker.train(run, tell)
+        train(run, tell)
     except Exception as error:
         disk.write_atomic(home / f"error-{here.rank}", pickle.dumps(processes.portable(error)))
         raise

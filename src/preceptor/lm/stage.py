@@ -22,8 +22,9 @@ from preceptor.lm.cost import announce, compare, unit
 from preceptor.lm.grid import budgets, check, run_name, size_of, training_tokens, trunks
 from preceptor.lm.ladder import SOURCES
 from preceptor.lm.report_to import check_tracker, follow
+from preceptor.lm.run import Run
 from preceptor.lm.sweep import gpus, sweep
-from preceptor.lm.worker import Run, train_below
+from preceptor.lm.worker import train_below
 
 NO_PART = {"report_to", "shard", "processes"}  # of what decides the bytes
 _SOURCES = ("general", "item-text", "cf", "uih")
