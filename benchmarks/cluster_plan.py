@@ -83,9 +83,9 @@ def table(parts: list[Part], cores: int, machines: list[int]) -> list[str]:
             f"{part.tasks}",
             f"{part.memory_gib:,.0f}",
         ]
-        cells += [f"{part.read_gb:,.0f}", f"{part.written_gb:,.0f}", *(f"{spent[f'hours_{n}']:.1f}" for n in machines)]
+        cells += [f"{part.read_gb:,.0f}", f"{part.written_gb:,.0f}", *(f"{spent[f'hours_{n}']:.2f}" for n in machines)]
         lines.append("| " + " | ".join(cells) + " |")
-    lines.append("| all |" + " |" * (len(head) - 1) + " " + " | ".join(f"{total[n]:.1f}" for n in machines) + " |")
+    lines.append("| all |" + " |" * (len(head) - 1) + " " + " | ".join(f"{total[n]:.2f}" for n in machines) + " |")
     return lines
 
 
@@ -111,10 +111,14 @@ def plan(results: Path, interactions: float, items: float) -> list[Part]:
         own = max(1, min(MOST, int(rows.amount * log // each)))
         counted, opened, blocks = counted + (rows.cpu - index.cpu) * log, opened + own * index.cpu * log, blocks + own
 
-    columns = next(rates[name] for name in rates if name.startswith("generator: a graph, and"))
-    stay = next(rates[name] for name in rates if name.startswith("generator: a graph that stays"))
-    graphs = (columns.amount * columns.cpu + stay.amount * stay.cpu) * log
-    laws = (columns.amount * columns.size + stay.amount * stay.size * log) / 1e9
+    gathered = next(rates[name] for name in rates if name.startswith("generator: a graph of") and "events" in name)
+    whole = rates["generator: a graph of the whole log"]
+    asked = (
+        rates["generator: graphs to choose from, of both laws"].amount + rates["generator: graphs at other cuts in time"].amount
+    )
+    stay = rates["generator: graphs that stay, of both laws"].amount
+    graphs = (asked * gathered.cpu + stay * whole.cpu) * log
+    laws = (asked * gathered.size + stay * whole.size * log) / 1e9
     return [
         Part("data", alone["data"], 0.0, 0, memory["data"], LOG_GB * log, written["data"], "interactions"),
         Part(
@@ -139,9 +143,9 @@ def plan(results: Path, interactions: float, items: float) -> list[Part]:
         ),
         Part(
             "generator",
-            rates["generator: what one process does besides"].cpu * log,
+            max(alone["generator"] - graphs, 0.0),
             graphs,
-            int(columns.amount + stay.amount),
+            int(asked + stay),
             memory["generator"],
             train,
             written["generator"] + laws,

@@ -13,7 +13,7 @@ import csv
 import os
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +23,10 @@ import numpy as np
 
 from preceptor.codes import item_blocks
 from preceptor.codes.config import CodesConfig
-from preceptor.core import artifact, blocks, workers
+from preceptor.core import artifact
 from preceptor.core.artifact import Artifact
 from preceptor.core.stage import Shard
-from preceptor.generator import bank_tasks
+from preceptor.generator import bank_tasks, fit
 from preceptor.generator import stage as generator
 from preceptor.generator.config import GeneratorConfig
 from preceptor.graph import row_blocks
@@ -114,27 +114,31 @@ def _codes(made: dict[str, Artifact], home: Path) -> Iterator[dict[str, Any]]:
 
 
 def _generator(made: dict[str, Artifact], home: Path) -> Iterator[dict[str, Any]]:
-    """The whole stage, its tasks carried out here one after the other; what is not of a task is what the driver does alone."""
+    """A graph of the bank, on average over those of the law of all items; what a worker opens before its first."""
     config, inputs = GeneratorConfig(**made["generator"].manifest["config"]), _inputs(made)
+    tasks = [shard for shard in generator.shards(config, inputs) if shard.name.startswith("all-")]
     interactions = len(inputs["train"].array("item"))
-    found: dict[str, list[tuple[float, int]]] = {"column_block": [], "graph_block": []}
-
-    def here(tasks: Sequence[Shard], folder: Path, label: str) -> None:
-        for task in tasks:
-            seconds = _cpu(lambda task=task: task.work(*task.arguments, folder))  # type: ignore[misc]
-            size = (folder / blocks.FOLDER / f"{task.name}.safetensors").stat().st_size
-            found[task.work.__name__].append((seconds, size))
-
-    blocks.carry_out, workers.elsewhere = here, lambda: True
-    folder = home / "generator"
-    folder.mkdir()
-    total = _cpu(lambda: generator.build(config, inputs, folder))
-    for kind, what in (("column_block", "a graph, and what it gives the events"), ("graph_block", "a graph that stays")):
-        each = found[kind]
-        seconds, size = (float(np.mean([one[k] for one in each])) for k in range(2))
-        yield _row(f"generator: {what}, of {len(each)}", len(each), "graphs", seconds, int(size))
-    rest = total - sum(seconds for each in found.values() for seconds, _ in each)
-    yield _row("generator: what one process does besides", interactions, "interactions", rest)
+    opened = tasks[0].arguments[0]
+    yield _row(
+        "generator: open the log, find the events", interactions, "interactions", _cpu(lambda: bank_tasks.opened(*opened))
+    )
+    _carried_out(tasks[0], home / "warm")
+    found = [_carried_out(task, home) for task in tasks]
+    yield _row(
+        f"generator: a graph of {len(tasks)}, and what it gives the events",
+        interactions,
+        "interactions",
+        float(np.mean([seconds for seconds, _ in found])),
+        int(np.mean([size for _, size in found])),
+    )
+    laws = [len(made["generator"].json(f"{part}/law/specs")) for part in ("all", "seen")]
+    yield _row("generator: graphs that stay, of both laws", sum(laws), "graphs")
+    yield _row("generator: graphs at other cuts in time", 3 * laws[0], "graphs")
+    yield _row("generator: graphs to choose from, of both laws", 2 * len(tasks), "graphs")
+    source, settings = opened[:2]
+    spec = fit.specs_of(source.split(), settings)[0]
+    seconds, size = _carried_out(Shard("graph", bank_tasks.graph_block, (source, settings, spec, "graph")), home)
+    yield _row("generator: a graph of the whole log", interactions, "interactions", seconds, size)
 
 
 def _bytes(made: dict[str, Artifact]) -> Iterator[dict[str, Any]]:
