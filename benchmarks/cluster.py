@@ -91,10 +91,11 @@ def main() -> None:
     parser.add_argument("--work", type=Path, default=Path("run/cluster"))
     parser.add_argument("--out", type=Path, default=Path("results/cluster"))
     parser.add_argument("--small", action="store_true", help="a study of minutes, to try this file")
+    parser.add_argument("--set", action="append", default=[], metavar="SECTION.KEY=VALUE", help="one more setting of the study")
     parser.add_argument("--nodes", type=int, nargs="+", default=list(NODES))
     given = parser.parse_args()
     study, work = STUDIES[given.study], given.work.absolute() / given.study
-    settings = [*study.settings, *(study.small if given.small else ())]
+    settings = [*study.settings, *(study.small if given.small else ()), *given.set]
     work.mkdir(parents=True, exist_ok=True)
     given.out.mkdir(parents=True, exist_ok=True)
     first = work / "local-1"

@@ -83,9 +83,9 @@ def table(parts: list[Part], cores: int, machines: list[int]) -> list[str]:
             f"{part.tasks}",
             f"{part.memory_gib:,.0f}",
         ]
-        cells += [f"{part.read_gb:,.0f}", f"{part.written_gb:,.0f}", *(f"{spent[f'hours_{n}']:.1f}" for n in machines)]
+        cells += [f"{part.read_gb:,.0f}", f"{part.written_gb:,.0f}", *(f"{spent[f'hours_{n}']:.2f}" for n in machines)]
         lines.append("| " + " | ".join(cells) + " |")
-    lines.append("| all |" + " |" * (len(head) - 1) + " " + " | ".join(f"{total[n]:.1f}" for n in machines) + " |")
+    lines.append("| all |" + " |" * (len(head) - 1) + " " + " | ".join(f"{total[n]:.2f}" for n in machines) + " |")
     return lines
 
 

@@ -1,8 +1,9 @@
 """The bank's graphs as tasks, one per graph: what it gives the events of a log, and the graphs of the law that was chosen.
 
 These graphs are most of the choice of a law (125 of 138 CPU seconds at 10 million interactions, cuts in time included); the
-choice of weights reads at most `max_events` rows and takes one second. A task opens the training part, makes its
-events anew from the same keys, and leaves a column of the table of likelihoods, a megabyte, or a graph.
+choice of weights reads at most `max_events` rows and takes one second. A task opens the training part, makes its events anew
+from the same keys, and leaves a column of the table of likelihoods, a megabyte, or a graph. Rows smoothed by SVD and EASE, of
+small catalogues alone, are no tasks: their last bits depend on the threads of the process that solves them.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from preceptor.generator.evidence import Column, candidates, column_of, rows_of
 from preceptor.generator.fit_config import FitConfig
 from preceptor.graph.graph import Graph
 
+SOLVED = {"svd", "ease"}  # smoothing that stays with the driver
 LEAST = 2_000_000  # interactions: the law of fewer is chosen where it is, in the time that a few tasks take to start
 Found = Callable[[int], Iterator[tuple[int, np.ndarray, np.ndarray]]]
 
@@ -56,43 +58,49 @@ class Tasks:
     def columns(
         self, found: events.EventSet, share: float, cap: int, columns: Sequence[Column], repeats: bool, longest: int
     ) -> list[Shard]:
-        """One for each column of each fold of the events."""
+        """One for each column of each fold of the events, but for those of SOLVED graphs."""
         asked = (self.source, self.settings, share, cap, found.timed)
         shards = []
         for fold in range(len(found.folds)):
-            for column in columns:
+            for column in (columns[place] for place in _shared([column.spec for column in columns])):
                 name = f"{self.part}-{share:g}-{fold}-{_digest([column, cap])}"
                 shards.append(Shard(name, column_block, (asked, fold, column, repeats, longest, name)))
         return shards
 
-    def known(self, tasks: Sequence[Shard], folds: int) -> Found | None:
+    def known(self, tasks: Sequence[Shard], columns: Sequence[Column]) -> Found | None:
         """Have columns made where tasks go to other machines, or where some are there. Returns what gives those of a fold, by
-        place; None where they are to be made here, a graph at a time."""
+        place; None where all are to be made here, a graph at a time. tasks: of `columns`."""
         names = [task.name for task in tasks]
         if not (workers.elsewhere() or blocks.some(self.folder, names)):
             return None
         blocks.carry_out(tasks, self.folder, f"graphs of {self.part}")
-        width = len(names) // folds
+        places = _shared([column.spec for column in columns])
 
         def found(fold: int) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
-            for place, name in enumerate(names[fold * width : (fold + 1) * width]):
+            for place, name in zip(places, names[fold * len(places) :], strict=False):
                 block = blocks.load(self.folder, name)
                 yield place, block["value"], block["alive"]
 
         return found
 
-    def graphs(self, specs: Sequence[GraphSpec], kept: Path | None = None) -> tuple[Graph, ...] | None:
-        """The graphs of the whole training part, memory-mapped below `kept`; None where they are to be made here."""
-        tasks = []
-        for spec in specs:
+    def graphs(self, specs: Sequence[GraphSpec], kept: Path | None = None) -> dict[int, Graph]:
+        """Graphs of the whole training part by their place in specs, memory-mapped below `kept`; without those that are to be
+        made here."""
+        tasks, places = [], _shared(specs)
+        for spec in (specs[place] for place in places):
             name = f"{self.part}-graph-{_digest(spec)}"
             tasks.append(Shard(name, graph_block, (self.source, self.settings, spec, name)))
         names = [task.name for task in tasks]
         if not (workers.elsewhere() or blocks.some(self.folder, names)):
-            return None
+            return {}
         blocks.carry_out(tasks, self.folder, f"law of {self.part}")
-        found = (Graph(**blocks.load(self.folder, name)) for name in names)
-        return tuple(graph if kept is None else graph.kept(kept / f"{k:02d}") for k, graph in enumerate(found))
+        found = ((place, Graph(**blocks.load(self.folder, name))) for place, name in zip(places, names, strict=True))
+        return {place: graph if kept is None else graph.kept(kept / f"task-{place:02d}") for place, graph in found}
+
+
+def _shared(specs: Sequence[GraphSpec]) -> list[int]:
+    """Places of the graphs that are tasks."""
+    return [place for place, spec in enumerate(specs) if spec.smooth not in SOLVED]
 
 
 def _digest(what: object) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -59,7 +60,7 @@ def gather(
 ) -> Evidence:
     """The table of likelihoods, fold by fold, a graph at a time.
 
-    known: of a fold, by its number, each place in `columns`, and what its column gives the events; None: it is found here.
+    known: of a fold, by its number, places in `columns`, and what their columns give the events; the others are found here.
     """
     asked = columns(specs, config, references)
     n_memories = len(config.decays)
@@ -75,11 +76,10 @@ def gather(
         other = len(asked) - len(specs)
         r, ra = np.zeros((len(chosen), other)), np.zeros((len(chosen), other), bool)
         item_inverse = None if inverse is None else exposure.of_items(fold.inner, inverse[rows_of(split, found, fold)])
-        if known is None:
-            made = _here(fold.inner, asked, embeddings, (longest, chosen, members, repeats, item_inverse))
-        else:
-            made = known(k)
-        for place, value, lives in made:
+        given = {} if known is None else {place: found for place, *found in known(k)}
+        rest = {place: column for place, column in enumerate(asked) if place not in given}
+        here = _here(fold.inner, rest, embeddings, (longest, chosen, members, repeats, item_inverse))
+        for place, (value, lives) in itertools.chain(given.items(), here):
             if place >= len(specs):
                 r[:, [place - len(specs)]], ra[:, [place - len(specs)]] = value, lives
                 continue
@@ -108,13 +108,14 @@ def gather(
 
 
 def _here(
-    inner: TrainSplit, asked: list[Column], embeddings: np.ndarray | None, given: tuple[Any, ...]
-) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
-    """(place, density, whether it has mass) of each column; given: the rest of `column_of`."""
-    for place, graph in component_graphs.graphs(inner, tuple(column.spec for column in asked), embeddings):
-        found = column_of(graph, asked[place], *given)
+    inner: TrainSplit, asked: dict[int, Column], embeddings: np.ndarray | None, given: tuple[Any, ...]
+) -> Iterator[tuple[int, tuple[np.ndarray, np.ndarray]]]:
+    """(place, what it gives the events) of each column, by place; given: the rest of `column_of`."""
+    places = list(asked)
+    for k, graph in component_graphs.graphs(inner, tuple(column.spec for column in asked.values()), embeddings):
+        found = column_of(graph, asked[places[k]], *given)
         del graph  # before the next one is counted
-        yield place, *found
+        yield places[k], found
 
 
 def columns(specs: tuple[GraphSpec, ...], config: FitConfig, references: bool = True) -> list[Column]:

@@ -92,7 +92,9 @@ def fit(
     inverse = exposure.asked(split, config, propensities)
     found = events.events(split, config.share, config.max_events, config.seed, config.timed)
     say(f"generator: {len(found):,} of {found.found:,} next items, {len(specs)} graphs × {len(config.decays)} memories")
-    known = None if tasks is None else tasks.known(shards(tasks, found, specs, config, repeats, longest), len(found.folds))
+    known = None
+    if tasks is not None:
+        known = tasks.known(shards(tasks, found, specs, config, repeats, longest), columns(specs, config))
     evidence = gather(found, specs, config, repeats, longest, inverse, split, embeddings, known=known)
     table, user, weight = evidence.table, evidence.user, evidence.event_weight
     n_users, effective = len(np.unique(user)), float(weight.sum() ** 2 / (weight**2).sum())
@@ -104,9 +106,10 @@ def fit(
     used, places = np.unique(chosen.kept // len(config.decays)), chosen.kept
     kept_specs = tuple(specs[g] for g in used)
     say(f"generator: {len(places)} components in {len(kept_specs)} graphs stay, {chosen.weights.nats:.3f} nats per next item")
-    graphs = tasks.graphs(kept_specs, folder) if tasks else None
-    if graphs is None:
-        graphs = rebuilt(split, kept_specs, inverse, embeddings, folder)
+    there = tasks.graphs(kept_specs, folder) if tasks else {}
+    rest = tuple(spec for k, spec in enumerate(kept_specs) if k not in there)
+    here = iter(rebuilt(split, rest, inverse, embeddings, folder))
+    graphs = tuple(there[k] if k in there else next(here) for k in range(len(kept_specs)))
     parts = [(int(np.searchsorted(used, c // len(config.decays))), config.decays[c % len(config.decays)]) for c in places]
     mixture = assembled(split, graphs, kept_specs, parts, config.alphas, chosen.weights, longest, repeats, embeddings)
     context = measure.Context(config.seed, config.resamples, config.drop, pseudo, config.singles)
@@ -167,7 +170,7 @@ def cuts(
         known = None
         if tasks is not None:
             plain = [replace(column, plain=True) for column in columns(fitted.specs, config, references=False)]
-            known = tasks.known(tasks.columns(found, share, cap, plain, repeats, longest), len(found.folds))
+            known = tasks.known(tasks.columns(found, share, cap, plain, repeats, longest), plain)
         evidence = gather(found, fitted.specs, config, repeats, longest, None, split, None, references=False, known=known)
         pseudo = shrinkage(len(evidence.user), len(np.unique(evidence.user)))
         weights = em.fit_weights(evidence.table.columns(own), evidence.event_weight, pseudo, tolerance=1e-5)
