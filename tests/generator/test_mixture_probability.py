@@ -3,11 +3,12 @@ import math
 import numpy as np
 import pytest
 
-from generator.mixtures import all_histories, large_mixture, small_mixtures
+from generator.mixtures import ALL, LAST, all_histories, large_mixture, mixture, small_mixtures
 from preceptor.generator import mixture_reference as reference
 from preceptor.generator.mixture_histories import sample
 from preceptor.generator.mixture_probability import conditional, log_probability
 from preceptor.generator.mixture_tables import mixture_tables
+from preceptor.graph.graph import from_edges
 
 
 @pytest.mark.parametrize("name", small_mixtures())
@@ -64,3 +65,23 @@ def test_threads_change_nothing() -> None:
     for a, b in zip(conditional(tables, items, lengths, 1), conditional(tables, items, lengths, 3), strict=True):
         np.testing.assert_array_equal(a, b)
     assert np.isfinite(one).all()
+
+
+def test_rows_of_popular_items_are_searched_to_the_same_probabilities() -> None:
+    """The hub's row has more edges than 32 per item of a history; edges lead back from every third item alone."""
+    n, random = 2000, np.random.default_rng(0)
+    leaves = np.arange(1, n)
+    back = leaves[::3]
+    hub = from_edges(
+        n, np.r_[np.zeros(n - 1, int), back], np.r_[leaves, np.zeros(len(back), int)], random.random(n - 1 + len(back)) + 0.1
+    )
+    ring = from_edges(n, np.arange(n), (np.arange(n) + 1) % n, np.ones(n))
+    for repeats in (False, True):
+        law = mixture((hub, ring), [(0, ALL, 0.5), (1, LAST, 0.3)], [(1.0, 0.2)], repeats)
+        tables = mixture_tables(law, np.ones(n), 6)
+        items, lengths = sample(tables, 3, "hub", 0, 12)
+        items[:6, 1] = 0  # the hub in the middle of a history
+        stated = log_probability(tables, items, lengths)
+        for row, length, log_p in zip(items, lengths, stated, strict=True):
+            p = reference.probability(tables, row[:length].tolist())
+            assert log_p == pytest.approx(math.log(p) if p else -math.inf, abs=1e-12)

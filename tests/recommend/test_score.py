@@ -15,6 +15,7 @@ from lm.toy import CONFIG, CONTEXT, EOS, VOCAB
 from preceptor.core import metrics
 from preceptor.core.errors import PreceptorError
 from preceptor.core.rng import generator
+from preceptor.lm import trie as trie_module
 from preceptor.lm.checkpoints import new_model
 from preceptor.lm.ladder import rung
 from preceptor.lm.trie import ItemTrie, beam_items, item_log_p, score_items
@@ -156,3 +157,13 @@ def test_room_is_what_context_and_training_allow() -> None:
     items = np.array([[40, 10, 20, 41]] * 3, np.int32)
     prompts = Prompts(items, np.array([1, 2], np.int32), np.array([5], np.int32), eos=EOS, longest=3)
     assert [prompts.room(context) for context in (4, 11, 12, 17, 64)] == [0, 0, 1, 2, 3]
+
+
+def test_larger_pieces_of_a_larger_catalogue_give_the_same_scores(monkeypatch: pytest.MonkeyPatch) -> None:
+    codes, prompt = np.unique(catalogue(700, 3, 12), axis=0), np.array([EOS, 7, 8])
+    small = score_items(QWEN, ItemTrie(codes), prompt)
+    monkeypatch.setattr(trie_module, "EXACT_ITEMS", 100)
+    large = ItemTrie(codes)
+    sizes = [len(piece.path) for piece in large.pieces()]
+    assert sizes == [len(codes)]  # one piece of up to 1,024 items
+    np.testing.assert_allclose(score_items(QWEN, large, prompt), small, rtol=1e-5)

@@ -16,10 +16,12 @@ import numpy as np
 from numba import int64, njit
 
 from preceptor.core import workers
+from preceptor.generator.mass import edge_weight
 from preceptor.generator.mixture_tables import MixtureTables
 from preceptor.graph.graph import TOTAL
 
 _LOG_TOTAL = math.log(TOTAL)
+_LONG = 32  # edges per item of a history: in longer rows it is faster to search
 
 
 class Conditional(NamedTuple):
@@ -113,8 +115,10 @@ def _log_units(units):  # type: ignore[no-untyped-def]
 def _weights_between(tables, history, place, between):  # type: ignore[no-untyped-def]
     """between[g, i, k] = w_g(h_i, h_k), by going through the rows of the history's items with its items marked in `place`.
 
-    An item that occurs several times has its weights at its first place.
+    In a row of a popular item, which may be hundreds of thousands of edges long, each item is searched for. An item that occurs
+    several times has its weights at its first place.
     """
+    indptr, indices, weight = tables.indptr, tables.indices, tables.weight
     n_graphs, length = tables.settings[1], len(history)
     for k in range(length):
         if place[history[k]] < 0:
@@ -123,10 +127,15 @@ def _weights_between(tables, history, place, between):  # type: ignore[no-untype
         for g in range(n_graphs):
             row = int64(history[i]) * n_graphs + g
             between[g, i, :length] = 0
-            for e in range(tables.indptr[row], tables.indptr[row + 1]):
-                k = place[tables.indices[e]]
+            if indptr[row + 1] - indptr[row] > _LONG * length:
+                for k in range(length):
+                    if place[history[k]] == k:
+                        between[g, i, k] = edge_weight(indptr, indices, weight, row, history[k])
+                continue
+            for e in range(indptr[row], indptr[row + 1]):
+                k = place[indices[e]]
                 if k >= 0:
-                    between[g, i, k] = tables.weight[e]
+                    between[g, i, k] = weight[e]
     for k in range(length - 1, -1, -1):
         first = place[history[k]]
         if first != k:

@@ -22,7 +22,7 @@ from preceptor.core.errors import PreceptorError
 from preceptor.lm.checkpoints import head
 
 EXACT_ITEMS = 50_000
-_PIECE = 128  # items of a piece of the trie
+_PIECE, _LARGE_PIECE = 128, 1024  # items of a piece of the trie, of a catalogue beyond EXACT_ITEMS
 
 
 @dataclass(frozen=True)
@@ -63,13 +63,14 @@ class ItemTrie:
         if self._pieces is not None:
             yield from self._pieces
             return
-        made = []
-        for a in range(0, len(self.rows), _PIECE):
-            piece = _piece(self.rows[a : a + _PIECE])
-            made.append(piece)
+        kept: list[_Piece] | None = [] if len(self.rows) <= 20_000 else None
+        size = _PIECE if len(self.rows) <= EXACT_ITEMS else _LARGE_PIECE
+        for a in range(0, len(self.rows), size):
+            piece = _piece(self.rows[a : a + size])
+            if kept is not None:
+                kept.append(piece)
             yield piece
-        if len(self.rows) <= 20_000:
-            self._pieces = made
+        self._pieces = kept
 
 
 @torch.no_grad()
