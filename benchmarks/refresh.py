@@ -3,6 +3,8 @@
 A simulated market of 1 M interactions and 10,000 items. The earlier run has the first 99 % of the rows in time, and all items
 but the last hundred. Stages are made in this process, compiled beforehand on a market of 3,000 rows, and timed in CPU seconds
 of all threads, so that what else the machine does counts little. Writes results/refresh/*.csv.
+
+`python benchmarks/refresh.py --counting` compares counting alone on denser markets, and writes counting.csv there.
 """
 
 from __future__ import annotations
@@ -26,6 +28,9 @@ from preceptor.core.tables import row
 from preceptor.data.log import Log, TrainSplit
 from preceptor.data.read import read
 from preceptor.generator import em, fit, made
+from preceptor.graph import counts
+from preceptor.graph.cooccurrence import cooccurrence, item_users
+from preceptor.graph.weights import Weighting
 from preceptor.run_folder import settle
 
 OUT = Path(__file__).parent.parent / "results" / "refresh"
@@ -72,6 +77,47 @@ class LawRow(row.Row):
     cross_fitted: float
     steps: int
     cpu_seconds: float
+
+
+@dataclass(frozen=True)
+class CountingRow(row.Row):
+    """CPU seconds of the pairs of a window, cut to each row's strongest 50. anew: counted whole; changes: from kept counts, of
+    which the same are written. pairs: in both directions."""
+
+    FILE: ClassVar[str] = "counting.csv"
+    interactions: int
+    items: int
+    window: int
+    pairs: int
+    anew: float
+    changes: float
+
+
+def counting() -> None:
+    """Counting alone, in memory and without the stage's digests."""
+    rows: list[CountingRow] = []
+    OUT.mkdir(parents=True, exist_ok=True)
+    for n_interactions, n_items in ((20_000, 300), (1_000_000, 10_000), (1_000_000, 1_000), (3_000_000, 1_000)):
+        log = read(f"market:n_interactions={n_interactions},n_items={n_items}")
+        early = log.time < np.quantile(log.time, 0.99)
+        columns = {name: getattr(log, name)[early] for name in ("user", "item", "time")}
+        old, new = dataclasses.replace(log, **columns, session=None).split().train, log.split().train
+        for window in (10, 0):
+            with tempfile.TemporaryDirectory() as folder:
+                rows.append(_counted(old, new, window, Path(folder)))
+        row.write(OUT, CountingRow, rows[2:])  # the first market compiles
+
+
+def _counted(old: TrainSplit, new: TrainSplit, window: int, folder: Path) -> CountingRow:
+    weighting, users_of = Weighting("cosine"), item_users(new)
+    before = counts.count(old, window, False, folder / "old")
+    with _timed() as anew:
+        cooccurrence(new, weighting, window, min_users=2, top_k=50)
+    with _timed() as changes:
+        kept = counts.refresh(before, old, new, np.arange(new.n_items), window, False, folder / "new")
+        kept.strongest(weighting, users_of, False, 2, 50)
+    pairs = len(kept.rows(0, kept.n_items)[1])
+    return CountingRow(len(new.item), new.n_items, window, pairs, round(anew[0], 3), round(changes[0], 3))
 
 
 def main() -> None:
@@ -159,12 +205,10 @@ def _digests(graph: Artifact) -> dict[str, Any]:
 
 
 def _kept(run: dict[str, Artifact]) -> list[CountsRow]:
-    from preceptor.graph.counts import Counts
-
     split = TrainSplit.load(run["data"].path / "train")
     rows = []
     for folder in sorted((run["graph"].path / "counts").iterdir()):
-        kept = Counts.load(folder)
+        kept = counts.Counts.load(folder)
         pairs, size = len(kept.rows(0, kept.n_items)[1]), sum(p.stat().st_size for p in folder.iterdir())
         rows.append(CountsRow(folder.name, pairs, size, round(size / pairs, 3), len(split.item), 8 * len(split.item)))
     return rows
@@ -204,4 +248,4 @@ def _laws(runs: dict[str, dict[str, Artifact]]) -> list[LawRow]:
 
 
 if __name__ == "__main__":
-    main()
+    counting() if "--counting" in sys.argv[1:] else main()

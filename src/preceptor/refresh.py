@@ -8,7 +8,7 @@
     curriculum.tokenizer RUN/curriculum/tokenizer   known tokens keep their ids; new items' tokens come after them
     lm.base              RUN/lm                     each model goes on from the run of its depth and seed
     lm.replay_from       RUN/curriculum             and sees blocks of the earlier curriculum, a share lm.replay of all
-    graph.keep_counts, lm.keep_trunk                so that the next refresh can go on from this run
+    lm.keep_trunk        true                       so that the next refresh goes on from the trunks
 
 All else must be as RUN has it, but for the log, what the language models are trained on, and the stages that are made anew
 whatever happens (`FREE`, `_ANEW`). Of an arm RUN/arms/ARM/… is taken where it has a stage of its own.
@@ -93,8 +93,6 @@ def settings(since: Path, earlier: StudyConfig) -> Iterator[str]:
         yield f"{at}lm.replay_from={json.dumps(homes['curriculum'])}"
         if own.lm.schedule != "cosine":
             yield f"{at}lm.keep_trunk=true"
-        if own.graph.decay == 1 and own.graph.weight != "rp3beta":
-            yield f"{at}graph.keep_counts=true"
         if own.lm.base:  # whose depth was its own
             grid = sorted(bases.runs(homes["lm"]))
             depths = sorted({depth for depth, _ in grid})
