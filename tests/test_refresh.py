@@ -146,6 +146,20 @@ def test_deleted_rows_are_counted_out_and_said(made: Path, tmp_path: Path, capsy
     assert digests(found["graph"], "all/", "seen/", "pair") == digests(plain, "all/", "seen/", "pair")
 
 
+def test_a_cut_that_has_moved_back_is_refused(made: Path, tmp_path: Path) -> None:
+    """The leak rule: rows that earlier models were trained on would be targets. As many rows come late, with early times."""
+    frame, out = pl.read_csv(made / "old-log" / "interactions.csv"), tmp_path / "late-log"
+    late = frame.with_columns(timestamp=pl.lit(frame["timestamp"].min(), pl.Int64), user_id="late " + pl.col("user_id"))
+    out.mkdir()
+    pl.concat([frame, late]).write_csv(out / "interactions.csv")
+    (out / "items.csv").write_bytes((made / "old-log" / "items.csv").read_bytes())
+    config, folder = refresh.begin(made / "old", None, str(out), tmp_path / "new")
+    data = study.run(config, folder, "data")["data"]
+    assert refresh.news(made / "old", data).targets > 20
+    with pytest.raises(PreceptorError, match=r"(?s)trained on are targets now.*full run"):
+        refresh.announce(made / "old", data)
+
+
 def test_nothing_new_is_an_error(made: Path, tmp_path: Path) -> None:
     config = begin(made, tmp_path / "new", log="old-log")
     data = study.run(config, tmp_path / "new", "data")["data"]
@@ -157,12 +171,16 @@ def test_the_command_says_what_is_new_and_what_it_will_do(
     made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "new"
-    main(["run", "--since", str(made / "old"), "--data", str(made / "new-log"), "--out", str(out), "--dry-run", "--json"])
+    asked = ["run", "--since", str(made / "old"), "--out", str(out)]
+    with pytest.raises(SystemExit) as ended:
+        main([*asked, "--data", str(made / "new-log"), "--dry-run", "--json"])
+    assert ended.value.code == 0
     rows = json.loads(capsys.readouterr().out)
     assert [r["stage"] for r in rows if r["state"] == "missing"] == ["data"]
     assert not out.exists()
-    with pytest.raises(SystemExit):
-        main(["run", "--since", str(made / "old"), "--data", str(made / "old-log"), "--out", str(out)])
+    with pytest.raises(SystemExit) as ended:
+        main([*asked, "--data", str(made / "old-log")])
+    assert ended.value.code == 2
     assert "Nothing is new" in capsys.readouterr().err
 
 

@@ -8,7 +8,7 @@
     curriculum.tokenizer RUN/curriculum/tokenizer   known tokens keep their ids; new items' tokens come after them
     lm.base              RUN/lm                     each model goes on from the run of its depth and seed
     lm.replay_from       RUN/curriculum             and sees blocks of the earlier curriculum, a share lm.replay of all
-    graph.keep_counts, lm.keep_trunk                so that the next refresh can go on from this run
+    lm.keep_trunk        true                       so that the next refresh goes on from the trunks
 
 All else must be as RUN has it, but for the log, what the language models are trained on, and the stages that are made anew
 whatever happens (`FREE`, `_ANEW`). Of an arm RUN/arms/ARM/… is taken where it has a stage of its own.
@@ -31,7 +31,7 @@ from preceptor.core.artifact import Artifact
 from preceptor.core.errors import PreceptorError
 from preceptor.core.progress import say
 from preceptor.data import parquet
-from preceptor.data.log import TrainSplit
+from preceptor.data.log import Targets, TrainSplit
 from preceptor.lm import bases
 from preceptor.run_folder import settle
 from preceptor.study import SAVED, StudyConfig, load_config, stages
@@ -93,8 +93,6 @@ def settings(since: Path, earlier: StudyConfig) -> Iterator[str]:
         yield f"{at}lm.replay_from={json.dumps(homes['curriculum'])}"
         if own.lm.schedule != "cosine":
             yield f"{at}lm.keep_trunk=true"
-        if own.graph.decay == 1 and own.graph.weight != "rp3beta":
-            yield f"{at}graph.keep_counts=true"
         if own.lm.base:  # whose depth was its own
             grid = sorted(bases.runs(homes["lm"]))
             depths = sorted({depth for depth, _ in grid})
@@ -162,7 +160,8 @@ def _differences(new: Mapping[str, Any], old: Mapping[str, Any], at: str) -> Ite
 
 @dataclass(frozen=True)
 class News:
-    """What a log's training part has beyond an earlier one. gone: training rows of the earlier part that this one lacks."""
+    """What a log's training part has beyond an earlier one. gone: training rows of the earlier part that this one lacks;
+    targets: those of them that are validation or test targets now."""
 
     rows: int
     gone: int
@@ -170,6 +169,7 @@ class News:
     changed_users: int
     items: int
     gone_items: int
+    targets: int = 0
 
 
 def news(since: Path, data: Artifact) -> News:
@@ -198,7 +198,17 @@ def news(since: Path, data: Artifact) -> News:
         changed_users=int(was[changed].sum()),
         items=len(items[1]) - int((place_item < len(items[1])).sum()),
         gone_items=int((place_item >= len(items[1])).sum()),
+        targets=_targets(data, old, user_old, place_item, np.isin(marks_old, gone[0])),
     )
+
+
+def _targets(data: Artifact, old: TrainSplit, user_old: np.ndarray, place_item: np.ndarray, gone: np.ndarray) -> int:
+    """How many of the rows that are gone are to be predicted now: by user and item, and, under a cut in time, after the cut."""
+    cuts = data.json("summary")["cuts"]
+    late = gone if cuts is None else gone & (np.asarray(old.time) >= cuts[0])
+    asked = [Targets.load(data.path / part) for part in ("validation", "test")]
+    pairs = np.concatenate([t.user.astype(np.int64) << 32 | t.item.astype(np.int64) for t in asked])
+    return int(np.isin(user_old[late] << 32 | place_item[np.asarray(old.item)[late]], pairs).sum())
 
 
 def _place(old: pl.Series, new: pl.Series) -> np.ndarray:
@@ -229,7 +239,7 @@ def _more(one: np.ndarray, many: np.ndarray, other: np.ndarray, many_other: np.n
 
 
 def announce(since: Path, data: Artifact) -> News:
-    """Say what is new. Raises PreceptorError where nothing is."""
+    """Say what is new. Raises PreceptorError where nothing is, and where targets were trained on (the leak rule)."""
     found = news(since, data)
     if not (found.rows or found.gone or found.items):
         raise PreceptorError(
@@ -238,6 +248,14 @@ def announce(since: Path, data: Artifact) -> News:
             found=f"the training rows and items of {since}",
             expected="a log that has grown; under a cut in time, by rows that move the cut",
             remedy="go on with that run",
+        )
+    if found.targets:
+        raise PreceptorError(
+            "Rows that the earlier run was trained on are targets now",
+            where=data.path,
+            found=f"{found.targets:,} of them: the split's cut has moved back, or people's last rows are gone",
+            expected="a log whose rows are added at its end",
+            remedy="make a full run, without --since",
         )
     say(
         f"refresh: {found.rows:,} new training rows, of {found.changed_users:,} known users and {found.users:,} new ones; "

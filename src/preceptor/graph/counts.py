@@ -139,12 +139,15 @@ def _edited(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Rows of the new catalogue: the old ones under their new numbers, and what has changed."""
     theirs = back[first:last]
-    known = theirs[theirs >= 0]
-    indptr, targets, users = old.rows(int(known.min()), int(known.max()) + 1) if len(known) else _EMPTY
-    begin = int(known.min()) if len(known) else 0
-    room = int(np.diff(indptr)[known - begin].sum()) + len(edits[0])
+    known = np.unique(theirs[theirs >= 0])
+    runs = np.split(known, np.flatnonzero(np.diff(known) != 1) + 1) if len(known) else []
+    parts = [old.rows(int(run[0]), int(run[-1]) + 1) for run in runs]  # one run, but for a catalogue in another order
+    indptr = np.concatenate([np.zeros(1, np.int64), *(np.diff(part[0]) for part in parts)]).cumsum()
+    targets, users = (np.concatenate([p[k] for p in parts]) if parts else np.zeros(0, np.int32) for k in (1, 2))
+    rows = np.where(theirs < 0, -1, np.searchsorted(known, theirs))
+    room = len(targets) + len(edits[0])
     out = np.zeros(last - first, np.int64), np.empty(room, np.int32), np.empty(room, np.int32)
-    done = _edit(first, theirs, begin, (indptr, targets, users), place, edits, out)
+    done = _edit(first, rows, (indptr, targets, users), place, edits, out)
     if done < 0:
         raise PreceptorError(
             "The counts that a run has kept are not those of its log", where=old.folder,
@@ -207,7 +210,6 @@ def _file(folder: Path, number: int) -> Path:
 
 
 _NOTHING = np.zeros(0, np.int64), np.zeros(0, np.int32), np.zeros(0, np.int32)
-_EMPTY = np.zeros(1, np.int64), np.zeros(0, np.int32), np.zeros(0, np.int32)
 
 
 @njit(nogil=True, cache=True)
@@ -257,16 +259,15 @@ def _decode(data, starts, targets, users, sizes):  # type: ignore[no-untyped-def
 
 
 @njit(nogil=True, cache=True)
-def _edit(first, theirs, begin, old, place, edits, out):  # type: ignore[no-untyped-def]
+def _edit(first, rows, old, place, edits, out):  # type: ignore[no-untyped-def]
     """Merge old rows, numbered anew, and changes by target; −1 − item where a count would be below 0."""
     indptr, targets, users = old
     source, target, change = edits
     sizes, out_targets, out_users = out
     n, f = 0, 0
-    for row in range(len(theirs)):
+    for row in range(len(rows)):
         start = n
-        o = theirs[row]
-        e, last = (indptr[o - begin], indptr[o - begin + 1]) if o >= 0 else (0, 0)
+        e, last = (indptr[rows[row]], indptr[rows[row] + 1]) if rows[row] >= 0 else (0, 0)
         own = np.empty(last - e, np.int64)  # target and users, 32 bits each
         ascending = True
         for k in range(e, last):
