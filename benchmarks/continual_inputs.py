@@ -32,6 +32,7 @@ from preceptor.recommend.score import Prompts
 
 ROOT = Path(__file__).parents[1]
 TEXTS = Path(os.environ.get("PRECEPTOR_SHARED_DATA", ROOT.parent / "shared" / "data")) / "text"
+ML_100K = "ml-100k"
 TRAINED, JUDGED = ("brown", "janeausten"), "wikitext2-test"
 CONTEXT = 128
 PIECES = 160  # of WikiText-2 that are judged on
@@ -103,8 +104,8 @@ class Given:
     made: dict[str, Artifact]
 
 
-def log(work: Path, tokenizer: Path, representation: str) -> Given:
-    """MovieLens-100k up to the generator."""
+def log(work: Path, tokenizer: Path, data: str, representation: str) -> Given:
+    """A log up to the generator: ml-100k, or a folder of the shared data."""
     replayed = work / "texts"
     replayed.mkdir(parents=True, exist_ok=True)
     for name in TRAINED:
@@ -114,13 +115,15 @@ def log(work: Path, tokenizer: Path, representation: str) -> Given:
         *(*SETTINGS, f"codes.representation={representation}"),
         *(f"curriculum.tokenizer={tokenizer}", f"curriculum.general.source={replayed}"),
     )
-    config = dataclasses.replace(study.load_config("quick", None, settings), arms={})
+    config = dataclasses.replace(
+        study.load_config("quick", None if data == ML_100K else str(TEXTS.parent / data), settings), arms={}
+    )
     return Given(config, study.run(config, work / f"log-{representation}", "generator"))
 
 
-def curriculum(given: Given, out: Path, shares: dict[str, float]) -> dict[str, Artifact]:
-    """The curriculum of these shares, and the sets that its models are judged on: real histories and WikiText-2."""
-    asked = dataclasses.replace(given.config.curriculum, mixture=Mixture(**shares))
+def curriculum(given: Given, out: Path, shares: dict[str, float], seed: int) -> dict[str, Artifact]:
+    """The curriculum of these shares and seed, and the sets that its models are judged on: real histories and WikiText-2."""
+    asked = dataclasses.replace(given.config.curriculum, mixture=Mixture(**shares), seed=seed)
     made = dict(given.made)
     made["curriculum"] = CURRICULUM.make(asked, CURRICULUM.inputs(made), out)
     real = next(stage for stage in study.stages() if stage.name == "real")

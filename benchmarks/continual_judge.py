@@ -1,4 +1,4 @@
-"""How the models of benchmarks/continual.py recommend: validation targets of MovieLens-100k, ranked as `recommend` does.
+"""How the models of benchmarks/continual.py recommend: validation targets of their log, ranked as `recommend` does.
 
 Beside them popularity and, where items have texts' embeddings, text-kNN: the mean cosine to the last ten items of a history.
 Targets are those with a training interaction (`seen`) and, with codes, those that were held out from all documents (`cold`).
@@ -22,7 +22,6 @@ from preceptor.recommend import arms, footing
 from preceptor.recommend.arms import Model
 from preceptor.recommend.footing import VALIDATION, Ground
 
-TARGETS = {"items": 2000, "codes": 500}
 LATEST = 10  # items of a history that text-kNN reads
 
 
@@ -49,17 +48,17 @@ class Popularity:
         return np.repeat(self._log[None], len(rows), axis=0)
 
 
-def recall(model: Path, made: dict[str, Artifact], representation: str, cell: str) -> Iterator[dict[str, Any]]:
+def recall(model: Path, made: dict[str, Artifact], representation: str, targets: int) -> Iterator[dict[str, Any]]:
     """Rows of recall.csv: what a model, popularity and text-kNN give on the same targets."""
     data, curriculum = made["data"], made["curriculum"]
     train = footing.train_of(str(data.path))
     ground = Ground(
         **{"data": str(data.path), "ranking": str(data.path / "none"), "split": "temporal", "law": None, "taught": 1.0},
-        **{"repeats": False, "parts": (VALIDATION,), "targets": TARGETS[representation], "seed": 0},
+        **{"repeats": False, "parts": (VALIDATION,), "targets": targets, "seed": 0},
     )
     offered = footing.without_law(ground)[VALIDATION].offered
     context = int(curriculum.json("stream")["context"])
-    one = Model("", cell, 0, 0, str(model), str(curriculum.path), context, representation == "items", 400)
+    one = Model("", "cell", 0, 0, str(model), str(curriculum.path), context, representation == "items", 400)
     scorers: dict[str, Scorer] = {"model": arms.scorer_of(one, ground), "popularity": Popularity(train.popularity)}
     if representation == "codes":
         scorers["text-kNN"] = TextNeighbours(np.asarray(made["codes"].array("embeddings"), np.float32))

@@ -9,7 +9,7 @@ Every arm is a SASRec of the same shape (64 wide, 2 layers, last 50 items) train
 validation by `ranking.calibrate`; each has two trials of dropout on ml-100k (seed 0, the first budget), then three seeds, of
 which seed 0 decides the budget. Scorers are put together by `ranking.combine`. Finished budgets go to --out/probes.csv at
 once, and a study that is run again skips them; models are in --work. Tables: probe_tables.py; arms: probe_arms.py.
-DATA/amazon-games-2018 holds interactions.parquet and items.parquet.
+DATA/amazon-games-2018 holds interactions.parquet and items.parquet. PRECEPTOR_WORKERS=1: one run at a time, in half the memory.
 """
 
 from __future__ import annotations
@@ -42,6 +42,10 @@ SPECS = {
         "amazon-games-2018", 0.1, 1024, 400, 2, ("real", "signal samples", *MAIN[1:], "masked samples"), "ml-100k"
     ),
     "games-100": Spec("amazon-games-2018", 1.0, 3200, 800, 1, ("real", "half real half samples", "signal samples"), "ml-100k"),
+    "games-100-longer": Spec(
+        *("amazon-games-2018, longer", 1.0, 3200, 800, 2, ("real", "half real half samples", "signal samples"), "ml-100k"),
+        source="amazon-games-2018",
+    ),
     "ml-latest": Spec("ml-latest-small", 1.0, 3200, 400, 2, ("real",), "ml-100k"),
     "office": Spec("amazon-office-2018", 1.0, 1024, 200, 2, ("real",)),
     "movietweetings": Spec("movietweetings-sample", 1.0, 512, 100, 2, ("real",)),
@@ -70,7 +74,7 @@ def main() -> None:
         spec = SPECS[name]
         folder = probe_arms.prepare(spec, args.data_root, args.work)
         arms = tuple(arm for arm in spec.arms if not args.arms or arm in args.arms.split(","))
-        with workers.pool(2) as pool:
+        with workers.pool(min(2, workers.count())) as pool:
             if not args.judge:
                 _train(pool, folder, spec, arms, SEEDS[: args.seeds], args.out)
             if args.train:
@@ -99,7 +103,9 @@ def _run(pool: Executor, folder: Path, spec: Spec, jobs: list[tuple[str, int, fl
         for job in jobs
         if (spec.name, spec.share, *job) not in held or not (job[3] or probe_arms.weights_file(folder, *job[:3]).exists())
     ]
-    budget = {r.arm: r.budget for r in read(out, ProbeRow) if r.set == spec.name and r.seed == 0 and _final(r)}
+    budget = {
+        r.arm: r.budget for r in read(out, ProbeRow) if (r.set, r.share, r.seed) == (spec.name, spec.share, 0) and _final(r)
+    }
     futures = [pool.submit(probe_arms.train_job, folder, spec, *job, budget[job[0]] if job[1] else 0) for job in todo]
     for number, future in enumerate(as_completed(futures), 1):
         _keep(future.result(), spec, out)

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from distance import divergence_from_scores, law_of
 from safetensors.torch import save
 
 import preceptor.market.source  # noqa: F401  registers market:
@@ -33,7 +34,6 @@ from preceptor.graph.graph import Graph
 from preceptor.graph.item_graph import build_graph
 from preceptor.ranking import calibrate, converge
 from preceptor.ranking.config import Recipe
-from preceptor.ranking.distance import divergence_from_scores, law_of
 from preceptor.ranking.evaluate import subsample
 from preceptor.ranking.histories import RealHistories
 from preceptor.ranking.models import ModelScorer, NextItemModel
@@ -49,7 +49,7 @@ LOOKS = (25, 50, 100, 200, 320, 480, 640, 960, 1280, 1920, 2560)
 class Spec:
     """One log. share: of its users; positions: predicted an update; first, doublings: of the budget; arms: those trained.
 
-    inherits: the set whose trials decide the dropout; empty: its own.
+    inherits: the set whose trials decide the dropout; empty: its own. source: the log, where the set has another name.
     """
 
     name: str
@@ -59,6 +59,7 @@ class Spec:
     doublings: int
     arms: tuple[str, ...]
     inherits: str = ""
+    source: str = ""
 
     @property
     def key(self) -> str:
@@ -88,7 +89,7 @@ def prepare(spec: Spec, data_root: Path, work: Path) -> Path:
     folder = work / spec.key
     if (folder / "done").exists():
         return folder
-    log = read.read(_source(spec.name, data_root))
+    log = read.read(_source(spec.source or spec.name, data_root))
     cut = sampled(log, spec.share).split()
     for name in ("train", "validation", "test"):
         getattr(cut, name).save(folder / name)

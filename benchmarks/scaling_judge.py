@@ -12,7 +12,7 @@ loss on real histories among items (with the prior where it is known). Writes:
     summary.csv  by set: median errors, coverage, scores, cells, logs
     ends.csv     known-end: T's free end, least real loss and where, the cost C of the law
     recall.csv   known-end: recall at 100 from the loss, one generator left out at a time
-    shares.csv, collapse.csv, epochs.csv, layers.csv   what nulls, collapse, repetition and mixture ask (`scaling_special.py`)
+    shares.csv, collapse.csv, epochs.csv, layers.csv, order.csv   what nulls, collapse, repetition and mixture ask
 
 Baselines: the log-log line of the excess through the last two budgets of a size, and the nearest smaller run. Their 95 % bands
 are Student's t times what they missed by at the earlier budgets. Score: width + 40 × the distance to a run outside, in the log

@@ -77,7 +77,7 @@ def mixture() -> Iterator[Cell]:
     for arm, (text, pairs, walks) in arms.items():
         shares = f"curriculum.mixture={{general: 0, item_text: {text}, cf: {pairs}, uih: {walks}}}"
         control = ("curriculum.cf_permuted=true",) if "permuted" in arm else ()
-        yield Cell("ml-100k", "mixture", MIDDLE, BUDGETS[1:], arm=arm, more=(*common, shares, *control), sets=LAYERS)
+        yield Cell("ml-100k", "mixture", MIDDLE, BUDGETS, arm=arm, more=(*common, shares, *control), sets=LAYERS)
 
 
 def schedule() -> Iterator[Cell]:

@@ -8,7 +8,6 @@
 from __future__ import annotations
 
 import csv
-import math
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -17,6 +16,8 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "src"))
 
 from scaling_plan import STUDIES
 from scaling_rate import cpu_seconds
+from scaling_sections import SECTIONS
+from scaling_text import number, percent, read, table, whole
 
 Line = Mapping[str, str]
 TITLES = {
@@ -34,7 +35,9 @@ TITLES = {
 
 def readme(study: str, folder: Path) -> str:
     """The whole page."""
-    tables = {name: _read(folder / f"{name}.csv") for name in ("points", "summary", "judged", "fits", "ends", "recall")}
+    tables = {
+        name: read(folder / f"{name}.csv") for name in ("points", "summary", "judged", "fits", "ends", "recall", *SECTIONS)
+    }
     parts = [f"# {TITLES[study]}", *_found(tables), _what_was_run(study, tables["points"])]
     if tables["summary"]:
         parts += ["## Held-out cells", _summary(tables["summary"]), _judged(tables["judged"])]
@@ -42,6 +45,7 @@ def readme(study: str, folder: Path) -> str:
         parts += ["## Where T and the real loss end", _ends(tables["ends"])]
     if tables["recall"]:
         parts += ["## Recall read off a loss", _recall(tables["recall"])]
+    parts += [section(tables[name]) for name, section in SECTIONS.items() if tables[name]]
     if tables["fits"]:
         parts += ["## Laws", _fits(tables["fits"])]
     return "\n\n".join(parts) + "\n"
@@ -57,23 +61,23 @@ def _found(tables: Mapping[str, Sequence[Line]]) -> list[str]:
         error, below = float(r["error"]), float(r["error"]) < min(baselines)
         asked = error <= 0.1 and int(r["cells"]) >= 12 and below
         lines.append(
-            f"**Held-out cells: {_met(asked)}.** The law's median error is {_percent(r['error'])} of the excess over"
+            f"**Held-out cells: {_met(asked)}.** The law's median error is {percent(r['error'])} of the excess over"
             f" {r['cells']} cells of {r['logs']} log(s), {'below' if below else 'not below'} both baselines"
-            f" ({_percent(r['error_two_point'])}, {_percent(r['error_nearest'])}). At most 10 % over 12 cells, and below both,"
+            f" ({percent(r['error_two_point'])}, {percent(r['error_nearest'])}). At most 10 % over 12 cells, and below both,"
             " was asked."
         )
         held = int(r["covered"]) / max(int(r["runs_with_band"]), 1)
         better = r["score"] and float(r["score"]) < min(float(r["score_two_point"]), float(r["score_nearest"]))
         lines.append(
             f"**Bands: {_met(bool(held >= 0.9 and better and int(r['logs']) >= 3))}.** They hold {r['covered']} of"
-            f" {r['runs_with_band']} runs; their interval score is {_number(r['score'])} against"
-            f" {_number(r['score_two_point'])} and {_number(r['score_nearest'])}. 90 %, at least three logs and the better"
+            f" {r['runs_with_band']} runs; their interval score is {number(r['score'])} against"
+            f" {number(r['score_two_point'])} and {number(r['score_nearest'])}. 90 %, at least three logs and the better"
             " score were asked."
         )
     known = [r for r in tables["ends"] if r["T_end"]]
     if known:
         tight = [r for r in known if float(r["T_end_lo"] or 1) <= 0 and float(r["T_end_hi"] or 9) / 2 <= 0.05]
-        said = "; ".join(f"{r['law']}, N {_whole(r['params'])}: {_span(r, 'T_end')}" for r in known)
+        said = "; ".join(f"{r['law']}, N {whole(r['params'])}: {_span(r, 'T_end')}" for r in known)
         logs = len({r["log"] for r in tight})
         lines.append(
             f"**T goes to 0: {_met(logs >= 2)}.** The free end of T, in nats: {said}. An interval that holds 0 with a"
@@ -83,10 +87,10 @@ def _found(tables: Mapping[str, Sequence[Line]]) -> list[str]:
     turned = [r for r in tables["ends"] if r["turned"]]
     if tables["ends"]:
         rises = "; ".join(
-            f"{r['law']}: from {_whole(r['turned'])} tokens on, by {float(r['real_last']) - float(r['real_least']):.3f} nats"
+            f"{r['law']}: from {whole(r['turned'])} tokens on, by {float(r['real_last']) - float(r['real_least']):.3f} nats"
             for r in turned
         )
-        still = ", ".join(f"{r['law']} (N {_whole(r['params'])})" for r in tables["ends"] if not r["turned"])
+        still = ", ".join(f"{r['law']} (N {whole(r['params'])})" for r in tables["ends"] if not r["turned"])
         lines.append(f"**The real loss turns up** under {rises or 'none of them'}. It still falls under {still or 'none'}.")
     return ["\n".join(f"- {line}" for line in lines)] if lines else []
 
@@ -96,7 +100,7 @@ def _met(asked: bool) -> str:
 
 
 def _span(r: Line, name: str) -> str:
-    return f"{_number(r[name])} [{_number(r[f'{name}_lo'])}, {_number(r[f'{name}_hi'])}]"
+    return f"{number(r[name])} [{number(r[f'{name}_lo'])}, {number(r[f'{name}_hi'])}]"
 
 
 def _what_was_run(study: str, points: Sequence[Line]) -> str:
@@ -104,12 +108,12 @@ def _what_was_run(study: str, points: Sequence[Line]) -> str:
     most: dict[str, int] = {}
     for line in points:
         most[line["cell"]] = max(most.get(line["cell"], 0), int(line["tokens"]))
-    whole = sum(most.get(cell.name, 0) >= max(cell.tokens) for cell in planned)
+    ended = sum(most.get(cell.name, 0) >= max(cell.tokens) for cell in planned)
     seeds = sorted({int(line["seed"]) for line in points})
     processors = ", ".join(sorted({line["processor"] for line in points}))
     said = (
         f"Command: `python benchmarks/scaling_studies.py {study}`, then `python benchmarks/scaling_judge.py {study}`, which"
-        f" writes this page. {len(most)} of {len(planned)} planned cells are here, {whole} of them at all planned budgets; the"
+        f" writes this page. {len(most)} of {len(planned)} planned cells are here, {ended} of them at all planned budgets; the"
         f" most tokens of a run are {max(most.values()):,} (planned: {max(max(c.tokens) for c in planned):,}). Seeds"
         f" {', '.join(map(str, seeds))}; one thread each on {processors}."
     )
@@ -130,8 +134,8 @@ def _summary(rows: Sequence[Line]) -> str:
     ]
     body = []
     for r in rows:
-        errors = ", ".join(_percent(r[k]) for k in ("error", "error_two_point", "error_nearest"))
-        scores = ", ".join(_number(r[k]) for k in ("score", "score_two_point", "score_nearest"))
+        errors = ", ".join(percent(r[k]) for k in ("error", "error_two_point", "error_nearest"))
+        scores = ", ".join(number(r[k]) for k in ("score", "score_two_point", "score_nearest"))
         covered = f"{r['covered']} of {r['runs_with_band']}"
         body.append([r["set"], r["cells"], f"{r['laws']}, {r['logs']}", errors, covered, scores])
     said = (
@@ -140,7 +144,7 @@ def _summary(rows: Sequence[Line]) -> str:
         " smaller run. The score is width + 40 × the distance to a run outside, in the log of the loss, over the cells where"
         " all three have a band."
     )
-    return _table(head, body) + "\n\n" + said
+    return table(head, body) + "\n\n" + said
 
 
 def _judged(rows: Sequence[Line]) -> str:
@@ -148,10 +152,10 @@ def _judged(rows: Sequence[Line]) -> str:
     body = []
     for r in rows:
         name = ", ".join(part for part in (r["log"], r["law"], r["arm"], r["ladder"]) if part)
-        errors = ", ".join(_percent(r[k], sign=True) for k in ("error", "error_two_point", "error_nearest"))
-        predicted = f"{_number(r['predicted'])} [{_number(r['lo'])}, {_number(r['hi'])}]"
-        body.append([name, r["set"], _whole(r["params"]), _whole(r["tokens"]), _number(r["actual"]), predicted, errors])
-    return _table(head, body)
+        errors = ", ".join(percent(r[k], sign=True) for k in ("error", "error_two_point", "error_nearest"))
+        predicted = f"{number(r['predicted'])} [{number(r['lo'])}, {number(r['hi'])}]"
+        body.append([name, r["set"], whole(r["params"]), whole(r["tokens"]), number(r["actual"]), predicted, errors])
+    return table(head, body)
 
 
 def _ends(rows: Sequence[Line]) -> str:
@@ -168,31 +172,31 @@ def _ends(rows: Sequence[Line]) -> str:
     ]
     body = []
     for r in rows:
-        free = f"{_number(r['T_end'])} [{_number(r['T_end_lo'])}, {_number(r['T_end_hi'])}]" if r["T_end"] else "–"
+        free = f"{number(r['T_end'])} [{number(r['T_end_lo'])}, {number(r['T_end_hi'])}]" if r["T_end"] else "–"
         if r["T_end"] and r["T_end_identified"] != "True":
             free += ", not identified"
-        at = _whole(r["least_at"]) + ("" if r["turned"] else ", the most tokens")
-        real = f"{_number(r['real_last'])}, {_number(r['real_least'])}"
-        found = f"{_number(r['recall_100_last'])}, {_number(r['recall_100_best'])}"
-        first = f"{_number(r['T_first'])}, {_number(r['T_last'])}" if r["T_last"] else "–"
-        body.append([r["law"], _whole(r["params"]), _whole(r["most_tokens"]), first, free, _number(r["C"]), real, at, found])
+        at = whole(r["least_at"]) + ("" if r["turned"] else ", the most tokens")
+        real = f"{number(r['real_last'])}, {number(r['real_least'])}"
+        found = f"{number(r['recall_100_last'])}, {number(r['recall_100_best'])}"
+        first = f"{number(r['T_first'])}, {number(r['T_last'])}" if r["T_last"] else "–"
+        body.append([r["law"], whole(r["params"]), whole(r["most_tokens"]), first, free, number(r["C"]), real, at, found])
     said = (
         "Nats per real validation target among items, means over seeds; with the prior where the law's is known. T is known for"
         " fitted mixtures. C is what the law itself costs on the same targets; walks of the paper's kind give no probability to"
         " some of them, so theirs is infinite (–)."
     )
-    return _table(head, body) + "\n\n" + said
+    return table(head, body) + "\n\n" + said
 
 
 def _recall(rows: Sequence[Line]) -> str:
     head = ["read off", "generator left out", "models", "mean error", "bias", "its recall@100", "rank correlation within"]
     body = []
     for r in rows:
-        span = f"{_number(r['recall_least'])} to {_number(r['recall_most'])}"
+        span = f"{number(r['recall_least'])} to {number(r['recall_most'])}"
         name = {"trie": "real loss, alone", "kl": "T"}[r["loss"]]
-        cells = [_number(r["mean_absolute_error"]), _number(r["bias"], sign=True), span, _number(r["within"], sign=True)]
+        cells = [number(r["mean_absolute_error"]), number(r["bias"], sign=True), span, number(r["within"], sign=True)]
         body.append([name, r["left_out"], r["models"], *cells])
-    return _table(head, body)
+    return table(head, body)
 
 
 def _fits(rows: Sequence[Line]) -> str:
@@ -204,13 +208,13 @@ def _fits(rows: Sequence[Line]) -> str:
     for (name, measured, form, params), own in grouped.items():
         values = []
         for r in own:
-            ends = f" [{_number(r['lo'])}, {_number(r['hi'])}]" if r["lo"] else ""
-            values.append(f"{r['parameter']} {_number(r['value'])}{ends}" + ("" if r["identified"] == "True" else " (open)"))
+            ends = f" [{number(r['lo'])}, {number(r['hi'])}]" if r["lo"] else ""
+            values.append(f"{r['parameter']} {number(r['value'])}{ends}" + ("" if r["identified"] == "True" else " (open)"))
         burn = f"{own[0]['left_out']} cells" if int(own[0]["left_out"]) else "none"
-        size = _whole(params) if params else "all"
+        size = whole(params) if params else "all"
         body.append([name, measured, form, size, own[0]["points"], burn, "; ".join(values)])
     head = ["law", "set", "form", "N", "points", "left out by burn-in", "parameters"]
-    return _table(head, body) + "\n\n*(open)*: these points don't identify the value; fits.csv has the reason."
+    return table(head, body) + "\n\n*(open)*: these points don't identify the value; fits.csv has the reason."
 
 
 def index(out: Path) -> None:
@@ -220,7 +224,7 @@ def index(out: Path) -> None:
         if study == "tiny":
             continue
         most: dict[str, int] = {}
-        for line in _read(out / study / "points.csv"):
+        for line in read(out / study / "points.csv"):
             most[line["cell"]] = max(most.get(line["cell"], 0), int(line["tokens"]))
         rows.append(
             {
@@ -234,9 +238,9 @@ def index(out: Path) -> None:
             }
         )
     with open(out / "studies.csv", "w", encoding="utf-8", newline="") as f:
-        table = csv.writer(f, lineterminator="\n")
-        table.writerow(rows[0])
-        table.writerows(row.values() for row in rows)
+        out_csv = csv.writer(f, lineterminator="\n")
+        out_csv.writerow(rows[0])
+        out_csv.writerows(row.values() for row in rows)
     head = [
         "study",
         "what it asks",
@@ -248,7 +252,7 @@ def index(out: Path) -> None:
         "at all budgets",
     ]
     body = []
-    for row in _read(out / "studies.csv"):
+    for row in read(out / "studies.csv"):
         name = f"[{row['study']}]({row['study']}/README.md)" if int(row["begun"]) else row["study"]
         columns = ("cells", "held_out", "million_tokens", "cpu_hours", "begun", "whole")
         body.append([name, TITLES[row["study"]], *(row[k] for k in columns)])
@@ -257,38 +261,8 @@ def index(out: Path) -> None:
         " `rates.csv` (`python benchmarks/scaling_rate.py`). `python benchmarks/scaling_studies.py STUDY` runs what is missing,"
         " and can be stopped and taken up again."
     )
-    page = "\n\n".join(["# The studies of scaling laws", said, _table(head, body)])
+    page = "\n\n".join(["# The studies of scaling laws", said, table(head, body)])
     (out / "studies.md").write_text(page + "\n", encoding="utf-8")
-
-
-def _table(head: Sequence[str], body: Sequence[Sequence[str]]) -> str:
-    lines = [head, ["---"] * len(head), *body]
-    return "\n".join("| " + " | ".join(cells) + " |" for cells in lines)
-
-
-def _read(path: Path) -> list[dict[str, str]]:
-    if not path.exists():
-        return []
-    with open(path, encoding="utf-8", newline="") as f:
-        return list(csv.DictReader(f))
-
-
-def _number(text: str, sign: bool = False) -> str:
-    if text in ("", "nan"):
-        return "–"
-    value = float(text)
-    if value and not math.isfinite(value):
-        return "∞"
-    digits = 0 if abs(value) >= 1000 else 3
-    return f"{value:{'+' if sign else ''},.{digits}f}"
-
-
-def _percent(text: str, sign: bool = False) -> str:
-    return "–" if text in ("", "nan") else f"{100 * float(text):{'+' if sign else ''}.1f} %"
-
-
-def _whole(text: str) -> str:
-    return f"{float(text):,.0f}"
 
 
 if __name__ == "__main__":

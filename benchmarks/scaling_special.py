@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from scaling_order import order
 from scipy.optimize import minimize_scalar
 
 WALKS, REAL = "uih-in-graph", "real-validation-seen"
@@ -154,7 +155,7 @@ TABLES: dict[str, dict[str, Callable[[Sequence[Line]], list[dict[str, Any]]]]] =
     "nulls": {"shares": shares},
     "collapse": {"collapse": collapse},
     "repetition": {"epochs": repetition},
-    "mixture": {"layers": layers},
+    "mixture": {"layers": layers, "order": order},
 }  # by study: files and what writes them
 
 

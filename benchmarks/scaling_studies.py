@@ -159,7 +159,7 @@ def name_held_out(table: Path, cells: Sequence[Cell]) -> None:
     """Add what is held out of these cells; what the table names already stays as it is."""
     old = read(table)
     known = {line["cell"] for line in old}
-    rows = [list(line.values()) for line in old]
+    rows: list[list[Any]] = [list(line.values()) for line in old]
     for cell in cells:
         if cell.name not in known:
             s = cell.size

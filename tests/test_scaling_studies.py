@@ -170,3 +170,67 @@ def test_the_index_has_every_study_with_its_cost(planted: Path) -> None:
     assert [row["study"] for row in rows if int(row["begun"])] == ["known-end"]
     assert all(float(row["cpu_hours"]) > 0 and row["study"] in page for row in rows)
     assert len(rows) == 8
+
+
+def layer_lines(arm: str, of_set: str, half: float, luck: float = 0.0) -> list[dict[str, str]]:
+    """Losses 1 + half^log2(D/131,072) of two seeds."""
+    return [
+        {"arm": arm, "set": of_set, "tokens": str(131_072 << k), "seed": str(seed), "loss": str(1 + half**k + luck * seed)}
+        for k in range(6)
+        for seed in range(2)
+    ]
+
+
+def test_layers_are_ordered_by_the_share_of_what_can_be_learnt(studies: ModuleType) -> None:
+    from scaling_order import order
+
+    lines = [
+        *layer_lines("histories", "uih-in-graph", 0.3),
+        *layer_lines("pairs", "cf-both-seen", 0.6),
+        *layer_lines("texts", "item-text", 0.7),
+        *layer_lines("histories and pairs", "cf-both-seen", 0.1),  # reads two layers: it is in no order
+    ]
+    rows = order(lines)
+    assert [(r["tokens"], r["layer"], r["other"]) for r in rows][:3] == [
+        (262_144, "histories", "pairs"),
+        (262_144, "histories", "texts"),
+        (262_144, "pairs", "texts"),
+    ]
+    assert {r["tokens"] for r in rows} == {262_144, 524_288, 1_048_576}, "four times the tokens must be there too"
+    assert all(r["as_expected"] for r in rows)
+    assert rows[0]["share"] == pytest.approx((1 - 0.3) / (1 - 0.3**3))
+    assert rows[0]["inversion"] is None, "seeds that don't differ tell no chance"
+
+
+def test_a_small_lead_may_be_an_inversion(studies: ModuleType) -> None:
+    from scaling_order import order
+
+    near = [
+        *layer_lines("histories", "uih-in-graph", 0.500),
+        *[
+            line | {"loss": str(float(line["loss"]) ** (1 + 0.1 * int(line["seed"])))}
+            for line in layer_lines("pairs", "cf-both-seen", 0.501)
+        ],
+    ]
+    far = [*near[:12], *layer_lines("pairs", "cf-both-seen", 0.9)]
+    far[-1]["loss"] = str(float(far[-1]["loss"]) + 0.01)
+    assert all(0.05 < r["inversion"] <= 0.5 for r in order(near))
+    assert all(r["inversion"] < 0.01 for r in order(far))
+
+
+def test_every_special_table_has_a_section(studies: ModuleType) -> None:
+    from scaling_sections import SECTIONS
+    from scaling_special import TABLES
+
+    assert set(SECTIONS) == {name for tables in TABLES.values() for name in tables}
+
+
+def test_a_page_shows_what_its_study_asks(studies: ModuleType) -> None:
+    from scaling_order import order
+    from scaling_sections import SECTIONS
+
+    lines = [*layer_lines("histories", "uih-in-graph", 0.3), *layer_lines("pairs", "cf-both-seen", 0.6, luck=0.01)]
+    rows = [{k: "" if v is None else str(v) for k, v in r.items()} for r in order(lines)]
+    page = SECTIONS["order"](rows)
+    assert "3 of 3 comparisons have it" in page
+    assert "| 262,144 | histories | pairs | 0.719 |" in page

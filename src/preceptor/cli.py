@@ -164,6 +164,7 @@ def build(
     set_: Set = None,
     force: Force = False,
     preview: bool = False,
+    engine: Engine = LOCAL,
     json_: Json = False,
 ) -> None:
     """Build codes, graph and curriculum, then stop.
@@ -174,16 +175,15 @@ def build(
         Print ten documents of each kind, with readable codes.
     """
     from preceptor import study as studies
+    from preceptor.curriculum.preview import page
 
     config, folder = _resolve(study, data, out, set_, force)
-    made = studies.run(config, folder, wanted="curriculum")
+    made = studies.run(config, folder, wanted="curriculum", engine=engine)
     if preview:
         documents = made["curriculum"].json("preview")
         if json_:
             shown.data(documents)
             return
-        from preceptor.curriculum.preview import page
-
         safe = {kind: [visible(text, lines=True) for text in texts] for kind, texts in documents.items()}
         shown.line(page(safe, made["curriculum"].json("stream")["sources"], shutil.get_terminal_size().columns))
     else:

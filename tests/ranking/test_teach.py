@@ -6,8 +6,8 @@ import torch
 
 from preceptor.data.log import Targets
 from preceptor.generator.mixture_tables import mixture_tables
+from preceptor.generator.score import law_rows
 from preceptor.ranking.config import Recipe
-from preceptor.ranking.distance import law_of
 from preceptor.ranking.histories import RealHistories
 from preceptor.ranking.sasrec import SASRec
 from preceptor.ranking.teach import Halves, Lesson, Plain, RealWithLaw, Samples, counted_of, law_of_training, lesson_loss
@@ -85,7 +85,8 @@ def test_the_law_is_that_of_the_history_before_each_position() -> None:
     begin, counts = train.user_indptr[:-1], np.diff(train.user_indptr)
     user = int(np.flatnonzero((counts >= 2) & (counts <= 7))[0])
     alone = Targets(np.array([user]), np.asarray(train.item), begin[[user]], begin[[user]] + 1)
-    assert np.allclose(rows[begin[user] + 1], law_of(mixture, alone)[0], atol=1e-6)
+    ((_, law),) = law_rows(mixture, alone)
+    assert np.allclose(rows[begin[user] + 1], law[0], atol=1e-6)
     b = next(b for b, n in enumerate(lesson.lengths) if n >= 2)
     first = int(np.maximum(lesson.lengths[:b] - 1, 0).sum())
     item, after = lesson.items[b, 0], lesson.items[b, 1]

@@ -101,7 +101,7 @@ def weighed(found: Cooccurrence, weighting: Weighting, users_of: np.ndarray, spe
 
     Undirected pairs stay if either end keeps them.
     """
-    weight = weighting.weight(found.strength, users_of[found.source], users_of[found.indices])
+    weight = weighting.of_rows(found.indptr, found.indices, found.strength, users_of)
     kept = np.ones(len(weight), np.bool_)
     if spec.top_k:
         smooth.mark_strongest(found.indptr, weight, spec.top_k, kept)

@@ -72,15 +72,16 @@ def fit(
     embeddings: np.ndarray | None = None,
     propensities: np.ndarray | None = None,
     tasks: Tasks | None = None,
+    folder: Path | None = None,
     earlier: Path | None = None,
 ) -> Fitted:
     """Choose the law of the next item.
 
-    tasks: of graphs, where these may be made on other machines (neither embeddings nor propensities go there). earlier: the
-    folder of a law that `made.save_law` wrote, at whose weights the fit begins.
-
     embeddings: float [I, d], gives untouched items text rows. propensities: float [n], of each training interaction, for the
-    objective `unbiased`. Raises PreceptorError for a log without any event, and for too few effective ones (unbiased).
+    objective `unbiased`. tasks: of graphs, where these may be made on other machines (neither embeddings nor propensities go
+    there). folder: where the law's graphs are kept from the moment they are made; None: in memory. earlier: the folder of a
+    law that `made.save_law` wrote, at whose weights the fit begins. Raises PreceptorError for a log without any event, and
+    for too few effective ones (unbiased).
     """
     config = config or FitConfig()
     specs = specs_of(split, config, embeddings)
@@ -103,9 +104,9 @@ def fit(
     used, places = np.unique(chosen.kept // len(config.decays)), chosen.kept
     kept_specs = tuple(specs[g] for g in used)
     say(f"generator: {len(places)} components in {len(kept_specs)} graphs stay, {chosen.weights.nats:.3f} nats per next item")
-    graphs = tasks.graphs(kept_specs) if tasks else None
+    graphs = tasks.graphs(kept_specs, folder) if tasks else None
     if graphs is None:
-        graphs = rebuilt(split, kept_specs, inverse, embeddings)
+        graphs = rebuilt(split, kept_specs, inverse, embeddings, folder)
     parts = [(int(np.searchsorted(used, c // len(config.decays))), config.decays[c % len(config.decays)]) for c in places]
     mixture = assembled(split, graphs, kept_specs, parts, config.alphas, chosen.weights, longest, repeats, embeddings)
     context = measure.Context(config.seed, config.resamples, config.drop, pseudo, config.singles)
@@ -214,13 +215,23 @@ def assembled(
 
 
 def rebuilt(
-    split: TrainSplit, specs: tuple[GraphSpec, ...], inverse: np.ndarray | None = None, embeddings: np.ndarray | None = None
+    split: TrainSplit,
+    specs: tuple[GraphSpec, ...],
+    inverse: np.ndarray | None = None,
+    embeddings: np.ndarray | None = None,
+    folder: Path | None = None,
 ) -> tuple[Graph, ...]:
-    """The graphs of a whole training part; inverse: as `exposure.inverse` gives it, for the objective `unbiased`."""
-    made = dict(component_graphs.graphs(split, specs, embeddings))
-    if inverse is not None:
-        own = exposure.of_items(split, inverse)
-        made = {k: exposure.reweighed(graph, own) for k, graph in made.items()}
+    """The graphs of a whole training part.
+
+    inverse: as `exposure.inverse` gives it, for the objective `unbiased`. folder: where each is kept as soon as it is made, so
+    that one is in memory at a time.
+    """
+    made: dict[int, Graph] = {}
+    own = None if inverse is None else exposure.of_items(split, inverse)
+    for k, graph in component_graphs.graphs(split, specs, embeddings):
+        weighed = graph if own is None else exposure.reweighed(graph, own)
+        made[k] = weighed if folder is None else weighed.kept(folder / f"{k:02d}")
+        del graph, weighed
     return tuple(made[k] for k in range(len(specs)))
 
 

@@ -45,10 +45,16 @@ def settings_of(config: GeneratorConfig, min_users: int, earlier: Path | None = 
 
 
 def fit_law(
-    split: TrainSplit, config: GeneratorConfig, min_users: int, tasks: Tasks | None = None, earlier: Path | None = None
+    split: TrainSplit,
+    config: GeneratorConfig,
+    min_users: int,
+    tasks: Tasks | None = None,
+    folder: Path | None = None,
+    earlier: Path | None = None,
 ) -> Fitted:
-    """Choose the law of the next item inside a training split. tasks: as `fit` takes them. earlier: as `settings_of` does."""
-    return fit(split, settings_of(config, min_users, earlier), tasks=tasks, earlier=earlier)
+    """Choose the law of the next item inside a training split. tasks: as `fit` takes them. folder: where its graphs are kept;
+    None: in memory. earlier: as `settings_of` does."""
+    return fit(split, settings_of(config, min_users, earlier), tasks=tasks, folder=folder, earlier=earlier)
 
 
 def seen_part(split: TrainSplit, unseen: np.ndarray) -> TrainSplit:
@@ -56,9 +62,13 @@ def seen_part(split: TrainSplit, unseen: np.ndarray) -> TrainSplit:
     return without_items(split, unseen)
 
 
-def within(mixture: Mixture, items: np.ndarray, without: np.ndarray | None = None) -> Mixture:
-    """The law among some items (bool [I]) alone, without edges of unordered pairs (int [P, 2]), under the same weights."""
-    graphs = tuple(graph.induced(items, without) for graph in mixture.graphs)
+def within(mixture: Mixture, items: np.ndarray, without: np.ndarray | None = None, folder: Path | None = None) -> Mixture:
+    """The law among some items (bool [I]) alone, without edges of unordered pairs (int [P, 2]), under the same weights.
+
+    folder: where its graphs are kept; None: in memory.
+    """
+    induced = (graph.induced(items, without) for graph in mixture.graphs)
+    graphs = tuple(graph if folder is None else graph.kept(folder / f"{k:02d}") for k, graph in enumerate(induced))
     return dataclasses.replace(mixture, graphs=graphs, members=mixture.members & items)
 
 

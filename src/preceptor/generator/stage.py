@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,7 +17,7 @@ from preceptor.core.progress import say
 from preceptor.core.stage import Cost, Counts, Inputs, Key, Shard, Stage, without_defaults
 from preceptor.core.tables.generator import CutRow, Floor, LawRow, WeightRow
 from preceptor.data.log import TrainSplit
-from preceptor.generator import bank_tasks, events, fit, floor, histories, made
+from preceptor.generator import bank_tasks, events, fit, floor, histories, made, packed_cells
 from preceptor.generator.bank_tasks import Source, Tasks
 from preceptor.generator.config import GeneratorConfig, check
 from preceptor.generator.mixture import Mixture
@@ -41,14 +43,16 @@ def build(config: GeneratorConfig, inputs: Inputs, folder: Path) -> Counts:
         if tables is None:
             continue
         histories.save(tables, folder / name)
+        del tables  # what follows reads the files
         if name not in GRAPHS:
             continue
-        floors[name] = Floor(**floor.report(tables, config.seed, f"graph/floor/{name}", config.floor_walks))
+        drawn = floor.report(histories.load(folder / name), config.seed, f"graph/floor/{name}", config.floor_walks)
+        floors[name] = Floor(**drawn)
     write_atomic(folder / "floor.json", canonical(floors))
     blocks.forget(folder)
     shown = {name: floors[name].floor_nats_per_item for name in GRAPHS}
-    drawn = "the mixture" if config.law == "mixture" else f"{config.policy} walks"
-    say(f"generator: floor of {drawn} {shown['seen']:.3f} nats per item on seen items")
+    of = "the mixture" if config.law == "mixture" else f"{config.policy} walks"
+    say(f"generator: floor of {of} {shown['seen']:.3f} nats per item on seen items")
     return {**counts, "floor_nats_per_item": shown}
 
 
@@ -66,31 +70,44 @@ def _samplers(
     min_users = int(inputs["graph"].manifest["config"]["min_users"])
     pairs = inputs["graph"].array("pairs")
     held_out = np.asarray(pairs[np.asarray(inputs["graph"].array("pair_split")) == BOTH_SEEN])
-    fitted, tasks = None, None
-    for name in GRAPHS:
-        part = split if name == "all" else made.seen_part(split, unseen)
-        if fitted is None or unseen.any():  # with nothing held out, the law of the seen part is the law of all
-            tasks = _tasks(config, inputs, name, folder)
-            fitted = made.fit_law(part, config, min_users, tasks, _earlier(config, name))
-        if name == "seen":
-            fitted = dataclasses.replace(fitted, mixture=made.within(fitted.mixture, ~unseen, held_out))
-        for note in fitted.notes:
-            say(f"  {name}: {note}")
-        made.save_law(fitted, part, config, folder / name / "law", min_users, name == "all", tasks)
-        facts = {
-            "nats_per_next_item": fitted.nats,
-            "coverage": fitted.coverage,
-            "prior_share": fitted.mixture.prior_share,
-            "effective_edges": fitted.effective_edges,
-        }
-        say(
-            f"  {name}: {fitted.nats:.3f} nats per next item [{fitted.lo:.3f}, {fitted.hi:.3f}] inside the training part, "
-            f"{fitted.mixture.prior_share:.0%} prior, {fitted.coverage:.0%} of next items have an edge"
-        )
-        yield name, made.sampler_of(fitted.mixture, part, config), facts
+    with _scratch(folder / ".graphs") as kept:  # one graph is in memory at a time
+        fitted, tasks = None, None
+        for name in GRAPHS:
+            part = split if name == "all" else made.seen_part(split, unseen)
+            if fitted is None or unseen.any():  # with nothing held out, the law of the seen part is the law of all
+                fitted, tasks = None, _tasks(config, inputs, name, folder)
+                fitted = made.fit_law(part, config, min_users, tasks, kept / name, _earlier(config, name))
+            if name == "seen":
+                inner = made.within(fitted.mixture, ~unseen, held_out, kept / "among")
+                fitted = dataclasses.replace(fitted, mixture=inner)
+            for note in fitted.notes:
+                say(f"  {name}: {note}")
+            made.save_law(fitted, part, config, folder / name / "law", min_users, name == "all", tasks)
+            facts = {
+                "nats_per_next_item": fitted.nats,
+                "coverage": fitted.coverage,
+                "prior_share": fitted.mixture.prior_share,
+                "effective_edges": fitted.effective_edges,
+            }
+            say(
+                f"  {name}: {fitted.nats:.3f} nats per next item [{fitted.lo:.3f}, {fitted.hi:.3f}] inside the training part, "
+                f"{fitted.mixture.prior_share:.0%} prior, {fitted.coverage:.0%} of next items have an edge"
+            )
+            yield name, made.sampler_of(fitted.mixture, part, config), facts
     apart = made.within(Mixture.load(folder / "all" / "law"), unseen)
     some = any(graph.n_edges for graph in apart.graphs)
     yield "unseen", made.sampler_of(apart, split, config) if some else None, _among(unseen, apart.graphs)
+
+
+@contextlib.contextmanager
+def _scratch(folder: Path) -> Iterator[Path]:
+    """A folder that is empty now, whatever a build that was killed left there, and gone afterwards."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder)
 
 
 def _among(unseen: np.ndarray, graphs: Sequence[Graph]) -> dict[str, int]:
@@ -131,11 +148,16 @@ def _earlier(config: GeneratorConfig, name: str) -> Path | None:
 
 
 def key(config: GeneratorConfig, inputs: Inputs) -> Key:
-    """The config; the generator that it goes on from is an input known by content."""
-    own = without_defaults(config, ("since",))
-    if not config.since:
-        return Key(own, dict(inputs))
-    return Key(own | {"since": "given"}, {**inputs, "since": artifact.load(Path(config.since))})
+    """The config and all inputs; the generator that it goes on from is an input known by content.
+
+    Where cells aren't packed, the key says so: before 0.2 such catalogues had others.
+    """
+    own, more = without_defaults(config, ("since",)), dict(inputs)
+    if config.since:
+        own, more = own | {"since": "given"}, more | {"since": artifact.load(Path(config.since))}
+    if config.law == "mixture" and len(inputs["codes"].array("held_out")) >= 1 << packed_cells.PACKED_BITS:
+        own |= {"cells": "linked"}
+    return Key(own, more)
 
 
 def cost(config: GeneratorConfig, inputs: Inputs) -> Cost:

@@ -110,13 +110,15 @@ def kept_rows(
         user, item = met_by, met
     else:
         user, item = np.asarray(split.user), np.asarray(split.item)
-    unit = decay == 1.0 and weighting.user_power == 0 and (len(item) == int(users_of.sum()))
+    plain = decay == 1.0 and weighting.user_power == 0  # the strength is the number of users
+    unit = plain and len(item) == int(users_of.sum())
     indptr_u = np.searchsorted(user, np.arange(split.n_users + 1)).astype(np.int64)
     lengths = np.diff(indptr_u)
     reach = int(lengths.max(initial=1)) if window == 0 else window
     value = np.ones(split.n_users)
     if weighting.user_power != 0:
         value = np.maximum(_counts(met_by, split.n_users), 1).astype(np.float64) ** -weighting.user_power
+    del met_by, met
     fade = np.concatenate([[0.0], decay ** np.arange(reach, dtype=np.float64)]) * UNIT
     places, indptr_i = _places(item, n)
     counted = users_of.astype(np.float64)
@@ -133,6 +135,7 @@ def kept_rows(
         reach,
         directed,
         unit,
+        plain,
         min_users,
         top_k,
         weighting.kernel_arguments(),
@@ -142,7 +145,7 @@ def kept_rows(
     def block(k: int) -> tuple[np.ndarray, ...]:
         first, last = cuts[k], cuts[k + 1]
         room = int(bound[first:last].sum())
-        out = (np.empty(room, np.int32), np.empty(room, np.int32), np.empty(0 if unit else room, np.int64))
+        out = (np.empty(room, np.int32), np.empty(room, np.int32), np.empty(0 if plain else room, np.int64))
         sizes = np.zeros(last - first, np.int64)
         m = meeting_rows(first, last, log, counting, Rows(*out, sizes))
         return (*(a[:m].copy() for a in out), sizes)
@@ -152,7 +155,7 @@ def kept_rows(
         parts = list(pool.map(block, blocks))
     indices, users, strength, sizes = (_join(parts, j) for j in range(4))
     indptr = np.concatenate([[0], np.cumsum(sizes)])
-    return Cooccurrence(indptr, indices, users, users if unit else strength / UNIT)
+    return Cooccurrence(indptr, indices, users, users if plain else strength / UNIT)
 
 
 def _distinct(split: TrainSplit) -> tuple[np.ndarray, np.ndarray]:

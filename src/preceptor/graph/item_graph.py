@@ -68,10 +68,11 @@ def _from_log(
     weighting = weighting_of(config, split)
     if found is None:
         found = cooccurrence(split, **counting(config, split))
-    users = item_users(split)
-    weight = weighting.weight(found.strength, users[found.source], users[found.indices])
-    weight = (weight / weight.max(initial=0.0)) ** config.gamma if len(weight) else weight
-    weight = np.maximum(weight, np.finfo(np.float64).tiny)  # a very sharp gamma may underflow; an edge stays an edge
+    weight = weighting.of_rows(found.indptr, found.indices, found.strength, item_users(split))
+    if len(weight):  # in place: a graph of a large catalogue has tens of millions of edges
+        weight /= weight.max()
+        weight **= config.gamma
+    np.maximum(weight, np.finfo(np.float64).tiny, out=weight)  # a very sharp gamma may underflow; an edge stays an edge
     if config.text_neighbours and embeddings is not None:
         source, target, worth = text_edges(embeddings, np.diff(found.indptr) == 0, config.text_neighbours)
         usual = float(np.median(weight)) if len(weight) else 1.0

@@ -62,6 +62,7 @@ def check(config: LMConfig) -> None:
             "keep": one_of(config.keep, "all", "largest", "none"),
             "trie_histories": at_least(config.trie_histories, 0),
             "threads": at_least(config.threads, 1),
+            "processes": at_least(config.processes, 1),
             "device": one_of(config.device, "cpu", "cuda"),
             "new_rows": one_of(config.new_rows, *WAYS),
             "directions": (bool(config.directions) == (config.new_rows == "directions"), "a folder, with new_rows: directions"),

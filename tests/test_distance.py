@@ -1,9 +1,15 @@
 """T is 0 for the law itself, positive for anything else, and the same from scores as from probabilities."""
 
+import sys
+from pathlib import Path
+
 import numpy as np
 
-from preceptor.ranking.distance import divergence, divergence_from_scores, law_of
 from ranking.laws import law_and_split
+
+sys.path.insert(0, str(Path(__file__).parent.parent / "benchmarks"))
+
+from distance import divergence, divergence_from_scores, law_of
 
 
 def test_the_law_is_at_no_distance_from_itself() -> None:
