@@ -9,7 +9,7 @@ Every arm is a SASRec of the same shape (64 wide, 2 layers, last 50 items) train
 validation by `ranking.calibrate`; each has two trials of dropout on ml-100k (seed 0, the first budget), then three seeds, of
 which seed 0 decides the budget. Scorers are put together by `ranking.combine`. Finished budgets go to --out/probes.csv at
 once, and a study that is run again skips them; models are in --work. Tables: probe_tables.py; arms: probe_arms.py.
-DATA/amazon-games-2018 holds interactions.parquet and items.parquet.
+DATA/amazon-games-2018 holds interactions.parquet and items.parquet. PRECEPTOR_WORKERS=1: one run at a time, in half the memory.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ def main() -> None:
         spec = SPECS[name]
         folder = probe_arms.prepare(spec, args.data_root, args.work)
         arms = tuple(arm for arm in spec.arms if not args.arms or arm in args.arms.split(","))
-        with workers.pool(2) as pool:
+        with workers.pool(min(2, workers.count())) as pool:
             if not args.judge:
                 _train(pool, folder, spec, arms, SEEDS[: args.seeds], args.out)
             if args.train:

@@ -17,8 +17,8 @@ from preceptor.core import metrics
 from preceptor.core.statistics import Resamples, difference
 from preceptor.core.tables.row import Row
 from preceptor.data.log import Targets
+from preceptor.generator import events, score
 from preceptor.generator import fit as generator_fit
-from preceptor.generator import score
 from preceptor.generator.components import GraphSpec
 from preceptor.generator.em import Weights
 from preceptor.generator.measure import REFERENCES
@@ -40,7 +40,7 @@ PARTNERS = (
 AGAINST = ("real", "mixture", "real ⊕ mixture, multiplied")
 FEW_ITEMS = 5000
 BOOTSTRAPS = 2000
-Laws = dict[str, np.ndarray]  # probabilities of a scorer on each part
+CELLS = 1 << 25  # probabilities of a scorer that are held at a time
 
 
 @dataclass(frozen=True)
@@ -136,6 +136,37 @@ class PairRow(Row):
     hi: float | None
 
 
+@dataclass(frozen=True)
+class Own:
+    """A scorer as it was calibrated on validation. log: its scores are logs of probabilities. shown: it is an arm by itself."""
+
+    name: str
+    scorer: Scorer
+    log: bool
+    calibration: calibrate.Calibration
+    shown: bool = True
+
+    def law(self, offered: calibrate.Offer) -> np.ndarray:
+        """Probabilities over X(h), float32 [targets, I]."""
+        return calibrate.probabilities(calibrate.dense(self.scorer, offered, self.log), self.calibration, offered)
+
+
+@dataclass(frozen=True)
+class Both:
+    """Two scorers put together as was best on validation. own: their names."""
+
+    name: str
+    own: tuple[str, str]
+    how: str
+    weight: Any
+    fitted: str
+
+    def law(self, laws: dict[str, np.ndarray]) -> np.ndarray:
+        """Probabilities over X(h) from those of all scorers."""
+        a, b = (laws[name] for name in self.own)
+        return combine.added(a, b, self.weight) if self.how == "added" else combine.multiplied(a, b, self.weight)
+
+
 def judge_job(folder: Path, seed: int, chosen: dict[str, float], test: bool) -> None:
     """Calibrate every arm of one seed on validation, put scorers together there, and judge all of them on validation, or test.
 
@@ -144,55 +175,61 @@ def judge_job(folder: Path, seed: int, chosen: dict[str, float], test: bool) -> 
     """
     torch.set_num_threads(1)
     given = probe_arms.load(folder)
+    arms = _calibrated(given, folder, seed, chosen)
+    for part, targets in {"validation": given.validation, **({"test": given.test()} if test else {})}.items():
+        judged: dict[str, list[calibrate.Judged]] = {arm.name: [] for arm in arms if isinstance(arm, Both) or arm.shown}
+        each = max(1, CELLS // given.train.n_items)
+        for first in range(0, len(targets), each):
+            rows = np.arange(first, min(first + each, len(targets)))
+            offered = calibrate.offer(events.select(targets, rows), given.popularity, given.mixture.repeats)
+            laws = {arm.name: arm.law(offered) for arm in arms if isinstance(arm, Own)}
+            for arm in arms:
+                if arm.name in judged:
+                    p = laws[arm.name] if isinstance(arm, Own) else arm.law(laws)
+                    judged[arm.name].append(calibrate.judge(p, offered))
+        fitted = {arm.name: _say(dataclasses.asdict(arm.calibration)) if isinstance(arm, Own) else arm.fitted for arm in arms}
+        np.savez(
+            judged_file(folder, part, seed),
+            names=np.array(list(judged)),
+            fitted=np.array([fitted[name] for name in judged]),
+            nats=np.stack([np.concatenate([j.nats for j in found]) for found in judged.values()]),
+            rank=np.stack([np.concatenate([j.rank for j in found]) for found in judged.values()]),
+        )
+
+
+def _calibrated(given: Prepared, folder: Path, seed: int, chosen: dict[str, float]) -> list[Own | Both]:
+    """The arms of a seed in the order in which they are shown, all of them fitted on validation."""
     seen = calibrate.offer(given.validation, given.popularity, given.mixture.repeats)
-    parts = {"validation": seen}
-    if test:
-        parts["test"] = calibrate.offer(given.test(), given.popularity, given.mixture.repeats)
-    names: list[str] = []
-    found: dict[str, list[calibrate.Judged]] = {part: [] for part in parts}
-    fitted: list[str] = []
+    arms: list[Own | Both] = []
 
-    def add(name: str, p: Laws, what: str) -> None:
-        names.append(name)
-        fitted.append(what)
-        for part, offered in parts.items():
-            found[part].append(calibrate.judge(p[part], offered))
+    def add(name: str, scorer: Scorer, log: bool = False, shown: bool = True) -> np.ndarray:
+        scores = calibrate.dense(scorer, seen, log)
+        own = Own(name, scorer, log, calibrate.fit(scores, seen), shown)
+        arms.append(own)
+        return calibrate.probabilities(scores, own.calibration, seen)
 
-    def calibrated(scorer: Scorer, log: bool = False) -> tuple[Laws, str]:
-        scores = {part: calibrate.dense(scorer, offered, log) for part, offered in parts.items()}
-        c = calibrate.fit(scores["validation"], seen)
-        return {k: calibrate.probabilities(scores[k], c, parts[k]) for k in parts}, _say(dataclasses.asdict(c))
+    def together(name: str, own: tuple[str, str], a: np.ndarray, b: np.ndarray) -> None:
+        weight = combine.fit_added(a, b, seen)
+        arms.append(Both(f"{name}, added", own, "added", weight, _say({"weight": weight})))
+        e = combine.fit_multiplied(a, b, seen)
+        arms.append(Both(f"{name}, multiplied", own, "multiplied", e, _say({"a": e[0], "b": e[1]})))
 
-    def together(name: str, a: Laws, b: Laws) -> None:
-        w = combine.fit_added(a["validation"], b["validation"], seen)
-        add(f"{name}, added", {k: combine.added(a[k], b[k], w) for k in parts}, _say({"weight": w}))
-        e = combine.fit_multiplied(a["validation"], b["validation"], seen)
-        add(f"{name}, multiplied", {k: combine.multiplied(a[k], b[k], e) for k in parts}, _say({"a": e[0], "b": e[1]}))
-
-    law, what = calibrated(score.LawScorer(given.mixture), log=True)
-    add("mixture", law, what)
+    law = add("mixture", score.LawScorer(given.mixture), log=True)
     if seed == 0:
         for name, scorer, is_law in _untrained(given, seen):
-            add(name, *calibrated(scorer, is_law))
+            add(name, scorer, is_law)
     for arm, dropout in chosen.items():
         if not probe_arms.weights_file(folder, arm, seed, dropout).exists():
             continue  # not every seed has every arm
-        own, what = calibrated(ModelScorer(_model(given, folder, arm, seed, dropout)))
-        add(arm, own, what)
+        own = add(arm, ModelScorer(_model(given, folder, arm, seed, dropout)))
         if arm in PARTNERS:
-            together(f"{arm} ⊕ mixture", own, law)
+            together(f"{arm} ⊕ mixture", (arm, "mixture"), own, law)
         another = (seed + 1) % 3
         if arm == "real" and probe_arms.weights_file(folder, arm, another, dropout).exists():
-            other, _ = calibrated(ModelScorer(_model(given, folder, arm, another, dropout)))
-            together("real ⊕ real", own, other)
-    for part, judged in found.items():
-        np.savez(
-            judged_file(folder, part, seed),
-            names=np.array(names),
-            fitted=np.array(fitted),
-            nats=np.stack([j.nats for j in judged]),
-            rank=np.stack([j.rank for j in judged]),
-        )
+            name = f"real, seed {another}"
+            other = add(name, ModelScorer(_model(given, folder, arm, another, dropout)), shown=False)
+            together("real ⊕ real", (arm, name), own, other)
+    return arms
 
 
 def judged_file(folder: Path, part: str, seed: int) -> Path:

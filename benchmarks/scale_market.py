@@ -1,10 +1,11 @@
 """Time and memory from Parquet files to generator and stream at 1, 10 and 100 million interactions of a simulated market.
 
-    python benchmarks/scale_market.py [--millions 1 10 100] [--work build/scale-market]      # from the repository's root
+    python benchmarks/scale_market.py [--millions 1 10 100] [--work build/scale-market] [--rest]   # from the repository's root
 
 A market of 100 interactions per item and 50 per user is simulated and written to Parquet files of 5 M rows each, in order of
 time, in a process of its own. A study of it, at its defaults but for `sae` codes for every size, then runs up to the
-curriculum and is watched as scale_study.py does: one CSV row per stage.
+curriculum and is watched as scale_study.py does: one CSV row per stage. With `--rest` the stages that are finished stay, and
+each of the others is made in a process of its own.
 """
 
 from __future__ import annotations
@@ -42,6 +43,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--millions", type=int, nargs="+", default=[1, 10, 100])
     parser.add_argument("--work", type=Path, default=scale_study.ROOT / "build" / "scale-market")
+    parser.add_argument("--rest", action="store_true")
     given = parser.parse_args()
     print("interactions,users,items,stage,seconds,cpu_seconds,peak_mib,peak_anonymous_mib,artifact_mib", flush=True)
     for millions in given.millions:
@@ -51,7 +53,7 @@ def main() -> None:
             command = [sys.executable, "-c", WRITE, str(folder / "log"), str(n), str(ROWS)]
             subprocess.run(command, check=True, env=scale_study.environment())
             (folder / "study.yaml").write_text("codes: {representation: codes, threads: 2}\n", encoding="utf-8")
-        for row in scale_study.measure(folder):
+        for row in scale_study.measure_rest(folder) if given.rest else scale_study.measure(folder):
             print(",".join(map(str, (n, n // 50, n // 100, *row))), flush=True)
 
 

@@ -20,6 +20,7 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -34,7 +35,7 @@ import sys
 from pathlib import Path
 from preceptor import study
 config = study.load_config(sys.argv[1], data=sys.argv[2])
-study.run(config, Path(sys.argv[3]), wanted="curriculum")
+study.run(config, Path(sys.argv[3]), wanted=sys.argv[4])
 """
 
 
@@ -100,18 +101,33 @@ def cumulated(n: int) -> np.ndarray:
     return np.cumsum(share / share.sum()).clip(max=1.0)
 
 
-def measure(folder: Path) -> list[tuple[str, float, float, int, int, int]]:
-    """Run the study afresh and watch it: (stage, wall seconds, CPU seconds, peak PSS, peak anonymous, artifact MiB)."""
-    out = folder / "out"
-    shutil.rmtree(out, ignore_errors=True)
-    command = [sys.executable, "-c", STUDY, str(folder / "study.yaml"), str(folder / "log"), str(out)]
-    peaks = dict.fromkeys(STAGES, (0, 0))
-    cpu = dict.fromkeys(STAGES, 0.0)
+Measured = tuple[str, float, float, int, int, int]  # stage, wall and CPU seconds, peak PSS, peak anonymous, artifact MiB
+
+
+def measure(folder: Path) -> list[Measured]:
+    """Run the study afresh up to the curriculum in one process, and watch it."""
+    shutil.rmtree(folder / "out", ignore_errors=True)
+    return watched(folder, STAGES[-1])
+
+
+def measure_rest(folder: Path) -> Iterator[Measured]:
+    """Make the stages that aren't finished yet, each in a process of its own, and watch them."""
+    for stage in STAGES:
+        if not (folder / "out" / stage / "manifest.json").exists():
+            yield from (row for row in watched(folder, stage) if row[0] == stage)
+
+
+def watched(folder: Path, wanted: str) -> list[Measured]:
+    """Run the study up to a stage in a process, and watch it: a row per stage."""
+    out, stages = folder / "out", STAGES[: STAGES.index(wanted) + 1]
+    command = [sys.executable, "-c", STUDY, str(folder / "study.yaml"), str(folder / "log"), str(out), wanted]
+    peaks = dict.fromkeys(stages, (0, 0))
+    cpu = dict.fromkeys(stages, 0.0)
     before = resources_cpu()
     with subprocess.Popen(command, env=environment()) as process:
-        stage, known = STAGES[0], 0.0
+        stage, known = stages[0], 0.0
         while process.poll() is None:
-            now = next((s for s in STAGES if not (out / s / "manifest.json").exists()), STAGES[-1])
+            now = next((s for s in stages if not (out / s / "manifest.json").exists()), wanted)
             pss, anonymous, spent = tree(process.pid)
             cpu[stage] += max(0.0, spent - known)
             known = max(known, spent)
@@ -120,9 +136,9 @@ def measure(folder: Path) -> list[tuple[str, float, float, int, int, int]]:
             time.sleep(PAUSE)
     if process.returncode:
         raise SystemExit(f"the study failed with {process.returncode}")
-    cpu[STAGES[-1]] += max(0.0, resources_cpu() - before - known)
+    cpu[wanted] += max(0.0, resources_cpu() - before - known)
     rows = []
-    for s in STAGES:
+    for s in stages:
         seconds = json.loads((out / s / "run.json").read_text(encoding="utf-8"))["seconds"]
         size = sum(p.stat().st_size for p in (out / s).rglob("*") if p.is_file())
         rows.append((s, round(seconds, 1), round(cpu[s], 1), *(p >> 10 for p in peaks[s]), size >> 20))

@@ -40,6 +40,7 @@ TOP = {
     "api",
     "cli",
     "cli_codes",
+    "cli_data",
     "cli_fit",
     "cli_generator",
     "cli_output",

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+import sys
 import threading
 import types
 from collections.abc import Callable, Generator, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
+
+import pytest
+
+from preceptor.core import ray_worker, workers
 
 
 class RayError(Exception):
@@ -93,3 +100,20 @@ class _Stream:
             self._said.close()
             return RayError("the worker died")
         return next(self._said)
+
+
+@contextlib.contextmanager
+def played(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeRay]:
+    """Within, `import ray` gives this; its workers' process ends with it."""
+    fake = FakeRay()
+    monkeypatch.setitem(sys.modules, "ray", fake)
+    yield fake
+    if "process" in ray_worker._kept:
+        ray_worker._kept["process"].end()
+    ray_worker._kept.clear()
+
+
+def at_hand(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let pools carry out their tasks in this process, which has imported everything, where two workers are asked for."""
+    monkeypatch.setenv("PRECEPTOR_WORKERS", "2")
+    monkeypatch.setattr(workers, "pool", lambda tasks, threads=1, advance=None, **more: ThreadPoolExecutor(1))

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import preceptor
-from core.fake_ray import FakeRay
+from core.fake_ray import FakeRay, played
 from preceptor.core import ray_engine, ray_worker, workers
 from preceptor.core.errors import PreceptorError
 from preceptor.core.workers import Task
@@ -16,12 +16,8 @@ from preceptor.core.workers import Task
 
 @pytest.fixture
 def ray(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeRay]:
-    fake = FakeRay()
-    monkeypatch.setitem(sys.modules, "ray", fake)
-    yield fake
-    if "process" in ray_worker._kept:
-        ray_worker._kept["process"].end()
-    ray_worker._kept.clear()
+    with played(monkeypatch) as fake:
+        yield fake
 
 
 def work(amount: int) -> int:

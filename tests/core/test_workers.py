@@ -17,6 +17,7 @@ ENVIRONMENT = {**os.environ, "PYTHONPATH": "src"}
 def test_worker_has_its_threads() -> None:
     with workers.pool(tasks=1, threads=1) as pool:
         assert pool.submit(os.getenv, "OMP_NUM_THREADS").result() == "1"
+        assert pool.submit(workers.count).result() == 1  # what shares out its own work has no more of them
 
 
 @pytest.mark.parametrize("given", ["0", "-1", "two"])

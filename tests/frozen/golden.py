@@ -5,7 +5,7 @@ import inspect
 from typing import Any, get_type_hints
 
 import preceptor as pc
-from preceptor import cli, cli_codes, cli_generator, cli_plan, cli_push, cli_recommend, cli_task, cli_verify
+from preceptor import cli, cli_codes, cli_data, cli_generator, cli_plan, cli_push, cli_recommend, cli_task, cli_verify
 from preceptor.core.tables.row import columns
 from preceptor.study import StudyConfig, stages
 
@@ -15,9 +15,9 @@ def values() -> dict[str, Any]:
     hints = get_type_hints(StudyConfig)
     commands = (
         cli.run,
-        cli.data_get,
-        cli.data_check,
-        cli.data_describe,
+        cli_data.data_get,
+        cli_data.data_check,
+        cli_data.data_describe,
         cli.build,
         cli.export,
         cli.tstr,

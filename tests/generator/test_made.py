@@ -1,6 +1,7 @@
 """A study's law kept, moved and turned into a sampler; both kinds of samplers answer to one name."""
 
 import dataclasses
+import weakref
 from pathlib import Path
 
 import numpy as np
@@ -9,12 +10,12 @@ import pytest
 from fixtures import tiny_split
 from preceptor.core.rng import purpose_key
 from preceptor.curriculum.assemble import token_table, write_walks
-from preceptor.generator import histories, made
+from preceptor.generator import component_graphs, histories, made
 from preceptor.generator.config import GeneratorConfig
 from preceptor.generator.mixture import Mixture
 from preceptor.generator.sampler import build_tables, fitted_start
 from preceptor.graph.config import GraphConfig
-from preceptor.graph.graph import TOTAL
+from preceptor.graph.graph import TOTAL, Graph
 from preceptor.graph.item_graph import build_graph
 
 TRAIN = tiny_split(n_users=120).train
@@ -40,6 +41,28 @@ def test_a_kept_law_is_the_law(tmp_path: Path) -> None:
         assert np.array_equal(a.weight, c.weight)
         assert np.array_equal(b.weight, c.weight)
         assert np.array_equal(b.indices, c.indices)
+
+
+def test_a_law_in_a_folder_has_one_graph_in_memory_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    held: list[weakref.ref[Graph]] = []
+    build = component_graphs._graph
+
+    def counted(*args: object) -> Graph:
+        assert not any(ref() is not None for ref in held), "a graph before it is still held"
+        graph = build(*args)  # type: ignore[arg-type]
+        held.append(weakref.ref(graph))
+        return graph
+
+    monkeypatch.setattr(component_graphs, "_graph", counted)
+    found = made.fit_law(TRAIN, CONFIG, 1, folder=tmp_path)
+    assert len(held) > len(found.mixture.graphs) > 1
+    seen = made.within(found.mixture, TRAIN.popularity > 5, None, tmp_path / "among")
+    wanted = made.within(FITTED.mixture, TRAIN.popularity > 5)
+    for some, others in ((found.mixture, FITTED.mixture), (seen, wanted)):
+        for a, b in zip(some.graphs, others.graphs, strict=True):
+            assert isinstance(a.indices, np.memmap)
+            assert np.array_equal(a.indices, b.indices)
+            assert np.array_equal(a.weight, b.weight)
 
 
 def test_saved_samplers_open_as_what_they_are(tables: histories.Sampler, tmp_path: Path) -> None:

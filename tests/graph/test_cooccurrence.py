@@ -1,3 +1,4 @@
+import itertools
 from collections import defaultdict
 
 import numpy as np
@@ -6,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from graph.graphs import split_of
-from preceptor.graph.cooccurrence import Cooccurrence, cooccurrence, item_users
+from preceptor.graph.cooccurrence import Cooccurrence, cooccurrence, item_users, kept_rows, meetings
 from preceptor.graph.weights import NAMES, Weighting
 
 HISTORIES = st.lists(st.lists(st.integers(0, 8), max_size=9), min_size=1, max_size=8)
@@ -102,3 +103,26 @@ def test_nothing_in_common_gives_no_pairs() -> None:
     found = cooccurrence(split_of([[0], [], [1, 1]], 3), Weighting("count"), 2, top_k=2)
     assert len(found.indices) == 0
     assert found.indptr.tolist() == [0, 0, 0, 0]
+
+
+@given(HISTORIES, st.integers(0, 4), st.booleans(), st.integers(0, 3), st.lists(st.integers(0, 9), max_size=3))
+@settings(max_examples=60, deadline=None)
+def test_rows_by_blocks_of_items_are_the_rows(
+    histories: list[list[int]], window: int, directed: bool, top_k: int, cuts: list[int]
+) -> None:
+    split, asked = split_of(histories, 9), {"window": window, "directed": directed, "top_k": top_k}
+    whole = kept_rows(split, Weighting("cosine"), **asked)
+    borders = [0, *sorted(cuts), 9]
+    parts = [kept_rows(split, Weighting("cosine"), **asked, items=pair) for pair in itertools.pairwise(borders)]
+    assert [np.diff(p.indptr).tolist() for p in parts] == [
+        np.diff(whole.indptr)[a:b].tolist() for a, b in itertools.pairwise(borders)
+    ]
+    for name in ("indices", "users", "strength"):
+        assert np.concatenate([getattr(p, name) for p in parts]).tolist() == getattr(whole, name).tolist()
+
+
+def test_meetings_are_what_rows_look_at() -> None:
+    split = split_of([[0, 1, 2, 1], [3], [0, 3]], 5)
+    assert meetings(split).tolist() == [3 + 1, 3 + 3, 3, 0 + 1, 0]
+    assert meetings(split, window=1).tolist() == [2 + 1, 2 + 2, 2, 0 + 1, 0]
+    assert meetings(split, window=1, directed=True).tolist() == [1 + 1, 1 + 1, 1, 0 + 1, 0]

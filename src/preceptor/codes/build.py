@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
@@ -14,13 +15,16 @@ from preceptor.codes.distinguish import distinguish
 from preceptor.codes.encoders import Encoder, TfidfEncoder, item_texts
 from preceptor.codes.held_out import held_out_items, only_train
 from preceptor.codes.index_json import ImportedCodes, export_index, import_index, is_index
+from preceptor.codes.item_blocks import assigned, encoded
 from preceptor.codes.items import INDEX, build_items, representation_of
+from preceptor.codes.kept import Kept
 from preceptor.codes.minibatches import BLOCK, distinct_rows
 from preceptor.codes.quality import code_words, quality, refuse_collapse, refuse_one_text
-from preceptor.codes.residual import ResidualQuantiser, fit_rq_kmeans, fit_rq_vae
+from preceptor.codes.residual import fit_rq_kmeans, fit_rq_vae
 from preceptor.codes.sae import SparseAutoencoder
 from preceptor.codes.sentences import SentenceEncoder
-from preceptor.core import artifact
+from preceptor.codes.tokenisers import Tokeniser, encode, load_tokeniser
+from preceptor.core import artifact, blocks
 from preceptor.core.artifact import canonical
 from preceptor.core.disk import save_array
 from preceptor.core.errors import PreceptorError
@@ -30,37 +34,35 @@ from preceptor.core.tables.codes import Quality
 from preceptor.data.log import TrainSplit
 
 
-class Tokeniser(Protocol):
-    """Embeddings float32 [n, d] to codes int32 [n, n_codes] and reconstructions float32 [n, d], block by block. Codes number
-    one flat vocabulary of n_latents. A row's codes don't depend on the rows after it."""
+def build(train: TrainSplit, config: CodesConfig, folder: Path, catalogue: Path | None = None) -> dict[str, Any]:
+    """Write the codes of a catalogue into a folder and return their counts. Looks at nothing but the training split.
 
-    kind: str
-    n_codes: int
-
-    @property
-    def n_latents(self) -> int: ...
-
-    @property
-    def dims(self) -> int: ...
-
-    def blocks(self, x: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]: ...
-
-    def last_choices(self, x_row: np.ndarray, codes_row: np.ndarray, most: int) -> np.ndarray: ...
-
-    def save(self, folder: Path) -> None: ...
-
-
-def build(train: TrainSplit, config: CodesConfig, folder: Path) -> dict[str, Any]:
-    """Write the codes of a catalogue into a folder and return their counts. Looks at nothing but the training split."""
+    Of another run the codes alone that it goes on from (codes.since). catalogue: the file of the items, for tasks that encode a
+    large one by blocks; None: it is encoded here.
+    """
     train = only_train(train)
+    kept = Kept.load(Path(config.since)) if config.since else None
     representation, why = representation_of(config, train.n_items)
+    if kept is not None:
+        representation, why = kept.representation, f"{len(kept.codes):,} of codes.since keep theirs"
     written = "one token per item" if representation == "items" else "item codes"
     say(f"codes: {written} for {train.n_items:,} items ({why})")
-    counts = build_items(train, folder) if representation == "items" else _build_codes(train, config, folder)
+    if representation == "items":
+        own = None if kept is None else kept.item_tokens(train.items["item_id"].to_list())
+        counts = build_items(train, folder, own)
+    else:
+        counts = _build_codes(train, config if kept is None else _going_on(config, kept), folder, catalogue, kept)
     return {"representation": representation, **counts}
 
 
-def _build_codes(train: TrainSplit, config: CodesConfig, folder: Path) -> dict[str, Any]:
+def _going_on(config: CodesConfig, kept: Kept) -> CodesConfig:
+    """With encoder and tokeniser of the earlier run; codes that an index gives are those of the index still."""
+    return config if is_index(config.pretrained) else replace(config, pretrained=str(kept.folder))
+
+
+def _build_codes(
+    train: TrainSplit, config: CodesConfig, folder: Path, catalogue: Path | None, kept: Kept | None
+) -> dict[str, Any]:
     """Codes by an encoder and a tokeniser.
 
     Files: codes, base_codes int32 [I, n_codes]; embeddings float32 [I, d]; held_out bool [I]; encoder/, tokeniser/;
@@ -68,24 +70,39 @@ def _build_codes(train: TrainSplit, config: CodesConfig, folder: Path) -> dict[s
     """
     _verify(config.pretrained)
     texts = item_texts(train.items)
-    encoder, x = embed(texts, config)
+    encoder = encoder_of(texts, config)
+    x = _matrix(config.encoder_path, len(texts)) if encoder is None else encoded(encoder, texts, config, catalogue, folder)
     item_ids = train.items["item_id"].to_list()
     tokeniser: Tokeniser | ImportedCodes
     if is_index(config.pretrained):
         tokeniser = ImportedCodes.read(Path(config.pretrained), item_ids)
+        if kept is not None:
+            kept.refuse_other_tokens(tokeniser.names)
         base, error = tokeniser.codes, None
     else:
         refuse_one_text(x)
         tokeniser = _pretrained(config, encoder, x) if config.pretrained else fit_tokeniser(x, config)
-        base, error = encode(tokeniser, x)
+        base, error = encode(tokeniser, x) if catalogue is None else assigned(tokeniser, x, folder)
         refuse_collapse(x, base)
     codes = base
     if config.collisions == "distinguish":
-        known = _known_codes(config, item_ids, base)
-        codes = distinguish(base, lambda i, most: tokeniser.last_choices(x[i], base[i], most), known)
+
+        def choices(i: int, most: int) -> np.ndarray:
+            return tokeniser.last_choices(x[i], base[i], most)
+
+        if kept is None:
+            codes = distinguish(base, choices, _known_codes(config, item_ids, base))
+        else:
+            codes = kept.distinct(item_ids, base, choices)
     elif config.collisions != "shared":
         raise PreceptorError("Unknown setting codes.collisions", found=config.collisions, expected="'distinguish' or 'shared'")
-    held_out = held_out_items(train, base, config.held_out_share, config.seed)
+    elif kept is not None:
+        fixed = kept.fixed(item_ids, base)
+        codes = np.where(fixed < 0, base, fixed)
+    if kept is None:
+        held_out = held_out_items(train, base, config.held_out_share, config.seed)
+    else:
+        held_out = kept.held_out_of(train, base, config.held_out_share, config.seed)
     facts = quality(train, x, error, base, codes, tokeniser.n_latents, config.seed, bool(config.pretrained))
     facts |= {"encoder": "precomputed matrix" if encoder is None else encoder.kind, "tokeniser": tokeniser.kind}
     facts |= {"representation": "codes", "dims": x.shape[1], "held_out_items": int(held_out.sum())}
@@ -103,6 +120,7 @@ def _build_codes(train: TrainSplit, config: CodesConfig, folder: Path) -> dict[s
         "[\n" + ",\n".join(json.dumps(w, ensure_ascii=False) for w in words) + "\n]\n", encoding="utf-8"
     )
     export_index(folder / INDEX, item_ids, codes)
+    blocks.forget(folder)
     return {
         "items": len(codes),
         "n_codes": codes.shape[1],
@@ -147,33 +165,25 @@ def _pretrained(config: CodesConfig, encoder: Encoder | None, x: np.ndarray) -> 
 
 def embed(texts: Sequence[str], config: CodesConfig) -> tuple[Encoder | None, np.ndarray]:
     """Return (encoder, embeddings float32 [n, d]) of texts; the encoder is None for a precomputed matrix."""
+    encoder = encoder_of(texts, config)
+    return encoder, _matrix(config.encoder_path, len(texts)) if encoder is None else encoder.encode(texts)
+
+
+def encoder_of(texts: Sequence[str], config: CodesConfig) -> Encoder | None:
+    """The encoder that the config names, fitted to texts where it is to be; None for a precomputed matrix."""
     if config.encoder == "matrix":
-        return None, _matrix(config.encoder_path, len(texts))
-    encoder: Encoder
+        return None
     if config.pretrained and not is_index(config.pretrained) and config.encoder == "tfidf":
-        encoder = TfidfEncoder.load(Path(config.pretrained) / "encoder")
-    elif config.encoder == "tfidf":
-        encoder = TfidfEncoder.fit(texts, config.dims, config.seed)
-    elif config.encoder in {"minilm", "sentence-transformers"}:
-        encoder = SentenceEncoder.of(config.encoder, config.encoder_path, config.threads)
-    else:
-        raise PreceptorError(
-            "Unknown setting codes.encoder",
-            found=config.encoder,
-            expected="'tfidf', 'minilm', 'sentence-transformers' or 'matrix'",
-        )
-    return encoder, encoder.encode(texts)
-
-
-def encode(tokeniser: Tokeniser, x: np.ndarray) -> tuple[np.ndarray, float]:
-    """(codes int32 [n, n_codes], Σ|x − x̂|²) of embeddings, which may be a memory-mapped file."""
-    codes, error, start = np.empty((len(x), tokeniser.n_codes), np.int32), 0.0, 0
-    for part, reconstruction in tokeniser.blocks(x):
-        stop = start + len(part)
-        codes[start:stop] = part
-        error += float(np.square(x[start:stop] - reconstruction, dtype=np.float64).sum())
-        start = stop
-    return codes, error
+        return TfidfEncoder.load(Path(config.pretrained) / "encoder")
+    if config.encoder == "tfidf":
+        return TfidfEncoder.fit(texts, config.dims, config.seed)
+    if config.encoder in {"minilm", "sentence-transformers"}:
+        return SentenceEncoder.of(config.encoder, config.encoder_path, config.threads)
+    raise PreceptorError(
+        "Unknown setting codes.encoder",
+        found=config.encoder,
+        expected="'tfidf', 'minilm', 'sentence-transformers' or 'matrix'",
+    )
 
 
 def fit_tokeniser(x: np.ndarray, config: CodesConfig) -> Tokeniser:
@@ -191,18 +201,6 @@ def fit_tokeniser(x: np.ndarray, config: CodesConfig) -> Tokeniser:
     if config.tokeniser == "rq-kmeans":
         return fit_rq_kmeans(x, n_latents, config.n_codes, config.seed, config.threads)
     raise PreceptorError("Unknown setting codes.tokeniser", found=config.tokeniser, expected="'sae', 'rq-kmeans' or 'rq-vae'")
-
-
-def load_tokeniser(folder: Path) -> Tokeniser:
-    """Load the tokeniser of a codes folder."""
-    inside = folder / "tokeniser"
-    if (inside / "sae.safetensors").exists():
-        return SparseAutoencoder.load(inside)
-    if (inside / "residual.safetensors").exists():
-        return ResidualQuantiser.load(inside)
-    raise PreceptorError(
-        "No tokeniser here", where=inside, expected="the folder of a finished codes stage", remedy="set codes.pretrained to one"
-    )
 
 
 def _known_codes(config: CodesConfig, item_ids: list[Any], base: np.ndarray) -> np.ndarray | None:

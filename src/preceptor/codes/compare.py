@@ -18,7 +18,6 @@ from typing import Any
 import numpy as np
 
 from preceptor.codes import stage
-from preceptor.codes.build import Tokeniser, encode, load_tokeniser
 from preceptor.codes.config import CodesConfig, latents_for
 from preceptor.codes.cooccurrence import MatchedPairs, UserResamples, auc, cosines, held_out_pairs, shared_codes, training_pairs
 from preceptor.codes.encoded import encode_cached
@@ -26,6 +25,7 @@ from preceptor.codes.encoders import item_texts
 from preceptor.codes.measured import fit_measured
 from preceptor.codes.minibatches import distinct_rows
 from preceptor.codes.quality import facts_of_codes
+from preceptor.codes.tokenisers import Tokeniser, encode, load_tokeniser
 from preceptor.core import artifact
 from preceptor.core.artifact import canonical, file_digest, write_atomic
 from preceptor.core.disk import load_array, save_array

@@ -34,6 +34,8 @@ class CodesConfig:
         this catalogue.
     threads: torch threads; the trained bytes depend on it.
     seed: of every draw.
+    since: folder of the codes of a run that this one goes on from (RUN/codes; `preceptor run --since` sets it): known items
+        keep their codes and stay held out or seen, new ones are encoded by its encoder and tokeniser. docs/refresh.md.
     """
 
     representation: str = "auto"
@@ -51,6 +53,7 @@ class CodesConfig:
     pretrained: str = ""
     threads: int = 1
     seed: int = 0
+    since: str = ""
 
 
 def check(config: CodesConfig) -> None:

@@ -18,17 +18,20 @@ def only_train(train: object) -> TrainSplit:
     return train
 
 
-def held_out_items(train: TrainSplit, base_codes: np.ndarray, share: float = 0.2, seed: int = 0) -> np.ndarray:
+def held_out_items(
+    train: TrainSplit, base_codes: np.ndarray, share: float = 0.2, seed: int = 0, among: np.ndarray | None = None
+) -> np.ndarray:
     """Draw the held-out items: bool [I].
 
     `share` of the items with training interactions, in the order of keyed draws. Items with identical base codes stay on
     one side (a held-out item whose twin was shown would not be unseen), so groups are drawn; one that would overshoot is
-    passed over. An item without training interactions follows its group and is otherwise on the seen side.
+    passed over. An item without training interactions follows its group and is otherwise on the seen side. among: bool [I], the
+    items of which the share is drawn, whole groups each; None: all.
     """
     train = only_train(train)
     _, first, group = np.unique(base_codes, axis=0, return_index=True, return_inverse=True)
     group = group.ravel()
-    interacted = train.popularity > 0
+    interacted = train.popularity > 0 if among is None else (train.popularity > 0) & among
     size = np.bincount(group[interacted], minlength=len(first))
     left = round(share * int(interacted.sum()))
     chosen = np.zeros(len(first), bool)

@@ -36,36 +36,37 @@ def representation_of(config: CodesConfig, n_items: int) -> tuple[str, str]:
     return "codes", f"chosen for {ITEM_TOKENS_BELOW:,} items and more"
 
 
-def build_items(train: TrainSplit, folder: Path) -> dict[str, Any]:
+def build_items(train: TrainSplit, folder: Path, kept: tuple[np.ndarray, int] | None = None) -> dict[str, Any]:
     """Write the artifact of one token per item and return its counts.
 
     Files: codes, base_codes int32 [I, 1], the items' numbers; held_out bool [I], none; quality.json, which says that nothing
-    was encoded or trained; code_words.json; codes.index.json.
+    was encoded or trained; code_words.json; codes.index.json. kept: other numbers, as `Kept.item_tokens` gives them.
     """
     n = train.n_items
-    codes = np.arange(n, dtype=np.int32)[:, None]
+    codes, n_latents = kept or (np.arange(n, dtype=np.int32)[:, None], n)
     for name, array in {"codes": codes, "base_codes": codes, "held_out": np.zeros(n, bool)}.items():
         save_array(folder / f"{name}.npy", array)
-    (folder / "quality.json").write_text(canonical(_quality(n)), encoding="utf-8")
-    (folder / "code_words.json").write_text(json.dumps([[]] * n) + "\n", encoding="utf-8")
+    (folder / "quality.json").write_text(canonical(_quality(n, n_latents)), encoding="utf-8")
+    (folder / "code_words.json").write_text(json.dumps([[]] * n_latents) + "\n", encoding="utf-8")
     export_index(folder / INDEX, train.items["item_id"].to_list(), codes)
-    return {"items": n, "n_codes": 1, "n_latents": n, "collisions": 0, "held_out_items": 0}
+    return {"items": n, "n_codes": 1, "n_latents": n_latents, "collisions": 0, "held_out_items": 0}
 
 
-def _quality(n: int) -> Quality:
+def _quality(n: int, n_latents: int) -> Quality:
     """Distinct and evenly used by making; what an encoder or a tokeniser would be judged by is None."""
+    used = n / n_latents  # the others are tokens of items that have left the catalogue
     return Quality(
         representation="items",
         items=n,
-        latents=n,
+        latents=n_latents,
         latents_by_rule=None,
         distinct_embeddings=None,
         texts_a_latent=None,
         collisions_before=0,
         collisions_after=0,
         moved_items=0,
-        used_share=1.0,
-        dead_share=0.0,
+        used_share=used,
+        dead_share=1 - used,
         code_entropy_bits=round(float(np.log2(n)), 6),
         reconstruction_r2=None,
         cooccurrence_auc=None,

@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from preceptor.codes.build import Tokeniser, fit_tokeniser
+from preceptor.codes.build import fit_tokeniser
 from preceptor.codes.config import CodesConfig
+from preceptor.codes.tokenisers import Tokeniser
 
 
 def fit_measured(x: np.ndarray, config: CodesConfig) -> tuple[Tokeniser, dict[str, Any]]:

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from preceptor.codes import stage
-from preceptor.codes.build import encode
 from preceptor.codes.config import CodesConfig
 from preceptor.codes.encoded import encode_cached
 from preceptor.codes.measured import fit_measured
 from preceptor.codes.quality import facts_of_codes
 from preceptor.codes.sentences import SentenceEncoder
+from preceptor.codes.tokenisers import encode
 from preceptor.core import artifact
 from preceptor.core.artifact import Artifact, canonical
 from preceptor.core.errors import PreceptorError

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
 from preceptor.codes.build import build as build_codes
 from preceptor.codes.config import CodesConfig, check
+from preceptor.codes.item_blocks import ITEMS, shards
 from preceptor.codes.items import INDEX, representation_of
 from preceptor.core import artifact
 from preceptor.core.stage import Cost, Counts, Inputs, Key, Stage, with_files
@@ -17,22 +19,27 @@ from preceptor.data.log import TrainSplit
 
 def build(config: CodesConfig, inputs: Inputs, folder: Path) -> Counts:
     """Write OUT/codes from the training part of the data artifact."""
-    return build_codes(TrainSplit.load(inputs["train"].path), config, folder)
+    train = inputs["train"].path
+    return build_codes(TrainSplit.load(train), config, folder, train / ITEMS)
 
 
 def key(config: CodesConfig, inputs: Inputs) -> Key:
-    """The config, with digests of the files that it names in place of their paths: a copy of them gives the same key."""
-    named = {}
+    """The config, with digests of the files that it names in place of their paths: a copy of them gives the same key. The codes
+    that it goes on from are an input."""
+    named: dict[str, Any] = {}
     for name in ("encoder_path", "pretrained"):
         path = Path(getattr(config, name))
         if getattr(config, name) and path.exists():
             named[name] = {p.relative_to(path).as_posix(): artifact.file_digest(p) for p in _files(path)}
-    return Key(with_files(config, **named), dict(inputs))
+    own = {name: value for name, value in with_files(config, **named).items() if name != "since"}
+    if not config.since:
+        return Key(own, dict(inputs))
+    return Key(own | {"since": "given"}, {**inputs, "since": artifact.load(Path(config.since))})
 
 
 def cost(config: CodesConfig, inputs: Inputs) -> Cost:
     """Examples that the autoencoder is trained on; none of a pretrained one, and none where items have a token each."""
-    if config.pretrained or config.representation == "items":
+    if config.pretrained or config.since or config.representation == "items":
         return Cost(0, "examples")
     if config.representation == "auto":
         if "train" not in inputs:
@@ -52,4 +59,15 @@ def _files(path: Path) -> list[Path]:
     return sorted(q for q in found if q.is_file() and q.name != artifact.RUN)
 
 
-STAGE = Stage(name="codes", version=3, section="codes", needs=("data.train",), build=build, check=check, key=key, cost=cost)
+STAGE = Stage(
+    name="codes",
+    version=3,
+    section="codes",
+    needs=("data.train",),
+    build=build,
+    check=check,
+    key=key,
+    cost=cost,
+    resumable=True,
+    shards=shards,
+)

@@ -222,7 +222,7 @@ def _spawn(threads: int, folder: str | None) -> subprocess.Popen[bytes]:
         cwd=folder,
         env=os.environ
         | _SURROUNDINGS
-        | dict.fromkeys(_THREAD_VARIABLES, str(threads))
+        | dict.fromkeys((*_THREAD_VARIABLES, "PRECEPTOR_WORKERS"), str(threads))
         | {"PYTHONPATH": os.pathsep.join(dict.fromkeys([source, *map(os.path.abspath, sys.path)]))},
     )
 

@@ -54,6 +54,11 @@ def alone() -> bool:
     return not _elsewhere and count() == 1
 
 
+def elsewhere() -> bool:
+    """Whether tasks may go to other machines."""
+    return bool(_elsewhere)
+
+
 def check_engine(engine: str) -> None:
     """Refuse a name that is no engine's."""
     kind, _, address = engine.partition("://")

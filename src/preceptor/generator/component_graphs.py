@@ -47,6 +47,14 @@ def graphs(
         del found
 
 
+def one(split: TrainSplit, spec: GraphSpec, embeddings: np.ndarray | None = None) -> Graph:
+    """The graph of one description, as `graphs` gives it, counted and cut on its own."""
+    found = None
+    if spec.smooth in {"svd", "ease"}:
+        found = _pairs(split, spec, 0 if _possible_pairs(split, spec) <= MOST_PAIRS else 4 * spec.top_k)
+    return _graph(split, spec, found, item_users(split), embeddings)
+
+
 def _groups(specs: tuple[GraphSpec, ...]) -> dict[tuple[object, ...], list[int]]:
     found: dict[tuple[object, ...], list[int]] = {}
     for place, spec in enumerate(specs):
@@ -93,7 +101,7 @@ def weighed(found: Cooccurrence, weighting: Weighting, users_of: np.ndarray, spe
 
     Undirected pairs stay if either end keeps them.
     """
-    weight = weighting.weight(found.strength, users_of[found.source], users_of[found.indices])
+    weight = weighting.of_rows(found.indptr, found.indices, found.strength, users_of)
     kept = np.ones(len(weight), np.bool_)
     if spec.top_k:
         smooth.mark_strongest(found.indptr, weight, spec.top_k, kept)

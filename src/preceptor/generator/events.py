@@ -99,6 +99,11 @@ def by_order(split: TrainSplit, cap: int, seed: int) -> EventSet:
     return EventSet(tuple(folds), len(last), False, None)
 
 
+def without_items(split: TrainSplit, unseen: np.ndarray) -> TrainSplit:
+    """A training split without the interactions of some items (bool [I])."""
+    return _part(split, ~unseen[np.asarray(split.item)])
+
+
 def inside(given: Targets, members: np.ndarray, repeats: bool) -> np.ndarray:
     """Whether each target lies in X(h): a member, and not in its history where items don't repeat. bool [targets]."""
     good = members[given.item]

@@ -10,6 +10,7 @@ import numpy as np
 
 from preceptor.core.errors import PreceptorError
 from preceptor.data.log import TrainSplit
+from preceptor.generator.fit_config import FitConfig
 from preceptor.graph.graph import Graph, from_weights
 
 LEAST = 200.0  # effective events
@@ -42,6 +43,11 @@ def inverse(split: TrainSplit, beta: float | None, clip: float, propensities: np
         if abs(w.mean() - 1) < 1e-9:
             break
     return w
+
+
+def asked(split: TrainSplit, config: FitConfig, propensities: np.ndarray | None = None) -> np.ndarray | None:
+    """As `inverse`, where the objective asks for it; else None."""
+    return inverse(split, config.beta, config.clip, propensities) if config.objective == "unbiased" else None
 
 
 def of_items(split: TrainSplit, weight: np.ndarray) -> np.ndarray:

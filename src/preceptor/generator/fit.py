@@ -7,18 +7,21 @@ is read, so the leak rule holds to the byte.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 
 from preceptor.core.errors import PreceptorError
 from preceptor.core.progress import say
+from preceptor.core.stage import Shard
 from preceptor.core.tables.generator import CutRow, LawRow, WeightRow
 from preceptor.data.log import Targets, TrainSplit
 from preceptor.generator import bank, component_graphs, em, events, exposure, measure
+from preceptor.generator.bank_tasks import Tasks
 from preceptor.generator.choice import choose, shrinkage
 from preceptor.generator.components import GraphSpec, check_bank
-from preceptor.generator.evidence import Evidence, gather, members_of
+from preceptor.generator.evidence import Evidence, columns, gather, members_of
 from preceptor.generator.fit_config import FitConfig
 from preceptor.generator.mixture import Memory, Mixture, Part, Prior
 from preceptor.generator.policies import LONGEST_HISTORY
@@ -68,34 +71,40 @@ def fit(
     config: FitConfig | None = None,
     embeddings: np.ndarray | None = None,
     propensities: np.ndarray | None = None,
+    tasks: Tasks | None = None,
+    folder: Path | None = None,
 ) -> Fitted:
     """Choose the law of the next item.
 
     embeddings: float [I, d], gives untouched items text rows. propensities: float [n], of each training interaction, for the
-    objective `unbiased`. Raises PreceptorError for a log without any event, and for too few effective ones (unbiased).
+    objective `unbiased`. tasks: of graphs, where these may be made on other machines (neither embeddings nor propensities go
+    there). folder: where the law's graphs are kept from the moment they are made; None: in memory. Raises PreceptorError for
+    a log without any event, and for too few effective ones (unbiased).
     """
     config = config or FitConfig()
-    specs = config.graphs or bank.default_bank(split.n_items, config.min_users, embeddings is not None)
-    check_bank(specs, config.decays, config.alphas)
+    specs = specs_of(split, config, embeddings)
     if config.objective not in ("likelihood", "unbiased"):
         raise PreceptorError("Unknown objective", where="objective", found=config.objective, expected="likelihood or unbiased")
-    repeats, noted = _repeats(split, config)
+    repeats, noted = repeats_of(split, config)
     longest = longest_of(split, config)
-    inverse = exposure.inverse(split, config.beta, config.clip, propensities) if config.objective == "unbiased" else None
+    inverse = exposure.asked(split, config, propensities)
     found = events.events(split, config.share, config.max_events, config.seed, config.timed)
     say(f"generator: {len(found):,} of {found.found:,} next items, {len(specs)} graphs × {len(config.decays)} memories")
-    evidence = gather(found, specs, config, repeats, longest, inverse, split, embeddings)
+    known = None if tasks is None else tasks.known(shards(tasks, found, specs, config, repeats, longest), len(found.folds))
+    evidence = gather(found, specs, config, repeats, longest, inverse, split, embeddings, known=known)
     table, user, weight = evidence.table, evidence.user, evidence.event_weight
     n_users, effective = len(np.unique(user)), float(weight.sum() ** 2 / (weight**2).sum())
     if config.objective == "unbiased":
         exposure.refuse_few(effective)
     pseudo = shrinkage(len(user), n_users)
     chosen = choose(table, weight, pseudo, config.drop)
-    used, columns = np.unique(chosen.kept // len(config.decays)), chosen.kept
+    used, places = np.unique(chosen.kept // len(config.decays)), chosen.kept
     kept_specs = tuple(specs[g] for g in used)
-    say(f"generator: {len(columns)} components in {len(kept_specs)} graphs stay, {chosen.weights.nats:.3f} nats per next item")
-    graphs = rebuilt(split, kept_specs, inverse, embeddings)
-    parts = [(int(np.searchsorted(used, c // len(config.decays))), config.decays[c % len(config.decays)]) for c in columns]
+    say(f"generator: {len(places)} components in {len(kept_specs)} graphs stay, {chosen.weights.nats:.3f} nats per next item")
+    graphs = tasks.graphs(kept_specs, folder) if tasks else None
+    if graphs is None:
+        graphs = rebuilt(split, kept_specs, inverse, embeddings, folder)
+    parts = [(int(np.searchsorted(used, c // len(config.decays))), config.decays[c % len(config.decays)]) for c in places]
     mixture = assembled(split, graphs, kept_specs, parts, config.alphas, chosen.weights, longest, repeats, embeddings)
     context = measure.Context(config.seed, config.resamples, config.drop, pseudo, config.singles)
     figures = measure.figures(evidence, chosen, specs, config.decays, config.alphas, context)
@@ -119,7 +128,27 @@ def fit(
     )
 
 
-def cuts(split: TrainSplit, fitted: Fitted, config: FitConfig, shares: tuple[float, ...] = (0.7, 0.8, 0.9)) -> list[CutRow]:
+def specs_of(split: TrainSplit, config: FitConfig, embeddings: np.ndarray | None = None) -> tuple[GraphSpec, ...]:
+    """The graphs to choose from. Raises PreceptorError for a bank that can't be fitted."""
+    specs = config.graphs or bank.default_bank(split.n_items, config.min_users, embeddings is not None)
+    check_bank(specs, config.decays, config.alphas)
+    return specs
+
+
+def shards(
+    tasks: Tasks, found: events.EventSet, specs: tuple[GraphSpec, ...], config: FitConfig, repeats: bool, longest: int
+) -> list[Shard]:
+    """The tasks that gather what the graphs of a bank give the events."""
+    return tasks.columns(found, config.share, config.max_events, columns(specs, config), repeats, longest)
+
+
+def cuts(
+    split: TrainSplit,
+    fitted: Fitted,
+    config: FitConfig,
+    shares: tuple[float, ...] = (0.7, 0.8, 0.9),
+    tasks: Tasks | None = None,
+) -> list[CutRow]:
     """How the weights of groups move with the cut in time, the components of a fitted law as they are.
 
     Order-only logs have no cut: share 1, as fitted.
@@ -127,13 +156,18 @@ def cuts(split: TrainSplit, fitted: Fitted, config: FitConfig, shares: tuple[flo
     rows = []
     longest = fitted.mixture.parts[0].memory.longest if fitted.mixture.parts else 1
     places = [(part.graph, config.decays.index(part.memory.decay)) for part in fitted.mixture.parts]
-    columns = np.array([g * len(config.decays) + m for g, m in places], np.int64)
+    own = np.array([g * len(config.decays) + m for g, m in places], np.int64)
     kinds = [fitted.specs[g].kind for g, _ in places]
     for share in shares if fitted.timed else (1.0,):
-        found = events.events(split, share, min(config.max_events, CUT_EVENTS), config.seed, fitted.timed)
-        evidence = gather(found, fitted.specs, config, fitted.mixture.repeats, longest, None, split, None, references=False)
+        cap, repeats = min(config.max_events, CUT_EVENTS), fitted.mixture.repeats
+        found = events.events(split, share, cap, config.seed, fitted.timed)
+        known = None
+        if tasks is not None:
+            plain = [replace(column, plain=True) for column in columns(fitted.specs, config, references=False)]
+            known = tasks.known(tasks.columns(found, share, cap, plain, repeats, longest), len(found.folds))
+        evidence = gather(found, fitted.specs, config, repeats, longest, None, split, None, references=False, known=known)
         pseudo = shrinkage(len(evidence.user), len(np.unique(evidence.user)))
-        weights = em.fit_weights(evidence.table.columns(columns), evidence.event_weight, pseudo, tolerance=1e-5)
+        weights = em.fit_weights(evidence.table.columns(own), evidence.event_weight, pseudo, tolerance=1e-5)
         for kind in sorted(set(kinds)):
             at = np.array([k == kind for k in kinds])
             rows.append(CutRow(share, len(evidence.user), kind, float(weights.signal[at].sum())))
@@ -178,17 +212,28 @@ def assembled(
 
 
 def rebuilt(
-    split: TrainSplit, specs: tuple[GraphSpec, ...], inverse: np.ndarray | None = None, embeddings: np.ndarray | None = None
+    split: TrainSplit,
+    specs: tuple[GraphSpec, ...],
+    inverse: np.ndarray | None = None,
+    embeddings: np.ndarray | None = None,
+    folder: Path | None = None,
 ) -> tuple[Graph, ...]:
-    """The graphs of a whole training part; inverse: as `exposure.inverse` gives it, for the objective `unbiased`."""
-    made = dict(component_graphs.graphs(split, specs, embeddings))
-    if inverse is not None:
-        own = exposure.of_items(split, inverse)
-        made = {k: exposure.reweighed(graph, own) for k, graph in made.items()}
+    """The graphs of a whole training part.
+
+    inverse: as `exposure.inverse` gives it, for the objective `unbiased`. folder: where each is kept as soon as it is made, so
+    that one is in memory at a time.
+    """
+    made: dict[int, Graph] = {}
+    own = None if inverse is None else exposure.of_items(split, inverse)
+    for k, graph in component_graphs.graphs(split, specs, embeddings):
+        weighed = graph if own is None else exposure.reweighed(graph, own)
+        made[k] = weighed if folder is None else weighed.kept(folder / f"{k:02d}")
+        del graph, weighed
     return tuple(made[k] for k in range(len(specs)))
 
 
-def _repeats(split: TrainSplit, config: FitConfig) -> tuple[bool, list[str]]:
+def repeats_of(split: TrainSplit, config: FitConfig) -> tuple[bool, list[str]]:
+    """Whether items may come again, and what a person should know of it."""
     never = events.never_repeats(split)
     if config.repeats and never:
         return True, [

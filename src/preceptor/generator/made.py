@@ -11,8 +11,10 @@ from preceptor.core.artifact import canonical, write_atomic
 from preceptor.core.tables import document, row
 from preceptor.core.tables.generator import CutRow, LawRow, WeightRow
 from preceptor.data.log import TrainSplit
+from preceptor.generator.bank_tasks import Tasks
 from preceptor.generator.components import GraphSpec
 from preceptor.generator.config import GeneratorConfig
+from preceptor.generator.events import without_items
 from preceptor.generator.evidence import members_of
 from preceptor.generator.fit import Fitted, cuts, fit, rebuilt
 from preceptor.generator.fit_config import FitConfig
@@ -39,38 +41,48 @@ def settings_of(config: GeneratorConfig, min_users: int) -> FitConfig:
     )
 
 
-def fit_law(split: TrainSplit, config: GeneratorConfig, min_users: int) -> Fitted:
-    """Choose the law of the next item inside a training split."""
-    return fit(split, settings_of(config, min_users))
+def fit_law(
+    split: TrainSplit, config: GeneratorConfig, min_users: int, tasks: Tasks | None = None, folder: Path | None = None
+) -> Fitted:
+    """Choose the law of the next item inside a training split. tasks: as `fit` takes them. folder: where its graphs are kept;
+    None: in memory."""
+    return fit(split, settings_of(config, min_users), tasks=tasks, folder=folder)
 
 
 def seen_part(split: TrainSplit, unseen: np.ndarray) -> TrainSplit:
     """The training split as a language model may know it: without the interactions of held-out items (bool [I])."""
-    rows = ~unseen[np.asarray(split.item)]
-    session = None if split.session is None else np.asarray(split.session)[rows]
-    kept = {name: np.asarray(getattr(split, name))[rows] for name in ("user", "item", "time")}
-    return dataclasses.replace(split, **kept, session=session)
+    return without_items(split, unseen)
 
 
-def within(mixture: Mixture, items: np.ndarray, without: np.ndarray | None = None) -> Mixture:
-    """The law among some items (bool [I]) alone, without edges of unordered pairs (int [P, 2]), under the same weights."""
-    graphs = tuple(graph.induced(items, without) for graph in mixture.graphs)
+def within(mixture: Mixture, items: np.ndarray, without: np.ndarray | None = None, folder: Path | None = None) -> Mixture:
+    """The law among some items (bool [I]) alone, without edges of unordered pairs (int [P, 2]), under the same weights.
+
+    folder: where its graphs are kept; None: in memory.
+    """
+    induced = (graph.induced(items, without) for graph in mixture.graphs)
+    graphs = tuple(graph if folder is None else graph.kept(folder / f"{k:02d}") for k, graph in enumerate(induced))
     return dataclasses.replace(mixture, graphs=graphs, members=mixture.members & items)
 
 
 def save_law(
-    fitted: Fitted, split: TrainSplit, config: GeneratorConfig, folder: Path, min_users: int, stability: bool = True
+    fitted: Fitted,
+    split: TrainSplit,
+    config: GeneratorConfig,
+    folder: Path,
+    min_users: int,
+    stability: bool = True,
+    tasks: Tasks | None = None,
 ) -> None:
     """Write the law (`Mixture.save`), its graphs' descriptions (specs.json), its figures (fit.json) and tables (*.csv).
 
-    stability: whether weights are also fitted at other cuts in time (cuts.csv, else empty).
+    stability: whether weights are also fitted at other cuts in time (cuts.csv, else empty). tasks: as `fit` takes them.
     """
     fitted.mixture.save(folder)
     write_atomic(folder / "specs.json", canonical(list(fitted.specs)))
     write_atomic(folder / "fit.json", canonical({name: getattr(fitted, name) for name in _FIGURES}))
     row.write(folder, LawRow, fitted.laws)
     row.write(folder, WeightRow, fitted.weights)
-    row.write(folder, CutRow, cuts(split, fitted, settings_of(config, min_users)) if stability else ())
+    row.write(folder, CutRow, cuts(split, fitted, settings_of(config, min_users), tasks=tasks) if stability else ())
 
 
 def moved(folder: Path, split: TrainSplit) -> Mixture:

@@ -23,8 +23,8 @@ WIDTH = 32
 _SCATTER = 0x9E3779B97F4A7C15  # 2^64 over the golden ratio (Knuth, multiplicative hashing)
 _BITS_PER_ITEM = 16  # of the filter
 # What is remembered of each history: its stream after the last draw, the try's row, cell and place, the draw that named its
-# component, its number, its age in items, its component, its tries, its length.
-STATE, ROW, CELL, PLACE, NAMED, WALKER, AGE, COMPONENT, TRIED, END = range(10)
+# component, its number, its age in items, its component, its tries, its length, the try's entry in `rows`.
+STATE, ROW, CELL, PLACE, NAMED, WALKER, AGE, COMPONENT, TRIED, END, ENTRY = range(11)
 _COLUMNS = 16  # two cache lines
 
 
@@ -64,7 +64,7 @@ def interleaved(tables, key, first, items, lengths, component):  # type: ignore[
                 _name_cell(of, again, rows, cells)
                 again += uint64(1)
             w, age, at = of[i, WALKER], of[i, AGE], of[i, CELL]
-            x = outcome_at(cells[at], of[i, PLACE], bits)
+            x = outcome_at(cells, of[i, ENTRY], at, of[i, PLACE], bits)
             mark = x * uint64(_SCATTER) >> shift
             taken = x < n
             if once and (seen[i, mark >> uint64(6)] >> (mark & uint64(63))) & uint64(1):
@@ -120,14 +120,15 @@ def interleaved(tables, key, first, items, lengths, component):  # type: ignore[
                 word = mix64(s)
                 of[i, NAMED] = word
                 at, place = cell_of(any_component, word >> uint64(33))
-                of[i, COMPONENT] = outcome_at(cells[at], place, bits)
+                of[i, COMPONENT] = outcome_at(cells, any_component, at, place, bits)
             s += uint64(GOLDEN)
             word = mix64(s)
             of[i, STATE] = s
             o = of[i, COMPONENT]
             reach = min(age, uint64(parts[o, uint64(2)]))
-            at, place = cell_of(uint64(rows[uint64(parts[o, uint64(3)]) + reach - uint64(1)]), word >> uint64(33))
-            j = outcome_at(cells[at], place, bits)
+            memory = uint64(rows[uint64(parts[o, uint64(3)]) + reach - uint64(1)])
+            at, place = cell_of(memory, word >> uint64(33))
+            j = outcome_at(cells, memory, at, place, bits)
             r = uint64(items[w, age - uint64(1) - j]) * uint64(parts[o, uint64(0)]) + uint64(parts[o, uint64(1)])
             of[i, ROW], of[i, PLACE] = r, word & uint64(LOWER)
             prefetch(rows, int64(r))
@@ -149,5 +150,6 @@ def _begin(tables, of, i, key, first, walker):  # type: ignore[no-untyped-def]
 @njit(inline="always")
 def _name_cell(of, i, rows, cells):  # type: ignore[no-untyped-def]
     """First turn of a try: the cell that it names in its row, and the place inside it."""
-    of[i, CELL], of[i, PLACE] = cell_of(uint64(rows[of[i, ROW]]), of[i, PLACE])
+    of[i, ENTRY] = uint64(rows[of[i, ROW]])
+    of[i, CELL], of[i, PLACE] = cell_of(of[i, ENTRY], of[i, PLACE])
     prefetch(cells, int64(of[i, CELL]))

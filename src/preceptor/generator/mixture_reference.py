@@ -96,6 +96,9 @@ def outcome(tables: MixtureTables, row: int, number: int) -> int:
     first, log2_cells = divmod(int(tables.rows[row]), 64)
     at, place = divmod(number, TOTAL >> log2_cells)
     cell, size = int(tables.cells[first + at]), 2 ** int(tables.settings[6])
+    if size == 1:  # a linked cell
+        threshold, alias = divmod(cell >> 32, 2**log2_cells)
+        return (cell if place < threshold else int(tables.cells[first + alias])) % 2**32
     threshold, above, below_it = cell // size // size, cell // size % size, cell % size
     return below_it if place < threshold else above
 

@@ -37,7 +37,7 @@ class MixtureTables(NamedTuple):
     rows: int64: 64 · (first cell) + log2(number of cells) of each alias row. Row i·G + g draws a neighbour of item i in graph
         g, or always gives I where there is none; from I·G on: first item, length, component, each prior, one that always
         gives 0, one that always gives I, and the memories.
-    cells: uint64: threshold, outcome at or above it, outcome below it, side by side (packed_cells.py).
+    cells: uint64: threshold, outcome at or above it or its place, outcome below it, side by side (packed_cells.py).
     indptr: int64 [I·G + 1]; indices: int32 [E], ascending in a row; weight: uint32 [E]: the graphs, items' rows side by
         side. An edge to I stands for all edges to items that aren't members: it is never taken.
     start: uint32 [I], sums to 2^31: P(first item) · 2^31.
@@ -49,7 +49,7 @@ class MixtureTables(NamedTuple):
     memory: uint32 [memories, items read, D]: D_j · 2^31, for each number of items read less 1.
     prior: uint32 [priors, I], each sums to 2^31.
     settings: int64 [7]: I, G, number of parts, whether items repeat, `passed`, the entry in `rows` of items without
-        neighbours, bits of an outcome in a cell.
+        neighbours, bits of an outcome in a packed cell (0: cells are linked).
     """
 
     rows: np.ndarray
@@ -132,9 +132,12 @@ def mixture_tables(
     fixed = [start_units, length_units, share, *prior, zero, nobody, *fades]
     supports = [np.flatnonzero(units).astype(np.int32) for units in fixed]
     rows, cells, bits = packed_rows(
-        np.concatenate([indptr, indptr[-1] + np.cumsum([len(s) for s in supports])]),
-        np.concatenate([indices, *supports]),
-        np.concatenate([weight, *(units[s] for units, s in zip(fixed, supports, strict=True))]),
+        (indptr, indices, weight),
+        (
+            np.concatenate([[0], np.cumsum([len(s) for s in supports])]),
+            np.concatenate(supports),
+            np.concatenate([units[s] for units, s in zip(fixed, supports, strict=True)]),
+        ),
     )
     g = len(used)
     first_prior = n * g + 3

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from preceptor.core import blocks
 from preceptor.core.artifact import canonical, write_atomic
 from preceptor.core.progress import say
-from preceptor.core.stage import Cost, Counts, Inputs, Stage
+from preceptor.core.stage import Cost, Counts, Inputs, Key, Shard, Stage
 from preceptor.core.tables.generator import CutRow, Floor, LawRow, WeightRow
 from preceptor.data.log import TrainSplit
-from preceptor.generator import floor, histories, made
+from preceptor.generator import bank_tasks, events, fit, floor, histories, made, packed_cells
+from preceptor.generator.bank_tasks import Source, Tasks
 from preceptor.generator.config import GeneratorConfig, check
 from preceptor.generator.mixture import Mixture
 from preceptor.generator.sampler import build_tables
@@ -39,13 +43,16 @@ def build(config: GeneratorConfig, inputs: Inputs, folder: Path) -> Counts:
         if tables is None:
             continue
         histories.save(tables, folder / name)
+        del tables  # what follows reads the files
         if name not in GRAPHS:
             continue
-        floors[name] = Floor(**floor.report(tables, config.seed, f"graph/floor/{name}", config.floor_walks))
+        drawn = floor.report(histories.load(folder / name), config.seed, f"graph/floor/{name}", config.floor_walks)
+        floors[name] = Floor(**drawn)
     write_atomic(folder / "floor.json", canonical(floors))
+    blocks.forget(folder)
     shown = {name: floors[name].floor_nats_per_item for name in GRAPHS}
-    drawn = "the mixture" if config.law == "mixture" else f"{config.policy} walks"
-    say(f"generator: floor of {drawn} {shown['seen']:.3f} nats per item on seen items")
+    of = "the mixture" if config.law == "mixture" else f"{config.policy} walks"
+    say(f"generator: floor of {of} {shown['seen']:.3f} nats per item on seen items")
     return {**counts, "floor_nats_per_item": shown}
 
 
@@ -63,36 +70,75 @@ def _samplers(
     min_users = int(inputs["graph"].manifest["config"]["min_users"])
     pairs = inputs["graph"].array("pairs")
     held_out = np.asarray(pairs[np.asarray(inputs["graph"].array("pair_split")) == BOTH_SEEN])
-    fitted = None
-    for name in GRAPHS:
-        part = split if name == "all" else made.seen_part(split, unseen)
-        if fitted is None or unseen.any():  # with nothing held out, the law of the seen part is the law of all
-            fitted = made.fit_law(part, config, min_users)
-        if name == "seen":
-            fitted = dataclasses.replace(fitted, mixture=made.within(fitted.mixture, ~unseen, held_out))
-        for note in fitted.notes:
-            say(f"  {name}: {note}")
-        made.save_law(fitted, part, config, folder / name / "law", min_users, stability=name == "all")
-        facts = {
-            "nats_per_next_item": fitted.nats,
-            "coverage": fitted.coverage,
-            "prior_share": fitted.mixture.prior_share,
-            "effective_edges": fitted.effective_edges,
-        }
-        say(
-            f"  {name}: {fitted.nats:.3f} nats per next item [{fitted.lo:.3f}, {fitted.hi:.3f}] inside the training part, "
-            f"{fitted.mixture.prior_share:.0%} prior, {fitted.coverage:.0%} of next items have an edge"
-        )
-        yield name, made.sampler_of(fitted.mixture, part, config), facts
+    with _scratch(folder / ".graphs") as kept:  # one graph is in memory at a time
+        fitted, tasks = None, None
+        for name in GRAPHS:
+            part = split if name == "all" else made.seen_part(split, unseen)
+            if fitted is None or unseen.any():  # with nothing held out, the law of the seen part is the law of all
+                fitted, tasks = None, _tasks(config, inputs, name, folder)
+                fitted = made.fit_law(part, config, min_users, tasks, kept / name)
+            if name == "seen":
+                inner = made.within(fitted.mixture, ~unseen, held_out, kept / "among")
+                fitted = dataclasses.replace(fitted, mixture=inner)
+            for note in fitted.notes:
+                say(f"  {name}: {note}")
+            made.save_law(fitted, part, config, folder / name / "law", min_users, name == "all", tasks)
+            facts = {
+                "nats_per_next_item": fitted.nats,
+                "coverage": fitted.coverage,
+                "prior_share": fitted.mixture.prior_share,
+                "effective_edges": fitted.effective_edges,
+            }
+            say(
+                f"  {name}: {fitted.nats:.3f} nats per next item [{fitted.lo:.3f}, {fitted.hi:.3f}] inside the training part, "
+                f"{fitted.mixture.prior_share:.0%} prior, {fitted.coverage:.0%} of next items have an edge"
+            )
+            yield name, made.sampler_of(fitted.mixture, part, config), facts
     apart = made.within(Mixture.load(folder / "all" / "law"), unseen)
     some = any(graph.n_edges for graph in apart.graphs)
     yield "unseen", made.sampler_of(apart, split, config) if some else None, _among(unseen, apart.graphs)
+
+
+@contextlib.contextmanager
+def _scratch(folder: Path) -> Iterator[Path]:
+    """A folder that is empty now, whatever a build that was killed left there, and gone afterwards."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder)
 
 
 def _among(unseen: np.ndarray, graphs: Sequence[Graph]) -> dict[str, int]:
     """Held-out items, and how many of them have no edge to another."""
     touched = np.any([graph.connected for graph in graphs], axis=0)
     return {"items": int(unseen.sum()), "isolated": int((unseen & ~touched).sum())}
+
+
+def shards(config: GeneratorConfig, inputs: Inputs) -> list[Shard]:
+    """One for each graph of the bank and each fold of the events, of the law of all items and of that without held-out ones;
+    none for a log below `bank_tasks.LEAST`."""
+    found: list[Shard] = []
+    for name in GRAPHS if inputs["codes"].array("held_out").any() else GRAPHS[:1]:
+        tasks = _tasks(config, inputs, name, Path())
+        if tasks is None:
+            continue
+        split, settings = tasks.source.split(), tasks.settings
+        asked = events.events(split, settings.share, settings.max_events, settings.seed, settings.timed)
+        repeats, longest = fit.repeats_of(split, settings)[0], fit.longest_of(split, settings)
+        found += fit.shards(tasks, asked, fit.specs_of(split, settings), settings, repeats, longest)
+    return found
+
+
+def _tasks(config: GeneratorConfig, inputs: Inputs, name: str, folder: Path) -> Tasks | None:
+    """The tasks of one law; None where the log is too small for any, and where walks are drawn from one graph."""
+    train, codes = inputs["train"], inputs["codes"]
+    if config.law != "mixture" or len(train.array("item")) < bank_tasks.LEAST:
+        return None
+    seen = name == "seen" and bool(codes.array("held_out").any())
+    min_users = int(inputs["graph"].manifest["config"]["min_users"])
+    return Tasks(Source(train.path, codes.path if seen else None), made.settings_of(config, min_users), name, folder)
 
 
 def cost(config: GeneratorConfig, inputs: Inputs) -> Cost:
@@ -103,6 +149,12 @@ def cost(config: GeneratorConfig, inputs: Inputs) -> Cost:
     return Cost(len(GRAPHS) * config.floor_walks * config.length, "items")
 
 
+def key(config: GeneratorConfig, inputs: Inputs) -> Key:
+    """The config and all inputs, and how cells are kept where they aren't packed: before 0.2 such catalogues had others."""
+    linked = config.law == "mixture" and len(inputs["codes"].array("held_out")) >= 1 << packed_cells.PACKED_BITS
+    return Key({**vars(config), "cells": "linked"} if linked else config, dict(inputs))
+
+
 STAGE = Stage(
     name="generator",
     version=4,
@@ -111,5 +163,8 @@ STAGE = Stage(
     build=build,
     check=check,
     cost=cost,
+    key=key,
+    resumable=True,
+    shards=shards,
     below={f"{name}/law": (LawRow, WeightRow, CutRow) for name in GRAPHS},
 )

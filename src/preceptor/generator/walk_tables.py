@@ -184,42 +184,51 @@ def _fill_links(indptr, indices, weight, rows, links, peak):  # type: ignore[no-
 
 @njit(nogil=True, cache=True)
 def alias_cells(indptr, outcomes, weight, rows, cells):  # type: ignore[no-untyped-def]
-    """Vose's pairing of small and large cells, row by row, in integers."""
+    """The cells of each row."""
     for row in range(len(rows)):
         if rows[row] < 0:
             continue
-        n_cells = np.int64(1) << (rows[row] & 63)
-        base = rows[row] >> 6
-        capacity = np.int64(TOTAL) // n_cells
-        first, k = indptr[row], indptr[row + 1] - indptr[row]
-        rest = np.zeros(n_cells, np.int64)  # padding cells hold nothing: they go wholly to their alias
-        small, large = np.empty(n_cells, np.int64), np.empty(n_cells, np.int64)
-        n_small, n_large = 0, 0
-        for j in range(n_cells - 1, -1, -1):
-            if j < k:
-                rest[j] = np.int64(weight[first + j])
-            if rest[j] < capacity:
-                small[n_small] = j
-                n_small += 1
-            else:
-                large[n_large] = j
-                n_large += 1
-        while n_small > 0:  # integers: what small cells lack, large ones have, to the last unit
-            n_small -= 1
-            n_large -= 1
-            s, g = small[n_small], large[n_large]
-            cells[base + s, 0] = rest[s]
-            cells[base + s, 2] = outcomes[first + g]
-            cells[base + s, 1] = outcomes[first + s] if s < k else outcomes[first + g]
-            rest[g] -= capacity - rest[s]
-            if rest[g] < capacity:
-                small[n_small] = g
-                n_small += 1
-            else:
-                large[n_large] = g
-                n_large += 1
-        for j in range(n_large):
-            g = large[j]
-            cells[base + g, 0] = capacity
-            cells[base + g, 1] = outcomes[first + g]
-            cells[base + g, 2] = outcomes[first + g]
+        first, last, base = indptr[row], indptr[row + 1], rows[row] >> 6
+        threshold, alias = paired(weight[first:last], np.int64(1) << (rows[row] & 63))
+        for c in range(len(threshold)):
+            own = c if c < last - first else alias[c]
+            cells[base + c, 0] = threshold[c]
+            cells[base + c, 1] = outcomes[first + own]
+            cells[base + c, 2] = outcomes[first + alias[c]]
+
+
+@njit(nogil=True, cache=True)
+def paired(weight, n_cells):  # type: ignore[no-untyped-def]
+    """Vose's pairing of small and large cells, in integers: threshold and alias of each cell (int64 [n_cells] each).
+
+    Places below a cell's threshold are of the weight of its own number, the others of that of its alias. Cells beyond the
+    weights hold nothing: they go wholly to their alias.
+    """
+    capacity = np.int64(TOTAL) // n_cells
+    k = len(weight)
+    rest, alias = np.zeros(n_cells, np.int64), np.arange(n_cells)
+    small, large = np.empty(n_cells, np.int64), np.empty(n_cells, np.int64)
+    n_small, n_large = 0, 0
+    for j in range(n_cells - 1, -1, -1):
+        if j < k:
+            rest[j] = np.int64(weight[j])
+        if rest[j] < capacity:
+            small[n_small] = j
+            n_small += 1
+        else:
+            large[n_large] = j
+            n_large += 1
+    threshold = np.full(n_cells, capacity)  # what is not paired is whole
+    while n_small > 0:  # integers: what small cells lack, large ones have, to the last unit
+        n_small -= 1
+        n_large -= 1
+        s, g = small[n_small], large[n_large]
+        threshold[s], alias[s] = rest[s], g
+        rest[g] -= capacity - rest[s]
+        if rest[g] < capacity:
+            small[n_small] = g
+            n_small += 1
+        else:
+            large[n_large] = g
+            n_large += 1
+    return threshold, alias

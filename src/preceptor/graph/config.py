@@ -32,6 +32,10 @@ class GraphConfig:
     null: none, or a graph without recommendation in it, as a control: rewired (edge targets swapped) or relabelled (items
         permuted), see nulls.py.
     seed: decides held-out pairs and nulls.
+    keep_counts: keep the counts of all pairs (graph/counts), from which `preceptor run --since` counts a grown log by its
+        changes. Needs decay 1 and another weight than rp3beta.
+    since: folder of the graph of a run that this one goes on from (RUN/graph; `preceptor run --since` sets it): pairs of known
+        items stay held out or not, and counts that it has kept are counted on. docs/refresh.md.
     """
 
     window: int = 10
@@ -51,6 +55,11 @@ class GraphConfig:
     pair_held_out: float = 0.05
     null: Literal["none", "rewired", "relabelled"] = "none"
     seed: int = 0
+    keep_counts: bool = False
+    since: str = ""
+
+
+SINCE_REFRESH = ("keep_counts", "since")  # fields that enter a key only where they are not at their default
 
 
 def check(config: GraphConfig) -> None:
@@ -74,5 +83,9 @@ def check(config: GraphConfig) -> None:
             "pairs_per_item": (config.pairs_per_item >= 0, "0 (all) or more"),
             "pair_held_out": share(config.pair_held_out, whole=False),
             "null": one_of(config.null, *NULLS),
+            "keep_counts": (
+                not config.keep_counts or (config.decay == 1 and config.weight != "rp3beta"),
+                "false with decay below 1 or weight rp3beta: their strengths change for pairs without a new meeting",
+            ),
         },
     )

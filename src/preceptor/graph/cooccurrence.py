@@ -74,21 +74,35 @@ def cooccurrence(
     directed: a → b counts meetings with b after a only. Of each row the `top_k` (0: all) pairs strongest by `weighting`
     with at least `min_users` are kept, ties to the lower item; undirected pairs stay if either end keeps them.
     """
-    found = _rows(split, weighting, window, directed, decay, min_users, top_k, threads or workers.count())
+    return united(kept_rows(split, weighting, window, directed, decay, min_users, top_k, threads), directed, top_k)
+
+
+def united(found: Cooccurrence, directed: bool, top_k: int) -> Cooccurrence:
+    """Of what every item keeps for itself: the pairs that either end keeps, where pairs are undirected."""
     return found if directed or not top_k else _union(found)
 
 
-def _rows(
+def meetings(split: TrainSplit, window: int = 0, directed: bool = False) -> np.ndarray:
+    """The work of each item's row: pairs of places that are looked at, about. int64 [I]."""
+    out = np.zeros(split.n_items, np.int64)
+    indptr_u = split.user_indptr
+    reach = window or int(np.diff(indptr_u).max(initial=1))
+    _meetings(_read_only(split.item), indptr_u, reach * (1 if directed else 2), out)
+    return out
+
+
+def kept_rows(
     split: TrainSplit,
     weighting: Weighting,
-    window: int,
-    directed: bool,
-    decay: float,
-    min_users: int,
-    top_k: int,
-    threads: int,
+    window: int = 0,
+    directed: bool = False,
+    decay: float = 1.0,
+    min_users: int = 1,
+    top_k: int = 0,
+    threads: int | None = None,
+    items: tuple[int, int] | None = None,
 ) -> Cooccurrence:
-    """What each item keeps for itself."""
+    """What each item keeps for itself, as `cooccurrence` says; indptr has a row for each of `items` (first, last + 1) alone."""
     n = split.n_items
     met_by, met = _distinct(split)
     users_of = _counts(met, n)
@@ -96,20 +110,23 @@ def _rows(
         user, item = met_by, met
     else:
         user, item = np.asarray(split.user), np.asarray(split.item)
-    unit = decay == 1.0 and weighting.user_power == 0 and (len(item) == int(users_of.sum()))
+    plain = decay == 1.0 and weighting.user_power == 0  # the strength is the number of users
+    unit = plain and len(item) == int(users_of.sum())
     indptr_u = np.searchsorted(user, np.arange(split.n_users + 1)).astype(np.int64)
     lengths = np.diff(indptr_u)
     reach = int(lengths.max(initial=1)) if window == 0 else window
     value = np.ones(split.n_users)
     if weighting.user_power != 0:
         value = np.maximum(_counts(met_by, split.n_users), 1).astype(np.float64) ** -weighting.user_power
+    del met_by, met
     fade = np.concatenate([[0.0], decay ** np.arange(reach, dtype=np.float64)]) * UNIT
     places, indptr_i = _places(item, n)
     counted = users_of.astype(np.float64)
     bound = np.minimum(np.diff(indptr_i) * min(2 * reach, n), n)
     if top_k:
         bound = np.minimum(bound, top_k)
-    cuts = _cuts(bound)
+    begin, end = items or (0, n)
+    cuts = [begin + cut for cut in _cuts(bound[begin:end])]
     log = Histories(_read_only(user), _read_only(item), indptr_u, places, indptr_i)
     counting = Counting(
         counted,
@@ -118,6 +135,7 @@ def _rows(
         reach,
         directed,
         unit,
+        plain,
         min_users,
         top_k,
         weighting.kernel_arguments(),
@@ -127,17 +145,17 @@ def _rows(
     def block(k: int) -> tuple[np.ndarray, ...]:
         first, last = cuts[k], cuts[k + 1]
         room = int(bound[first:last].sum())
-        out = (np.empty(room, np.int32), np.empty(room, np.int32), np.empty(0 if unit else room, np.int64))
+        out = (np.empty(room, np.int32), np.empty(room, np.int32), np.empty(0 if plain else room, np.int64))
         sizes = np.zeros(last - first, np.int64)
         m = meeting_rows(first, last, log, counting, Rows(*out, sizes))
         return (*(a[:m].copy() for a in out), sizes)
 
     blocks = range(len(cuts) - 1)
-    with ThreadPoolExecutor(threads) as pool:
+    with ThreadPoolExecutor(threads or workers.count()) as pool:
         parts = list(pool.map(block, blocks))
     indices, users, strength, sizes = (_join(parts, j) for j in range(4))
     indptr = np.concatenate([[0], np.cumsum(sizes)])
-    return Cooccurrence(indptr, indices, users, users if unit else strength / UNIT)
+    return Cooccurrence(indptr, indices, users, users if plain else strength / UNIT)
 
 
 def _distinct(split: TrainSplit) -> tuple[np.ndarray, np.ndarray]:
@@ -222,6 +240,14 @@ def _places(item: np.ndarray, n_items: int) -> tuple[np.ndarray, np.ndarray]:
 def _count(item, out):  # type: ignore[no-untyped-def]
     for i in item:
         out[i] += 1
+
+
+@njit(nogil=True, cache=True)
+def _meetings(item, indptr_u, reach, out):  # type: ignore[no-untyped-def]
+    for u in range(len(indptr_u) - 1):
+        near = min(reach, indptr_u[u + 1] - indptr_u[u] - 1)
+        for p in range(indptr_u[u], indptr_u[u + 1]):
+            out[item[p]] += near
 
 
 @njit(nogil=True, cache=True)

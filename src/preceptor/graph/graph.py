@@ -72,21 +72,24 @@ class Graph:
 
         Item indices stay as they are; rows are normalised anew.
         """
-        source = self.source
-        stays = keep[source] & keep[self.indices]
-        if dropped is not None and len(dropped):
-            low, high = np.minimum(source, self.indices), np.maximum(source, self.indices)
-            key = low.astype(np.int64) * self.n_items + high
-            gone = np.sort(dropped, axis=1).astype(np.int64)
-            stays &= ~np.isin(key, gone[:, 0] * self.n_items + gone[:, 1])
-        indptr = np.zeros(self.n_items + 1, np.int64)
-        np.cumsum(np.bincount(source[stays], minlength=self.n_items), out=indptr[1:])
-        return from_weights(indptr, self.indices[stays], self.weight[stays].astype(np.float64))
+        gone_of, gone = _pairs_by_lower(dropped, self.n_items)
+        size = np.zeros(self.n_items, np.int64)
+        _induced_sizes(self.indptr, self.indices, keep, gone_of, gone, size)
+        indptr = np.concatenate([[0], np.cumsum(size)])
+        indices, weight = np.empty(indptr[-1], np.int32), np.empty(indptr[-1], np.uint32)
+        _induced(self.indptr, self.indices, self.weight, keep, gone_of, gone, indptr, indices, weight)
+        _apportion_rows(indptr, weight, weight)
+        return Graph(indptr, indices, weight)
 
     def save(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         for name in ("indptr", "indices", "weight"):
             save_array(folder / f"{name}.npy", getattr(self, name))
+
+    def kept(self, folder: Path) -> Graph:
+        """Itself, saved in a folder and memory-mapped: for graphs of which several would not fit."""
+        self.save(folder)
+        return Graph.load(folder)
 
     @classmethod
     def load(cls, folder: Path) -> Graph:
@@ -103,20 +106,33 @@ def from_weights(indptr: np.ndarray, indices: np.ndarray, weight: np.ndarray) ->
     indptr, indices = np.asarray(indptr, np.int64), np.asarray(indices, np.int32)
     weight = np.asarray(weight, np.float64)
     graph = Graph(indptr, indices, np.empty(len(indices), np.uint32))
-    source = graph.source
+    if not _well_formed(indptr, indices, weight):
+        _refuse(graph, weight)
+    _apportion_rows(indptr, weight, graph.weight)
+    return graph
+
+
+def _refuse(graph: Graph, weight: np.ndarray) -> None:
+    """Say what is wrong with edges that aren't well-formed."""
+    source, indices = graph.source, graph.indices
     if np.any(source == indices):
         item = int(source[source == indices][0])
         raise PreceptorError("Self-loop in an item graph", where=f"item {item}", expected="edges between different items")
     same_row = source[1:] == source[:-1]
     if np.any(same_row & (indices[1:] <= indices[:-1])):
         raise PreceptorError("Edges of an item must ascend and occur once", expected="sorted, distinct indices in each row")
-    if not np.all((weight > 0) & np.isfinite(weight)):
-        bad = int(np.flatnonzero(~((weight > 0) & np.isfinite(weight)))[0])
-        raise PreceptorError(
-            "Bad edge weight", where=f"edge {source[bad]} → {indices[bad]}", found=weight[bad], expected="positive and finite"
-        )
-    _apportion_rows(indptr, weight, graph.weight)
-    return graph
+    bad = int(np.flatnonzero(~((weight > 0) & np.isfinite(weight)))[0])
+    raise PreceptorError(
+        "Bad edge weight", where=f"edge {source[bad]} → {indices[bad]}", found=weight[bad], expected="positive and finite"
+    )
+
+
+def _pairs_by_lower(pairs: np.ndarray | None, n_items: int) -> tuple[np.ndarray, np.ndarray]:
+    """Unordered pairs (int [P, 2]) in rows of their lower item: int64 [I + 1], int32 [P] ascending in a row."""
+    if pairs is None or not len(pairs):
+        return np.zeros(n_items + 1, np.int64), np.empty(0, np.int32)
+    key = np.sort(pairs.min(axis=1).astype(np.int64) * n_items + pairs.max(axis=1))
+    return key.searchsorted(np.arange(n_items + 1) * n_items), (key % n_items).astype(np.int32)
 
 
 def from_edges(n_items: int, source: Any, target: Any, weight: Any) -> Graph:
@@ -136,6 +152,46 @@ def apportion(weight: np.ndarray) -> np.ndarray:
     out = np.empty(len(weight), np.uint32)
     _apportion_rows(np.array([0, len(weight)], np.int64), np.asarray(weight, np.float64), out)
     return out
+
+
+@njit(nogil=True, cache=True)
+def _well_formed(indptr, indices, weight):  # type: ignore[no-untyped-def]
+    """Whether indices ascend in each row, none is the row itself, and weights are positive and finite."""
+    for row in range(len(indptr) - 1):
+        for e in range(indptr[row], indptr[row + 1]):
+            late = e > indptr[row] and indices[e] <= indices[e - 1]
+            if late or indices[e] == row or not 0 < weight[e] < np.inf:
+                return False
+    return True
+
+
+@njit(nogil=True, cache=True)
+def _stays(row, target, keep, gone_of, gone):  # type: ignore[no-untyped-def]
+    if not keep[target]:
+        return False
+    low, high = min(row, target), max(row, target)
+    begin, end = gone_of[low], gone_of[low + 1]
+    at = begin + np.searchsorted(gone[begin:end], high)
+    return at == end or gone[at] != high
+
+
+@njit(nogil=True, cache=True)
+def _induced_sizes(indptr, indices, keep, gone_of, gone, size):  # type: ignore[no-untyped-def]
+    for row in range(len(size)):
+        if keep[row]:
+            for e in range(indptr[row], indptr[row + 1]):
+                size[row] += _stays(row, indices[e], keep, gone_of, gone)
+
+
+@njit(nogil=True, cache=True)
+def _induced(indptr, indices, weight, keep, gone_of, gone, to, out_indices, out_weight):  # type: ignore[no-untyped-def]
+    for row in range(len(to) - 1):
+        at = to[row]
+        if keep[row]:
+            for e in range(indptr[row], indptr[row + 1]):
+                if _stays(row, indices[e], keep, gone_of, gone):
+                    out_indices[at], out_weight[at] = indices[e], weight[e]
+                    at += 1
 
 
 @njit(nogil=True, cache=True)

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from preceptor.data.log import TrainSplit
 from preceptor.graph import nulls
 from preceptor.graph.config import GraphConfig
-from preceptor.graph.cooccurrence import cooccurrence, item_users
+from preceptor.graph.cooccurrence import Cooccurrence, cooccurrence, item_users
 from preceptor.graph.graph import Graph, from_edges, from_weights
 from preceptor.graph.weights import Weighting
 
 
-def build_graph(split: TrainSplit, config: GraphConfig, embeddings: np.ndarray | None = None) -> Graph:
-    """The item graph of a whole training split, or its null. embeddings [I, d] are needed for text_neighbours only."""
-    graph = _from_log(split, config, embeddings)
+def build_graph(
+    split: TrainSplit, config: GraphConfig, embeddings: np.ndarray | None = None, found: Cooccurrence | None = None
+) -> Graph:
+    """The item graph of a whole training split, or its null. embeddings [I, d] are needed for text_neighbours only.
+
+    found: what `cooccurrence` gives for `counting(config, split)`, where it is counted already.
+    """
+    graph = _from_log(split, config, embeddings, found)
     if config.null == "rewired":
         return nulls.rewired(graph, config.seed)
     return nulls.relabelled(graph, config.seed)[0] if config.null == "relabelled" else graph
@@ -49,13 +56,23 @@ def weighting_of(config: GraphConfig, split: TrainSplit) -> Weighting:
     return Weighting(config.weight, len(np.unique(split.user)), config.shrinkage, config.alpha, config.beta)
 
 
-def _from_log(split: TrainSplit, config: GraphConfig, embeddings: np.ndarray | None) -> Graph:
+def counting(config: GraphConfig, split: TrainSplit) -> dict[str, Any]:
+    """How the pairs of a graph are counted: arguments of `cooccurrence`."""
+    names = ("window", "directed", "decay", "min_users", "top_k")
+    return {"weighting": weighting_of(config, split), **{name: getattr(config, name) for name in names}}
+
+
+def _from_log(
+    split: TrainSplit, config: GraphConfig, embeddings: np.ndarray | None, found: Cooccurrence | None = None
+) -> Graph:
     weighting = weighting_of(config, split)
-    found = cooccurrence(split, weighting, config.window, config.directed, config.decay, config.min_users, config.top_k)
-    users = item_users(split)
-    weight = weighting.weight(found.strength, users[found.source], users[found.indices])
-    weight = (weight / weight.max(initial=0.0)) ** config.gamma if len(weight) else weight
-    weight = np.maximum(weight, np.finfo(np.float64).tiny)  # a very sharp gamma may underflow; an edge stays an edge
+    if found is None:
+        found = cooccurrence(split, **counting(config, split))
+    weight = weighting.of_rows(found.indptr, found.indices, found.strength, item_users(split))
+    if len(weight):  # in place: a graph of a large catalogue has tens of millions of edges
+        weight /= weight.max()
+        weight **= config.gamma
+    np.maximum(weight, np.finfo(np.float64).tiny, out=weight)  # a very sharp gamma may underflow; an edge stays an edge
     if config.text_neighbours and embeddings is not None:
         source, target, worth = text_edges(embeddings, np.diff(found.indptr) == 0, config.text_neighbours)
         usual = float(np.median(weight)) if len(weight) else 1.0

@@ -40,7 +40,8 @@ class Counting(NamedTuple):
     fade: np.ndarray  # float64 [reach + 1]: what a meeting so many places apart counts, in UNIT
     reach: int  # places apart at most
     directed: bool
-    unit: bool  # each user meets a pair at most once and counts 1; the rows' `strength` stays empty then, the users are it
+    unit: bool  # each user meets a pair at most once and counts 1
+    plain: bool  # each user counts 1; the rows' `strength` stays empty then, the users are it
     min_users: int
     top_k: int  # pairs of a row at most; 0: all
     weighting: tuple[int, float, float, float, float]  # `Weighting.kernel_arguments`
@@ -64,12 +65,12 @@ def meeting_rows(first, last, log, counting, out_rows):  # type: ignore[no-untyp
     Arrays are named once, outside the loops: each mention of a tuple's member would count a reference to it.
     """
     user, item, indptr_u, places, indptr_i = log
-    users_of, value, fade, reach, directed, unit, min_users, top_k, weighting, source_factor, target_factor = counting
+    users_of, value, fade, reach, directed, unit, plain, min_users, top_k, weighting, source_factor, target_factor = counting
     indices, users, strength, sizes = out_rows
     n = len(users_of)
-    extra = 0 if unit else n
+    extra = 0 if plain else n
     count, total, mine = np.zeros(n, np.int32), np.zeros(extra, np.int64), np.empty(extra, np.int64)
-    last_user = np.full(extra, -1, np.int32)
+    last_user = np.full(0 if unit else n, -1, np.int32)
     touched = np.empty(n + 1, np.int32)
     room = _ROOM * top_k if top_k else n
     scores, kept = np.empty(room if top_k else 0), np.empty(room, np.uint64)  # kept: item and users, 32 bits each
@@ -97,6 +98,13 @@ def meeting_rows(first, last, log, counting, out_rows):  # type: ignore[no-untyp
                     touched[n_touched] = b
                     n_touched += uint64(count[b] == 0)
                     count[b] += 1
+            elif plain:
+                for q in range(uint64(low), uint64(high)):
+                    b = uint64(item[q])
+                    touched[n_touched] = b
+                    n_touched += uint64(count[b] == 0)
+                    count[b] += last_user[b] != int64(u)
+                    last_user[b] = u
             else:
                 for q in range(low, high):
                     b = uint64(item[uint64(q)])
@@ -116,14 +124,14 @@ def meeting_rows(first, last, log, counting, out_rows):  # type: ignore[no-untyp
             b = k if dense else uint64(touched[k])
             met = count[b]
             count[b] = 0
-            worth = np.float32(met) if unit else np.float32(total[b] / UNIT)
+            worth = np.float32(met) if plain else np.float32(total[b] / UNIT)
             if met < min_users or worth == 0 or worth * target_factor[b] < limit:
                 continue
             if top_k:
                 if m == uint64(room):
                     m = _select(scores, kept, m, top_k)
                     limit = np.float32(scores[:top_k].min() / source_factor[uint64(a)] * (1 - 1e-6))
-                exact = float(met) if unit else total[b] / UNIT
+                exact = float(met) if plain else total[b] / UNIT
                 scores[m] = score(weighting, exact, users_of[uint64(a)], users_of[b])
             kept[m] = b << uint64(32) | uint64(met)
             m += uint64(1)
@@ -133,13 +141,15 @@ def meeting_rows(first, last, log, counting, out_rows):  # type: ignore[no-untyp
         for k in range(m):
             b, place = kept[k] >> uint64(32), uint64(out) + k
             indices[place], users[place] = b, kept[k] & uint64(0xFFFFFFFF)
-            if not unit:
+            if not plain:
                 strength[place] = total[b]
         sizes[uint64(a - first)] = m
         out += int64(m)
         if not unit:
             for k in range(n_touched):
-                total[uint64(touched[k])], last_user[uint64(touched[k])] = 0, -1
+                last_user[uint64(touched[k])] = -1
+                if not plain:
+                    total[uint64(touched[k])] = 0
     return out
 
 

@@ -5,8 +5,10 @@ A basket is a user's history, or a session: confidence and lift count baskets, t
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -14,7 +16,7 @@ from preceptor.core.disk import load_array, save_array
 from preceptor.core.rng import purpose_key, uniform
 from preceptor.data.log import TrainSplit
 from preceptor.graph.baskets import session_pairs
-from preceptor.graph.cooccurrence import cooccurrence, item_users
+from preceptor.graph.cooccurrence import Cooccurrence, cooccurrence, item_users
 from preceptor.graph.weights import Weighting
 
 TRAIN, BOTH_SEEN, ONE_UNSEEN, BOTH_UNSEEN = 0, 1, 2, 3
@@ -71,11 +73,14 @@ def find_pairs(
     held_out_share: float,
     seed: int,
     basket: str = "user",
+    found: Cooccurrence | None = None,
+    kept: Callable[[np.ndarray, np.ndarray], np.ndarray] | None = None,
 ) -> Pairs:
     """Pairs with at least `min_users` distinct users, the `per_item` strongest (cosine) of each item, either end keeping.
 
     held_out_items: bool [I]. Whether a pair of seen items is held out depends on (seed, the pair) alone. basket: user or
-    session; raises PreceptorError where the log has no sessions.
+    session; raises PreceptorError where the log has no sessions. found: what `cooccurrence` gives for `counting`, where users
+    are baskets and it is counted already. kept: what an earlier run's draw makes of pairs and their split (`earlier.KeptDraw`).
     """
     counted = item_users(split)
     if basket == "session":
@@ -83,7 +88,8 @@ def find_pairs(
         items, users, baskets = met.items, met.users, met.sessions
         item_baskets, n_baskets = met.item_sessions, met.n_sessions
     else:
-        found = cooccurrence(split, Weighting("cosine"), min_users=min_users, top_k=per_item)
+        if found is None:
+            found = cooccurrence(split, **counting(min_users, per_item))
         once = found.source < found.indices
         items = np.stack([found.source[once], found.indices[once]], axis=1).astype(np.int32)
         users = baskets = found.users[once].astype(np.int32)
@@ -91,4 +97,10 @@ def find_pairs(
     unseen = held_out_items[items].sum(axis=1)
     chance = uniform(purpose_key(seed, "graph/held-out pairs"), items[:, 0].astype(np.int64) * split.n_items + items[:, 1])
     part = np.select([unseen == 2, unseen == 1, chance < held_out_share], [BOTH_UNSEEN, ONE_UNSEEN, BOTH_SEEN], TRAIN)
+    part = part if kept is None else kept(items, part)
     return Pairs(items, users, counted, part.astype(np.uint8), baskets, item_baskets, n_baskets)
+
+
+def counting(min_users: int, per_item: int) -> dict[str, Any]:
+    """How pairs of items are counted where users are baskets: arguments of `cooccurrence`."""
+    return {"weighting": Weighting("cosine"), "min_users": min_users, "top_k": per_item}

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from preceptor.core import blocks
 from preceptor.core.errors import PreceptorError
 from preceptor.core.progress import say
-from preceptor.core.stage import Cost, Counts, Inputs, Stage
+from preceptor.core.stage import Cost, Counts, Inputs, Key, Shard, Stage, without_defaults
 from preceptor.data.log import TrainSplit
-from preceptor.graph.config import GraphConfig, check
+from preceptor.graph import row_blocks
+from preceptor.graph.config import SINCE_REFRESH, GraphConfig, check
+from preceptor.graph.cooccurrence import Cooccurrence, item_users
+from preceptor.graph.earlier import Earlier, kept_counts
 from preceptor.graph.item_graph import build_graph
 from preceptor.graph.pairs import find_pairs
 
@@ -20,7 +25,7 @@ def build(config: GraphConfig, inputs: Inputs, folder: Path) -> Counts:
     """Write OUT/graph from the training part and the codes' held-out items.
 
     Files: all/ and seen/ (graphs; seen is induced without held-out items and held-out pairs), pairs.npy, pair_users.npy,
-    pair_baskets.npy, pair_split.npy, item_users.npy, item_baskets.npy, n_baskets.npy.
+    pair_baskets.npy, pair_split.npy, item_users.npy, item_baskets.npy, n_baskets.npy; with `keep_counts` also counts/.
     """
     split = TrainSplit.load(inputs["train"].path)
     unseen = inputs["codes"].array("held_out", mmap=False).astype(bool)
@@ -32,12 +37,16 @@ def build(config: GraphConfig, inputs: Inputs, folder: Path) -> Counts:
             expected=f"{split.n_items} items",
             remedy="make the codes again",
         )
-    pairs = find_pairs(
-        split, unseen, config.pair_min_users, config.pairs_per_item, config.pair_held_out, config.seed, config.pair_basket
-    )
+    earlier = Earlier.load(config.since) if config.since else None
+    place = earlier.place(split.items["item_id"].to_list()) if earlier is not None else None
+    draw = earlier.draw(place, split.n_items).over if earlier is not None and place is not None else None
+    counted = _counted(config, inputs, split, earlier, place, folder)
+    chosen = (config.pair_min_users, config.pairs_per_item, config.pair_held_out, config.seed, config.pair_basket)
+    pairs = find_pairs(split, unseen, *chosen, found=counted("pairs"), kept=draw)
     pairs.save(folder)
     embeddings = inputs["codes"].array("embeddings") if config.text_neighbours else None
-    whole = build_graph(split, config, embeddings)
+    whole = build_graph(split, config, embeddings, counted("graph"))
+    blocks.forget(folder)
     graphs = {"all": whole, "seen": whole.induced(~unseen, pairs.held_out)}
     members = {"all": np.ones(split.n_items, bool), "seen": ~unseen}
     counts: dict[str, Any] = {
@@ -58,9 +67,52 @@ def build(config: GraphConfig, inputs: Inputs, folder: Path) -> Counts:
     return counts
 
 
+def _counted(
+    config: GraphConfig, inputs: Inputs, split: TrainSplit, earlier: Earlier | None, place: np.ndarray | None, folder: Path
+) -> Callable[[str], Cooccurrence | None]:
+    """What gives the pairs of a count by its name, "pairs" or "graph"; None where it is still to be counted."""
+    if not config.keep_counts:
+        return row_blocks.counted(row_blocks.shards(config, inputs), config, split, folder)
+    kept, users_of = kept_counts(config, split, earlier, place, folder), item_users(split)
+
+    def strongest(count: str) -> Cooccurrence | None:
+        if count not in kept:
+            return None
+        asked = dict(row_blocks.COUNTS[count](config, split))
+        only = {name: asked[name] for name in ("weighting", "min_users", "top_k")}
+        return kept[count].strongest(users_of=users_of, directed=asked.get("directed", False), **only)
+
+    return strongest
+
+
+def key(config: GraphConfig, inputs: Inputs) -> Key:
+    """The config; the graph that it goes on from, and its log, are inputs known by content."""
+    own = without_defaults(config, SINCE_REFRESH)
+    if not config.since:
+        return Key(own, dict(inputs))
+    earlier = Earlier.load(config.since)
+    return Key(own | {"since": "given"}, {**inputs, "since": earlier.graph, "since_train": earlier.train})
+
+
+def shards(config: GraphConfig, inputs: Inputs) -> list[Shard]:
+    """Blocks of items of each count; none where counts are kept, which one process writes block by block."""
+    return [] if config.keep_counts else row_blocks.shards(config, inputs)
+
+
 def cost(config: GraphConfig, inputs: Inputs) -> Cost:
     """Training interactions."""
     return Cost(len(inputs["train"].array("item")) if "train" in inputs else None, "interactions")
 
 
-STAGE = Stage(name="graph", version=4, section="graph", needs=("data.train", "codes"), build=build, check=check, cost=cost)
+STAGE = Stage(
+    name="graph",
+    version=4,
+    section="graph",
+    needs=("data.train", "codes"),
+    build=build,
+    check=check,
+    key=key,
+    cost=cost,
+    resumable=True,
+    shards=shards,
+)

@@ -70,6 +70,12 @@ class Weighting:
         )
         return out
 
+    def of_rows(self, indptr: np.ndarray, indices: np.ndarray, strength: np.ndarray, users_of: np.ndarray) -> np.ndarray:
+        """Weight of each pair in rows, float64, with nothing else of that size held. users_of: of the items."""
+        out = np.empty(len(strength))
+        _scores_of_rows(self.kernel_arguments(), indptr, indices, strength, users_of.astype(np.float64), out)
+        return out
+
 
 @njit(nogil=True, cache=True)
 def score(weighting, strength, users_a, users_b):  # type: ignore[no-untyped-def]
@@ -89,3 +95,10 @@ def score(weighting, strength, users_a, users_b):  # type: ignore[no-untyped-def
 def _scores(weighting, strength, users_a, users_b, out):  # type: ignore[no-untyped-def]
     for i in range(len(out)):
         out[i] = score(weighting, strength[i], users_a[i], users_b[i])
+
+
+@njit(nogil=True, cache=True)
+def _scores_of_rows(weighting, indptr, indices, strength, users_of, out):  # type: ignore[no-untyped-def]
+    for row in range(len(indptr) - 1):
+        for e in range(indptr[row], indptr[row + 1]):
+            out[e] = score(weighting, float(strength[e]), users_of[row], users_of[indices[e]])
