@@ -50,6 +50,7 @@ TOP = {
     "cli_task",
     "cli_verify",
     "study",
+    "refresh",
     "run_folder",
     "study_file",
     "study_task",

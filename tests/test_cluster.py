@@ -1,6 +1,7 @@
 """A study on a Ray cluster of two nodes of this machine, and in shards: the bytes of a local run, whatever is killed."""
 
 import os
+import platform
 import shutil
 import signal
 import subprocess
@@ -11,9 +12,13 @@ from pathlib import Path
 import pytest
 
 from preceptor import study, study_task
-from preceptor.core import workers
+from preceptor.codes import item_blocks
+from preceptor.core import blocks, workers
 from preceptor.core.artifact import canonical
 from preceptor.core.errors import PreceptorError
+from preceptor.core.stage import Shard
+from preceptor.generator import bank_tasks
+from preceptor.graph import row_blocks
 from ray_cluster import SRC, Cluster, cluster, command, wait_for
 from reliability import small
 
@@ -71,6 +76,42 @@ def test_a_whole_study_in_shards(home: Path, monkeypatch: pytest.MonkeyPatch) ->
         study_task.merge(settings, out, full)
     assert "data@plain" in shared
     assert "lm@plain" not in shared
+    assert small.differences(out, home / "local") == []
+
+
+@pytest.mark.parametrize("stage", ["codes", "graph", "generator"])
+def test_blocks_of_a_stage_on_two_nodes(stage: str, home: Path, two: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(item_blocks, "WORDS", 10)
+    monkeypatch.setattr(row_blocks, "EACH", {"pairs": 200, "graph": 200})
+    monkeypatch.setattr(bank_tasks, "LEAST", 1)
+    made: list[str] = []
+    carry_out = blocks.carry_out
+
+    def watched(tasks: list[Shard], folder: Path, label: str) -> None:
+        made.extend(task.name for task in tasks)
+        carry_out(tasks, folder, label)
+
+    monkeypatch.setattr(blocks, "carry_out", watched)
+    out = small.fresh_copy(home / "local", home / f"blocks-{stage}")
+    shutil.rmtree(out / stage)
+    study.run(study.load_config(str(home / "study.yaml")), out, stage, f"ray://{two.address}")
+    assert len(made) > 2
+    assert small.differences(out, home / "local") == []
+
+
+def test_a_second_driver_is_refused_and_the_first_goes_on(home: Path, two: Cluster) -> None:
+    out = small.fresh_copy(home / "local", home / "two-drivers")
+    shutil.rmtree(out / "lm")
+    words = ("pretrain", "study.yaml", "--out", str(out), "--engine", f"ray://{two.address}")
+    (home / "said.txt").unlink()
+    first = _start(home, *words)
+    wait_for(lambda: two.workers(0) or two.workers(1) or first.poll() is not None)
+    assert _start(home, *words).wait() == 1
+    said = (home / "said.txt").read_text()
+    assert (
+        f"Another run is writing here\n  where:    {out}\n  found:    process {first.pid} on machine {platform.node()}" in said
+    )
+    assert first.wait() == 0, (home / "said.txt").read_text()
     assert small.differences(out, home / "local") == []
 
 

@@ -104,6 +104,7 @@ def run(
     force: Force = False,
     engine: Engine = LOCAL,
     memory: Memory = None,
+    since: Path | None = None,
     dry_run: bool = False,
     json_: Json = False,
 ) -> None:
@@ -111,6 +112,9 @@ def run(
 
     Parameters
     ----------
+    since
+        The folder of a finished run to go on from with a log that has grown: known items keep their codes, counts, law and
+        language models go on from that run's. docs/refresh.md
     dry_run
         Print which stages are stale, why, and what they will cost. Make nothing.
     """
@@ -120,7 +124,14 @@ def run(
 
     if memory is not None:
         budget.ask(memory)
-    config, folder = _resolve(study, data, out, set_, force)
+    if since is not None:
+        from preceptor import refresh
+
+        config, folder = refresh.begin(since, study, data, out, set_ or (), force)
+        if not dry_run:
+            refresh.announce(since, studies.run(config, folder, "data")["data"])
+    else:
+        config, folder = _resolve(study, data, out, set_, force)
     if dry_run:
         rows = studies.dry_run(config, folder)
         if json_:
@@ -153,6 +164,7 @@ def build(
     set_: Set = None,
     force: Force = False,
     preview: bool = False,
+    engine: Engine = LOCAL,
     json_: Json = False,
 ) -> None:
     """Build codes, graph and curriculum, then stop.
@@ -163,16 +175,15 @@ def build(
         Print ten documents of each kind, with readable codes.
     """
     from preceptor import study as studies
+    from preceptor.curriculum.preview import page
 
     config, folder = _resolve(study, data, out, set_, force)
-    made = studies.run(config, folder, wanted="curriculum")
+    made = studies.run(config, folder, wanted="curriculum", engine=engine)
     if preview:
         documents = made["curriculum"].json("preview")
         if json_:
             shown.data(documents)
             return
-        from preceptor.curriculum.preview import page
-
         safe = {kind: [visible(text, lines=True) for text in texts] for kind, texts in documents.items()}
         shown.line(page(safe, made["curriculum"].json("stream")["sources"], shutil.get_terminal_size().columns))
     else:

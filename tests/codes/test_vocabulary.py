@@ -47,6 +47,26 @@ def test_ids_are_contiguous_and_new() -> None:
     assert tokenizer.get_vocab_size() == before + 18
 
 
+def test_more_codes_come_after_those_that_are_there() -> None:
+    """A catalogue that has grown: known tokens keep their ids."""
+    tokenizer = byte_bpe()
+    first = add_codes(tokenizer, 16)
+    before = tokenizer.get_vocab(with_added_tokens=True)
+    more = add_codes(tokenizer, 19)
+    after = tokenizer.get_vocab(with_added_tokens=True)
+    assert (more.start, more.end, more.first_code) == (first.start, first.end, first.first_code)
+    assert {token: after[token] for token in before} == before
+    assert {after[token] for token in set(after) - set(before)} == {len(before) + k for k in range(3)}
+
+
+def test_more_codes_than_can_be_contiguous_are_refused(with_codes: Tokenizer) -> None:
+    """Another token was added after the codes."""
+    size = with_codes.get_vocab_size()
+    with pytest.raises(PreceptorError, match="already knows some item tokens"):
+        add_codes(with_codes, 17)
+    assert with_codes.get_vocab_size() == size
+
+
 @pytest.mark.parametrize("normalizer", [None, normalizers.Lowercase(), normalizers.NFKC()])
 def test_surface_encodes_to_the_table(normalizer: normalizers.Normalizer | None) -> None:
     tokenizer = byte_bpe(normalizer)

@@ -52,7 +52,39 @@ def test_compiled_code_finds_a_place_where_there_is_none(monkeypatch: pytest.Mon
     monkeypatch.delenv("NUMBA_CACHE_DIR")
     monkeypatch.setattr(cache, "_writable", lambda folder: True)
     cache.keep_compiled_code()
-    assert "NUMBA_CACHE_DIR" not in os.environ
+    folder = Path(os.environ["NUMBA_CACHE_DIR"])
+    assert folder.parent == Path(cache.__file__).parent / "__pycache__"
+    assert folder.name.endswith(cache.kernels_digest(SRC / "preceptor"))
+
+
+def test_compiled_code_belongs_to_all_kernels_as_they_are(tmp_path: Path) -> None:
+    """Before, a change of one kernel left others compiled with what it had been: they drew at random places of memory."""
+    package = tmp_path / "some"
+    package.mkdir()
+    texts = {
+        "inner.py": "from numba import njit\nfrom some.numbers import ONE\n",
+        "numbers.py": "ONE = 1\n",  # kernels are compiled with what it says
+        "plain.py": "x = 1\n",
+    }
+    for name, text in texts.items():
+        (package / name).write_text(text)
+    before = cache.kernels_digest(package)
+    (package / "plain.py").write_text("x = 2\n")
+    assert cache.kernels_digest(package) == before
+    (package / "numbers.py").write_text("ONE = 2\n")
+    between = cache.kernels_digest(package)
+    (package / "inner.py").write_text(texts["inner.py"] + "# another\n")
+    assert len({before, between, cache.kernels_digest(package)}) == 3
+
+
+def test_code_compiled_of_earlier_kernels_goes_when_nobody_has_used_it(tmp_path: Path) -> None:
+    old, recent, other = (tmp_path / f"preceptor-kernels-{name}" for name in ("a-1", "a-2", "b-1"))
+    for folder in (old, recent, other):
+        folder.mkdir()
+    os.utime(old, (0, 0))
+    os.utime(other, (0, 0))
+    cache._forget_compiled(tmp_path, "preceptor-kernels-a-", "preceptor-kernels-a-3")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["preceptor-kernels-a-2", "preceptor-kernels-b-1"]
 
 
 @pytest.mark.skipif(os.getuid() != 0 or shutil.which("setpriv") is None, reason="drops the right to write everywhere")

@@ -1,15 +1,18 @@
 import math
 import os
+import re
 import sys
 import time
+import types
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import preceptor
 from core.fake_ray import FakeRay, played
-from preceptor.core import ray_engine, ray_worker, workers
+from preceptor.core import disk, ray_engine, ray_worker, workers
 from preceptor.core.errors import PreceptorError
 from preceptor.core.workers import Task
 
@@ -28,6 +31,10 @@ def work(amount: int) -> int:
 
 def refuse(found: int) -> None:
     raise PreceptorError("No", found=found)
+
+
+def fill(path: Path) -> None:
+    disk.save_array(path, np.zeros(1 << 20))
 
 
 def large() -> bytes:
@@ -83,6 +90,27 @@ def test_an_error_of_a_task_is_not_tried_again_and_says_where(ray: FakeRay, tmp_
         pool.submit(Task("the third", refuse), 3).result()
     assert ray.attempts == 1
     assert "the third, on machine" in error.value.__notes__[-1]
+    assert "In a worker process" in error.value.__notes__[0]
+    assert re.search(r"where: +machine .*, node aaaa1111\n  found: +3", str(error.value))
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs a device that is always full")
+def test_a_store_that_is_full_is_said_with_the_machine(ray: FakeRay, tmp_path: Path) -> None:
+    (tmp_path / "x.npy").symlink_to("/dev/full")
+    with (
+        workers.on("ray", tmp_path),
+        workers.pool(1) as pool,
+        pytest.raises(
+            PreceptorError, match=r"The disk is full\n  where: .*x\.npy, on machine .*, node aaaa1111\n[\s\S]*free some"
+        ),
+    ):
+        pool.submit(fill, tmp_path / "x.npy").result()
+    assert ray.attempts == 1
+
+
+def test_other_errors_of_a_task_stay_what_they_are(ray: FakeRay, tmp_path: Path) -> None:
+    with workers.on("ray", tmp_path), workers.pool(1) as pool, pytest.raises(ValueError, match="math domain error"):
+        pool.submit(math.sqrt, -4).result()
 
 
 def test_small_things_alone_travel(ray: FakeRay, tmp_path: Path) -> None:
@@ -109,6 +137,17 @@ def test_threads_and_gpus_are_asked_for_and_must_be_there(ray: FakeRay, tmp_path
         "num_gpus": 1,
         "max_retries": 0,
     }
+
+
+def test_the_processes_of_a_task_are_asked_for_too(ray: FakeRay, tmp_path: Path) -> None:
+    with workers.on("ray", tmp_path):
+        with pytest.raises(PreceptorError, match="one with 4 CPUs and 2 GPUs"):
+            workers.pool(1, threads=2, gpus=2, processes=2)
+        ray.nodes_there.append(("there", "cccc2222dddd", 4, 2))
+        with workers.pool(1, threads=2, gpus=2, processes=2) as pool:
+            assert pool.submit(os.getenv, "OMP_NUM_THREADS").result() == "2"
+    assert ray.asked[-1]["num_cpus"] == 4
+    assert ray.asked[-1]["num_gpus"] == 2
 
 
 def test_a_cluster_that_lost_its_machines_is_no_endless_wait(ray: FakeRay, tmp_path: Path) -> None:
@@ -203,6 +242,19 @@ class TestTheMachine:
         now = time.time()
         with pytest.raises(PreceptorError, match=rf"The clock of a machine[\s\S]*machine there[\s\S]*60 s {word}"):
             ray_engine._assert_clock("there", now + off, now - 0.1 if off > 0 else now, now)
+
+    def test_a_machine_with_another_clock_is_named(self, ray: FakeRay, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        now = time.time
+        monkeypatch.setattr(ray_worker, "time", types.SimpleNamespace(time=lambda: now() + 3600))
+        with (
+            workers.on("ray", tmp_path),
+            workers.pool(1) as pool,
+            pytest.raises(
+                PreceptorError, match=r"The clock of a machine[\s\S]*where: .*aaaa1111[\s\S]*3600 s ahead[\s\S]*by NTP"
+            ),
+        ):
+            pool.submit(math.sqrt, 4).result()
+        assert ray.attempts == 1
 
     def test_a_task_that_waited_for_an_hour_is_no_clock_that_differs(self) -> None:
         now = time.time()

@@ -27,6 +27,12 @@ def test_bad_number_is_refused(given: str, monkeypatch: pytest.MonkeyPatch) -> N
         workers.count()
 
 
+def test_tasks_of_several_processes_share_the_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PRECEPTOR_WORKERS", "4")
+    sizes = [workers.pool(9, processes=processes)._size for processes in (1, 2, 3, 8)]  # type: ignore[attr-defined]
+    assert sizes == [4, 2, 1, 1]
+
+
 def test_worker_dies_with_its_parent() -> None:
     code = (
         "import os, time\nfrom preceptor.core import workers\n"

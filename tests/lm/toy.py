@@ -54,15 +54,15 @@ def walks(n: int, purpose: str, length: int = ITEMS) -> tuple[np.ndarray, np.nda
     return np.array(rows, np.int32).ravel(), np.array(nats)
 
 
-def tokenizer(folder: Path) -> None:
-    words = {"<|endoftext|>": 0, **{f"w{i}": i for i in range(1, VOCAB)}}
+def tokenizer(folder: Path, vocab: int = VOCAB) -> None:
+    words = {"<|endoftext|>": 0, **{f"w{i}": i for i in range(1, vocab)}}
     model = Tokenizer(WordLevel(words, unk_token="<|endoftext|>"))
     model.pre_tokenizer = WhitespaceSplit()
     PreTrainedTokenizerFast(tokenizer_object=model, eos_token="<|endoftext|>").save_pretrained(folder)
 
 
-def curriculum(out: Path) -> Artifact:
-    """OUT/curriculum: one finite source of 600 walks and one of 100, two evaluation sets, a tokenizer."""
+def curriculum(out: Path, more: int = 0) -> Artifact:
+    """OUT/curriculum: one finite source of 600 walks and one of 100, two evaluation sets, a tokenizer of `more` tokens."""
 
     def build(folder: Path) -> dict:
         (folder / "sources").mkdir()
@@ -72,11 +72,11 @@ def curriculum(out: Path) -> Artifact:
             np.save(folder / "sources" / f"{name}_tokens.npy", tokens.astype(np.uint16))
             np.save(folder / "sources" / f"{name}_offsets.npy", np.arange(n + 1) * (ITEMS + 1))
             sources.append({"name": name, "kind": "finite", "tokens": len(tokens), "documents": n})
-        meta = {"seed": 0, "context": CONTEXT, "block_tokens": CONTEXT, "vocab_size": VOCAB, "eos": EOS, "first_code": 20}
+        meta = {"seed": 0, "context": CONTEXT, "block_tokens": CONTEXT, "vocab_size": VOCAB + more, "eos": EOS}
         phases = [{"blocks": None, "shares": {"item-text": 0.75, "general": 0.25}}]
-        meta |= {"n_latents": 8, "n_codes": 2, "sources": sources, "phases": phases}
+        meta |= {"first_code": 20, "n_latents": 8, "n_codes": 2, "sources": sources, "phases": phases}
         (folder / "stream.json").write_text(canonical(meta))
-        tokenizer(folder / "tokenizer")
+        tokenizer(folder / "tokenizer", VOCAB + more)
         evaluation("uih-in-graph", 40).save(folder / "eval" / "uih-in-graph")
         evaluation("general", 30).save(folder / "eval" / "general")
         return {}

@@ -62,7 +62,7 @@ def assigned(tokeniser: Tokeniser, x: np.ndarray, folder: Path) -> tuple[np.ndar
     cut = blocks.even(len(x), ROWS)
     if len(cut) < 2 or workers.alone():
         return encode(tokeniser, x)
-    tasks = [Shard(f"codes-{k:04d}", _assign, (k, *rows)) for k, rows in enumerate(cut)]
+    tasks = [Shard(f"codes-{k:04d}", assign_block, (k, *rows)) for k, rows in enumerate(cut)]
     names = [task.name for task in tasks]
     blocks.forget(folder, names)
     disk.save_array(folder / "embeddings.npy", x)
@@ -81,11 +81,12 @@ def _of_texts(config: CodesConfig, catalogue: Path, n_items: int) -> list[Shard]
     tfidf = config.encoder == "tfidf"
     cut = blocks.even(n_items, WORDS if tfidf else SENTENCES)
     threads = 1 if tfidf else config.threads
-    found = [Shard(f"texts-{k:04d}", _encode, (config, catalogue, k, *rows), threads) for k, rows in enumerate(cut)]
+    found = [Shard(f"texts-{k:04d}", encode_block, (config, catalogue, k, *rows), threads) for k, rows in enumerate(cut)]
     return found if len(found) > 1 else []
 
 
-def _encode(config: CodesConfig, catalogue: Path, number: int, first: int, last: int, folder: Path) -> None:
+def encode_block(config: CodesConfig, catalogue: Path, number: int, first: int, last: int, folder: Path) -> None:
+    """A task: texts first … last − 1 of a catalogue to embeddings."""
     encoder: Encoder
     if config.encoder == "tfidf":
         encoder = TfidfEncoder.load((folder if _fitted(config) else Path(config.pretrained)) / "encoder")
@@ -95,7 +96,8 @@ def _encode(config: CodesConfig, catalogue: Path, number: int, first: int, last:
     blocks.save(folder, f"texts-{number:04d}", {"x": encoder.encode(texts)})
 
 
-def _assign(number: int, first: int, last: int, folder: Path) -> None:
+def assign_block(number: int, first: int, last: int, folder: Path) -> None:
+    """A task: rows first … last − 1 of the stage's embeddings to codes."""
     x = disk.load_array(folder / "embeddings.npy", mmap=True)[first:last]
     codes, errors = by_block(load_tokeniser(folder), x)
     blocks.save(folder, f"codes-{number:04d}", {"codes": codes, "errors": errors})

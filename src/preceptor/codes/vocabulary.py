@@ -57,15 +57,17 @@ class CodeIds:
 def add_codes(tokenizer: Tokenizer, n_latents: int) -> CodeIds:
     """Add markers and `n_latents` code tokens to a tokenizer, in place, and return their ids.
 
-    They are special and not normalised, so that lower-casing or NFKC can't touch them. Adding them again is harmless.
+    They are special and not normalised, so that lower-casing or NFKC can't touch them. Adding them again is harmless, and so is
+    adding more of them where those that are there end the vocabulary: known ones keep their ids.
     Raises PreceptorError if the tokenizer already gives one of them another meaning (a learned token of the same spelling
     could come out of ordinary text).
     """
     names = [START, END, *(code_token(k) for k in range(n_latents))]
     size = tokenizer.get_vocab_size(with_added_tokens=True)
     taken = {name: i for name in names if (i := tokenizer.token_to_id(name)) is not None}
+    ends = sorted(taken.values()) == list(range(size - len(taken), size)) and [*taken] == names[: len(taken)]
     if len(taken) < len(names) or not taken.keys() <= _ours(tokenizer):
-        if taken:
+        if taken and not (ends and taken.keys() <= _ours(tokenizer)):
             name = next(iter(taken))
             raise PreceptorError(
                 "The tokenizer already knows some item tokens",
@@ -73,9 +75,10 @@ def add_codes(tokenizer: Tokenizer, n_latents: int) -> CodeIds:
                 expected="none of them, or all added by this function",
                 remedy="start from a tokenizer without item tokens, trained on text without them",
             )
-        tokenizer.add_special_tokens([AddedToken(name, special=True, normalized=False) for name in names])
+        added = [AddedToken(name, special=True, normalized=False) for name in names if name not in taken]
+        tokenizer.add_special_tokens(added)
     ids = [i for name in names if (i := tokenizer.token_to_id(name)) is not None]
-    first = ids[0] if taken else size
+    first = taken.get(START, size)
     if ids != list(range(first, first + len(names))):
         raise PreceptorError(
             "Item tokens did not get contiguous ids",

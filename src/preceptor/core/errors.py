@@ -55,6 +55,14 @@ class PreceptorError(Exception):
         notes = {"__notes__": self.__notes__} if hasattr(self, "__notes__") else {}
         return _again, (type(self), self.problem, shown), notes
 
+    def on(self, machine: str) -> PreceptorError:
+        """The same error, which names the machine too."""
+        where = f"machine {machine}" if self.where is None else f"{self.where}, on machine {machine}"
+        found = type(self)(self.problem, **{**self._parts(), "where": where})
+        for note in getattr(self, "__notes__", ()):
+            found.add_note(note)
+        return found
+
     def _parts(self) -> dict[str, object]:
         return {"where": self.where, "found": self.found, "expected": self.expected, "remedy": self.remedy}
 

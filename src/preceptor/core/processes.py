@@ -239,7 +239,7 @@ def advance(work: float) -> None:
 def serve() -> None:
     """Run in a worker process: carry out calls from standard input until it ends, and answer on standard output."""
     global _leader
-    _die_with(int(sys.argv[1]))
+    die_with(int(sys.argv[1]))
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what an interrupt means
     calls, _leader = os.fdopen(os.dup(0), "rb"), _Leader(os.fdopen(os.dup(1), "wb"))
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
@@ -259,13 +259,13 @@ def _serve(calls: IO[bytes], leader: _Leader) -> None:
             kind, content = RESULT, packed("A task's answer", work(*arguments, **named))
         except Exception as error:
             error.add_note(f"In a worker process:\n{traceback.format_exc()}")
-            kind, content = ERROR, pickle.dumps(_portable(error))
+            kind, content = ERROR, pickle.dumps(portable(error))
         leader.advance(0, now=True)
         leader.answer(kind, content)
 
 
-def _portable(error: Exception) -> Exception:
-    """The error, or one of its text where it can't be sent."""
+def portable(error: Exception) -> Exception:
+    """The error, or one of its text where it can't be sent to another process."""
     try:
         pickle.loads(pickle.dumps(error))
     except Exception:
@@ -273,7 +273,7 @@ def _portable(error: Exception) -> Exception:
     return error
 
 
-def _die_with(parent: int) -> None:
+def die_with(parent: int) -> None:
     """End this process when its parent is gone."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG

@@ -17,6 +17,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -52,10 +53,11 @@ class RayEngine:
             self.close()
             raise
 
-    def pool(self, tasks: int, threads: int, gpus: int, advance: Advance | None) -> Executor:
-        """A pool of at most one Ray worker per task, each with `threads` CPUs and `gpus` GPUs."""
-        _assert_room(self._ray, threads, gpus)
-        return _Pool(self._ray, card(self._token, self._secret, keep=not gpus), tasks, threads, gpus, advance)
+    def pool(self, tasks: int, threads: int, gpus: int, processes: int, advance: Advance | None) -> Executor:
+        """A pool of at most one Ray worker per task, each with `threads` CPUs for each of its processes, and `gpus` GPUs."""
+        room = _Room(threads * processes, gpus)
+        room.check(self._ray)
+        return _Pool(self._ray, card(self._token, self._secret, keep=not gpus), tasks, threads, room, advance)
 
     def close(self) -> None:
         """Take the mark away, and part from the cluster; one that we started ends."""
@@ -79,20 +81,42 @@ def card(token: Path, secret: str, keep: bool) -> dict[str, Any]:
     }
 
 
+@dataclass(frozen=True)
+class _Room:
+    """What a task takes of a machine."""
+
+    cpus: int
+    gpus: int
+
+    def check(self, ray: Any) -> None:
+        """Raise PreceptorError where no machine of the cluster could ever take a task."""
+        there = [node for node in ray.nodes() if node["Alive"]]
+        rooms = [(node["Resources"].get("CPU", 0), node["Resources"].get("GPU", 0)) for node in there]
+        if any(cpu >= self.cpus and gpu >= self.gpus for cpu, gpu in rooms):
+            return
+        names = [f"{n['NodeManagerHostname']}, node {n['NodeID'][:8]}" for n in there]
+        raise PreceptorError(
+            "No machine of the cluster has room for a task",
+            found=Lines([f"{name}: {cpu:g} CPUs, {gpu:g} GPUs" for name, (cpu, gpu) in zip(names, rooms, strict=True)]),
+            expected=f"one with {self.cpus} CPUs and {self.gpus} GPUs",
+            remedy="start a larger node (ray start --address=… --num-cpus=…), or ask for fewer threads",
+        )
+
+
 class _Pool(Executor):
     """Threads of the driver, each of which hands a task to Ray, hears what it says, and hands it over again where it's lost."""
 
     def __init__(
-        self, ray: Any, of_driver: Mapping[str, Any], tasks: int, threads: int, gpus: int, advance: Advance | None
+        self, ray: Any, of_driver: Mapping[str, Any], tasks: int, threads: int, room: _Room, advance: Advance | None
     ) -> None:
-        self._ray, self._card, self._threads, self._gpus, self._advance = ray, of_driver, threads, gpus, advance
+        self._ray, self._card, self._threads, self._room, self._advance = ray, of_driver, threads, room, advance
         self._waiting = ThreadPoolExecutor(max(1, min(tasks, _MOST_WAITING)), thread_name_prefix="ray")
         self._lock = threading.Lock()
         self._streams: set[Any] = set()
         self._stopped = False
         ray.cloudpickle.register_pickle_by_value(ray_worker)
         self._remote = ray.remote(_on_its_node()).options(
-            num_returns="streaming", num_cpus=threads, num_gpus=gpus, max_retries=0, scheduling_strategy="SPREAD"
+            num_returns="streaming", num_cpus=room.cpus, num_gpus=room.gpus, max_retries=0, scheduling_strategy="SPREAD"
         )
 
     def submit(self, work: Callable[..., Any], /, *arguments: Any, **named: Any) -> Future[Any]:
@@ -151,7 +175,7 @@ class _Pool(Executor):
         try:
             while True:
                 while not self._ray.wait([stream], timeout=_PATIENCE)[0]:
-                    _assert_room(self._ray, self._threads, self._gpus)
+                    self._room.check(self._ray)
                 try:
                     said = next(stream)
                 except StopIteration:
@@ -193,12 +217,16 @@ class _Attempt:
                 self.ended, self._answer = True, (sort, said)
 
     def result(self) -> Any:
-        """What the task returned. Raises what it raised."""
+        """What the task returned. Raises what it raised; an error that a person can act on, such as a full disk, names the
+        machine."""
         kind, content = self._answer
         if kind == RESULT:
             return content
-        content.add_note(f"{self._name}, on machine {self.machine}")
-        raise content
+        error = disk.explanation(content, self._name) or content
+        if isinstance(error, PreceptorError):
+            error = error.on(self.machine)
+        error.add_note(f"{self._name}, on machine {self.machine}")
+        raise error
 
 
 def _on_its_node() -> Callable[..., Iterator[tuple[str, Any]]]:
@@ -254,21 +282,6 @@ def _mark(shared: Path) -> tuple[Path, str]:
     with disk.explained(shared):
         disk.write_atomic(token, secret)
     return token, secret
-
-
-def _assert_room(ray: Any, threads: int, gpus: int) -> None:
-    """Raise PreceptorError where no machine of the cluster could ever take a task."""
-    there = [node for node in ray.nodes() if node["Alive"]]
-    rooms = [(node["Resources"].get("CPU", 0), node["Resources"].get("GPU", 0)) for node in there]
-    if any(cpu >= threads and gpu >= gpus for cpu, gpu in rooms):
-        return
-    names = [f"{n['NodeManagerHostname']}, node {n['NodeID'][:8]}" for n in there]
-    raise PreceptorError(
-        "No machine of the cluster has room for a task",
-        found=Lines([f"{name}: {cpu:g} CPUs, {gpu:g} GPUs" for name, (cpu, gpu) in zip(names, rooms, strict=True)]),
-        expected=f"one with {threads} CPUs and {gpus} GPUs",
-        remedy="start a larger node (ray start --address=… --num-cpus=…), or ask for fewer threads",
-    )
 
 
 def _assert_clock(machine: str, theirs: float, since: float, now: float) -> None:

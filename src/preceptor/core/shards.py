@@ -69,8 +69,8 @@ class Shards:
         with locked(self.out, shared=True):
             if self.shards and mine:
                 by_name = {shard.name: shard for shard in self.shards}
-                threads = max(by_name[name].threads for name in mine)
-                with workers.pool(len(mine), threads) as pool, ThreadPoolExecutor(len(mine)) as hands:
+                most = {what: max(getattr(by_name[name], what) for name in mine) for what in ("threads", "processes", "gpus")}
+                with workers.pool(len(mine), **most) as pool, ThreadPoolExecutor(len(mine)) as hands:
                     list(hands.map(lambda name: self._make(name, self._sent(pool, by_name[name])), mine))
             elif mine:
                 self._make(WHOLE, lambda folder: self.stage.build(self.config, self.inputs, folder))

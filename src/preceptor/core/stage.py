@@ -45,13 +45,16 @@ class Shard:
     """A share of a stage's work that can be done on any machine: which ones there are follows from config and inputs alone.
 
     work(*arguments, folder) writes below `folder`, of which it is the last argument, the files that it would write below the
-    stage's own; both can be sent to another process. threads: compute threads of that.
+    stage's own; both can be sent to another process. threads: compute threads of that. processes: that it keeps busy, with
+    so many threads each. gpus: that it takes.
     """
 
     name: str
     work: Callable[..., Any]
     arguments: tuple[Any, ...]
     threads: int = 1
+    processes: int = 1
+    gpus: int = 0
 
 
 def plain_key(config: Any, inputs: Inputs) -> Key:

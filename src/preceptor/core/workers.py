@@ -14,9 +14,9 @@ from concurrent.futures import Executor
 from pathlib import Path
 from typing import Protocol
 
-from preceptor.core import processes
 from preceptor.core.errors import PreceptorError
-from preceptor.core.processes import Advance, Task
+from preceptor.core.processes import Advance, Pool, Task
+from preceptor.core.processes import advance as say_advance
 
 __all__ = ["LOCAL", "Task", "advance", "alone", "check_engine", "count", "on", "pool"]
 
@@ -27,7 +27,7 @@ ENGINES = f"{LOCAL}, {RAY} or {RAY}://host:port"
 class Elsewhere(Protocol):
     """An engine other than the processes of this machine."""
 
-    def pool(self, tasks: int, threads: int, gpus: int, advance: Advance | None) -> Executor:
+    def pool(self, tasks: int, threads: int, gpus: int, processes: int, advance: Advance | None) -> Executor:
         """As `pool` of this module."""
 
     def close(self) -> None:
@@ -90,19 +90,26 @@ def on(engine: str, shared: Path) -> Iterator[None]:
         _elsewhere.pop().close()
 
 
-def pool(tasks: int, threads: int = 1, advance: Callable[[float], None] | None = None, gpus: int = 0) -> Executor:
+def pool(
+    tasks: int,
+    threads: int = 1,
+    advance: Callable[[float], None] | None = None,
+    gpus: int = 0,
+    processes: int = 1,
+) -> Executor:
     """A pool of at most one worker per task, each limited to `threads` compute threads. Use as a context manager.
 
     A task is a function that a fresh interpreter can import (not one of a script), with arguments that can be pickled, by
     preference a `Task`, which has a name. What it says of its progress (`advance` in this module) is handed to `advance` here,
     one call at a time. A worker whose parent is killed dies at once, so that it can't write into a folder which the next run
     has taken over. Left by an exception, the pool kills its workers. gpus: of a task; here all tasks share what there is.
+    processes: that a task keeps busy, with `threads` each.
     """
     if _elsewhere:
-        return _elsewhere[0].pool(tasks, threads, gpus, advance)
-    return processes.Pool(max(1, min(count(), tasks)), threads, advance)
+        return _elsewhere[0].pool(tasks, threads, gpus, processes, advance)
+    return Pool(max(1, min(count() // processes, tasks)), threads, advance)
 
 
 def advance(work: float) -> None:
     """Within a task: say that so much more is done. The pool's `advance` hears of it now and then, if a pool runs the task."""
-    processes.advance(work)
+    say_advance(work)

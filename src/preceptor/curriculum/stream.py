@@ -74,6 +74,14 @@ class Stream:
         other.sources = (*self.sources, name)
         return other
 
+    def with_stream(self, name: str, earlier: Stream, share: float) -> Stream:
+        """This stream with the blocks of another between its own; both keep their order and bytes. share: of all blocks."""
+        other = copy.copy(self)
+        schedule = Schedule(int(purpose_key(self.seed, f"stream/between/{name}")), [(None, [1 - share, share])])
+        other._between = _Between(schedule, earlier)
+        other.sources = (*self.sources, name)
+        return other
+
     def source(self, block: int) -> int:
         """Index (into `sources`) of the block's source."""
         if self._between is not None:
@@ -102,7 +110,7 @@ class Stream:
         """How often each finite source has been read after n_blocks blocks: tokens drawn over tokens it has."""
         drawn = self.tokens_by_source(0, n_blocks)
         sizes = {s["name"]: s["tokens"] for s in self.meta["sources"] if s["kind"] == "finite"}
-        if self._between is not None:
+        if self._between is not None and isinstance(self._between.source, FiniteSource):
             sizes[self._between.source.name] = self._between.source.size
         return {name: drawn[name] / tokens for name, tokens in sizes.items()}
 
@@ -134,7 +142,7 @@ class _Between(NamedTuple):
     """A source whose blocks are put between those of a stream: source 1 of a schedule of two."""
 
     schedule: Schedule
-    source: FiniteSource
+    source: FiniteSource | Stream
 
 
 class EvalBatch(NamedTuple):

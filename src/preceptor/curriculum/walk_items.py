@@ -17,6 +17,7 @@ from preceptor.generator.mixture_tables import MixtureTables
 from preceptor.graph.graph import TOTAL
 
 SAMPLE = 512
+_EDGES = 1 << 24  # looked at at once
 
 
 def with_next_items(made: EvalSet, tables: Sampler, codes: np.ndarray, seed: int, counted: Counted | None = None) -> EvalSet:
@@ -57,8 +58,9 @@ def with_next_items(made: EvalSet, tables: Sampler, codes: np.ndarray, seed: int
 def offered(tables: Sampler) -> np.ndarray:
     """The items that a sampler can draw, bool [I]."""
     out = np.asarray(tables.start) > 0
-    reached = np.asarray(tables.indices)
-    out[reached[reached < len(out)]] = True
+    for first in range(0, len(tables.indices), _EDGES):  # a large catalogue has hundreds of millions
+        reached = np.asarray(tables.indices[first : first + _EDGES])
+        out[reached[reached < len(out)]] = True
     if isinstance(tables, MixtureTables):
         out |= (np.asarray(tables.prior) > 0).any(axis=0)
     return out

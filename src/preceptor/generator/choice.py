@@ -38,11 +38,20 @@ def shrinkage(n_events: int, n_users: int) -> float:
 
 
 def choose(
-    table: Table, event_weight: np.ndarray | None = None, pseudo: float = 0.0, drop: float = DROP, tolerance: float = TOLERANCE
+    table: Table,
+    event_weight: np.ndarray | None = None,
+    pseudo: float = 0.0,
+    drop: float = DROP,
+    tolerance: float = TOLERANCE,
+    start: Weights | None = None,
 ) -> Chosen:
-    """Fit all components, leave out those under `drop`, the least first by halves, and fit again until none is."""
+    """Fit all components, leave out those under `drop`, the least first by halves, and fit again until none is.
+
+    start: weights of all components to begin from.
+    """
     kept = np.flatnonzero((table.signal > 0).any(axis=0))  # the others could only lose
-    weights = fit_weights(table.columns(kept), event_weight, pseudo, tolerance=max(tolerance, _COARSE))
+    begin = None if start is None else Weights(start.signal[kept], start.prior, np.nan, np.nan)
+    weights = fit_weights(table.columns(kept), event_weight, pseudo, begin, max(tolerance, _COARSE))
     while True:
         small = weights.signal < drop
         if not small.any():

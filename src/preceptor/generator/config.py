@@ -33,6 +33,8 @@ class GeneratorConfig:
     repeats: whether an item may occur twice in a walk of law paper; a mixture finds out by the log.
     floor_walks: histories of the Monte Carlo floor.
     seed: decides the histories.
+    since: folder of the generator of a run that this one goes on from (RUN/generator; `preceptor run --since` sets it): a
+        mixture keeps its graphs, and their weights are fitted anew from its weights on. Empty: all is chosen anew.
     """
 
     law: Literal["mixture", "paper"] = "mixture"
@@ -52,6 +54,7 @@ class GeneratorConfig:
     repeats: bool = True
     floor_walks: int = 20_000
     seed: int = 0
+    since: str = ""
 
 
 def check(config: GeneratorConfig) -> None:

@@ -17,7 +17,7 @@ from preceptor.core.progress import say
 from preceptor.core.stage import Shard
 from preceptor.core.tables.generator import CutRow, LawRow, WeightRow
 from preceptor.data.log import Targets, TrainSplit
-from preceptor.generator import bank, component_graphs, em, events, exposure, measure
+from preceptor.generator import bank, component_graphs, earlier_law, em, events, exposure, measure
 from preceptor.generator.bank_tasks import Tasks
 from preceptor.generator.choice import choose, shrinkage
 from preceptor.generator.components import GraphSpec, check_bank
@@ -73,13 +73,15 @@ def fit(
     propensities: np.ndarray | None = None,
     tasks: Tasks | None = None,
     folder: Path | None = None,
+    earlier: Path | None = None,
 ) -> Fitted:
     """Choose the law of the next item.
 
     embeddings: float [I, d], gives untouched items text rows. propensities: float [n], of each training interaction, for the
     objective `unbiased`. tasks: of graphs, where these may be made on other machines (neither embeddings nor propensities go
-    there). folder: where the law's graphs are kept from the moment they are made; None: in memory. Raises PreceptorError for
-    a log without any event, and for too few effective ones (unbiased).
+    there). folder: where the law's graphs are kept from the moment they are made; None: in memory. earlier: the folder of a
+    law that `made.save_law` wrote, at whose weights the fit begins. Raises PreceptorError for a log without any event, and
+    for too few effective ones (unbiased).
     """
     config = config or FitConfig()
     specs = specs_of(split, config, embeddings)
@@ -97,7 +99,8 @@ def fit(
     if config.objective == "unbiased":
         exposure.refuse_few(effective)
     pseudo = shrinkage(len(user), n_users)
-    chosen = choose(table, weight, pseudo, config.drop)
+    begin = None if earlier is None else earlier_law.start(earlier, specs, config.decays, config.alphas)
+    chosen = choose(table, weight, pseudo, config.drop, start=begin)
     used, places = np.unique(chosen.kept // len(config.decays)), chosen.kept
     kept_specs = tuple(specs[g] for g in used)
     say(f"generator: {len(places)} components in {len(kept_specs)} graphs stay, {chosen.weights.nats:.3f} nats per next item")

@@ -11,6 +11,7 @@ from preceptor.core.artifact import canonical, write_atomic
 from preceptor.core.tables import document, row
 from preceptor.core.tables.generator import CutRow, LawRow, WeightRow
 from preceptor.data.log import TrainSplit
+from preceptor.generator import earlier_law
 from preceptor.generator.bank_tasks import Tasks
 from preceptor.generator.components import GraphSpec
 from preceptor.generator.config import GeneratorConfig
@@ -28,9 +29,11 @@ _FIGURES = (
 )  # fmt: skip
 
 
-def settings_of(config: GeneratorConfig, min_users: int) -> FitConfig:
-    """How a study's law is chosen. min_users: fewest distinct users behind an edge of any graph of the bank."""
+def settings_of(config: GeneratorConfig, min_users: int, earlier: Path | None = None) -> FitConfig:
+    """How a study's law is chosen. min_users: fewest distinct users behind an edge of any graph of the bank. earlier: the
+    folder of a law that it goes on from, whose graphs stay the candidates."""
     return FitConfig(
+        graphs=() if earlier is None else earlier_law.graphs(earlier),
         min_users=min_users,
         objective=config.objective,
         beta=config.beta,
@@ -42,11 +45,16 @@ def settings_of(config: GeneratorConfig, min_users: int) -> FitConfig:
 
 
 def fit_law(
-    split: TrainSplit, config: GeneratorConfig, min_users: int, tasks: Tasks | None = None, folder: Path | None = None
+    split: TrainSplit,
+    config: GeneratorConfig,
+    min_users: int,
+    tasks: Tasks | None = None,
+    folder: Path | None = None,
+    earlier: Path | None = None,
 ) -> Fitted:
     """Choose the law of the next item inside a training split. tasks: as `fit` takes them. folder: where its graphs are kept;
-    None: in memory."""
-    return fit(split, settings_of(config, min_users), tasks=tasks, folder=folder)
+    None: in memory. earlier: as `settings_of` does."""
+    return fit(split, settings_of(config, min_users, earlier), tasks=tasks, folder=folder, earlier=earlier)
 
 
 def seen_part(split: TrainSplit, unseen: np.ndarray) -> TrainSplit:

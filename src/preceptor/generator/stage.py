@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from preceptor.core import blocks
+from preceptor.core import artifact, blocks
 from preceptor.core.artifact import canonical, write_atomic
 from preceptor.core.progress import say
-from preceptor.core.stage import Cost, Counts, Inputs, Key, Shard, Stage
+from preceptor.core.stage import Cost, Counts, Inputs, Key, Shard, Stage, without_defaults
 from preceptor.core.tables.generator import CutRow, Floor, LawRow, WeightRow
 from preceptor.data.log import TrainSplit
 from preceptor.generator import bank_tasks, events, fit, floor, histories, made, packed_cells
@@ -76,7 +76,7 @@ def _samplers(
             part = split if name == "all" else made.seen_part(split, unseen)
             if fitted is None or unseen.any():  # with nothing held out, the law of the seen part is the law of all
                 fitted, tasks = None, _tasks(config, inputs, name, folder)
-                fitted = made.fit_law(part, config, min_users, tasks, kept / name)
+                fitted = made.fit_law(part, config, min_users, tasks, kept / name, _earlier(config, name))
             if name == "seen":
                 inner = made.within(fitted.mixture, ~unseen, held_out, kept / "among")
                 fitted = dataclasses.replace(fitted, mixture=inner)
@@ -138,7 +138,26 @@ def _tasks(config: GeneratorConfig, inputs: Inputs, name: str, folder: Path) -> 
         return None
     seen = name == "seen" and bool(codes.array("held_out").any())
     min_users = int(inputs["graph"].manifest["config"]["min_users"])
-    return Tasks(Source(train.path, codes.path if seen else None), made.settings_of(config, min_users), name, folder)
+    settings = made.settings_of(config, min_users, _earlier(config, name))
+    return Tasks(Source(train.path, codes.path if seen else None), settings, name, folder)
+
+
+def _earlier(config: GeneratorConfig, name: str) -> Path | None:
+    """The folder of the law that a law goes on from."""
+    return Path(config.since) / name / "law" if config.since else None
+
+
+def key(config: GeneratorConfig, inputs: Inputs) -> Key:
+    """The config and all inputs; the generator that it goes on from is an input known by content.
+
+    Where cells aren't packed, the key says so: before 0.2 such catalogues had others.
+    """
+    own, more = without_defaults(config, ("since",)), dict(inputs)
+    if config.since:
+        own, more = own | {"since": "given"}, more | {"since": artifact.load(Path(config.since))}
+    if config.law == "mixture" and len(inputs["codes"].array("held_out")) >= 1 << packed_cells.PACKED_BITS:
+        own |= {"cells": "linked"}
+    return Key(own, more)
 
 
 def cost(config: GeneratorConfig, inputs: Inputs) -> Cost:
@@ -149,12 +168,6 @@ def cost(config: GeneratorConfig, inputs: Inputs) -> Cost:
     return Cost(len(GRAPHS) * config.floor_walks * config.length, "items")
 
 
-def key(config: GeneratorConfig, inputs: Inputs) -> Key:
-    """The config and all inputs, and how cells are kept where they aren't packed: before 0.2 such catalogues had others."""
-    linked = config.law == "mixture" and len(inputs["codes"].array("held_out")) >= 1 << packed_cells.PACKED_BITS
-    return Key({**vars(config), "cells": "linked"} if linked else config, dict(inputs))
-
-
 STAGE = Stage(
     name="generator",
     version=4,
@@ -162,8 +175,8 @@ STAGE = Stage(
     needs=("data.train", "codes", "graph"),
     build=build,
     check=check,
-    cost=cost,
     key=key,
+    cost=cost,
     resumable=True,
     shards=shards,
     below={f"{name}/law": (LawRow, WeightRow, CutRow) for name in GRAPHS},

@@ -39,7 +39,7 @@ def shards(config: GraphConfig, inputs: Inputs) -> list[Shard]:
         work = meetings(split, asked.get("window", 0), asked.get("directed", False))
         cut = blocks.by_work(work, EACH[count], MOST)
         if len(cut) > 1:
-            found += [Shard(f"{count}-{k:03d}", _count, (count, config, train, k, items)) for k, items in enumerate(cut)]
+            found += [Shard(f"{count}-{k:03d}", count_block, (count, config, train, k, items)) for k, items in enumerate(cut)]
     return found
 
 
@@ -58,7 +58,8 @@ def counted(tasks: Sequence[Shard], config: GraphConfig, split: TrainSplit, fold
     return found
 
 
-def _count(count: str, config: GraphConfig, train: Path, number: int, items: tuple[int, int], folder: Path) -> None:
+def count_block(count: str, config: GraphConfig, train: Path, number: int, items: tuple[int, int], folder: Path) -> None:
+    """A task: count a block of items, and write what each keeps for itself."""
     split = TrainSplit.load(train)
     found = kept_rows(split, **COUNTS[count](config, split), threads=1, items=items)
     arrays = {"sizes": np.diff(found.indptr), "indices": found.indices, "users": found.users}

@@ -47,7 +47,7 @@ def _run(given: argparse.Namespace) -> int:
         inputs = {"curriculum": artifact.load(given.curriculum)}
         if given.real:
             inputs["real"] = artifact.load(given.real)
-        from preceptor.lm.worker import started_by_torchrun
+        from preceptor.lm.run import started_by_torchrun
 
         found = _together(config, inputs, given.out) if started_by_torchrun() else _make(config, inputs, given.out)
         if found:

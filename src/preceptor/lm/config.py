@@ -27,11 +27,14 @@ class LMConfig:
     weight_decay: AdamW's decay of matrices (vectors have none).
     beta1, beta2: AdamW's averages.
     clip: largest norm of the gradient.
-    base: folder of a checkpoint to go on from (continual pre-training); empty: from scratch, on the ladder.
+    base: folder of a checkpoint to go on from (continual pre-training), or of a finished stage lm (RUN/lm), of which each run
+        goes on from the run of its own depth and seed (`lm/bases.py`); empty: from scratch, on the ladder.
     keep: which finished runs leave a checkpoint: "all", "largest" (each trunk's largest budget) or "none".
     trie_histories: next items of a set that are scored among all items where an item has several tokens: at the largest budget
         of a run, on walks in the graph and on real histories. Where an item is one token all are, at every budget.
     threads: torch threads of a process; part of the result's identity.
+    processes: that train one run together on one machine, each with a part of every batch; a run is a task that starts
+        torchrun. No part of a run's key: a run goes on with another number of them.
     device: "cpu" (fp32) or "cuda" (bf16 autocast).
     report_to: a tracker that gets the training curves when the stage is done: tensorboard, trackio or wandb; empty: none. It is
         no part of what decides the stage's bytes.
@@ -47,13 +50,16 @@ class LMConfig:
     attend_across: whether a packed document sees those before it in its row.
     accumulate: parts that a batch is cut into, one after the other, so that less memory is needed.
     compile: compile each block (torch.compile): worth its minute on a GPU.
-    shard: with torchrun, cut weights, gradients and averages over the processes (FSDP2), for a model that doesn't fit on one.
+    shard: with several processes, cut weights, gradients and averages over them (FSDP2), for a model that doesn't fit on one.
         It is no part of a run's key, as the number of processes is none.
     scratch: draw all weights of the base anew: the control that has the base's shape and none of its knowledge.
     judge_base: judge the base on every set before it is trained, and write what was forgotten (lm/continual/).
     rehearsal: share of the blocks that hold text which the base itself gives (`lm/rehearsal.py`), between those of the
         curriculum: against forgetting where no general text is at hand, or beside it.
     rehearsal_tokens: how much of it is sampled, at least; it is repeated where a budget needs more.
+    keep_trunk: keep the end of each trunk, before its learning rate falls, as a checkpoint (runs/<run>/trunk) to go on from.
+    replay: share of the blocks that are those of an earlier curriculum, from its first on (`lm/replay.py`).
+    replay_from: folder of that curriculum (RUN/curriculum), whose tokens the curriculum's tokenizer must know.
     """
 
     depths: tuple[int, ...] = (2, 3, 4, 6)
@@ -77,6 +83,7 @@ class LMConfig:
     keep: str = "largest"
     trie_histories: int = 32
     threads: int = 1
+    processes: int = 1
     device: str = "cpu"
     report_to: str = ""
     seed: int = 0
@@ -94,9 +101,13 @@ class LMConfig:
     shard: bool = False
     rehearsal_tokens: int = 131_072
     schedule: str = "branches"
+    keep_trunk: bool = False
+    replay: float = 0.0
+    replay_from: str = ""
 
 
 SINCE_CONTINUAL = (  # fields that enter a key only where they are not at their default, so that older runs keep theirs
     *("new_rows", "directions", "pad_vocabulary", "new_rows_first", "new_rows_lr", "attend_across"),
-    *("accumulate", "compile", "scratch", "judge_base", "rehearsal", "rehearsal_tokens", "shard", "schedule"),
+    *("accumulate", "compile", "scratch", "judge_base", "rehearsal", "rehearsal_tokens", "shard", "schedule", "processes"),
+    *("keep_trunk", "replay", "replay_from"),
 )

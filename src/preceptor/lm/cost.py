@@ -40,9 +40,11 @@ class Need:
 def need(config: LMConfig, stream: Stream, processes: int | None = None) -> Need:
     """What the whole sweep needs. processes: runs side by side; by default as many as there are workers."""
     sizes = [size_of(config, depth, stream.vocab_size, stream.context) for depth, _ in trunks(config)]
-    tokens, side = training_tokens(config), processes or min(workers.count(), len(sizes))
+    tokens, side = training_tokens(config), processes or max(1, min(workers.count() // config.processes, len(sizes)))
     flops = float(sum(size.flops_per_token * tokens for size in sizes))
     memory = sum(sorted((memory_of(config, size) for size in sizes), reverse=True)[:side])
+    if config.device == "cpu":  # the memory of a GPU is its own
+        memory *= config.processes
     return Need(tokens * len(sizes), flops, memory, rates.seconds("lm", unit(config), flops))
 
 
@@ -52,14 +54,15 @@ def unit(config: LMConfig) -> str:
 
 
 def memory_of(config: LMConfig, size: Rung) -> int:
-    """Bytes of one run, about: on a GPU of its memory, else of the process."""
+    """Bytes of one process of a run, about: on a GPU of its memory, else of the process."""
     rows = config.batch_tokens // config.accumulate
     numbers = size.depth * (16 * size.width + 5 * size.ffn) + 4 * size.width
     kept = rows * numbers * (4 if config.device == "cpu" else 3)
     head = 3 * _HEAD_ROWS * size.vocab * 4 + size.vocab * size.width * 4
     states = 2 * STATE_BYTES * size.params_total
-    if config.shard and processes() > 1:  # and a copy of the whole on the first process, where it is judged
-        states = STATE_BYTES * size.params_total // processes() + 4 * size.params_total
+    together = max(processes(), config.processes)
+    if config.shard and together > 1:  # and a copy of the whole on the first process, where it is judged
+        states = STATE_BYTES * size.params_total // together + 4 * size.params_total
     return states + kept + head + (_LIBRARIES if config.device == "cpu" else 0)
 
 

@@ -13,7 +13,8 @@ from preceptor.core import disk
 from preceptor.core.checks import at_least, each, one_of, positive, require, share
 from preceptor.core.errors import PreceptorError
 from preceptor.core.tables.lm import Rung
-from preceptor.lm.base import base_depth, base_rung
+from preceptor.lm import bases
+from preceptor.lm.base import base_rung
 from preceptor.lm.config import LMConfig
 from preceptor.lm.ladder import rung
 
@@ -61,6 +62,7 @@ def check(config: LMConfig) -> None:
             "keep": one_of(config.keep, "all", "largest", "none"),
             "trie_histories": at_least(config.trie_histories, 0),
             "threads": at_least(config.threads, 1),
+            "processes": at_least(config.processes, 1),
             "device": one_of(config.device, "cpu", "cuda"),
             "new_rows": one_of(config.new_rows, *WAYS),
             "directions": (bool(config.directions) == (config.new_rows == "directions"), "a folder, with new_rows: directions"),
@@ -74,10 +76,18 @@ def check(config: LMConfig) -> None:
                 "false, with lm.compile or lm.new_rows_first: these need whole blocks and tables",
             ),
             "rehearsal_tokens": at_least(config.rehearsal_tokens, 1),
+            "keep_trunk": (
+                not (config.keep_trunk and config.schedule == "cosine"),
+                "false with schedule cosine, whose trunk ends with its rate fallen",
+            ),
+            "replay": (0 <= config.replay < 1, "a share of 0 or more, below 1"),
+            "replay_from": (bool(config.replay_from) == (config.replay > 0), "a folder, with lm.replay above 0"),
         },
     )
     for name, off in OF_A_BASE.items():
         require("lm", config, {name: (bool(config.base) or getattr(config, name) == off, f"{off}, where there is no lm.base")})
+    if config.rehearsal and (config.replay or bases.many(config)):
+        require("lm", config, {"rehearsal": (False, "0, with lm.replay, or where lm.base is a finished stage lm")})
     trunks(config)
     budgets(config, 1)
 
@@ -110,8 +120,11 @@ def budgets(config: LMConfig, block_tokens: int) -> list[Budget]:
 
 
 def trunks(config: LMConfig) -> list[tuple[int, int]]:
-    """(depth, seed number) of every run, largest depth first (the longest work begins first). A base has one depth, its own."""
-    depths = (base_depth(config.base),) if config.base else config.depths
+    """(depth, seed number) of every run, largest depth first (the longest work begins first). A base has one depth, its own.
+
+    Raises PreceptorError where a run has none to go on from.
+    """
+    depths = bases.depths(config)
     seeds: Sequence[int] = config.seeds if len(config.seeds) != 1 else config.seeds * len(depths)
     if len(seeds) != len(depths) or min(seeds, default=0) < 1 or len(set(depths)) != len(depths):
         raise PreceptorError(
@@ -121,12 +134,15 @@ def trunks(config: LMConfig) -> list[tuple[int, int]]:
             expected="different depths, and either one number of seeds ≥ 1 or one for each depth",
         )
     pairs = [(d, s) for d, n in zip(depths, seeds, strict=True) for s in range(n)]
+    bases.refuse_missing(config, pairs)
     return sorted(pairs, key=lambda p: (-p[0], p[1]))
 
 
 def size_of(config: LMConfig, depth: int, vocab: int, context: int) -> Rung:
     """The size of a run's model: a rung of the ladder, or the given base's."""
-    return base_rung(config, vocab, context) if config.base else rung(config, depth, vocab, context)
+    if config.base:
+        return base_rung(bases.of_run(config, depth), vocab, context)
+    return rung(config, depth, vocab, context)
 
 
 def run_name(depth: int, trunk: int) -> str:

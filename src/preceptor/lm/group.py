@@ -88,10 +88,11 @@ class Group:
             ) from None
 
 
-def join() -> Group:
-    """Join the processes that torchrun started, if it started this one: gloo on CPUs, nccl on GPUs."""
+def join(device: str = "") -> Group:
+    """Join the processes that torchrun started, if it started this one: gloo on CPUs, nccl on GPUs. device: cpu or cuda; "":
+    a GPU, if there is one."""
     if int(os.environ.get("WORLD_SIZE", "1")) > 1 and not dist.is_initialized():
-        cuda = torch.cuda.is_available()
+        cuda = device == "cuda" if device else torch.cuda.is_available()
         if cuda:
             torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
         dist.init_process_group("nccl" if cuda else "gloo", timeout=_PATIENCE)

@@ -15,17 +15,18 @@ from preceptor.core.stage import Cost, Counts, Inputs, Key, Shard, Stage, withou
 from preceptor.core.tables import document, row
 from preceptor.core.tables.lm import Forgetting, LedgerLine, Point, Rung, SourceTokens, SpanLoss, Step
 from preceptor.curriculum.stream import Stream
-from preceptor.lm import continual, rehearsal
-from preceptor.lm.base import assert_same_tokens, base_artifact, first_new_row, padding_rows
+from preceptor.lm import bases, continual, rehearsal, replay
+from preceptor.lm.base import assert_same_tokens, first_new_row, padding_rows
 from preceptor.lm.config import SINCE_CONTINUAL, LMConfig
 from preceptor.lm.cost import announce, compare, unit
 from preceptor.lm.grid import budgets, check, run_name, size_of, training_tokens, trunks
 from preceptor.lm.ladder import SOURCES
 from preceptor.lm.report_to import check_tracker, follow
-from preceptor.lm.sweep import sweep
-from preceptor.lm.worker import Run, train_below
+from preceptor.lm.run import Run
+from preceptor.lm.sweep import gpus, sweep
+from preceptor.lm.worker import train_below
 
-NO_PART = {"report_to", "shard"}  # of what decides the bytes
+NO_PART = {"report_to", "shard", "processes"}  # of what decides the bytes
 _SOURCES = ("general", "item-text", "cf", "uih")
 _OF_SET = ("set", "unit", "loss", "se", "floor", "excess", "excess_se", "bits_per_byte", "ends")
 
@@ -42,7 +43,7 @@ def build(config: LMConfig, inputs: Inputs, folder: Path) -> Counts:
     asked, grid = budgets(config, stream.block_tokens), trunks(config)  # refuses a bad grid before anything is trained
     said, started = announce(config, stream), time.monotonic()
     rehearsal.make(config, stream, folder)
-    stream = rehearsal.between(config, stream, folder)
+    stream = replay.between(config, rehearsal.between(config, stream, folder))
     sweep(config, stream, sets, folder / "runs")
     compare(config, said, time.monotonic() - started)
     _write_ladder(config, stream, folder)
@@ -55,16 +56,26 @@ def build(config: LMConfig, inputs: Inputs, folder: Path) -> Counts:
 
 
 def key(config: LMConfig, inputs: Inputs) -> Key:
-    """The config, but for where curves are sent; a given base, and codes that give directions, are inputs known by content."""
-    asked = {name: value for name, value in without_defaults(config, SINCE_CONTINUAL).items() if name not in NO_PART}
+    """The config, but for where curves are sent; a base, an earlier curriculum, and codes that give directions are
+    inputs known by content."""
+    found: dict[str, Any] = {
+        name: value for name, value in without_defaults(config, SINCE_CONTINUAL).items() if name not in NO_PART
+    }
+    given = dict(inputs)
+    if config.replay:
+        if "curriculum" in inputs:
+            assert_same_tokens(Path(config.replay_from) / "tokenizer", inputs["curriculum"].path / "tokenizer")
+        found["replay_from"], given["replay"] = "given", artifact.load(Path(config.replay_from))
     if not config.base:
-        return Key(asked, dict(inputs))
+        return Key(found, given)
     if "curriculum" in inputs:
-        assert_same_tokens(config.base, inputs["curriculum"].path / "tokenizer")
-    found: dict[str, Any] = asked | {"base": "given"}
-    given = {**inputs, "base": base_artifact(config.base)}
-    if padding_rows(config.base):  # before, such rows were taken for trained ones
-        found["first_new_row"] = first_new_row(config.base)
+        for base in bases.checkpoints(config):
+            assert_same_tokens(base, inputs["curriculum"].path / "tokenizer")
+    found["base"] = "given"
+    given |= bases.as_inputs(config)
+    first = bases.checkpoints(config)[0]
+    if padding_rows(first):  # before, such rows were taken for trained ones
+        found["first_new_row"] = first_new_row(first)
     if config.new_rows == "directions":
         found["directions"] = "given"
         given["directions"] = artifact.load(Path(config.directions))
@@ -90,7 +101,7 @@ def shards(config: LMConfig, inputs: Inputs) -> list[Shard]:
     """One for each run of the grid."""
     curriculum, sets = inputs["curriculum"].path, evaluation_sets(inputs)
     runs = [Run(config, depth, trunk, curriculum, sets, Path(run_name(depth, trunk)), 0) for depth, trunk in trunks(config)]
-    return [Shard(str(run.folder), train_below, (run,), config.threads) for run in runs]
+    return [Shard(str(run.folder), train_below, (run,), config.threads, config.processes, gpus(config)) for run in runs]
 
 
 def evaluation_sets(inputs: Inputs) -> dict[str, Path]:

@@ -13,7 +13,7 @@ from preceptor.curriculum.stream import Stream
 from preceptor.lm import worker
 from preceptor.lm.config import LMConfig
 from preceptor.lm.grid import remaining_tokens, run_name, size_of, trunks
-from preceptor.lm.worker import started_by_torchrun
+from preceptor.lm.run import Run, started_by_torchrun
 
 
 def sweep(config: LMConfig, stream: Stream, sets: Mapping[str, Path], out: Path) -> None:
@@ -32,10 +32,10 @@ def sweep(config: LMConfig, stream: Stream, sets: Mapping[str, Path], out: Path)
         cost = size_of(config, depth, stream.vocab_size, stream.context).flops_per_token
         if not (folder / "trunk.json").exists():
             total += remaining_tokens(config, stream.block_tokens, folder) * cost
-            left.append(worker.Run(config, depth, trunk, stream.folder, dict(sets), folder, cost))
+            left.append(Run(config, depth, trunk, stream.folder, dict(sets), folder, cost))
     with (
         Progress("language models", total, "FLOP") as progress,
-        workers.pool(len(left), config.threads, progress.advance, gpus=int(config.device == "cuda")) as pool,
+        workers.pool(len(left), config.threads, progress.advance, gpus(config), config.processes) as pool,
     ):
         futures = {pool.submit(workers.Task(run.folder.name, worker.train), run): run for run in left}
         for future in as_completed(futures):
@@ -54,7 +54,12 @@ def sweep(config: LMConfig, stream: Stream, sets: Mapping[str, Path], out: Path)
             ) from error
 
 
+def gpus(config: LMConfig) -> int:
+    """GPUs that a run takes: one for each of its processes."""
+    return config.processes if config.device == "cuda" else 0
+
+
 def together(config: LMConfig, curriculum: Path, sets: Mapping[str, Path], out: Path) -> None:
     """Train the runs one after the other, each by all processes of torchrun; every one of them calls this."""
     for depth, trunk in trunks(config):
-        worker.train(worker.Run(config, depth, trunk, curriculum, dict(sets), out / run_name(depth, trunk), 0))
+        worker.train(Run(config, depth, trunk, curriculum, dict(sets), out / run_name(depth, trunk), 0))

@@ -6,8 +6,8 @@ that saw exactly the first D tokens of the stream, for the price of a fraction o
 branches: the trunk's rate falls along a cosine to 0 at the largest budget, and the trunk is judged at every budget.
 
 What a run leaves, in `runs/<name>/`: `points/<D>.json` (losses of every set, the branch's curve), `D<D>/` (checkpoint, when
-kept), `trunk.json` (the trunk's curve), written last. While it runs, `state.safetensors` holds the trunk and
-`branch-<D>.safetensors` a branch: killed at any instant and started again, it ends in the same bytes.
+kept), `trunk/` (the trunk's end, when kept), `trunk.json` (the trunk's curve), written last. While it runs, `state.safetensors`
+holds the trunk and `branch-<D>.safetensors` a branch: killed at any instant and started again, it ends in the same bytes.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from preceptor.core.artifact import canonical, write_atomic
 from preceptor.core.errors import PreceptorError
 from preceptor.curriculum.stream import EvalSet, Stream
 from preceptor.lm.base import first_new_row
+from preceptor.lm.bases import TRUNK
 from preceptor.lm.checkpoints import save_model
 from preceptor.lm.config import LMConfig
 from preceptor.lm.evaluate import evaluate
@@ -85,6 +86,8 @@ def train_run(
             write_atomic(point, canonical({"tokens": budget.tokens, "sets": losses, "curve": curve}))
             branch_state(folder, budget).unlink(missing_ok=True)
         group.wait()
+    if config.keep_trunk and (whole := learner.whole()) is not None and group.first:
+        save_model(whole, stream.folder / "tokenizer", folder / TRUNK)
     if group.first:
         write_atomic(folder / "trunk.json", canonical({"curve": learner.curve}))
         _forget_states(folder)

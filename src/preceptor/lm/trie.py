@@ -47,6 +47,16 @@ class ItemTrie:
         self.row_of_item = self.row_of_item.reshape(-1)
         self.sharers = items_of_row[self.row_of_item]  # int64 [I], items with the codes of each, itself included
         self._pieces: list[_Piece] | None = None
+        differs = self.rows[1:] != self.rows[:-1]
+        self._shared = np.concatenate([[-1], np.argmax(differs, axis=1)])  # first codes that a row shares with the one before
+
+    def first_of_nodes(self, rows: np.ndarray, depth: int) -> np.ndarray:
+        """Which of some rows, ascending, are the first ones below a node of that depth, bool [rows].
+
+        Of the rows below a node of any lesser depth all are given, or none.
+        """
+        found: np.ndarray = self._shared[rows] < depth
+        return found
 
     def pieces(self) -> Iterator[_Piece]:
         """Pieces of consecutive rows; kept in memory when the catalogue is small."""
@@ -89,28 +99,27 @@ def beam_items(model: PreTrainedModel, trie: ItemTrie, prompt: np.ndarray, beam:
     """Like `score_items`, but −inf for items that a beam of so many nodes a level loses. beam ≥ the items: exact."""
     model.eval()
     cache, last_V = _read(model, prompt)
-    n_rows, n_codes = trie.rows.shape
-    node_of_row = np.unique(trie.rows[:, 0], return_inverse=True)[1].reshape(-1)  # of the level's nodes
-    tokens = np.unique(trie.rows[:, 0])
+    n_codes = trie.rows.shape[1]
+    alive = np.arange(len(trie.rows))  # rows below the level's nodes; they are sorted, so a node's rows are side by side
+    first = trie.first_of_nodes(alive, 1)
+    node_of_row, tokens = np.cumsum(first) - 1, trie.rows[first, 0]
     score = last_V[tokens].astype(np.float64)
     sees = np.zeros((len(tokens), 0), bool)  # of nodes read on earlier levels
-    alive = np.ones(n_rows, bool)
     for depth in range(1, n_codes):
         kept = np.sort(np.argsort(-score, kind="stable")[:beam])
         place = np.full(len(score), -1)
         place[kept] = np.arange(len(kept))
-        alive &= place[node_of_row] >= 0
-        parent_of_row = np.where(alive, place[node_of_row], 0)
+        alive, parent_of_row = alive[place[node_of_row] >= 0], place[node_of_row]
+        parent_of_row = parent_of_row[parent_of_row >= 0]
         sees_now = np.concatenate([sees[kept], np.eye(len(kept), dtype=bool)], axis=1)
         states = _read_nodes(model, cache, len(prompt), tokens[kept], np.full(len(kept), depth), sees_now, keep=True)
         log_p_NV = torch.log_softmax((states @ head(model).T).float(), -1).cpu().numpy()
-        keys = np.stack([parent_of_row[alive], trie.rows[alive, depth]], 1)
-        children, of_row = np.unique(keys, axis=0, return_inverse=True)
-        node_of_row = np.zeros(n_rows, np.int64)
-        node_of_row[alive] = of_row.reshape(-1)
-        score = score[kept][children[:, 0]] + log_p_NV[children[:, 0], children[:, 1]]
-        tokens, sees = children[:, 1], sees_now[children[:, 0]]
-    rows = np.where(alive, score[node_of_row], -np.inf).astype(np.float32)
+        first = trie.first_of_nodes(alive, depth + 1)
+        node_of_row, tokens, parents = np.cumsum(first) - 1, trie.rows[alive[first], depth], parent_of_row[first]
+        score = score[kept][parents] + log_p_NV[parents, tokens]
+        sees = sees_now[parents]
+    rows = np.full(len(trie.rows), -np.inf, np.float32)
+    rows[alive] = score[node_of_row]
     out: np.ndarray = rows[trie.row_of_item]
     return out
 

@@ -5,33 +5,13 @@ from __future__ import annotations
 import dataclasses
 import fcntl
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass
+import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from preceptor.core import workers
-from preceptor.lm.config import LMConfig
-
-
-@dataclass(frozen=True)
-class Run:
-    """Which run to train: (depth, trunk) from `curriculum`, measured on `sets` (folders by name), into `folder`.
-
-    flops_per_token: what a token counts in the sweep's progress.
-    """
-
-    config: LMConfig
-    depth: int
-    trunk: int
-    curriculum: Path
-    sets: Mapping[str, Path]
-    folder: Path
-    flops_per_token: int
-
-
-def started_by_torchrun() -> bool:
-    """Whether this process is one of several that train one model together."""
-    return int(os.environ.get("WORLD_SIZE", "1")) > 1
+from preceptor.lm import launch
+from preceptor.lm.run import Run, started_by_torchrun
 
 
 def train_below(run: Run, home: Path) -> None:
@@ -39,13 +19,19 @@ def train_below(run: Run, home: Path) -> None:
     train(dataclasses.replace(run, folder=home / "runs" / run.folder))
 
 
-def train(run: Run) -> None:
-    """Train and evaluate the run; finished parts are skipped."""
+def train(run: Run, tell: Callable[[float], None] = workers.advance) -> None:
+    """Train and evaluate the run; finished parts are skipped. tell: hears of the work that is done.
+
+    A run of several processes is handed to torchrun, unless that started this process.
+    """
+    if run.config.processes > 1 and not started_by_torchrun():
+        launch.launch(run)
+        return
     import torch
     import transformers
 
     from preceptor.curriculum.stream import EvalSet, Stream
-    from preceptor.lm import rehearsal
+    from preceptor.lm import bases, rehearsal, replay
     from preceptor.lm.group import Group
     from preceptor.lm.train import train_run
 
@@ -59,10 +45,15 @@ def train(run: Run) -> None:
             fcntl.flock(lock, fcntl.LOCK_EX)  # a worker whose parent was killed may still be writing its last bytes
         sets = {name: EvalSet.load(path) for name, path in run.sets.items()}
         Group().wait()  # what the stage makes before its runs is there now
-        stream = rehearsal.between(run.config, Stream.open(run.curriculum), run.folder.parents[1])
+        config = bases.of_run(run.config, run.depth, run.trunk)
+        stream = replay.between(config, rehearsal.between(config, Stream.open(run.curriculum), run.folder.parents[1]))
         train_run(
-            run.config, run.depth, run.trunk, stream, sets, run.folder,
-            report=lambda tokens: workers.advance(tokens * run.flops_per_token),
+            config, run.depth, run.trunk, stream, sets, run.folder,
+            report=lambda tokens: tell(tokens * run.flops_per_token),
         )  # fmt: skip
     finally:
         os.close(lock)
+
+
+if __name__ == "__main__":  # one of the processes that torchrun starts
+    launch.one(Path(sys.argv[1]), int(sys.argv[2]), train)
