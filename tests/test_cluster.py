@@ -1,7 +1,6 @@
 """A study on a Ray cluster of two nodes of this machine, and in shards: the bytes of a local run, whatever is killed."""
 
 import os
-import platform
 import shutil
 import signal
 import subprocess
@@ -99,22 +98,6 @@ def test_blocks_of_a_stage_on_two_nodes(stage: str, home: Path, two: Cluster, mo
     assert small.differences(out, home / "local") == []
 
 
-def test_a_second_driver_is_refused_and_the_first_goes_on(home: Path, two: Cluster) -> None:
-    out = small.fresh_copy(home / "local", home / "two-drivers")
-    shutil.rmtree(out / "lm")
-    words = ("pretrain", "study.yaml", "--out", str(out), "--engine", f"ray://{two.address}")
-    (home / "said.txt").unlink()
-    first = _start(home, *words)
-    wait_for(lambda: f"process {first.pid} " in _text(out / ".lock") or first.poll() is not None)
-    assert _start(home, *words).wait() == 1
-    said = (home / "said.txt").read_text()
-    assert (
-        f"Another run is writing here\n  where:    {out}\n  found:    process {first.pid} on machine {platform.node()}" in said
-    )
-    assert first.wait() == 0, (home / "said.txt").read_text()
-    assert small.differences(out, home / "local") == []
-
-
 @pytest.mark.parametrize("what", ["worker", "worker of Ray", "node", "driver"])
 def test_what_is_killed_in_mid_stage_changes_no_byte(home: Path, what: str) -> None:
     out = small.fresh_copy(home / "local", home / f"killed-{what.replace(' ', '-')}")
@@ -141,10 +124,6 @@ def test_what_is_killed_in_mid_stage_changes_no_byte(home: Path, what: str) -> N
     assert small.differences(out, home / "local") == []
     if what != "driver":
         assert "it is tried again" in (home / "said.txt").read_text()
-
-
-def _text(path: Path) -> str:
-    return path.read_text() if path.exists() else ""
 
 
 def _parent(pid: int) -> int:

@@ -1,7 +1,10 @@
 """Stages of the miniature study made in shards, in a copy from which they are gone."""
 
 import json
+import os
+import platform
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,6 +14,7 @@ from preceptor import study, study_task
 from preceptor.cli import main
 from preceptor.core import artifact
 from preceptor.core.errors import PreceptorError
+from preceptor.core.lock import locked
 
 
 @pytest.fixture
@@ -74,6 +78,13 @@ def test_bad_shares_are_refused(run: Path, more: tuple[str, ...], capsys: pytest
         main(["task", "lm", "--out", str(run), *more])
     assert left.value.code == 2
     assert "--shard" in capsys.readouterr().err
+
+
+def test_a_second_driver_is_refused_before_it_joins_a_cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "ray", None)
+    said = rf"Another run is writing here[\s\S]*process {os.getpid()} on machine {platform.node()}"
+    with locked(tmp_path), pytest.raises(PreceptorError, match=said):
+        study.run(studies.config(), tmp_path, engine="ray://127.0.0.1:1")
 
 
 def main_of(*words: str) -> None:
