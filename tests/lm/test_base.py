@@ -10,7 +10,7 @@ import pytest
 from lm.bases import base
 from lm.toy import CONFIG
 from preceptor.core.errors import PreceptorError
-from preceptor.lm.base import base_depth, base_rung, first_new_row, padding_rows, token_ids
+from preceptor.lm.base import base_artifact, base_depth, base_rung, first_new_row, padding_rows, token_ids
 
 
 @pytest.fixture(scope="module")
@@ -31,6 +31,21 @@ def read_all(folder: Path) -> None:
 
 def test_a_whole_base_is_read(copy: Path) -> None:
     read_all(copy)
+
+
+def test_other_files_of_a_hub_folder_do_not_matter(copy: Path) -> None:
+    """Before, a README beside the weights was "a file that no manifest names", and no base from a hub could be used."""
+    before = base_artifact(copy)
+    (copy / "README.md").write_text("# A model\n")
+    (copy / "merges.txt").write_text("a b\n")
+    after = base_artifact(copy)
+    after.verify()
+    assert after.digest == before.digest
+    with open(copy / "config.json", "a", encoding="utf-8") as f:
+        f.write(" ")
+    assert base_artifact(copy).digest != before.digest
+    with pytest.raises(PreceptorError, match=r"config\.json"):
+        after.verify()
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"\x00\xff", b"[]", b"null", b"[" * 100_000])

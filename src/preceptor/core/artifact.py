@@ -45,10 +45,11 @@ _HEX = re.compile(r"[0-9a-f]{64}")
 
 @dataclass(frozen=True)
 class Artifact:
-    """A finished folder and its manifest."""
+    """A finished folder and its manifest. foreign: somebody else's folder, in which other files may lie."""
 
     path: Path
     manifest: Mapping[str, Any]
+    foreign: bool = False
 
     @property
     def digest(self) -> str:
@@ -110,7 +111,12 @@ class Artifact:
                 )
 
     def unnamed(self) -> list[str]:
-        """Names of files that lie there and aren't of the artifact; hidden ones, which nothing here reads, don't count."""
+        """Names of files that lie there and aren't of the artifact; hidden ones, which nothing here reads, don't count.
+
+        None of a foreign folder.
+        """
+        if self.foreign:
+            return []
         files = self.manifest["files"]
         return [name for name in contents(self.path) if name not in files and not Path(name).name.startswith(".")]
 

@@ -81,11 +81,11 @@ def padding_rows(folder: str | Path) -> bool:
 
 
 def base_artifact(folder: str | Path) -> Artifact:
-    """The checkpoint as an input of the stage: by content, not by path."""
+    """The checkpoint as an input of the stage: by the content of the files that are read, not by path."""
     files = {
         p.name: {"sha256": file_digest(p)} for p in sorted(Path(folder).glob("*")) if p.suffix in {".json", ".safetensors"}
     }
-    return Artifact(Path(folder), {"format": FORMAT, "files": files})
+    return Artifact(Path(folder), {"format": FORMAT, "files": files}, foreign=True)
 
 
 def assert_same_tokens(folder: str | Path, tokenizer: Path) -> None:
