@@ -47,7 +47,8 @@ def _compared(folder: Path, cells: Rows) -> str:
         own = [r for r in cells if r["cell"] == name]
         tokens = own[0]["tokens"]
         start, end = ([float(general[_key(r), at]["change"]) for r in own] for at in ("0", tokens))
-        walks, real = ([float(points[_key(r), k]["trie"]) for r in own] for k in ("uih-in-graph", "real-validation-seen"))
+        loss = "loss" if own[0]["representation"] == "codes" else "trie"  # the trie of codes is asked 16 histories alone
+        walks, real = ([float(points[_key(r), k][loss]) for r in own] for k in ("uih-in-graph", "real-validation-seen"))
         recall, nats = ([float(ranked[_key(r)][k]) for r in own] for k in ("recall_10", "nats"))
         shown = [_spread(start, "+.2f"), _spread(end, "+.2f"), _spread(walks), _spread(real)]
         of_users = statistics.fmean(float(ranked[_key(r)]["recall_10_se"]) for r in own)
