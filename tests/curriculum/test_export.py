@@ -241,7 +241,7 @@ def test_the_refusal_says_a_command_that_builds_what_may_be_shown(miniature: Pat
         Study.open(miniature)
     command = str(refused.value.remedy).splitlines()[0].removeprefix("run: ")
     asked = []
-    monkeypatch.setattr(study, "run", lambda config, folder, wanted: asked.append((config, folder, wanted)))
+    monkeypatch.setattr(study, "run", lambda config, folder, wanted, engine: asked.append((config, folder, wanted)))
     monkeypatch.setattr(cli, "print", lambda *_: None, raising=False)
     cli.app(shlex.split(command)[1:], result_action="return_value")
     config, folder, wanted = asked[0]

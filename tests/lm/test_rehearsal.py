@@ -125,6 +125,21 @@ def test_ledger_has_rehearsal_as_a_source_of_its_own(tmp_path: Path, made: Artif
     assert key["rehearsal"] == 0.25
 
 
+def test_a_run_by_itself_samples_what_its_stage_would(tmp_path: Path, made: Artifact, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before, a shard by hand had no rehearsal folder, and ended with an error."""
+    monkeypatch.setenv("PRECEPTOR_WORKERS", "1")
+    monkeypatch.setenv("PRECEPTOR_CACHE", str(tmp_path / "cache"))
+    config = settings(base(tmp_path / "base"))
+    (shard,) = stage.shards(config, {"curriculum": made})
+    shard.work(*shard.arguments, tmp_path / "alone")
+    whole = stage.STAGE.make(config, {"curriculum": made}, tmp_path).path
+    assert read(tmp_path / "alone") == read(whole)
+    results = [path.relative_to(tmp_path / "alone") for path in sorted((tmp_path / "alone" / "runs").rglob("points/*.json"))]
+    assert results
+    for path in results:
+        assert (tmp_path / "alone" / path).read_bytes() == (whole / path).read_bytes()
+
+
 def test_rehearsal_is_refused_without_a_base() -> None:
     with pytest.raises(PreceptorError, match=r"lm\.rehearsal"):
         stage.STAGE.check(dataclasses.replace(CONFIG, rehearsal=0.1))

@@ -15,7 +15,15 @@ from preceptor.lm.run import Run, started_by_torchrun
 
 
 def train_below(run: Run, home: Path) -> None:
-    """As `train`, into `home`/runs/<name>, of which the run's folder is the name."""
+    """As `train`, into `home`/runs/<name>, of which the run's folder is the name.
+
+    A run by itself has no stage that samples from the base beforehand, so it does that too, to the same bytes.
+    """
+    if run.config.rehearsal:
+        from preceptor.curriculum.stream import Stream
+        from preceptor.lm import rehearsal
+
+        rehearsal.make(run.config, Stream.open(run.curriculum), home)
     train(dataclasses.replace(run, folder=home / "runs" / run.folder))
 
 
