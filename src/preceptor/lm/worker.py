@@ -65,3 +65,6 @@ def train(run: Run, tell: Callable[[float], None] = workers.advance) -> None:
 
 if __name__ == "__main__":  # one of the processes that torchrun starts
     launch.one(Path(sys.argv[1]), int(sys.argv[2]), train)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)  # all is written; torch's threads abort now and then a process that ends in the usual way
