@@ -71,6 +71,12 @@ def note(*texts: object) -> None:
     _print(behind(sys.stderr), texts)
 
 
+def flush() -> None:
+    """Write out what both standard streams still hold, for a process that ends without doing so by itself."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+
+
 class Guard:
     """A text stream before another one: what isn't printable is written out, and so is what the encoding lacks.
 
