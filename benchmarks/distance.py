@@ -9,8 +9,8 @@ from __future__ import annotations
 import numpy as np
 
 from preceptor.data.log import Targets
+from preceptor.generator.dense import law_rows
 from preceptor.generator.mixture import Mixture
-from preceptor.generator.score import law_rows
 
 
 def law_of(mixture: Mixture, targets: Targets) -> np.ndarray:

@@ -12,7 +12,7 @@ import numpy as np
 
 from preceptor.core import metrics
 from preceptor.data.log import Targets, TrainSplit
-from preceptor.generator import em, events, likelihood, score
+from preceptor.generator import dense, em, events, likelihood, score
 from preceptor.generator import fit as fitting
 from preceptor.generator.evidence import REFERENCES, members_of
 from preceptor.generator.mixture import Mixture
@@ -42,18 +42,18 @@ class Node2vec:
         members, repeats = self.prior.members, self.prior.repeats
         inside = events.inside(targets, members, repeats)
         nats, rank = np.full(len(targets), np.nan), np.empty(len(targets), np.int32)
-        for rows, dense in score.law_rows(self.prior, targets):
-            open_ = score.candidates(self.prior, targets, rows)
+        for rows, p in dense.law_rows(self.prior, targets):
+            open_ = dense.candidates(self.prior, targets, rows)
             for place, t in enumerate(rows):
                 items, worth = _row(self.graph, targets, t, self.p, self.q, open_[place])
                 if len(items):
-                    dense[place] *= 1 - self.share
-                    dense[place, items] += self.share * worth
+                    p[place] *= 1 - self.share
+                    p[place, items] += self.share * worth
             wanted = targets.item[rows]
-            found = dense[np.arange(len(rows)), wanted]
+            found = p[np.arange(len(rows)), wanted]
             nats[rows] = np.where(inside[rows], -np.log(np.maximum(found, 1e-300)), np.nan)
-            dense[~open_] = -np.inf
-            rank[rows] = metrics.ranks(dense, wanted)
+            p[~open_] = -np.inf
+            rank[rows] = metrics.ranks(p, wanted)
         return score.Scored(nats, rank, inside)
 
 

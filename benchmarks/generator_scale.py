@@ -19,7 +19,7 @@ import preceptor.market.source  # noqa: F401  registers market:
 from preceptor.core.tables import row
 from preceptor.data.log import Split
 from preceptor.data.read import read
-from preceptor.generator import choice, em, events, made, score
+from preceptor.generator import choice, em, events, made, sampler, score
 from preceptor.generator import fit as fitting
 from preceptor.generator.config import GeneratorConfig
 from preceptor.ranking.evaluate import subsample
@@ -103,7 +103,7 @@ def _fitted(split: Split, config: GeneratorConfig) -> tuple[fitting.Fitted, tupl
     begin = time.perf_counter(), time.process_time()
     fitted = made.fit_law(split.train, config, 1)
     middle = time.perf_counter(), time.process_time()
-    made.sampler_of(fitted.mixture, split.train, config)
+    sampler.sampler_of(fitted.mixture, split.train, config)
     end = time.perf_counter(), time.process_time()
     seconds = [round(b - a, 1) for part in ((begin, middle), (middle, end)) for a, b in zip(*part, strict=True)]
     return fitted, tuple(seconds), memory()  # type: ignore[return-value]

@@ -37,7 +37,7 @@ from preceptor.core.progress import say
 from preceptor.core.statistics import auc
 from preceptor.core.tables import row
 from preceptor.data.log import Split, Targets, TrainSplit
-from preceptor.generator import choice, em, score
+from preceptor.generator import choice, dense, em, score
 from preceptor.generator import fit as fitting
 from preceptor.generator.bank import default_bank
 from preceptor.generator.components import UNIFORM, GraphSpec
@@ -131,8 +131,8 @@ def truth_nats(law: Mixture, here: World, users: np.ndarray) -> np.ndarray:
         here.histories.user[users], here.histories.sequence, here.histories.start[users], here.histories.end[users]
     )
     out = np.empty(len(users))
-    for rows, q in score.law_rows(law, chosen):
-        p = np.where(score.candidates(law, chosen, rows), here.choices[users[rows]], 0.0)
+    for rows, q in dense.law_rows(law, chosen):
+        p = np.where(dense.candidates(law, chosen, rows), here.choices[users[rows]], 0.0)
         p /= p.sum(axis=1, keepdims=True)
         out[rows] = -(p * np.log(np.maximum(q, 1e-300))).sum(axis=1)
     return out
@@ -280,7 +280,7 @@ def probabilities(law: Mixture, train: TrainSplit) -> np.ndarray:
     out = np.zeros((train.n_users, train.n_items))
     everyone = np.arange(train.n_users, dtype=np.int32)
     start, end = train.user_indptr[:-1].astype(np.int64), train.user_indptr[1:].astype(np.int64)
-    for rows, p in score.law_rows(law, Targets(everyone, np.append(train.item, 0), start, end)):
+    for rows, p in dense.law_rows(law, Targets(everyone, np.append(train.item, 0), start, end)):
         out[rows] = p
     return out
 

@@ -17,7 +17,7 @@ from preceptor.core import metrics
 from preceptor.core.statistics import Resamples, difference
 from preceptor.core.tables.row import Row
 from preceptor.data.log import Targets
-from preceptor.generator import events, score
+from preceptor.generator import dense, events
 from preceptor.generator import fit as generator_fit
 from preceptor.generator.components import GraphSpec
 from preceptor.generator.em import Weights
@@ -214,7 +214,7 @@ def _calibrated(given: Prepared, folder: Path, seed: int, chosen: dict[str, floa
         e = combine.fit_multiplied(a, b, seen)
         arms.append(Both(f"{name}, multiplied", own, "multiplied", e, _say({"a": e[0], "b": e[1]})))
 
-    law = add("mixture", score.LawScorer(given.mixture), log=True)
+    law = add("mixture", dense.LawScorer(given.mixture), log=True)
     if seed == 0:
         for name, scorer, is_law in _untrained(given, seen):
             add(name, scorer, is_law)
@@ -294,7 +294,7 @@ def _untrained(given: Prepared, seen: calibrate.Offer) -> list[tuple[str, Scorer
         ridges = ease.RIDGES if train.n_items < FEW_ITEMS else ease.RIDGES[::2]  # an inverse of 12,000 items takes a minute
         models = [ease.Ease(train, ridge) for ridge in ridges]
         out.append(("EASE", _best([made.with_decay(d) for made in models for d in (0.95, 1.0)], seen), False))
-    out += [(name, score.LawScorer(_single(given, spec)), True) for name, spec in REFERENCES.items()]
+    out += [(name, dense.LawScorer(_single(given, spec)), True) for name, spec in REFERENCES.items()]
     return out
 
 

@@ -26,7 +26,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "src"))
 
 from preceptor.core.disk import load_array
 from preceptor.data.log import TrainSplit
-from preceptor.generator import bank, component_graphs, events, floor, histories, made
+from preceptor.generator import bank, component_graphs, events, floor, histories, made, sampler
 from preceptor.generator.config import GeneratorConfig
 from preceptor.generator.evidence import REFERENCES
 from preceptor.generator.mixture import Mixture
@@ -79,7 +79,7 @@ def main() -> None:
     law = Mixture.load(given.law)
     with tempfile.TemporaryDirectory(dir=given.out.parent) as work:
         with watch.phase("sampler"):
-            histories.save(made.sampler_of(law, split, config), Path(work) / "all")
+            histories.save(sampler.sampler_of(law, split, config), Path(work) / "all")
         with watch.phase("100,000 histories"):
             tables = histories.load(Path(work) / "all")
             histories.sample(tables, config.seed, "phases", 0, 100_000)

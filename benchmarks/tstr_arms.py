@@ -20,11 +20,11 @@ from preceptor.core.artifact import write_atomic
 from preceptor.data.log import Targets, TrainSplit
 from preceptor.generator import fit as generator_fit
 from preceptor.generator.config import GeneratorConfig
+from preceptor.generator.dense import law_rows
 from preceptor.generator.evidence import REFERENCES
 from preceptor.generator.fit_config import FitConfig
 from preceptor.generator.mixture import Mixture
 from preceptor.generator.mixture_tables import MixtureTables
-from preceptor.generator.score import law_rows
 from preceptor.graph.graph import Graph
 from preceptor.graph.nulls import rewired
 from preceptor.ranking.config import Recipe

@@ -8,7 +8,7 @@ import fixtures
 from graph.graphs import split_of
 from preceptor.core.errors import PreceptorError
 from preceptor.data.log import TrainSplit
-from preceptor.generator import exposure, score
+from preceptor.generator import dense, exposure
 from preceptor.generator.components import GraphSpec
 from preceptor.generator.fit import FitConfig, Fitted, cuts, fit
 
@@ -73,8 +73,8 @@ def test_the_law_is_a_law() -> None:
         found, targets = fitted(kind), data(kind).test
         m = found.mixture
         assert sum(p.weight for p in m.parts) + sum(p.weight for p in m.priors) == pytest.approx(1)
-        for rows, p in score.law_rows(m, targets):
-            open_ = score.candidates(m, targets, rows)
+        for rows, p in dense.law_rows(m, targets):
+            open_ = dense.candidates(m, targets, rows)
             assert p.sum(axis=1) == pytest.approx(np.ones(len(rows)))
             assert (p[open_] > 0).all()
             assert (p[~open_] == 0).all()

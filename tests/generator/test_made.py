@@ -13,7 +13,7 @@ from preceptor.curriculum.assemble import token_table, write_walks
 from preceptor.generator import component_graphs, histories, made
 from preceptor.generator.config import GeneratorConfig
 from preceptor.generator.mixture import Mixture
-from preceptor.generator.sampler import build_tables, fitted_start
+from preceptor.generator.sampler import build_tables, fitted_start, sampler_of
 from preceptor.graph.config import GraphConfig
 from preceptor.graph.graph import TOTAL, Graph
 from preceptor.graph.item_graph import build_graph
@@ -26,7 +26,7 @@ FITTED = made.fit_law(TRAIN, CONFIG, 1)
 @pytest.fixture(params=["mixture", "paper"])
 def tables(request: pytest.FixtureRequest) -> histories.Sampler:
     if request.param == "mixture":
-        return made.sampler_of(FITTED.mixture, TRAIN, CONFIG)
+        return sampler_of(FITTED.mixture, TRAIN, CONFIG)
     return build_tables(build_graph(TRAIN, GraphConfig(min_users=1)), TRAIN, CONFIG)
 
 
@@ -88,7 +88,7 @@ def test_compiled_blocks_hold_the_same_histories(tables: histories.Sampler) -> N
 
 def test_the_dial_of_the_priors_goes_from_the_signal_to_the_whole_law() -> None:
     for dial, share in ((0.0, 0.0), (0.5, 0.5 * FITTED.mixture.prior_share), (1.0, FITTED.mixture.prior_share)):
-        found = made.sampler_of(FITTED.mixture, TRAIN, dataclasses.replace(CONFIG, prior=dial))
+        found = sampler_of(FITTED.mixture, TRAIN, dataclasses.replace(CONFIG, prior=dial))
         assert found.prior_share == pytest.approx(share, abs=1e-6)
 
 
@@ -97,5 +97,5 @@ def test_fitted_starts_follow_first_items_and_reach_every_item_that_was_met() ->
     first = np.bincount(TRAIN.item[TRAIN.user_indptr[:-1]], minlength=TRAIN.n_items)
     assert ((start > 0) == (TRAIN.popularity > 0)).all()
     assert np.corrcoef(start, first)[0, 1] > 0.5
-    share = made.sampler_of(FITTED.mixture, TRAIN, dataclasses.replace(CONFIG, prior=1.0)).start / TOTAL
+    share = sampler_of(FITTED.mixture, TRAIN, dataclasses.replace(CONFIG, prior=1.0)).start / TOTAL
     assert share == pytest.approx(start / start.sum(), abs=1e-6)

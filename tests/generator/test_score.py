@@ -7,7 +7,7 @@ from generator import law_reference
 from generator.test_likelihood import targets_of
 from graph.graphs import random_graph
 from preceptor.data.log import Targets
-from preceptor.generator import em, score
+from preceptor.generator import dense, em, score
 from preceptor.generator.events import inside, select
 from preceptor.generator.mixture import Memory, Mixture, Part, Prior
 
@@ -31,7 +31,7 @@ def laws(draw: st.DrawFn) -> tuple[Mixture, Targets]:
 @settings(max_examples=60, deadline=None)
 def test_rows_equal_the_definition_and_give_every_candidate_something(case: tuple[Mixture, Targets]) -> None:
     mixture, targets = case
-    for rows, p in score.law_rows(mixture, targets):
+    for rows, p in dense.law_rows(mixture, targets):
         for place, t in enumerate(rows):
             expected = law_reference.law(mixture, targets.history(t).tolist())
             found = {x: p[place, x] for x in np.flatnonzero(p[place]).tolist()}
@@ -61,7 +61,7 @@ def test_the_scorer_gives_the_rows_asked_for() -> None:
         (graph,), ("a",), (Part(0, Memory(0.5, 9), 0.7),), (Prior(0.0, 0.3),), np.arange(6), np.ones(6, bool), False
     )
     targets = targets_of([[0, 1, 2], [3, 4]])
-    found = score.LawScorer(mixture).scores(targets, np.array([2, 0]))
-    whole = np.concatenate([p for _, p in score.law_rows(mixture, targets)])
+    found = dense.LawScorer(mixture).scores(targets, np.array([2, 0]))
+    whole = np.concatenate([p for _, p in dense.law_rows(mixture, targets)])
     assert found == pytest.approx(whole[[2, 0]])
     assert found.dtype == np.float32

@@ -5,7 +5,8 @@ import pytest
 from scipy import optimize
 
 from preceptor.data.log import Targets
-from preceptor.generator.score import LawScorer, score
+from preceptor.generator.dense import LawScorer
+from preceptor.generator.score import score
 from preceptor.ranking import calibrate
 from preceptor.ranking.baselines import Popularity
 from ranking.laws import law_and_split

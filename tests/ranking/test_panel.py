@@ -9,7 +9,7 @@ import pytest
 from preceptor.data.log import Targets
 from preceptor.generator.config import GeneratorConfig
 from preceptor.generator.score import score
-from preceptor.ranking import jobs, panel
+from preceptor.ranking import jobs, judging, panel
 from preceptor.ranking.config import RankingConfig
 from preceptor.ranking.converge import Schedule
 from preceptor.ranking.panel import Panel
@@ -112,7 +112,7 @@ def test_validation_is_kept_with_its_numbers(fitted: Panel) -> None:
 
 
 def test_large_catalogues_take_fewer_validation_targets(fitted: Panel, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(jobs, "CELLS", 40 * 11)
+    monkeypatch.setattr(judging, "CELLS", 40 * 11)
     assert len(jobs.validation_rows(fitted.source, CONFIG)) == 11
     everything = dataclasses.replace(CONFIG, validation_targets=0)
     assert len(jobs.validation_rows(fitted.source, everything)) == 11

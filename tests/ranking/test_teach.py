@@ -1,14 +1,19 @@
 """Lessons are functions of their number; the law that is taught at a position is that of the history before it."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
 
+from preceptor.core.errors import PreceptorError
 from preceptor.data.log import Targets
+from preceptor.generator.dense import law_rows
 from preceptor.generator.mixture_tables import mixture_tables
-from preceptor.generator.score import law_rows
+from preceptor.ranking import losses
 from preceptor.ranking.config import Recipe
 from preceptor.ranking.histories import RealHistories
+from preceptor.ranking.models import build
 from preceptor.ranking.sasrec import SASRec
 from preceptor.ranking.teach import Halves, Lesson, Plain, RealWithLaw, Samples, counted_of, law_of_training, lesson_loss
 from ranking.laws import law_and_split, lengths_up_to
@@ -109,3 +114,27 @@ def test_loss_counts_what_is_counted() -> None:
     law = np.full((n, split.train.n_items), 1 / split.train.n_items, np.float16)
     soft, _ = lesson_loss(model, Lesson(lesson.items, lesson.lengths, None, law, 0.0))
     assert torch.allclose(soft, loss, rtol=1e-4)
+
+
+@pytest.mark.parametrize("loss", ["full", "bce", "adjusted", "the law"])
+@pytest.mark.parametrize("model", ["sasrec", "gru4rec"])
+def test_a_lesson_is_learnt_where_the_model_is(loss: str, model: str) -> None:
+    """On torch's device without memory, which refuses whatever is mixed with a tensor of the CPU, as a GPU does."""
+    _, split = law_and_split()
+    n = split.train.n_items
+    there = build(n, dataclasses.replace(TINY, dropout=0.5, model=model), 0).to("meta")
+    batch = RealHistories(split.train, 6, 60, 0).batch(0)
+    counted = counted_of(*batch)
+    law = np.full((int(counted.sum()), n), 1 / n, np.float32) if loss == "the law" else None
+    of_update = losses.of_update(loss, 0, 0, losses.log_prior(split.train.popularity))
+    value, _ = lesson_loss(there, Lesson(*batch, counted, law, 0.5), of_update)
+    value.backward()
+    assert value.device.type == "meta"
+    assert {p.grad.device.type for p in there.parameters() if p.grad is not None} == {"meta"}
+
+
+def test_a_gpu_that_is_not_there_is_refused() -> None:
+    if torch.cuda.is_available():
+        pytest.skip("there is one")
+    with pytest.raises(PreceptorError, match="No GPU"):
+        build(9, TINY, 0, "cuda")

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from preceptor.data.log import Targets
-from preceptor.generator.score import LawScorer
+from preceptor.generator.dense import LawScorer
 from preceptor.ranking import calibrate
 from preceptor.recommend.arms import ALONE, GENERATOR, PRIOR, Model, Outcome, judged, of_scores
 from preceptor.recommend.footing import Ground, Part, judged_numbers, over, prior_of, sample

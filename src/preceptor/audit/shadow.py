@@ -23,9 +23,8 @@ from preceptor.generator.evidence import members_of
 from preceptor.generator.fit import Fitted, rebuilt
 from preceptor.generator.fit_config import FitConfig
 from preceptor.generator.histories import Sampler
-from preceptor.generator.made import sampler_of
 from preceptor.generator.mixture import Mixture
-from preceptor.generator.sampler import build_tables
+from preceptor.generator.sampler import build_tables, sampler_of
 from preceptor.graph.config import GraphConfig
 from preceptor.graph.graph import Graph
 from preceptor.graph.item_graph import build_graph

@@ -14,9 +14,9 @@ import numpy as np
 from preceptor.curriculum.next_items import NextItems
 from preceptor.curriculum.references import References
 from preceptor.data.log import Targets
+from preceptor.generator.dense import law_rows
 from preceptor.generator.likelihood import prior_weights
 from preceptor.generator.mixture import Mixture, Part
-from preceptor.generator.score import law_rows
 
 _CELLS = 1 << 22  # of rows over candidates held at a time
 LAW_CELLS = 1 << 22  # kept of the law: so many probabilities at most (16 MiB)

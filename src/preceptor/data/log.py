@@ -1,4 +1,4 @@
-"""The types every later stage works on: the log, the training split, the targets.
+"""The types every later stage works on: the log, the training split, the targets (of `data.rows`).
 
 Users and items are dense int32 indices; the original ids are kept beside them. Only `TrainSplit` may shape codes, graph,
 documents or popularity (the leak rule): functions that build those accept nothing else.
@@ -17,6 +17,7 @@ from preceptor.core.shown import Shown
 from preceptor.core.tables.data import FunnelStep
 from preceptor.data import parquet, split
 from preceptor.data.config import SplitConfig, check_split
+from preceptor.data.rows import Targets, indptr_of, popularity_of
 
 TEXT_FIELDS = ("title", "brand", "categories", "description")
 CATALOGUE = {
@@ -54,12 +55,12 @@ class TrainSplit(Shown):
     @property
     def user_indptr(self) -> np.ndarray:
         """int64 [n_users + 1]: the history of user u is item[user_indptr[u]:user_indptr[u + 1]]."""
-        return np.searchsorted(self.user, np.arange(self.n_users + 1)).astype(np.int64)
+        return indptr_of(self.user, self.n_users)
 
     @property
     def popularity(self) -> np.ndarray:
         """Training interactions per item, int64 [n_items]."""
-        return np.bincount(self.item, minlength=self.n_items).astype(np.int64)
+        return popularity_of(self.item, self.n_items)
 
     def facts(self) -> dict[str, Any]:
         """What it shows of itself."""
@@ -81,54 +82,6 @@ class TrainSplit(Shown):
         session = array("session") if (folder / "session.npy").exists() else None
         items = parquet.read(folder / "items.parquet")
         return cls(items, int(np.load(folder / "n_users.npy")), array("user"), array("item"), array("time"), session)
-
-
-@dataclass(frozen=True, repr=False)
-class Targets(Shown):
-    """Next-item targets with their histories.
-
-    Target t: user[t] (int32) met item sequence[end[t]] after the history sequence[start[t]:end[t]], which is all that came
-    before it. sequence: int32, the whole timelines of the users concerned; start, end: int64.
-    """
-
-    user: np.ndarray
-    sequence: np.ndarray
-    start: np.ndarray
-    end: np.ndarray
-
-    def __len__(self) -> int:
-        return len(self.user)
-
-    @property
-    def item(self) -> np.ndarray:
-        """The items to be predicted, int32 [targets]."""
-        return self.sequence[self.end]
-
-    @property
-    def n_users(self) -> int:
-        return len(np.unique(self.user))
-
-    def facts(self) -> dict[str, Any]:
-        """What it shows of itself."""
-        return {"targets": len(self), "users": self.n_users}
-
-    def history(self, t: int) -> np.ndarray:
-        """Items before target t, oldest first."""
-        return self.sequence[self.start[t] : self.end[t]]
-
-    def save(self, folder: Path) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
-        for name in ("user", "sequence", "start", "end"):
-            np.save(folder / f"{name}.npy", getattr(self, name))
-
-    @classmethod
-    def load(cls, folder: Path) -> Targets:
-        return cls(
-            *(
-                np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False)
-                for name in ("user", "sequence", "start", "end")
-            )
-        )
 
 
 @dataclass(frozen=True, repr=False)

@@ -9,13 +9,17 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from preceptor.core import rng
 from preceptor.core.errors import PreceptorError
-from preceptor.data.log import Targets, TrainSplit
+from preceptor.data.rows import Targets, Training
 from preceptor.graph.cooccurrence import item_users
+
+if TYPE_CHECKING:
+    from preceptor.data.log import TrainSplit
 
 FOLDS = 5
 
@@ -117,7 +121,7 @@ def repeated(given: Targets) -> np.ndarray:
     return np.array([sequence[end] in sequence[start:end] for start, end in lines], np.bool_)
 
 
-def never_repeats(split: TrainSplit) -> bool:
+def never_repeats(split: Training) -> bool:
     """Whether fewer than 1 in 1,000 training interactions show a user an item that the user met before."""
     return len(split.item) - int(item_users(split).sum()) < len(split.item) / 1000
 

@@ -16,7 +16,7 @@ from numba import int64, njit
 
 from preceptor.core import workers
 from preceptor.core.errors import PreceptorError
-from preceptor.data.log import Targets
+from preceptor.data.rows import Targets
 from preceptor.generator.mass import edge_weight
 from preceptor.generator.policies import LONGEST_HISTORY, history
 from preceptor.graph.graph import Graph

@@ -1,4 +1,4 @@
-"""The law of a study: fitted to a training split, kept in a folder, moved to another split, turned into a sampler."""
+"""The law of a study: fitted to a training split, kept in a folder, moved to another split."""
 
 from __future__ import annotations
 
@@ -20,8 +20,6 @@ from preceptor.generator.evidence import members_of
 from preceptor.generator.fit import Fitted, cuts, fit, rebuilt
 from preceptor.generator.fit_config import FitConfig
 from preceptor.generator.mixture import Mixture
-from preceptor.generator.mixture_tables import MixtureTables, mixture_tables
-from preceptor.generator.sampler import length_weights, start_weights
 
 _FIGURES = (
     "events", "found", "users", "timed", "cut", "outside", "nats", "lo", "hi", "user_nats", "in_sample", "gap", "coverage",
@@ -101,9 +99,3 @@ def moved(folder: Path, split: TrainSplit) -> Mixture:
     return dataclasses.replace(
         mixture, graphs=rebuilt(split, specs), popularity=split.popularity, members=members_of(split, None)
     )
-
-
-def sampler_of(mixture: Mixture, split: TrainSplit, config: GeneratorConfig) -> MixtureTables:
-    """The sampler that a config describes: start, lengths and the share of the priors."""
-    share = config.prior * mixture.prior_share
-    return mixture_tables(mixture, start_weights(split, config), length_weights(split, config), share)

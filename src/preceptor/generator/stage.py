@@ -21,7 +21,7 @@ from preceptor.generator import bank_tasks, events, fit, floor, histories, made,
 from preceptor.generator.bank_tasks import Source, Tasks
 from preceptor.generator.config import GeneratorConfig, check
 from preceptor.generator.mixture import Mixture
-from preceptor.generator.sampler import build_tables
+from preceptor.generator.sampler import build_tables, sampler_of
 from preceptor.graph.graph import Graph
 from preceptor.graph.pairs import BOTH_SEEN
 
@@ -93,10 +93,10 @@ def _samplers(
                 f"  {name}: {fitted.nats:.3f} nats per next item [{fitted.lo:.3f}, {fitted.hi:.3f}] inside the training part, "
                 f"{fitted.mixture.prior_share:.0%} prior, {fitted.coverage:.0%} of next items have an edge"
             )
-            yield name, made.sampler_of(fitted.mixture, part, config), facts
+            yield name, sampler_of(fitted.mixture, part, config), facts
     apart = made.within(Mixture.load(folder / "all" / "law"), unseen)
     some = any(graph.n_edges for graph in apart.graphs)
-    yield "unseen", made.sampler_of(apart, split, config) if some else None, _among(unseen, apart.graphs)
+    yield "unseen", sampler_of(apart, split, config) if some else None, _among(unseen, apart.graphs)
 
 
 @contextlib.contextmanager

@@ -14,9 +14,10 @@ from preceptor.data.log import Split
 from preceptor.generator import floor
 from preceptor.generator.config import GeneratorConfig, check
 from preceptor.generator.fit import Fitted, fit
-from preceptor.generator.made import sampler_of, settings_of
+from preceptor.generator.made import settings_of
 from preceptor.generator.mixture import Mixture
 from preceptor.generator.reality import reality
+from preceptor.generator.sampler import sampler_of
 
 _KINDS = ("mixture", "reference", "group")
 

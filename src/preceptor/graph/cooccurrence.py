@@ -13,15 +13,18 @@ from __future__ import annotations
 import itertools
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numba import njit
 
 from preceptor.core import workers
-from preceptor.data.log import TrainSplit
+from preceptor.data.rows import Training
 from preceptor.graph.meetings import UNIT, Counting, Histories, Rows, meeting_rows
 from preceptor.graph.weights import Weighting
+
+if TYPE_CHECKING:
+    from preceptor.data.log import TrainSplit
 
 _BLOCK = 1 << 22  # edges a block of rows may hold before it is cut to what is kept
 _PARTS = 4  # of the rows: only one part's reversed edges are held at a time
@@ -53,7 +56,7 @@ class _Edges(NamedTuple):
     values: np.ndarray
 
 
-def item_users(split: TrainSplit) -> np.ndarray:
+def item_users(split: Training) -> np.ndarray:
     """Distinct users of each item, int32 [I]."""
     user, item = _distinct(split)
     return _counts(item, split.n_items).astype(np.int32)
@@ -158,7 +161,7 @@ def kept_rows(
     return Cooccurrence(indptr, indices, users, users if plain else strength / UNIT)
 
 
-def _distinct(split: TrainSplit) -> tuple[np.ndarray, np.ndarray]:
+def _distinct(split: Training) -> tuple[np.ndarray, np.ndarray]:
     """Each (user, item) once, by user."""
     user, item = np.asarray(split.user), np.asarray(split.item)
     first = np.empty(len(item), np.bool_)

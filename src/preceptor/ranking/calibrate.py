@@ -16,7 +16,7 @@ import numpy as np
 from numba import njit
 
 from preceptor.core import metrics
-from preceptor.data.log import Targets
+from preceptor.data.rows import Targets
 from preceptor.ranking.evaluate import Scorer, histories_of
 
 ALPHAS = (0.25, 0.5, 0.75, 1.0, 1.25, 1.5)

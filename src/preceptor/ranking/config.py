@@ -70,6 +70,7 @@ class RankingConfig:
     impressions: path of a file with what people were shown (user_id, item_id, taken), a second test set: each arm is judged by
         whether it puts what they took above what they left. None: no such set.
     threads: compute threads of a training process; a result depends on it.
+    device: cpu, or cuda (float32 too), on which models are trained; a result depends on it.
     bootstraps: resamples of the users behind each interval.
     confidence: of the intervals.
     seed: decides initial weights, batches, histories and resamples.
@@ -100,6 +101,7 @@ class RankingConfig:
     baseline: str | None = None
     impressions: str | None = None
     threads: int = 1
+    device: str = "cpu"
     bootstraps: int = 2000
     confidence: float = 0.95
     seed: int = 0
@@ -137,6 +139,7 @@ def check(config: RankingConfig) -> None:
             "baseline": (config.baseline is None or Path(config.baseline).is_file(), "the path of a file"),
             "impressions": (config.impressions is None or Path(config.impressions).is_file(), "the path of a file"),
             "threads": at_least(config.threads, 1),
+            "device": one_of(config.device, "cpu", "cuda"),
             "bootstraps": at_least(config.bootstraps, 1),
             "confidence": (0 < config.confidence < 1, "between 0 and 1"),
         },

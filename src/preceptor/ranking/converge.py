@@ -91,15 +91,17 @@ def train(
     popularity: np.ndarray | None = None,
     weights: Mapping[str, torch.Tensor] | None = None,
     decay: float = 0.0,
+    device: str = "cpu",
 ) -> Converged:
     """Train on one budget after the other until the rule ends it.
 
     validate: loss of each validation target, float [targets], NaN where it has none; user: [targets]. popularity: training
     interactions of each item, which the logit-adjusted loss needs. weights: where the model begins, in place of fresh ones.
-    decay: of the weights towards 0 (AdamW); 0 is Adam. Gradients are clipped at norm 1. Raises PreceptorError where a run's
+    decay: of the weights towards 0 (AdamW); 0 is Adam. device: cpu or cuda, on which the model stays. Gradients are clipped at
+    norm 1. Raises PreceptorError where a run's
     loss is not finite.
     """
-    model = models.build(n_items, recipe, seed)
+    model = models.build(n_items, recipe, seed, device)
     if weights is not None:
         model.load_state_dict(dict(weights))
     optimiser = _adam(model, recipe, decay)

@@ -35,4 +35,4 @@ class Dropout(nn.Module):
         draws = words(self.key, self.calls, -(-x.numel() // 8)).astype("<u8", copy=False)  # the first byte is the lowest
         self.calls += 1
         mask = (draws.view(np.uint8)[: x.numel()] >= self.threshold) * np.float32(256 / (256 - self.threshold))
-        return x * torch.from_numpy(mask).view(x.shape)
+        return x * torch.from_numpy(mask).view(x.shape).to(x.device)

@@ -8,7 +8,7 @@ from typing import Protocol
 import numpy as np
 
 from preceptor.core import metrics, rng
-from preceptor.data.log import Targets
+from preceptor.data.rows import Targets
 
 TOP = 10  # items kept of each list, for coverage and popularity
 

@@ -14,7 +14,7 @@ from numba import njit
 
 from preceptor.core import rng
 from preceptor.core.errors import PreceptorError
-from preceptor.data.log import TrainSplit
+from preceptor.data.rows import Training
 
 Batch = tuple[np.ndarray, np.ndarray]
 
@@ -34,7 +34,7 @@ class RealHistories:
     epoch; where the first cut falls is drawn anew each epoch. Windows of like length are batched together, in keyed order.
     """
 
-    def __init__(self, train: TrainSplit, length: int, positions: int, seed: int) -> None:
+    def __init__(self, train: Training, length: int, positions: int, seed: int) -> None:
         self._item = np.ascontiguousarray(train.item, dtype=np.int32)
         indptr = train.user_indptr
         enough = np.diff(indptr) >= 2

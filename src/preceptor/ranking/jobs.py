@@ -22,22 +22,21 @@ from preceptor.core.artifact import canonical, write_atomic
 from preceptor.core.errors import PreceptorError
 from preceptor.core.rng import purpose_key
 from preceptor.core.tables import document
-from preceptor.data.log import Targets, TrainSplit
+from preceptor.data.log import TrainSplit
+from preceptor.data.rows import Targets
 from preceptor.generator.config import GeneratorConfig
-from preceptor.generator.events import never_repeats
+from preceptor.generator.dense import LawScorer
 from preceptor.generator.mixture import Mixture
-from preceptor.generator.score import LawScorer
 from preceptor.graph.graph import Graph
-from preceptor.ranking import calibrate, converge
+from preceptor.ranking import calibrate, converge, judging, models
 from preceptor.ranking.baselines import ItemKNN, ItemSimilarity, Popularity, RP3Beta
 from preceptor.ranking.config import RankingConfig
 from preceptor.ranking.ease import Ease
-from preceptor.ranking.evaluate import Scorer, sampled_rows
+from preceptor.ranking.evaluate import Scorer
+from preceptor.ranking.judging import calibrated, deciding, mask_history
 from preceptor.ranking.models import ModelScorer, NextItemModel, build
 from preceptor.ranking.synthetic import teacher
 from preceptor.ranking.trials import GENERATOR, Settings, grid, recipe, taught
-
-CELLS = 1 << 26  # scores of validation targets held at once, by each of a handful of rankers: 256 MiB of float32
 
 
 @dataclass(frozen=True)
@@ -92,7 +91,9 @@ def train_job(job: Job, config: RankingConfig) -> str:
     drawn_from = None if taught(job.arm) == "real" else drawn(job.source)
     source = teacher(taught(job.arm), train, drawn_from, job.source.histories, chosen.length, config.positions, seed)
     user = offered.targets.user
-    found = converge.train(chosen, source, train.n_items, job.schedule, seed, validate, user, popularity=train.popularity)
+    found = converge.train(
+        chosen, source, train.n_items, job.schedule, seed, validate, user, popularity=train.popularity, device=config.device
+    )
     seen_before = [
         end.budget * _real_positions(job.arm, config) / max(len(train.item) - train.n_users, 1) for end in found.ends
     ]
@@ -106,7 +107,7 @@ def train_job(job: Job, config: RankingConfig) -> str:
     if verdict == converge.CONVERGED and taught(job.arm) != "synthetic" and ends[-1]["epochs"] < 1:
         verdict = converge.NO_VERDICT  # what hasn't seen the log once has not come to rest on it
     if job.keep:
-        write_atomic(Path(job.stem + ".safetensors"), save(dict(found.model.state_dict())))
+        write_atomic(Path(job.stem + ".safetensors"), save(models.weights_of(found.model)))
     facts = {"arm": job.arm, "split": job.source.name, "seed": job.seed, "settings": job.settings}
     write_atomic(done, canonical({**facts, "budget": found.budget, "verdict": verdict, "ends": ends}))
     return job.stem
@@ -128,13 +129,6 @@ def tune_job(source: Source, baseline: str, stem: str, config: RankingConfig) ->
     return stem
 
 
-def calibrated(scorer: Scorer, probabilities: bool, offered: calibrate.Offer) -> tuple[calibrate.Calibration, calibrate.Judged]:
-    """The calibration of a ranker fitted on these targets, and what it reaches there. probabilities: whether it gives these."""
-    scores = calibrate.dense(scorer, offered, log=probabilities)
-    found = calibrate.fit(scores, offered)
-    return found, calibrate.judge(calibrate.probabilities(scores, found, offered), offered)
-
-
 @functools.lru_cache(maxsize=2)
 def opened(data: str) -> TrainSplit:
     """The training part of a split."""
@@ -143,38 +137,19 @@ def opened(data: str) -> TrainSplit:
 
 def validation_rows(source: Source, config: RankingConfig) -> np.ndarray:
     """Numbers in data/validation of the targets that decide, ascending: as many as asked for and as fit in memory."""
-    found = Targets.load(Path(source.data) / "validation")
-    fit = max(1, CELLS // max(opened(source.data).n_items, 1))
-    wanted = min(config.validation_targets or len(found), fit)
-    return sampled_rows(len(found), wanted, config.seed)
+    return deciding(Targets.load(Path(source.data) / "validation"), opened(source.data).n_items, config)
 
 
 @functools.lru_cache(maxsize=2)
 def seen(source: Source, config: RankingConfig) -> calibrate.Offer:
     """The validation targets that decide, with their candidates."""
-    found, rows = Targets.load(Path(source.data) / "validation"), validation_rows(source, config)
-    kept = Targets(found.user[rows], found.sequence, found.start[rows], found.end[rows])
-    offered = offer(source.data, kept, config)
-    if not offered.inside.any():
-        raise PreceptorError(
-            "No validation target to calibrate on",
-            where=f"split {source.name}",
-            found="every validation item was never met in training, or repeats its history",
-            expected="at least one that could be recommended",
-            remedy="widen the validation part (data.split.validation_from), or ranking.mask_history=false for logs that repeat",
-        )
-    return offered
+    return judging.seen(opened(source.data), Targets.load(Path(source.data) / "validation"), config, source.name)
 
 
 def offer(data: str, targets: Targets, config: RankingConfig) -> calibrate.Offer:
     """Targets with their candidates: items met in training, less the history where it is masked."""
     train = opened(data)
     return calibrate.offer(targets, _popularity(data), not mask_history(train, config))
-
-
-def mask_history(train: TrainSplit, config: RankingConfig) -> bool:
-    """Whether items of the history are not offered, the same for all arms."""
-    return never_repeats(train) if config.mask_history is None else config.mask_history
 
 
 @functools.lru_cache(maxsize=2)

@@ -23,6 +23,7 @@ from preceptor.generator.config import GeneratorConfig
 from preceptor.ranking import calibrate, jobs, panel
 from preceptor.ranking.config import ARMS, RankingConfig
 from preceptor.ranking.jobs import Source
+from preceptor.ranking.judging import mask_history
 from preceptor.ranking.panel import Frozen, Panel, Ranker
 from preceptor.ranking.trials import AGAIN, BASELINES, GENERATOR, TOGETHER
 
@@ -89,7 +90,7 @@ def open_kept(run: Path, arm: str | None = None) -> Kept:
         items=train.items,
         popularity=train.popularity,
         longest=max(lengths, default=None),
-        masked=jobs.mask_history(train, config),
+        masked=mask_history(train, config),
         _panel=asked,
         _frozen=Frozen.read(asked.stem),
         _rankers=rankers,

@@ -15,7 +15,7 @@ from torch.nn import functional as F
 from preceptor.core import rng
 from preceptor.core.cross_entropy import fused_cross_entropy
 
-CHUNK_LOGITS = 1 << 19  # logits held at a time: 2 MiB of float32 stay in the cache of a core
+CHUNK_LOGITS = {"cpu": 1 << 19, "cuda": 1 << 27}  # held at a time: 2 MiB of float32 stay in the cache of a core; 512 MiB
 
 NextItemLoss = Callable[[Tensor, Tensor, Tensor], Tensor]  # (hidden [N, D], items [I, D], targets [N]) → mean loss
 
@@ -28,8 +28,9 @@ def of_update(name: str, seed: int, update: int, log_prior_I: Tensor | None = No
 
         def bce(hidden_ND: Tensor, items_ID: Tensor, target_N: Tensor) -> Tensor:
             n_items = len(items_ID)
-            step_N = negatives.integers(1, max(n_items, 2), len(target_N))  # never 0: never the target itself
-            return one_negative_bce(hidden_ND, items_ID, target_N, (target_N + torch.from_numpy(step_N)) % n_items)
+            drawn_N = negatives.integers(1, max(n_items, 2), len(target_N))  # never 0: never the target itself
+            step_N = torch.from_numpy(drawn_N).to(target_N.device)
+            return one_negative_bce(hidden_ND, items_ID, target_N, (target_N + step_N) % n_items)
 
         return bce
     if name == "adjusted":
@@ -42,10 +43,15 @@ def of_update(name: str, seed: int, update: int, log_prior_I: Tensor | None = No
 def full_cross_entropy(hidden_ND: Tensor, items_ID: Tensor, target_N: Tensor, chunk: int | None = None) -> Tensor:
     """Mean over N positions of −log softmax(hidden · itemsᵀ)[target], nats; the loss of arXiv 2309.07602.
 
-    Logits are made `chunk` positions at a time (default: about CHUNK_LOGITS of them) and turned into gradients at once, so
+    Logits are made `chunk` positions at a time (default: `chunk_for`) and turned into gradients at once, so
     memory is chunk·I beside the gradients, and no logit is computed twice.
     """
-    return fused_cross_entropy(hidden_ND, items_ID, target_N, chunk or max(1, CHUNK_LOGITS // len(items_ID)))
+    return fused_cross_entropy(hidden_ND, items_ID, target_N, chunk or chunk_for(items_ID))
+
+
+def chunk_for(items_ID: Tensor) -> int:
+    """Positions whose logits are held at a time: about CHUNK_LOGITS of the items' device."""
+    return max(1, CHUNK_LOGITS.get(items_ID.device.type, CHUNK_LOGITS["cpu"]) // len(items_ID))
 
 
 def logit_adjusted_cross_entropy(
@@ -57,7 +63,7 @@ def logit_adjusted_cross_entropy(
     items, met by a constant 1 in every hidden state, so that the chunked loss serves both.
     """
     ones_N1 = hidden_ND.new_ones((len(hidden_ND), 1))
-    wide_items = torch.cat([items_ID, log_prior_I[:, None].to(items_ID.dtype)], dim=1)
+    wide_items = torch.cat([items_ID, log_prior_I[:, None].to(items_ID)], dim=1)
     return full_cross_entropy(torch.cat([hidden_ND, ones_N1], dim=1), wide_items, target_N, chunk)
 
 

@@ -25,7 +25,8 @@ from preceptor.ranking import arm_runs, impressions, panel
 from preceptor.ranking.answer import Shown, answer, best_form
 from preceptor.ranking.config import RankingConfig
 from preceptor.ranking.evaluate import TOP
-from preceptor.ranking.jobs import Source, mask_history, opened, seen
+from preceptor.ranking.jobs import Source, opened, seen
+from preceptor.ranking.judging import mask_history
 from preceptor.ranking.lists import ARM as BASELINE
 from preceptor.ranking.lists import read as read_lists
 from preceptor.ranking.panel import Panel

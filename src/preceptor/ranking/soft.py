@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from preceptor.ranking.losses import CHUNK_LOGITS
+from preceptor.ranking.losses import chunk_for
 
 
 def soft_cross_entropy(
@@ -22,7 +22,7 @@ def soft_cross_entropy(
     at a time and turned into gradients at once, as in `losses.full_cross_entropy`.
     """
     if chunk is None:
-        chunk = max(1, CHUNK_LOGITS // len(items_ID))
+        chunk = chunk_for(items_ID)
     return _SoftCrossEntropy.apply(hidden_ND, items_ID, target_N, law_NI, share, chunk)  # type: ignore[no-untyped-call]
 
 
@@ -35,7 +35,7 @@ class _SoftCrossEntropy(torch.autograd.Function):
     ) -> Tensor:
         n = len(hidden_ND)
         grad_hidden, grad_items = torch.empty_like(hidden_ND), torch.zeros_like(items_ID)
-        total = torch.zeros((), dtype=torch.float64)
+        total = torch.zeros((), dtype=torch.float64, device=hidden_ND.device)
         for begin in range(0, n, chunk):
             hidden, target = hidden_ND[begin : begin + chunk], target_N[begin : begin + chunk, None]
             wanted = law_NI[begin : begin + chunk].float()

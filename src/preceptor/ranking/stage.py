@@ -94,7 +94,7 @@ def key(config: RankingConfig, inputs: Inputs) -> Key:
     """The config, with the digests of the files that a person gives in place of their paths."""
     paths = {name: getattr(config, name) for name in ("baseline", "impressions")}
     files = {name: file_digest(Path(path)) for name, path in paths.items() if path is not None and Path(path).is_file()}
-    return Key({**without_defaults(config, ("impressions",)), **files}, dict(inputs))
+    return Key({**without_defaults(config, ("impressions", "device")), **files}, dict(inputs))
 
 
 STAGE = Stage(

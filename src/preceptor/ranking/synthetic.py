@@ -6,13 +6,12 @@ import dataclasses
 
 import numpy as np
 
-from preceptor.data.log import TrainSplit
+from preceptor.data.rows import Training
 from preceptor.generator.config import GeneratorConfig
 from preceptor.generator.histories import Sampler, sample
-from preceptor.generator.made import sampler_of
 from preceptor.generator.mixture import Mixture
 from preceptor.generator.mixture_tables import MixtureTables
-from preceptor.generator.sampler import build_tables
+from preceptor.generator.sampler import build_tables, sampler_of
 from preceptor.graph.graph import Graph
 from preceptor.ranking.histories import Batch, RealHistories
 from preceptor.ranking.teach import Halves, Plain, Samples, Source
@@ -33,7 +32,7 @@ class WalkHistories:
         return np.maximum(items[whole, :width], 0), lengths[whole]
 
 
-def tables_for(drawn_from: Graph | Mixture, train: TrainSplit, histories: GeneratorConfig, length: int) -> Sampler:
+def tables_for(drawn_from: Graph | Mixture, train: Training, histories: GeneratorConfig, length: int) -> Sampler:
     """The sampler of a study's histories as a model of `length` positions wants them: at most length + 1 items.
 
     Start, policy, p, q, decay, repeats and the share of priors are those of `histories`; walks all have length + 1 items.
@@ -45,7 +44,7 @@ def tables_for(drawn_from: Graph | Mixture, train: TrainSplit, histories: Genera
 
 def teacher(
     arm: str,
-    train: TrainSplit,
+    train: Training,
     drawn_from: Graph | Mixture | None,
     histories: GeneratorConfig,
     length: int,

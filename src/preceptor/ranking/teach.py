@@ -13,11 +13,11 @@ import numpy as np
 import torch
 
 from preceptor.core import rng
-from preceptor.data.log import Targets, TrainSplit
+from preceptor.data.rows import Targets, Training
+from preceptor.generator.dense import law_rows
 from preceptor.generator.mixture import Mixture
 from preceptor.generator.mixture_histories import sample_with_components
 from preceptor.generator.mixture_tables import MixtureTables
-from preceptor.generator.score import law_rows
 from preceptor.ranking.histories import Histories, RealHistories
 from preceptor.ranking.losses import NextItemLoss, full_cross_entropy
 from preceptor.ranking.models import NextItemModel
@@ -120,7 +120,7 @@ class RealWithLaw(RealHistories):
     rows: [n, I], p(· | history before it) of each training interaction, as `law_of_training` makes them.
     """
 
-    def __init__(self, train: TrainSplit, rows: np.ndarray, share: float, length: int, positions: int, seed: int) -> None:
+    def __init__(self, train: Training, rows: np.ndarray, share: float, length: int, positions: int, seed: int) -> None:
         super().__init__(train, length, positions, seed)
         self._rows, self._share = rows, share
 
@@ -140,7 +140,7 @@ def counted_of(items: np.ndarray, lengths: np.ndarray) -> np.ndarray:
     return np.arange(1, items.shape[1]) < lengths[:, None]
 
 
-def law_of_training(mixture: Mixture, train: TrainSplit, out: np.ndarray) -> None:
+def law_of_training(mixture: Mixture, train: Training, out: np.ndarray) -> None:
     """Fill out [n, I] with p(· | history before it) of each training interaction; a user's first row is left as it is.
 
     The graphs have counted these very histories: the law is better at them than at new ones.
@@ -157,15 +157,16 @@ def lesson_loss(model: NextItemModel, lesson: Lesson, loss: NextItemLoss = full_
 
     Of a lesson with a law it is the cross-entropy against that law, whatever the loss.
     """
-    items_BL = torch.from_numpy(lesson.items.astype(np.int64))
+    device = model.items_ID.device
+    items_BL = torch.from_numpy(lesson.items.astype(np.int64)).to(device)
     counted = lesson.counted if lesson.counted is not None else counted_of(lesson.items, lesson.lengths)
     if not counted.any():
         return model.items_ID.sum() * 0.0, 0
     hidden_BLD = model(items_BL[:, :-1])
-    place = torch.from_numpy(np.flatnonzero(counted))
+    place = torch.from_numpy(np.flatnonzero(counted)).to(device)
     hidden_ND = hidden_BLD.reshape(-1, hidden_BLD.shape[-1])[place]
     target_N = items_BL[:, 1:].reshape(-1)[place]
     if lesson.law is None:
         return loss(hidden_ND, model.items_ID, target_N), len(place)
-    law_NI = torch.from_numpy(np.ascontiguousarray(lesson.law))
+    law_NI = torch.from_numpy(np.ascontiguousarray(lesson.law)).to(device)
     return soft_cross_entropy(hidden_ND, model.items_ID, target_N, law_NI, lesson.share), len(place)

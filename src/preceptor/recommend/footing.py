@@ -15,8 +15,8 @@ from preceptor.core import rng
 from preceptor.core.disk import load_array
 from preceptor.data.log import Targets, TrainSplit
 from preceptor.generator import events
+from preceptor.generator.dense import LawScorer
 from preceptor.generator.mixture import Mixture
-from preceptor.generator.score import LawScorer
 from preceptor.ranking import calibrate
 from preceptor.ranking.calibrate import Offer
 from preceptor.ranking.evaluate import Scorer

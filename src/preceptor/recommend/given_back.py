@@ -17,8 +17,8 @@ from preceptor.core.errors import PreceptorError
 from preceptor.core.tables import row
 from preceptor.core.tables.recommend import FittedRow
 from preceptor.data.log import Targets
+from preceptor.generator.dense import LawScorer
 from preceptor.generator.mixture import Mixture
-from preceptor.generator.score import LawScorer
 from preceptor.recommend.footing import prior_of
 
 FORM = "prior"  # of the stage's table

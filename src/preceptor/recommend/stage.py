@@ -25,7 +25,7 @@ from preceptor.core.tables.recommend import ExampleRow, FittedRow, RecommendRow
 from preceptor.data import parquet
 from preceptor.data.log import TrainSplit
 from preceptor.ranking.config import RankingConfig
-from preceptor.ranking.jobs import mask_history
+from preceptor.ranking.judging import mask_history
 from preceptor.recommend.arms import Model, Outcome, judge
 from preceptor.recommend.config import RecommendConfig, check
 from preceptor.recommend.examples import examples
