@@ -28,10 +28,10 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parents[1] / "src"))
 
 from preceptor import study
-from preceptor.core import artifact
+from preceptor.core import artifact, carry, parts
 from preceptor.core.artifact import canonical, write_atomic
 from preceptor.core.tables import document
-from preceptor.lm import pack, parts
+from preceptor.lm import pack
 from preceptor.lm.pack import Cell, Pack
 
 ROOT = Path(__file__).parents[1]
@@ -133,33 +133,17 @@ def build(which: str, out: Path) -> None:
                 folders[f"{arm.name}-{stage}"] = parts.cut(made[stage].path, cut, f"{arm.name}-{stage}")
             if base:
                 folders[BASE] = parts.cut(base, out / "made" / "base-parts", BASE)
-                _spread({BASE: folders[BASE]}, out / "made" / "base-parts", out, "base-{}")
+                alone = {BASE: folders[BASE]}
+                carry.spread(alone, out / "made" / "base-parts", out, "base-{}", Pack((), alone).save)
             minutes = MINUTES[which] / sum(len(c) for _, c in arms)
             cells += [
                 Cell(cell, f"{arm.name}-curriculum", f"{arm.name}-real", BASE if base else "", settings, minutes)
                 for cell, settings in of.items()
             ]
         carried = {folder: listed for folder, listed in folders.items() if folder != BASE}
-        _spread(carried, cut, out, name + "-parts-{}", out / name)
+        carry.spread(carried, cut, out, name + "-parts-{}", Pack((), carried).save, out / name)
         Pack(tuple(cells), folders).save(out / name)
         print(f"{out / name}: {len(cells)} cells")
-
-
-def _spread(folders: Mapping[str, list[dict[str, Any]]], cut: Path, out: Path, named: str, last: Path | None = None) -> None:
-    """Put parts into packs without cells, each as full as it may be; what fits into one goes to `last`, where there is one."""
-    loads: list[list[dict[str, Any]]] = [[]]
-    for part in sorted((p for listed in folders.values() for p in listed), key=lambda p: -p["bytes"]):
-        if loads[-1] and sum(p["bytes"] for p in loads[-1]) + part["bytes"] > parts.LIMIT:
-            loads.append([])
-        loads[-1].append(part)
-    for number, load in enumerate(loads):
-        home = last if last and number == len(loads) - 1 else out / named.format(number)
-        home.mkdir(parents=True, exist_ok=True)
-        for part in load:
-            (cut / part["file"]).rename(home / part["file"])
-        if home != last:
-            Pack((), folders).save(home)
-        print(f"{home}: {len(load)} parts, {sum(p['bytes'] for p in load) / (1 << 20):.1f} MiB")
 
 
 def _base(name: str, made: Path) -> Path | None:
@@ -196,7 +180,7 @@ def collect(source: Path, out: Path, results: Path) -> None:
     """Put the tables of finished cells into `results`, and their names beside the packs that hold them."""
     home = out / "collected" / "new"
     shutil.rmtree(home, ignore_errors=True)
-    pack.collect(source, home)
+    carry.collect(source, home)
     cells = sorted(p.name for p in home.iterdir())
     for name in cells:
         made = artifact.load(home / name)

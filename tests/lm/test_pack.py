@@ -13,9 +13,10 @@ import pytest
 
 from lm.bases import base
 from lm.toy import CONFIG
+from preceptor.core import carry, parts
 from preceptor.core.artifact import Artifact
 from preceptor.core.errors import PreceptorError
-from preceptor.lm import pack, parts, stage
+from preceptor.lm import pack, stage
 from preceptor.lm.pack import Cell, Pack
 
 ROOT = Path(__file__).parents[2]
@@ -82,14 +83,14 @@ def test_cells_are_trained_in_slices_and_come_back(
     monkeypatch.setenv("PRECEPTOR_WORKERS", "1")
     work = tmp_path / "work"
     none = call(packed / "pack-1", work, tmp_path / "none", "--minutes", "0")
-    assert none.returncode == pack.UNFINISHED, none.stderr
+    assert none.returncode == carry.UNFINISHED, none.stderr
     assert "ladder, continued" in none.stderr
     for one in sorted(packed.glob("base-*")):
         assert pack.run(one, work, None, 1, {}) == 0
     found = call(packed / "pack-1", work, tmp_path / "out", "--minutes", "9")
     assert found.returncode == 0, found.stderr
     assert {p.name for p in (tmp_path / "out").iterdir()} == {"back.json", "back.zip.000"}
-    home = pack.collect(tmp_path / "out", tmp_path / "home")
+    home = carry.collect(tmp_path / "out", tmp_path / "home")
     assert {p.name for p in home.iterdir()} == {"ladder", "continued"}
     assert (home / "continued/continual/forgetting.csv").exists()
     assert (home / "continued/runs/d2-s0/D1024/model.safetensors").exists()
@@ -114,17 +115,17 @@ def test_large_files_stay(packed: Path, made: Artifact, tmp_path: Path, monkeypa
     sizes = {"manifest.json": 2, "points.csv": 600, "a.safetensors": 800, "b.safetensors": 900, "large.safetensors": 1001}
     for name, size in sizes.items():
         (lm / name).write_bytes(np.random.default_rng(size).bytes(size))
-    monkeypatch.setattr(pack, "BACK", 1000)
-    monkeypatch.setattr(pack, "FILES", 3)
+    monkeypatch.setattr(carry, "BACK", 1000)
+    monkeypatch.setattr(carry, "FILES", 3)
     pack.give_back(Pack.load(packed / "pack-1"), tmp_path / "work", tmp_path / "out")
     assert len(list((tmp_path / "out").iterdir())) <= 4
     assert max(p.stat().st_size for p in (tmp_path / "out").iterdir()) <= 1000
-    home = pack.collect(tmp_path / "out", tmp_path / "home")
+    home = carry.collect(tmp_path / "out", tmp_path / "home")
     assert {p.name for p in (home / "ladder").iterdir()} == {"manifest.json", "points.csv", "a.safetensors"}
 
 
 def test_a_pack_that_is_too_large_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pack, "MOST", 100)
+    monkeypatch.setattr(carry, "MOST", 100)
     (tmp_path / "part").write_bytes(bytes(100))
     with pytest.raises(PreceptorError, match="too large"):
         Pack((), {}).save(tmp_path)

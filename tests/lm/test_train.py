@@ -13,10 +13,10 @@ import torch
 
 from lm import golden
 from lm.toy import CONFIG, CONTEXT, EOS, VOCAB, evaluation
+from preceptor.core.deadline import OutOfTime
 from preceptor.core.errors import PreceptorError
 from preceptor.curriculum.stream import Stream
 from preceptor.lm.checkpoints import new_model
-from preceptor.lm.deadline import OutOfTime
 from preceptor.lm.evaluate import evaluate
 from preceptor.lm.feed import batch
 from preceptor.lm.grid import Budget, remaining_tokens
@@ -191,7 +191,7 @@ def test_time_over_saves_and_the_next_command_ends_in_the_same_bytes(
     parts = 0
     while not (tmp_path / "cut/trunk.json").exists():
         steps = iter([False, False, False, True])
-        monkeypatch.setattr("preceptor.lm.deadline.over", lambda at, steps=steps: next(steps))
+        monkeypatch.setattr("preceptor.core.deadline.over", lambda at, steps=steps: next(steps))
         with contextlib.suppress(OutOfTime):
             train_run(CONFIG, 1, 0, stream, sets, tmp_path / "cut", told.append)
         parts += 1

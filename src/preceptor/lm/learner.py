@@ -21,12 +21,11 @@ import safetensors.torch
 import torch
 from transformers import PreTrainedModel
 
-from preceptor.core import disk
+from preceptor.core import deadline, disk
 from preceptor.core.artifact import write_atomic
 from preceptor.core.cross_entropy import CHUNK, fused_cross_entropy
 from preceptor.core.tables.lm import Rung
 from preceptor.curriculum.stream import Stream
-from preceptor.lm import deadline
 from preceptor.lm.checkpoints import head, hidden_states
 from preceptor.lm.config import LMConfig
 from preceptor.lm.feed import Ahead, Batch, batch

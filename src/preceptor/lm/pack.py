@@ -1,8 +1,8 @@
 """A pack: what a machine that is lent for minutes needs to train some cells, and what it gives back.
 
-A pack is a folder of at most 52 MiB (60 with the repository) with `pack.json` (`Pack`) and parts (`lm/parts.py`) of the folders
-that its cells read: curricula, real evaluation sets, a base. Parts of a large base come in packs of their own, without cells.
-Each call of
+A pack is a folder of at most 52 MiB (60 with the repository) with `pack.json` (`Pack`) and parts (`core/parts.py`) of the
+folders that its cells read: curricula, real evaluation sets, a base. Parts of a large base come in packs of their own, without
+cells. Each call of
 
     python -m preceptor.lm --pack PACK --out WORK --give-back OUT --minutes 8
 
@@ -13,29 +13,20 @@ same command goes on. OUT then holds the tables of every finished cell, in parts
 from __future__ import annotations
 
 import dataclasses
-import os
-import shutil
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from preceptor.core import artifact
-from preceptor.core.artifact import MANIFEST, Artifact, canonical, write_atomic
+from preceptor.core import artifact, carry, deadline, parts
+from preceptor.core.artifact import MANIFEST, Artifact
 from preceptor.core.errors import PreceptorError
 from preceptor.core.progress import say
 from preceptor.core.tables import document
-from preceptor.lm import deadline, parts
 from preceptor.lm.config import LMConfig
 
-LIST = "pack.json"
-MOST = 52 << 20  # bytes of a pack: with the repository beside it below 60 MiB
-BACK = 15 << 20  # bytes of a file that comes back
-FILES = 7  # parts that come back, at most
-BACK_LIST = "back.json"
 DONE = "done.json"  # names of cells that were brought home before, which aren't trained again
-UNFINISHED = 3  # exit status where there is more to do
 
 
 @dataclass(frozen=True)
@@ -68,15 +59,12 @@ class Pack:
 
     def save(self, folder: Path) -> None:
         """Write pack.json. Raises PreceptorError where the pack has become too large."""
-        write_atomic(folder / LIST, canonical(self))
-        size = sum(p.stat().st_size for p in folder.rglob("*") if p.is_file())
-        if size > MOST:
-            raise PreceptorError("A pack is too large", where=folder, found=f"{size:,} bytes", expected=f"at most {MOST:,}")
+        carry.save(self, folder)
 
     @classmethod
     def load(cls, folder: Path) -> Pack:
         """Read a pack. Raises PreceptorError where there is none, or a damaged one."""
-        path = folder / LIST
+        path = folder / carry.LIST
         found = document.mapping(path)
         try:
             return cls(tuple(Cell(**cell) for cell in found["cells"]), found["folders"])
@@ -85,36 +73,30 @@ class Pack:
 
 
 def run(folder: Path, work: Path, out: Path | None, minutes: float, overrides: Mapping[str, Any]) -> int:
-    """Go on with a pack for so many minutes; return 0 where all of its cells are finished, else `UNFINISHED`.
+    """Go on with a pack for so many minutes; return 0 where all of its cells are finished, else `carry.UNFINISHED`.
 
     work: kept between calls. out: gets the tables of finished cells. Raises PreceptorError where a part is missing or damaged,
     and what training raises.
     """
-    pack, stop = Pack.load(folder), time.time() + 60 * minutes
-    before = os.environ.get(deadline.VARIABLE)
-    os.environ[deadline.VARIABLE] = str(stop)
+    pack = Pack.load(folder)
     try:
-        for listed in pack.folders.values():
-            parts.take(listed, folder, work / "parts")
-        left = [cell for cell in pack.cells if not finished(cell, folder, work)]
-        for cell in left:
-            if time.time() >= stop:
-                break
-            try:
-                _train(cell, pack, work, overrides)
-            except deadline.OutOfTime as error:
-                say(f"{cell.name}: {error.found}")
+        with deadline.within(minutes) as stop:
+            for listed in pack.folders.values():
+                parts.take(listed, folder, work / "parts")
+            for cell in [cell for cell in pack.cells if not finished(cell, folder, work)]:
+                if time.time() >= stop:
+                    break
+                try:
+                    _train(cell, pack, work, overrides)
+                except deadline.OutOfTime as error:
+                    say(f"{cell.name}: {error.found}")
     finally:
-        if before is None:
-            del os.environ[deadline.VARIABLE]
-        else:
-            os.environ[deadline.VARIABLE] = before
         if out is not None:
             give_back(pack, work, out)
     left = [cell for cell in pack.cells if not finished(cell, folder, work)]
     said = f"go on with the same command: {', '.join(cell.name for cell in left)}" if left else "all cells are finished"
     say(f"{folder.name}: {said}")
-    return UNFINISHED if left else 0
+    return carry.UNFINISHED if left else 0
 
 
 def finished(cell: Cell, folder: Path, work: Path) -> bool:
@@ -124,34 +106,13 @@ def finished(cell: Cell, folder: Path, work: Path) -> bool:
 
 
 def give_back(pack: Pack, work: Path, out: Path) -> None:
-    """Write what finished cells leave as few files: parts of one folder, <cell>/…, and their list, back.json.
-
-    Files above `BACK` bytes stay, and so do the largest where all together would be more than `FILES` parts; they are said by
-    name.
-    """
+    """Write what finished cells leave, <cell>/…, as few files (`core.carry`)."""
     found = []
     for cell in pack.cells:
         lm = work / "cells" / cell.name / "lm"
         if (lm / MANIFEST).exists():
-            found += [(p.stat().st_size, p, f"{cell.name}/{p.relative_to(lm)}") for p in lm.rglob("*") if p.is_file()]
-    staged = work / "back"
-    shutil.rmtree(staged, ignore_errors=True)
-    staged.mkdir(parents=True)
-    room = FILES * BACK // 2  # what can't be made smaller gets a little larger
-    for size, path, name in sorted(found):
-        if size > min(BACK, room):
-            say(f"stays here: {name}, {size:,} bytes")
-            continue
-        room -= size
-        (staged / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(path, staged / name)
-    write_atomic(out / BACK_LIST, canonical(parts.cut(staged, out, "back", BACK)))
-
-
-def collect(source: Path, folder: Path) -> Path:
-    """The folder that `give_back` wrote into `source`, with <cell>/… in it. Raises PreceptorError where parts are missing or
-    damaged."""
-    return parts.join(document.listing(source / BACK_LIST), source, folder)
+            found += [(p, f"{cell.name}/{p.relative_to(lm)}") for p in lm.rglob("*") if p.is_file()]
+    carry.give_back(found, work / "back", out)
 
 
 def _train(cell: Cell, pack: Pack, work: Path, overrides: Mapping[str, Any]) -> None:

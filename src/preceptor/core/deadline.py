@@ -5,8 +5,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
+from collections.abc import Iterator
 
 from preceptor.core.errors import PreceptorError
 
@@ -15,6 +17,20 @@ VARIABLE = "PRECEPTOR_STOP_AT"
 
 class OutOfTime(PreceptorError):
     """The time is over, and all is saved."""
+
+
+@contextlib.contextmanager
+def within(minutes: float) -> Iterator[float]:
+    """Within, training stops after so many minutes, in the processes that are started here too. Gives the time at which."""
+    at, before = time.time() + 60 * minutes, os.environ.get(VARIABLE)
+    os.environ[VARIABLE] = str(at)
+    try:
+        yield at
+    finally:
+        if before is None:
+            del os.environ[VARIABLE]
+        else:
+            os.environ[VARIABLE] = before
 
 
 def given() -> float | None:
