@@ -1,6 +1,7 @@
 """Budgets are finished runs that share a trunk; the verdict is that of the stated rule."""
 
 import dataclasses
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -113,3 +114,39 @@ def test_weight_decay_makes_smaller_weights_and_none_leaves_the_run_as_it_was() 
     for a, b in zip(plain.parameters(), none.parameters(), strict=True):
         assert torch.equal(a, b)
     assert much.items_ID.norm() < 0.9 * plain.items_ID.norm()
+
+
+@pytest.mark.parametrize("model", ["sasrec", "gru4rec"])
+def test_a_run_that_is_cut_short_anywhere_ends_in_the_same_weights(
+    model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = dataclasses.replace(TINY, dropout=0.4, model=model)
+    user = np.arange(20)
+    source = Plain(RealHistories(SPLIT.train, 6, 60, 0))
+
+    def go(keep: Path | None = None) -> Converged:
+        def validate(trained: converge.NextItemModel) -> np.ndarray:
+            return trained.items_ID.detach().numpy()[:20].sum(1).astype(np.float64)
+
+        schedule = Schedule(5, 2, least=2)
+        return converge.train(recipe, source, SPLIT.train.n_items, schedule, 3, validate, user, decay=0.1, keep=keep)
+
+    whole, keep, cut = go(), tmp_path / "unfinished/run.pt", 0
+    for allowed in (0, 3, 1, 2, 4, 1, 6, 30):  # updates of each slice: within trunks, within branches, at their ends
+        looks = iter([*[False] * allowed, True])
+        monkeypatch.setattr(converge.deadline, "over", lambda _, looks=looks: next(looks))
+        try:
+            found = go(keep)
+        except converge.deadline.OutOfTime:
+            cut += 1
+            assert keep.exists()
+    assert cut == 7
+    assert not keep.exists()
+    assert (found.verdict, found.budget) == (whole.verdict, whole.budget)
+    for one, other in zip(found.ends, whole.ends, strict=True):
+        own, wanted = dataclasses.asdict(one), dataclasses.asdict(other)
+        assert own.pop("seconds") > 0
+        wanted.pop("seconds")
+        assert own == pytest.approx(wanted, rel=0, abs=0, nan_ok=True)
+    weights = whole.model.state_dict()
+    assert all(torch.equal(p, weights[name]) for name, p in found.model.state_dict().items())

@@ -11,20 +11,23 @@ better at the last budget that is allowed, there is no verdict.
 
 from __future__ import annotations
 
-import copy
-import time
+import io
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
 
 import numpy as np
 import torch
 
+from preceptor.core import deadline
+from preceptor.core.artifact import write_atomic
 from preceptor.core.errors import PreceptorError
 from preceptor.ranking import losses, models
 from preceptor.ranking.config import Recipe
 from preceptor.ranking.losses import NextItemLoss
 from preceptor.ranking.models import NextItemModel
-from preceptor.ranking.teach import Source, lesson_loss
+from preceptor.ranking.teach import Source
+from preceptor.ranking.updates import Learner, adam
 
 CONVERGED, TURNED, NO_VERDICT = "converged", "turned", "no verdict"
 
@@ -92,53 +95,79 @@ def train(
     weights: Mapping[str, torch.Tensor] | None = None,
     decay: float = 0.0,
     device: str = "cpu",
+    keep: Path | None = None,
 ) -> Converged:
     """Train on one budget after the other until the rule ends it.
 
     validate: loss of each validation target, float [targets], NaN where it has none; user: [targets]. popularity: training
     interactions of each item, which the logit-adjusted loss needs. weights: where the model begins, in place of fresh ones.
     decay: of the weights towards 0 (AdamW); 0 is Adam. device: cpu or cuda, on which the model stays. Gradients are clipped at
-    norm 1. Raises PreceptorError where a run's
-    loss is not finite.
+    norm 1. keep: a file in which the run is saved where the time is over (`core.deadline`, whose OutOfTime is raised then); the
+    same call goes on from it, to the same weights, validates finished budgets again, and removes it at its end. None: the time
+    isn't looked at. Raises PreceptorError where a run's loss is not finite.
     """
     model = models.build(n_items, recipe, seed, device)
     if weights is not None:
         model.load_state_dict(dict(weights))
-    optimiser = _adam(model, recipe, decay)
     prior = None if popularity is None else losses.log_prior(popularity)
 
     def loss_of(update: int) -> NextItemLoss:
         return losses.of_update(recipe.loss, seed, update, prior)
 
-    seconds, updates, done = 0.0, 0, 0
+    trunk = Learner(model, adam(model, recipe, decay), recipe, source, loss_of)
+    branch: Learner | None = None
+    branches = 0.0  # seconds of those that have ended
     ends: list[Finished] = []
     kept: list[NextItemModel] = []
     reached: list[np.ndarray] = []
+    until = None if keep is None else deadline.given()
+    if keep is not None and keep.exists():
+        state = torch.load(keep, map_location=device, weights_only=True)
+        trunk.load(state["trunk"])
+        branches, ends = state["branches"], [Finished(**end) for end in state["ends"]]
+        for held in state["kept"]:
+            kept.append(models.build(n_items, recipe, seed, device).eval())
+            kept[-1].load_state_dict(held)
+            reached.append(np.asarray(validate(kept[-1]), np.float64))
+        if state["branch"] is not None:
+            branch = trunk.branch(decay)
+            branch.load(state["branch"])
     verdict = NO_VERDICT
-    for k, budget in enumerate(schedule.budgets):
+    for k, budget in list(enumerate(schedule.budgets))[len(ends) :]:
         turn = schedule.trunk(budget)
-        stops = sorted({*(look for look in schedule.looks if done < look <= turn), turn})
-        for stop in stops:
-            began = time.perf_counter()
-            _run(model, optimiser, recipe, source, range(done, stop), None, loss_of)
-            seconds, updates, done = seconds + time.perf_counter() - began, updates + stop - done, stop
-            if stop in schedule.looks:
-                watch(stop, model)
-        began = time.perf_counter()
-        branch = copy.deepcopy(model)
-        branch_optimiser = _adam(branch, recipe, decay)
-        branch_optimiser.load_state_dict(copy.deepcopy(optimiser.state_dict()))
-        loss = _run(branch, branch_optimiser, recipe, source, range(turn, budget), (turn, budget), loss_of)
-        seconds, updates = seconds + time.perf_counter() - began, updates + budget - turn
-        if not np.isfinite(loss):
-            raise PreceptorError("Training diverged", where=f"update {budget}", found=loss, remedy="lower the learning rate")
-        kept.append(branch.eval())
-        reached.append(np.asarray(validate(branch), np.float64))
+        try:
+            if branch is None:
+                for stop in sorted({*(look for look in schedule.looks if trunk.done < look <= turn), turn}):
+                    trunk.run(stop, until=until)
+                    if stop in schedule.looks:
+                        watch(stop, trunk.model)
+                branch = trunk.branch(decay)
+            branch.run(budget, (turn, budget), until)
+        except deadline.OutOfTime as over:
+            assert keep is not None
+            finished = {"branches": branches, "ends": [asdict(end) for end in ends], "kept": [m.state_dict() for m in kept]}
+            content = io.BytesIO()
+            torch.save({"trunk": trunk.state(), "branch": branch and branch.state(), **finished}, content)
+            keep.parent.mkdir(parents=True, exist_ok=True)
+            write_atomic(keep, content.getvalue())
+            remedy = "run the same command again: it goes on from there"
+            raise deadline.OutOfTime(over.problem, where=keep, found=over.found, remedy=remedy) from None
+        branches += branch.seconds
+        if not np.isfinite(branch.loss):
+            raise PreceptorError(
+                "Training diverged", where=f"update {budget}", found=branch.loss, remedy="lower the learning rate"
+            )
+        kept.append(branch.model.eval())
+        reached.append(np.asarray(validate(branch.model), np.float64))
         mean, error = clustered(reached[-1], user)
         change, change_error = clustered(reached[-2] - reached[-1], user) if k else (np.nan, np.nan)
-        ends.append(Finished(budget, mean, error, change, change_error, loss, updates, seconds))
+        updates = trunk.done + sum(b - schedule.trunk(b) for b in schedule.budgets[: k + 1])
+        ends.append(Finished(budget, mean, error, change, change_error, branch.loss, updates, trunk.seconds + branches))
+        branch = None
         if k >= schedule.least and (verdict := judge(ends)) != NO_VERDICT:
             break
+    if keep is not None:
+        keep.unlink(missing_ok=True)
     chosen = choose(ends)
     return Converged(kept[chosen], ends[chosen].budget, verdict, tuple(ends))
 
@@ -169,38 +198,3 @@ def clustered(values: np.ndarray, user: np.ndarray) -> tuple[float, float]:
     of_user = np.bincount(number, weights=values - mean)
     n = len(of_user)
     return mean, float(np.sqrt((of_user**2).sum() * n / max(n - 1, 1)) / len(values))
-
-
-def _adam(model: NextItemModel, recipe: Recipe, decay: float) -> torch.optim.Adam:
-    parameters, betas = list(model.parameters()), (0.9, 0.98)
-    if decay:
-        return torch.optim.AdamW(parameters, lr=recipe.learning_rate, betas=betas, weight_decay=decay, fused=True)
-    return torch.optim.Adam(parameters, lr=recipe.learning_rate, betas=betas, fused=True)
-
-
-def _run(
-    model: NextItemModel,
-    optimiser: torch.optim.Adam,
-    recipe: Recipe,
-    source: Source,
-    updates: range,
-    decay: tuple[int, int] | None,
-    loss_of: Callable[[int], NextItemLoss],
-) -> float:
-    """Updates number `updates`; the rate falls to 0 from the first to the second number of `decay`. Returns the mean loss."""
-    parameters = list(model.parameters())
-    total, seen = 0.0, 0
-    model.train()
-    for update in updates:
-        rate = recipe.learning_rate * min(1.0, (update + 1) / max(recipe.warmup, 1))
-        if decay is not None:
-            rate *= (decay[1] - update) / (decay[1] - decay[0] + 1)
-        for group in optimiser.param_groups:
-            group["lr"] = rate
-        loss, counted = lesson_loss(model, source.lesson(update), loss_of(update))
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(parameters, 1.0)
-        optimiser.step()
-        total, seen = total + loss.item() * counted, seen + counted
-    return total / max(seen, 1)
