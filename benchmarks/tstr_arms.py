@@ -17,23 +17,19 @@ import numpy as np
 
 from preceptor.core import rng
 from preceptor.core.artifact import write_atomic
-from preceptor.data.log import Targets, TrainSplit
-from preceptor.generator import fit as generator_fit
+from preceptor.data.rows import Targets, Training, TrainRows
 from preceptor.generator.config import GeneratorConfig
 from preceptor.generator.dense import law_rows
-from preceptor.generator.evidence import REFERENCES
-from preceptor.generator.fit_config import FitConfig
 from preceptor.generator.mixture import Mixture
 from preceptor.generator.mixture_tables import MixtureTables
 from preceptor.graph.graph import Graph
-from preceptor.graph.nulls import rewired
 from preceptor.ranking.config import Recipe
 from preceptor.ranking.histories import Batch, RealHistories
 from preceptor.ranking.synthetic import WalkHistories, tables_for
 from preceptor.ranking.teach import Halves, Lesson, Plain, RealWithLaw, Samples, Source, counted_of, law_of_training
 
 LENGTH, LAYERS, HEADS, RATE, WARMUP = 50, 2, 2, 2e-3, 50
-BETA = 0.5  # of the objective `unbiased`: exposure goes with the square root of popularity, an assumption
+LAW_ROWS = "law_rows"  # the law at every training position, as the arm real+law needs it
 POOL = 40  # lessons of histories whose whole law is kept: about as many next items as ml-100k has
 CHANGED = 0.3  # share of a history that an augmentation takes out, masks or puts in another order
 
@@ -66,7 +62,8 @@ class Arm:
     items that come from the log.
 
     batch: share of an update's next items that are used at all. begins: the arm whose weights it starts from. follows: (arm,
-    factor): its budget is that of another arm times the factor, and not its own to decide. needs: what `control_job` makes.
+    factor): its budget is that of another arm times the factor, and not its own to decide. needs: what
+    `control_job` or `law_rows_job` makes.
     """
 
     title: str
@@ -161,7 +158,12 @@ def _law_of_lesson(law: Mixture, lesson: Lesson, n_items: int) -> np.ndarray:
 
 
 @functools.lru_cache(maxsize=2)
-def split_of(folder: Path) -> TrainSplit:
+def split_of(folder: Path) -> Training:
+    """The training part of a set's folder; its rows alone where it has travelled."""
+    if TrainRows.kept_in(folder / "train"):
+        return TrainRows.load(folder / "train")
+    from preceptor.data.log import TrainSplit
+
     return TrainSplit.load(folder / "train")
 
 
@@ -171,52 +173,16 @@ def law_of(folder: Path, name: str) -> Mixture:
     return Mixture.load(folder / name)
 
 
-def control_job(folder: Path, name: str) -> str:
-    """Make a control law, or the law at every training position (`law_rows`), in the set's folder, unless it is there."""
-    if not (folder / f"{name}.made").exists():
-        if name == "law_rows":
-            train = split_of(folder)
-            shape = (len(train.item), train.n_items)
-            rows = np.lib.format.open_memmap(folder / "law_rows.npy", "w+", np.float16, shape)
-            law_of_training(law_of(folder, "law"), train, rows)
-            rows.flush()
-        else:
-            _CONTROLS[name](folder).save(folder / name)
-        write_atomic(folder / f"{name}.made", b"")
-    return name
-
-
-def _bigram(folder: Path) -> Mixture:
-    """The smoothed bigram: counts of direct successors, the last item alone, and priors of fitted weight."""
-    spec = REFERENCES["smoothed bigram"]
-    config = FitConfig(graphs=(spec,), decays=(0.0,), singles=False, resamples=2, drop=0.0)
-    return generator_fit.fit(split_of(folder), config).mixture
-
-
-def _unbiased(folder: Path) -> Mixture:
-    return generator_fit.fit(split_of(folder), FitConfig(objective="unbiased", beta=BETA, singles=False, resamples=2)).mixture
-
-
-def _rewired(folder: Path) -> Mixture:
-    """The fitted law on graphs whose edges lead elsewhere: row entropies and in-degrees stay."""
-    law = law_of(folder, "law")
-    return dataclasses.replace(law, graphs=tuple(rewired(graph, 0) for graph in law.graphs))
-
-
-def _popularity(folder: Path) -> Mixture:
-    """The fitted law's priors alone: nothing of the history."""
-    law = law_of(folder, "law")
-    total = law.prior_share
-    priors = tuple(dataclasses.replace(p, weight=p.weight / total) for p in law.priors)
-    return dataclasses.replace(law, graphs=(), names=(), parts=(), priors=priors)
-
-
-_CONTROLS: dict[str, Callable[[Path], Mixture]] = {
-    "bigram": _bigram,
-    "unbiased": _unbiased,
-    "rewired": _rewired,
-    "popularity": _popularity,
-}
+def law_rows_job(folder: Path) -> str:
+    """Make the law at every training position in the set's folder, unless it is there. Too large to travel."""
+    if not (folder / f"{LAW_ROWS}.made").exists():
+        train = split_of(folder)
+        shape = (len(train.item), train.n_items)
+        rows = np.lib.format.open_memmap(folder / f"{LAW_ROWS}.npy", "w+", np.float16, shape)
+        law_of_training(law_of(folder, "law"), train, rows)
+        rows.flush()
+        write_atomic(folder / f"{LAW_ROWS}.made", b"")
+    return LAW_ROWS
 
 
 def _real(folder: Path, positions: int, seed: int) -> Source:
@@ -244,7 +210,7 @@ def _law(share: float) -> Callable[[Path, int, int], Source]:
     """Real histories, the exact law at every next item as `share` of the target."""
 
     def source(folder: Path, positions: int, seed: int) -> Source:
-        rows = np.load(folder / "law_rows.npy", mmap_mode="r", allow_pickle=False)
+        rows = np.load(folder / f"{LAW_ROWS}.npy", mmap_mode="r", allow_pickle=False)
         return RealWithLaw(split_of(folder), rows, share, LENGTH, positions, seed)
 
     return source
@@ -286,7 +252,7 @@ ARMS: dict[str, Arm] = {
     PRIMARY: Arm("real + signal, ½", _both(0.5, _signal), 0.5),
     "real+signal-75": Arm("real + signal, ¾", _both(0.75, _signal), 0.25),
     "real+signal-50-gru4rec": Arm("real + signal, ½, GRU4Rec", _both(0.5, _signal), 0.5, model="gru4rec"),
-    "real+law": Arm("real, the law as half of the target", _law(0.5), needs="law_rows"),
+    "real+law": Arm("real, the law as half of the target", _law(0.5), needs=LAW_ROWS),
     BIGRAM: Arm("real + smoothed bigram, ½", _both(0.5, _drawn("bigram", None)), 0.5, needs="bigram"),
     "real+rewired": Arm("real + rewired law, ½", _both(0.5, _drawn("rewired", 0.0)), 0.5, needs="rewired"),
     "real+popularity": Arm("real + popularity, ½", _both(0.5, _drawn("popularity", None)), 0.5, needs="popularity"),

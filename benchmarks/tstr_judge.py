@@ -16,7 +16,8 @@ import numpy as np
 import torch
 from safetensors.torch import load_file
 from tstr_arms import PRIMARY, REAL, SIGNAL, Setting, recipe, split_of
-from tstr_train import config_of, source_of, tune_job, weights_file
+from tstr_train import config_of, weights_file
+from tstr_tune import source_of, tune_job
 
 from preceptor.core.artifact import canonical, write_atomic
 from preceptor.data.log import Targets

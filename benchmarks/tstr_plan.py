@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import tstr_sets
-from tstr_arms import ARMS, REAL, Setting, settings
+from tstr_arms import ARMS, BIGRAM, PRIMARY, REAL, SIGNAL, WALKS, Setting, settings
 from tstr_sets import SETS, WHOLE
 from tstr_tables import BudgetRow, TrialRow, read
-from tstr_train import AS_FIRST, AS_TOLD, Cell, weights_file
+from tstr_train import AS_FIRST, AS_TOLD, Cell, has_weights, weights_file
 
 from preceptor.ranking.trials import BASELINES
 
@@ -44,6 +44,18 @@ class Study:
 
     def levels_of(self, name: str) -> tuple[str, ...]:
         return SETS[name].levels if self.levelled else (WHOLE,)
+
+
+FINALISTS = (REAL, WALKS, SIGNAL, PRIMARY, BIGRAM)  # beside real ⊕ generator, which is put together and not trained
+GRU = ("real-gru4rec", "real+signal-50-gru4rec")
+MAP = (REAL, WALKS, SIGNAL, PRIMARY)
+FIVE = ("ml-100k", "ml-latest-small", "amazon-games", "amazon-office", "market")
+STUDIES = {
+    "screen": Study("screen", ("ml-100k",), tuple(ARMS), 1, again=True, raw=(REAL, WALKS, SIGNAL)),
+    "finalists": Study("finalists", FIVE, FINALISTS, 3, raw=(REAL, WALKS, SIGNAL), more={"ml-100k": GRU, "amazon-office": GRU}),
+    "biased": Study("biased", ("market-biased",), (REAL, SIGNAL, PRIMARY, "unbiased"), 3),
+    "sparsity": Study("sparsity", ("amazon-games", "market"), MAP, 3, levelled=True, raw=(REAL, WALKS, SIGNAL)),
+}
 
 
 @dataclass(frozen=True)
@@ -111,6 +123,12 @@ class Plan:
     def setting(self, name: str, arm: str) -> Setting | None:
         """The setting that trials have decided for an arm of a set, or None."""
         return _Known(self).setting(base_of(name), arm)
+
+    def trained(self, name: str, level: str, arm: str) -> bool:
+        """Whether an arm has nothing left to train on a set's level, trials included."""
+        known = _Known(self)
+        tried = ARMS[arm].follows is not None or not known.trials_left(base_of(name), arm)
+        return tried and all(known.done(name, level, arm, seed) for seed in self.seeds_of(arm))
 
     def _needs(self, name: str) -> Iterator[str]:
         """Files that a level's folder must have before it can be judged."""
@@ -240,7 +258,7 @@ class _Known:
         if not self._same(name, level, arm, seed):
             return False
         folder = tstr_sets.folder_of(name, level, self._plan.work)
-        return weights_file(folder, arm, seed, self._runs[name, level, arm, seed].setting).exists()
+        return has_weights(folder, arm, seed, self._runs[name, level, arm, seed].setting)
 
     def _same(self, name: str, level: str, arm: str, seed: int) -> bool:
         setting, run = self.setting(base_of(name), arm), self._runs.get((name, level, arm, seed))

@@ -22,36 +22,20 @@ import argparse
 import os
 import sys
 import time
-from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "src"))
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
-import tstr_sets
 import tstr_verdicts
-from tstr_arms import ARMS, BIGRAM, PRIMARY, REAL, SIGNAL, WALKS, control_job
-from tstr_plan import BASELINE, Missing, Plan, Study, Task, minutes_of
+from tstr_arms import ARMS
+from tstr_plan import STUDIES, Missing, Plan, minutes_of
 from tstr_sets import SETS, WHOLE
-from tstr_tables import BudgetRow, LevelRow, TrialRow, replace
-from tstr_train import train_job, tune_job
+from tstr_work import Only, at_home, carry_out
 
 from preceptor.core import workers
 from preceptor.core.errors import PreceptorError
 from preceptor.core.progress import say
-
-FINALISTS = (REAL, WALKS, SIGNAL, PRIMARY, BIGRAM)  # beside real ⊕ generator, which is put together and not trained
-GRU = ("real-gru4rec", "real+signal-50-gru4rec")
-MAP = (REAL, WALKS, SIGNAL, PRIMARY)
-FIVE = ("ml-100k", "ml-latest-small", "amazon-games", "amazon-office", "market")
-STUDIES = {
-    "screen": Study("screen", ("ml-100k",), tuple(ARMS), 1, again=True, raw=(REAL, WALKS, SIGNAL)),
-    "finalists": Study("finalists", FIVE, FINALISTS, 3, raw=(REAL, WALKS, SIGNAL), more={"ml-100k": GRU, "amazon-office": GRU}),
-    "biased": Study("biased", ("market-biased",), (REAL, SIGNAL, PRIMARY, "unbiased"), 3),
-    "sparsity": Study("sparsity", ("amazon-games", "market"), MAP, 3, levelled=True, raw=(REAL, WALKS, SIGNAL)),
-}
 
 
 def main() -> int:
@@ -75,7 +59,7 @@ def main() -> int:
             _show(plan, only)
             return 0
         with workers.pool(workers.count()) as pool:
-            _work(pool, plan, only, args.data_root, time.monotonic() + 60 * args.minutes)
+            carry_out(pool, plan, only, time.time() + 60 * args.minutes, at_home(args.data_root))
         left = False
         for name in sets:
             missing = plan.missing(name)
@@ -97,66 +81,6 @@ def main() -> int:
         print(error, file=sys.stderr)
         return 1
     return 0
-
-
-@dataclass(frozen=True)
-class Only:
-    """What is trained of a study; empty: all."""
-
-    levels: tuple[str, ...] = ()
-    arms: tuple[str, ...] = ()
-    seeds: tuple[str, ...] = ()
-
-    def allows(self, task: Task) -> bool:
-        if self.levels and task.level not in self.levels:
-            return False
-        cell = task.cell
-        return cell is None or (
-            (not self.arms or cell.arm in self.arms or (cell.trial and cell.arm == REAL))
-            and (not self.seeds or str(cell.seed) in self.seeds)
-        )
-
-
-def _work(pool: Executor, plan: Plan, only: Only, data_root: Path, until: float) -> None:
-    """Do what is ready, as many at a time as there are workers, and commit each as it ends."""
-    running: dict[Future[Any], Task] = {}
-    done_here: set[Task] = set()
-    while True:
-        ready = [t for t in plan.ready() if only.allows(t) and t not in running.values()]
-        if done_here & set(ready):
-            raise RuntimeError(f"done, and still to do: {(done_here & set(ready)).pop()}")
-        for task in ready[: workers.count() - len(running)] if time.monotonic() < until else []:
-            running[_begin(pool, task, plan, data_root)] = task
-        if not running:
-            return
-        done, _ = wait(running, return_when=FIRST_COMPLETED)
-        for future in done:
-            task = running.pop(future)
-            _commit(task, future.result(), plan)
-            done_here.add(task)
-
-
-def _begin(pool: Executor, task: Task, plan: Plan, data_root: Path) -> Future[Any]:
-    folder = tstr_sets.folder_of(task.set, task.level, plan.work)
-    if task.cell is not None:
-        return pool.submit(train_job, task.cell, folder, task.start)
-    if task.what == "split":
-        return pool.submit(tstr_sets.prepare, task.set, task.level, data_root, plan.work)
-    if task.what.startswith(BASELINE):
-        return pool.submit(tune_job, task.set, folder, task.what.removeprefix(BASELINE))
-    return pool.submit(control_job, folder, task.what)
-
-
-def _commit(task: Task, found: Any, plan: Plan) -> None:
-    if task.what == "split":
-        facts = dict(vars(tstr_sets.facts(found)))
-        facts.pop("repeats")
-        replace(plan.out, LevelRow, [LevelRow(set=task.set, level=task.level, **facts)], "set", "level")
-    elif task.cell is not None and task.cell.trial:
-        replace(plan.out, TrialRow, found, "set", "level", "arm", "setting")
-    elif task.cell is not None:
-        replace(plan.out, BudgetRow, found, "set", "level", "arm", "seed")
-    say(task.words + (f": {found[-1].nats:.3f} nats, NDCG@10 {found[-1].ndcg10:.4f}" if task.cell else ""))
 
 
 def _show(plan: Plan, only: Only) -> None:

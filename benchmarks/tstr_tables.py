@@ -60,6 +60,20 @@ class BudgetRow(row.Row):
 
 
 @dataclass(frozen=True)
+class DeviceRow(row.Row):
+    """A cell that was trained on another machine, and on what (tstr_pack.py). Key: all but device. seed: 0 for a trial."""
+
+    FILE: ClassVar[str] = "devices.csv"
+    set: str
+    level: str
+    arm: str
+    seed: int
+    setting: str
+    trial: bool
+    device: str
+
+
+@dataclass(frozen=True)
 class LevelRow(row.Row):
     """What a set holds at a level. axis: whole, users or lengths. per_item: training interactions per item met in training.
 

@@ -6,6 +6,8 @@ A job takes plain values, runs in any process, and returns the cell's rows; mode
 from __future__ import annotations
 
 import dataclasses
+import functools
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,11 +22,13 @@ from tstr_tables import BudgetRow, TrialRow
 from preceptor.core import metrics
 from preceptor.core.artifact import write_atomic
 from preceptor.core.rng import purpose_key
-from preceptor.ranking import converge, jobs
+from preceptor.data.rows import Targets
+from preceptor.ranking import calibrate, converge, judging
 from preceptor.ranking.config import RankingConfig
-from preceptor.ranking.models import ModelScorer, NextItemModel
+from preceptor.ranking.models import ModelScorer, NextItemModel, weights_of
 
 AS_FIRST, AS_TOLD = "as seed 0", "as told"
+AT_HOME = "models/at-home.json"  # names of the models that a set's folder was sent away without
 
 
 @dataclass(frozen=True)
@@ -49,30 +53,37 @@ class Cell:
         return f"{self.set} {self.level}: {what}{self.arm}, seed {self.seed}, {self.setting}"
 
 
-def source_of(folder: Path) -> jobs.Source:
-    """A set's folder as the ranking stage's functions know it."""
-    return jobs.Source(f"{folder.parent.name}-{folder.name}", str(folder), str(folder / "law"))
-
-
 def config_of(name: str) -> RankingConfig:
     """What those functions need to know: how many validation targets decide."""
     return RankingConfig(validation_targets=tstr_sets.SETS[name].targets)
 
 
 def weights_file(folder: Path, arm: str, seed: int, setting: str) -> Path:
-    return folder / "models" / f"{arm}-{seed}-{setting.replace(' ', '-')}.safetensors"
+    return folder / "models" / f"{_named(arm, seed, setting)}.safetensors"
 
 
-def train_job(cell: Cell, folder: Path, start: str = "") -> list[TrialRow] | list[BudgetRow]:
+def has_weights(folder: Path, arm: str, seed: int, setting: str) -> bool:
+    """Whether a run's model is in the set's folder, or, where that has travelled, stayed at home."""
+    file, stayed = weights_file(folder, arm, seed, setting), folder / AT_HOME
+    return file.exists() or (stayed.exists() and file.name in json.loads(stayed.read_text(encoding="utf-8")))
+
+
+@functools.lru_cache(maxsize=2)
+def seen(folder: Path, name: str) -> calibrate.Offer:
+    """The validation targets that decide, with their candidates."""
+    validation = Targets.load(folder / "validation")
+    return judging.seen(split_of(folder), validation, config_of(name), f"{folder.parent.name}-{folder.name}")
+
+
+def train_job(cell: Cell, folder: Path, start: str = "", device: str = "cpu") -> list[TrialRow] | list[BudgetRow]:
     """Train a cell. start: file of the weights that it begins with. Returns its row (a trial), or one for each budget."""
     torch.set_num_threads(1)
     given, arm, setting = tstr_sets.SETS[cell.set], ARMS[cell.arm], Setting.read(cell.setting)
-    train, config = split_of(folder), config_of(cell.set)
-    offered = jobs.seen(source_of(folder), config)
+    train, offered = split_of(folder), seen(folder, cell.set)
     reached: list[dict[str, float]] = []
 
     def validate(model: NextItemModel) -> np.ndarray:
-        judged = jobs.calibrated(ModelScorer(model), False, offered)[1]
+        judged = judging.calibrated(ModelScorer(model), False, offered)[1]
         at = {"ndcg10": metrics.ndcg(judged.rank, 10), "recall100": metrics.recall(judged.rank, 100)}
         reached.append({k: float(v.mean()) for k, v in at.items()})
         return judged.nats
@@ -85,6 +96,8 @@ def train_job(cell: Cell, folder: Path, start: str = "") -> list[TrialRow] | lis
     done = converge.train(
         recipe(cell.arm, setting), arm.taught(folder, positions, key), train.n_items, schedule, key, validate,
         offered.targets.user, popularity=train.popularity, weights=load_file(start) if start else None, decay=setting.decay,
+        device=device,
+        keep=folder / "unfinished" / f"{_named(cell.arm, cell.seed, cell.setting)}-{schedule.budgets[-1]}.pt",
     )  # fmt: skip
     facts: dict[str, Any] = {"set": cell.set, "level": cell.level, "arm": cell.arm, "setting": cell.setting}
     if cell.trial:
@@ -92,11 +105,11 @@ def train_job(cell: Cell, folder: Path, start: str = "") -> list[TrialRow] | lis
         return [TrialRow(**facts, budget=end.budget, nats=end.nats, updates=end.updates, seconds=end.seconds, **reached[-1])]
     file = weights_file(folder, cell.arm, cell.seed, cell.setting)
     file.parent.mkdir(exist_ok=True)
-    write_atomic(file, save(dict(done.model.state_dict())))
+    write_atomic(file, save(weights_of(done.model)))
     # the share of an arm whose batch is halved is that of a whole update, like its budget's
-    seen = given.positions * arm.real / max(len(train.item) - train.n_users, 1)
+    per_update = given.positions * arm.real / max(len(train.item) - train.n_users, 1)
     verdict = cell.told or done.verdict
-    if verdict == converge.CONVERGED and arm.real and done.ends[-1].budget * seen < 1:
+    if verdict == converge.CONVERGED and arm.real and done.ends[-1].budget * per_update < 1:
         verdict = converge.NO_VERDICT  # what hasn't seen the log once has not come to rest on it
     rows = []
     for end, at in zip(done.ends, reached, strict=True):
@@ -107,7 +120,7 @@ def train_job(cell: Cell, folder: Path, start: str = "") -> list[TrialRow] | lis
                 seed=cell.seed,
                 chosen=end.budget == done.budget,
                 verdict=verdict,
-                epochs=end.budget * seen,
+                epochs=end.budget * per_update,
                 updates=end.updates,
                 seconds=end.seconds,
                 **own,
@@ -117,8 +130,5 @@ def train_job(cell: Cell, folder: Path, start: str = "") -> list[TrialRow] | lis
     return rows
 
 
-def tune_job(name: str, folder: Path, baseline: str) -> str:
-    """Try every setting of an untrained ranker on validation, once. Returns where its figures are, without the ending."""
-    home = folder / "baselines"
-    home.mkdir(exist_ok=True)
-    return jobs.tune_job(source_of(folder), baseline, str(home / baseline), config_of(name))
+def _named(arm: str, seed: int, setting: str) -> str:
+    return f"{arm}-{seed}-{setting.replace(' ', '-')}"

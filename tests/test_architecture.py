@@ -5,12 +5,11 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterator
-from importlib import metadata
 from pathlib import Path
 
 import pytest
-from packaging.requirements import Requirement
-from packaging.utils import canonicalize_name
+
+import light
 
 ROOT = Path(__file__).parent.parent
 SRC = ROOT / "src" / "preceptor"
@@ -56,7 +55,6 @@ TOP = {
     "study_task",
     "study_yaml",
 }  # may import all
-LIGHT_ROOTS = {"numpy", "numba", "llvmlite", "torch", "transformers", "safetensors"}
 LIGHT = [
     *sorted(SRC.glob("core/**/*.py")),
     *sorted(SRC.glob("lm/*.py")),
@@ -166,7 +164,7 @@ def test_nothing_is_imported_in_a_circle() -> None:
 @pytest.mark.parametrize("path", sorted(light_modules()), ids=dotted)
 def test_light_part_needs_little(path: Path) -> None:
     outside = {m.split(".")[0] for m in imports(path, types_only=False)} - {"preceptor"} - set(sys.stdlib_module_names)
-    assert outside <= LIGHT_ROOTS | LATE.get(dotted(path), set()), f"{dotted(path)} imports {outside - LIGHT_ROOTS}"
+    assert outside <= light.ROOTS | LATE.get(dotted(path), set()), f"{dotted(path)} imports {outside - light.ROOTS}"
 
 
 def test_tables_need_the_standard_library_alone() -> None:
@@ -213,30 +211,9 @@ def test_help_loads_nothing_heavy() -> None:
     subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT, env={"PYTHONPATH": "src", "PATH": ""})
 
 
-def link_only(packages: set[str], folder: Path) -> None:
-    """Link the installed files of these packages, and of what they require, into a folder."""
-    todo, seen = list(packages), set()
-    while todo:
-        name = canonicalize_name(todo.pop())
-        if name in seen:
-            continue
-        seen.add(name)
-        try:
-            found = metadata.distribution(name)
-        except metadata.PackageNotFoundError:
-            continue  # of another platform
-        for line in found.requires or ():
-            requirement = Requirement(line)
-            if requirement.marker is None or requirement.marker.evaluate({"extra": ""}):
-                todo.append(requirement.name)
-        for top in {file.parts[0] for file in found.files or () if file.parts[0] not in {"..", "__pycache__"}}:
-            if not (folder / top).exists():
-                (folder / top).symlink_to(Path(str(found.locate_file(top))))
-
-
 def test_light_part_runs_where_nothing_else_is_installed(tmp_path: Path) -> None:
     """With its own packages alone on the path, the trainer's command starts and the stream can be imported."""
-    link_only(LIGHT_ROOTS, tmp_path)
+    light.link_only(light.ROOTS, tmp_path)
     assert not (tmp_path / "polars").exists()
     code = (
         f"import sys\nsys.path[:0] = [{str(SRC.parent)!r}, {str(tmp_path)!r}]\n"

@@ -19,9 +19,9 @@ import tstr_arms
 import tstr_figures
 import tstr_map
 import tstr_plan
+import tstr_prepare
 import tstr_report
 import tstr_sets
-import tstr_study
 import tstr_verdicts
 from tstr_arms import ARMS, PRIMARY, REAL, SIGNAL, Setting
 from tstr_judge import Frozen, best_form, form
@@ -35,7 +35,7 @@ SET = tstr_sets.Set("tiny", "", 200, 4, 1, 0.02, ("users-10", "users-20", "last-
 
 
 def plan(tmp_path: Path, study: str = "screen", name: str = "tiny") -> Plan:
-    return Plan(tstr_study.STUDIES[study], (name,), tmp_path / "out", tmp_path / "work")
+    return Plan(tstr_plan.STUDIES[study], (name,), tmp_path / "out", tmp_path / "work")
 
 
 def prepared(given: Plan, name: str = "tiny", needs: bool = True) -> Path:
@@ -140,7 +140,7 @@ def test_the_real_arm_has_as_many_trials_as_all_synthetic_recipes_together() -> 
     recipes = [arm for arm in ARMS.values() if not arm.follows and arm.loss == "full" and arm.model == "sasrec"]
     synthetic = len(recipes) - 1  # all but the real arm itself
     assert len(tstr_arms.settings(REAL, None, tstr_sets.SETS["ml-100k"].trials)) == 2 * synthetic
-    finalists = [arm for arm in tstr_study.FINALISTS if arm != REAL]
+    finalists = [arm for arm in tstr_plan.FINALISTS if arm != REAL]
     assert tstr_sets.SETS["market"].trials == 2 * len(finalists)
     for count in (8, 30):
         tried = tstr_arms.settings(REAL, None, count)
@@ -150,7 +150,7 @@ def test_the_real_arm_has_as_many_trials_as_all_synthetic_recipes_together() -> 
 
 def test_levels_are_nested_and_their_people_are_never_sampled() -> None:
     log = tiny_log(80, 40, 0)
-    few, more, cut = (tstr_sets.thinned(log, level, SET) for level in ("users-10", "users-20", "last-3"))
+    few, more, cut = (tstr_prepare.thinned(log, level, SET) for level in ("users-10", "users-20", "last-3"))
     assert len(np.unique(few.train.user)) == 10
     assert set(_ids(few)) < set(_ids(more))
     for a in (more, cut):
@@ -162,16 +162,16 @@ def test_levels_are_nested_and_their_people_are_never_sampled() -> None:
 
 
 def test_an_item_that_a_level_has_not_met_is_no_candidate() -> None:
-    given = tstr_sets.thinned(tiny_log(80, 200, 0), "users-10", SET)
+    given = tstr_prepare.thinned(tiny_log(80, 200, 0), "users-10", SET)
     unmet = given.train.n_items - 1
-    assert given.train.items["item_id"][unmet] == tstr_sets.HELD_OUT
+    assert given.train.items["item_id"][unmet] == tstr_prepare.HELD_OUT
     assert given.train.popularity[unmet] == 0
     assert (given.train.popularity[:unmet] > 0).all()
     assert (given.test.sequence == unmet).any()
 
 
 def _ids(given: object) -> list[str]:
-    return [i for i in given.train.items["item_id"] if i != tstr_sets.HELD_OUT]  # type: ignore[attr-defined]
+    return [i for i in given.train.items["item_id"] if i != tstr_prepare.HELD_OUT]  # type: ignore[attr-defined]
 
 
 def test_augmented_histories_hold_items_of_the_real_ones_and_repeat_exactly() -> None:
