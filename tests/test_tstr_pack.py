@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 import light
-from preceptor.core import carry
+from preceptor.core import carry, parts
 from preceptor.core.errors import PreceptorError
 from preceptor.core.tables import row
 from ranking.laws import law_and_split
@@ -47,7 +47,8 @@ class Here(Executor):
         return future
 
 folder, kept, out = (Path(p) for p in {folders!r})
-codes = [tstr_pack.work(folder, kept, out, 0.0, "cpu", Here())]
+sys.argv = ["tstr_pack.py", "work", "--pack", str(folder), "--work", str(kept), "--give-back", str(out), "--minutes", "0"]
+codes = [tstr_pack.main()]
 while codes[-1] and len(codes) < 50:
     codes.append(tstr_pack.work(folder, kept, out, 0.001 * len(codes), "cpu", Here()))
 assert not {{"polars", "scipy", "pyarrow"}} & set(sys.modules)
@@ -159,6 +160,19 @@ def test_what_is_trained_again_at_home_is_no_longer_said_to_be_of_another_machin
     cell = Cell("tiny", "whole", REAL, 1, again[0].setting)
     commit(Task("tiny", "whole", "", cell), again, dataclasses.replace(home.plan, out=out))
     assert {(r.arm, r.seed) for r in read(out, DeviceRow) if not r.trial} == {(REAL, 0), (PRIMARY, 0), (LAW, 0)}
+
+
+def test_parts_that_were_not_carried_first_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    plan, nobody = plan_of(tmp_path / "home"), None
+    prepared(plan.work / "tiny/whole")
+    monkeypatch.setattr(parts, "LIMIT", 1)  # of what packs hold together: each part has one of its own
+    tstr_pack.build(plan, ONLY, tmp_path / "gpu")
+    assert {p.name for p in (tmp_path / "gpu").iterdir()} == {"pack", "pack-parts-0"}
+    given = (tmp_path / "there", None, 0, "cpu", nobody)
+    with pytest.raises(PreceptorError, match=r"Parts are missing[\s\S]*tiny-whole\.zip\.000"):
+        tstr_pack.work(tmp_path / "gpu/pack", *given)
+    assert tstr_pack.work(tmp_path / "gpu/pack-parts-0", *given) == 0
+    assert tstr_pack.work(tmp_path / "gpu/pack", *given) == carry.UNFINISHED
 
 
 @pytest.mark.parametrize("text", ["{}", '{"study": "screen", "sets": 3}', "no"])
