@@ -36,6 +36,7 @@ from recbole_reads import PINS, ROOT
 from tstr_sets import SETS
 from tstr_tables import read, replace
 
+import preceptor.market.source  # noqa: F401  registers market:
 from preceptor.core import metrics
 from preceptor.core.progress import say
 from preceptor.core.rng import purpose_key
