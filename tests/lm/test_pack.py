@@ -1,4 +1,4 @@
-"""Packs: folders in parts joined by digest, cells trained in slices to the bytes of one run, tables that come back."""
+"""Packs: cells trained in slices to the bytes of one run, tables that come back."""
 
 import dataclasses
 import json
@@ -8,7 +8,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from lm.bases import base
@@ -21,35 +20,6 @@ from preceptor.lm.pack import Cell, Pack
 
 ROOT = Path(__file__).parents[2]
 SETTINGS = {"tokens": [512, 1024], "batch_tokens": 128, "warmup": 256, "head_dim": 8, "lr": 0.02, "lr_power": 0.5}
-
-
-def content(folder: Path) -> dict[str, bytes]:
-    return {p.relative_to(folder).as_posix(): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
-
-
-def test_folder_is_what_it_was_and_equal_folders_give_equal_parts(made: Artifact, tmp_path: Path) -> None:
-    listed = parts.cut(made.path, tmp_path / "a", "c", limit=3000)
-    assert len(listed) > 2
-    assert max(p["bytes"] for p in listed) == 3000
-    shutil.copytree(made.path, tmp_path / "copy")
-    assert parts.cut(tmp_path / "copy", tmp_path / "b", "c", limit=3000) == listed
-    joined = parts.join(listed, tmp_path / "a", tmp_path / "joined")
-    assert content(joined) == content(made.path)
-
-
-def test_missing_and_damaged_parts_are_named(made: Artifact, tmp_path: Path) -> None:
-    listed = parts.cut(made.path, tmp_path / "a", "c", limit=3000)
-    first = tmp_path / "a" / listed[0]["file"]
-    whole = first.read_bytes()
-    first.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
-    with pytest.raises(PreceptorError, match=r"Damaged part[\s\S]*c\.zip\.000"):
-        parts.join(listed, tmp_path / "a", tmp_path / "joined")
-    with pytest.raises(PreceptorError, match="Damaged part"):
-        parts.take(listed, tmp_path / "a", tmp_path / "kept")
-    first.unlink()
-    with pytest.raises(PreceptorError, match=r"Parts are missing[\s\S]*c\.zip\.000"):
-        parts.join(listed, tmp_path / "a", tmp_path / "joined")
-    assert not (tmp_path / "joined").exists()
 
 
 @pytest.fixture
@@ -107,28 +77,6 @@ def test_parts_of_a_base_that_were_not_carried_are_named(packed: Path, tmp_path:
     (packed / "pack-1/done.json").write_text(json.dumps(["ladder"]))
     with pytest.raises(PreceptorError, match=r"base\.zip\.000"):
         pack.run(packed / "pack-1", tmp_path / "work", None, 1, {})
-
-
-def test_large_files_stay(packed: Path, made: Artifact, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    lm = tmp_path / "work/cells/ladder/lm"
-    lm.mkdir(parents=True)
-    sizes = {"manifest.json": 2, "points.csv": 600, "a.safetensors": 800, "b.safetensors": 900, "large.safetensors": 1001}
-    for name, size in sizes.items():
-        (lm / name).write_bytes(np.random.default_rng(size).bytes(size))
-    monkeypatch.setattr(carry, "BACK", 1000)
-    monkeypatch.setattr(carry, "FILES", 3)
-    pack.give_back(Pack.load(packed / "pack-1"), tmp_path / "work", tmp_path / "out")
-    assert len(list((tmp_path / "out").iterdir())) <= 4
-    assert max(p.stat().st_size for p in (tmp_path / "out").iterdir()) <= 1000
-    home = carry.collect(tmp_path / "out", tmp_path / "home")
-    assert {p.name for p in (home / "ladder").iterdir()} == {"manifest.json", "points.csv", "a.safetensors"}
-
-
-def test_a_pack_that_is_too_large_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(carry, "MOST", 100)
-    (tmp_path / "part").write_bytes(bytes(100))
-    with pytest.raises(PreceptorError, match="too large"):
-        Pack((), {}).save(tmp_path)
 
 
 @pytest.mark.parametrize("text", ["{}", '{"cells": [{"x": 1}], "folders": {}}', "no"])
