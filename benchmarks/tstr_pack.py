@@ -37,7 +37,7 @@ from tstr_plan import STUDIES, Plan, base_of
 from tstr_sets import SETS, WHOLE, folder_of
 from tstr_tables import BudgetRow, DeviceRow, TrialRow, read, replace
 from tstr_train import AT_HOME, weights_file
-from tstr_work import Only, carry_out, trained
+from tstr_work import Only, at_home, carry_out, trained
 
 from preceptor.core import carry, deadline, parts, workers
 from preceptor.core.artifact import canonical, file_digest, write_atomic
@@ -105,12 +105,25 @@ def build(plan: Plan, only: Only, out: Path) -> None:
     cut.rmdir()
 
 
+def prepare(pool: Executor, plan: Plan, only: Only, data_root: Path) -> None:
+    """Make what cells read, but for law_rows: splits, laws, controls, trials of untrained rankers."""
+    bases = Plan(dataclasses.replace(plan.study, levelled=False), tuple(_deciding(plan, only)), plan.out, plan.work)
+    for part, asked in ((bases, Only(cells=False)), (plan, dataclasses.replace(only, cells=False))):
+        carry_out(pool, part, asked, float("inf"), at_home(data_root))
+
+
 def _places(plan: Plan, only: Only) -> list[tuple[str, str]]:
-    """The sets and levels that the cells read, those among them whose trials decide for others."""
+    """The sets and levels that the cells read."""
     levels = [(name, level) for name in plan.sets for level in plan.study.levels_of(name)]
-    found = [place for place in levels if not only.levels or place[1] in only.levels]
-    found = list(dict.fromkeys([*((base_of(name), WHOLE) for name, _ in found), *found]))
-    return [place for place in found if (folder_of(*place, plan.work) / "done.json").exists()]
+    found = [(name, level) for name, level in levels if not only.levels or level in only.levels]
+    return list(dict.fromkeys([*((base, WHOLE) for base in _deciding(plan, only)), *found]))
+
+
+def _deciding(plan: Plan, only: Only) -> list[str]:
+    """The sets on which trials are left that decide for sets of the plan."""
+    if only.levels and WHOLE not in only.levels:
+        return []
+    return list(dict.fromkeys(base_of(n) for n in plan.sets if not all(plan.tried(n, arm) for arm in plan.study.arms_of(n))))
 
 
 def _stage(name: str, level: str, plan: Plan, only: Only, staged: Path) -> None:
@@ -231,16 +244,15 @@ def main() -> int:
         with workers.pool(workers.count()) as pool:
             if given.does == "work":
                 return work(given.pack, given.work, given.give_back, given.minutes, given.device, pool)
-            from tstr_work import at_home
-
             levels, arms, seeds = (tuple(n for n in text.split(",") if n) for text in (given.levels, given.arms, given.seeds))
             study = STUDIES[given.study]
             sets = tuple(n for n in given.sets.split(",") if n) or study.sets
             if unknown := {*sets} - {*SETS} | {*arms} - {*ARMS}:
                 raise PreceptorError("Unknown set or arm", found=", ".join(sorted(unknown)), expected=", ".join([*SETS, *ARMS]))
             plan = Plan(study, sets, given.out, given.work)
-            carry_out(pool, plan, Only(levels, cells=False), float("inf"), at_home(given.data_root))
-            build(plan, Only(levels, arms, seeds), given.pack)
+            only = Only(levels, arms, seeds)
+            prepare(pool, plan, only, given.data_root)
+            build(plan, only, given.pack)
     except PreceptorError as error:
         print(error, file=sys.stderr)
         return 1

@@ -127,8 +127,11 @@ class Plan:
     def trained(self, name: str, level: str, arm: str) -> bool:
         """Whether an arm has nothing left to train on a set's level, trials included."""
         known = _Known(self)
-        tried = ARMS[arm].follows is not None or not known.trials_left(base_of(name), arm)
-        return tried and all(known.done(name, level, arm, seed) for seed in self.seeds_of(arm))
+        return self.tried(name, arm) and all(known.done(name, level, arm, seed) for seed in self.seeds_of(arm))
+
+    def tried(self, name: str, arm: str) -> bool:
+        """Whether the setting of a set's arm is decided."""
+        return ARMS[arm].follows is not None or not _Known(self).trials_left(base_of(name), arm)
 
     def _needs(self, name: str) -> Iterator[str]:
         """Files that a level's folder must have before it can be judged."""

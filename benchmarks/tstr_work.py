@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from dataclasses import dataclass
 from pathlib import Path
@@ -77,14 +77,12 @@ def trained(device: str) -> Callable[[Task, Path, Path], Call]:
     return call
 
 
-def carry_out(
-    pool: Executor, plan: Plan, only: Only, until: float, call: Callable[[Task, Path, Path], Call]
-) -> Mapping[Task, OutOfTime]:
+def carry_out(pool: Executor, plan: Plan, only: Only, until: float, call: Callable[[Task, Path, Path], Call]) -> None:
     """Do what is ready, as many at a time as there are workers, and commit each as it ends. until: begin nothing after this
-    time.time(). Returns the cells that the time cut short."""
+    time.time(). call: how a task is done. Cells that the time (`core.deadline`) cuts short are left, and said."""
     running: dict[Future[Any], Task] = {}
     done_here: set[Task] = set()
-    short: dict[Task, OutOfTime] = {}
+    short: set[Task] = set()
     while True:
         ready = [t for t in plan.ready() if only.allows(t) and t not in running.values() and t not in short]
         if done_here & set(ready):
@@ -93,7 +91,7 @@ def carry_out(
             work, given = call(task, tstr_sets.folder_of(task.set, task.level, plan.work), plan.work)
             running[pool.submit(work, *given)] = task
         if not running:
-            return short
+            return
         done, _ = wait(running, return_when=FIRST_COMPLETED)
         for future in done:
             task = running.pop(future)
@@ -101,7 +99,7 @@ def carry_out(
                 found = future.result()
             except OutOfTime as error:
                 say(f"{task.words}: {error.found}")
-                short[task] = error
+                short.add(task)
                 continue
             commit(task, found, plan)
             done_here.add(task)

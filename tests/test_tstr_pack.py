@@ -23,6 +23,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "benchmarks"))
 import tstr_pack
 from tstr_arms import ARMS, LAW_ROWS, PRIMARY, REAL, law_rows_job
 from tstr_plan import BASELINES, STUDIES, Plan, Task
+from tstr_sets import SETS
 from tstr_tables import BudgetRow, DeviceRow, TrialRow, read
 from tstr_train import Cell, train_job, weights_file
 from tstr_work import Only, commit
@@ -173,6 +174,25 @@ def test_parts_that_were_not_carried_first_are_named(tmp_path: Path, monkeypatch
         tstr_pack.work(tmp_path / "gpu/pack", *given)
     assert tstr_pack.work(tmp_path / "gpu/pack-parts-0", *given) == 0
     assert tstr_pack.work(tmp_path / "gpu/pack", *given) == carry.UNFINISHED
+
+
+def test_a_set_whose_trials_decide_travels_while_they_are_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(SETS, "other", dataclasses.replace(SETS["tiny"], name="other", inherits="tiny"))
+    plan = dataclasses.replace(plan_of(tmp_path), study=STUDIES["finalists"], sets=("other",))
+    for name in ("tiny", "other"):
+        prepared(plan.work / name / "whole")
+
+    def packed() -> set[str]:
+        tstr_pack.build(plan, Only(), tmp_path / "gpu")
+        return set(tstr_pack.Pack.load(tmp_path / "gpu/pack").folders)
+
+    assert packed() == {"tables", "tiny/whole", "other/whole"}
+    while trials := [t for t in plan.ready() if t.cell and t.cell.trial]:
+        for task in trials:
+            cell = task.cell
+            assert cell is not None
+            commit(task, [TrialRow("tiny", "whole", cell.arm, cell.setting, 40, 1.0, 0.1, 0.1, 40, 1.0)], plan)
+    assert packed() == {"tables", "other/whole"}
 
 
 @pytest.mark.parametrize("text", ["{}", '{"study": "screen", "sets": 3}', "no"])
