@@ -11,10 +11,11 @@ from preceptor.data.log import Targets
 from preceptor.generator.dense import law_rows
 from preceptor.generator.mixture_tables import mixture_tables
 from preceptor.ranking import losses
-from preceptor.ranking.config import Recipe
+from preceptor.ranking.config import RankingConfig, Recipe
 from preceptor.ranking.histories import RealHistories
 from preceptor.ranking.models import build
 from preceptor.ranking.sasrec import SASRec
+from preceptor.ranking.stage import STAGE
 from preceptor.ranking.teach import Halves, Lesson, Plain, RealWithLaw, Samples, counted_of, law_of_training, lesson_loss
 from ranking.laws import law_and_split, lengths_up_to
 
@@ -131,6 +132,14 @@ def test_a_lesson_is_learnt_where_the_model_is(loss: str, model: str) -> None:
     value.backward()
     assert value.device.type == "meta"
     assert {p.grad.device.type for p in there.parameters() if p.grad is not None} == {"meta"}
+
+
+def test_keys_made_before_there_was_a_device_stay_as_they_were() -> None:
+    config = RankingConfig()
+    assert "device" not in STAGE.key(config, {}).config
+    assert STAGE.key(dataclasses.replace(config, device="cuda"), {}).config["device"] == "cuda"
+    with pytest.raises(PreceptorError, match="ranking.device"):
+        STAGE.check(dataclasses.replace(config, device="tpu"))
 
 
 def test_a_gpu_that_is_not_there_is_refused() -> None:
