@@ -138,7 +138,7 @@ def test_keys_made_before_there_was_a_device_stay_as_they_were() -> None:
     config = RankingConfig()
     assert "device" not in STAGE.key(config, {}).config
     assert STAGE.key(dataclasses.replace(config, device="cuda"), {}).config["device"] == "cuda"
-    with pytest.raises(PreceptorError, match="ranking.device"):
+    with pytest.raises(PreceptorError, match=r"ranking\.device"):
         STAGE.check(dataclasses.replace(config, device="tpu"))
 
 
