@@ -48,7 +48,7 @@ faults: .venv/dev
 # rehearsal on the CPU.
 GPU ?= study
 FROM ?= run/gpu-back
-gpu-pack: .venv/installed
+gpu-pack: .venv/packs
 	$(BIN)/python benchmarks/gpu_pack.py build --packs $(GPU)
 
 gpu-collect: .venv/installed
@@ -99,6 +99,11 @@ golden: .venv/dev
 
 .venv/slow: .venv/dev
 	@$(PYTHON) tools/set_up.py --slow
+	@touch $@
+
+# One of the packs has codes by rq-kmeans.
+.venv/packs: .venv/installed
+	@$(PYTHON) tools/set_up.py --packs
 	@touch $@
 
 clean:

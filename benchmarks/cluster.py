@@ -58,10 +58,10 @@ STUDIES = {
             "data.source=market:n_interactions=20000,n_items=500,seed=1",
             # so that lm and ranking take about two minutes each with one worker of an idle core:
             "ranking.seeds=2",
-            "ranking.first=100",
+            "ranking.first=1600",
             "lm.depths=[2, 3]",
             "lm.seeds=[2]",
-            "lm.tokens=[131072, 262144]",
+            "lm.tokens=[786432, 1572864]",
             "lm.keep=all",
         ),
         (
@@ -98,10 +98,12 @@ def main() -> None:
     settings = [*study.settings, *(study.small if given.small else ()), *given.set]
     work.mkdir(parents=True, exist_ok=True)
     given.out.mkdir(parents=True, exist_ok=True)
-    first = work / "local-1"
+    first = work / "first"  # isn't timed: it also compiles kernels
     _run(work, first, study, settings, workers=1)
-    ways = {"local, 1 worker": first, "local, 2 workers": _again(work, "local-2", first, study)}
-    _run(work, ways["local, 2 workers"], study, settings, workers=2)
+    ways = {}
+    for number in (1, 2):
+        out = ways[f"local, {number} worker{'s' * (number > 1)}"] = _again(work, f"local-{number}", first, study)
+        _run(work, out, study, settings, workers=number)
     for nodes in given.nodes:
         out = ways[f"Ray, {nodes} node{'s' * (nodes > 1)}"] = _again(work, f"ray-{nodes}", first, study)
         with _nodes(nodes, work, out) as engine:
@@ -109,6 +111,7 @@ def main() -> None:
     out = ways["shards by hand"] = work / "shards"
     _shards(work, out, study, settings)
     _write(given.out / f"bytes-{given.study}.csv", list(_bytes(ways, first, study)))
+    del ways["shards by hand"]  # whose time is mostly that of many commands
     _write(given.out / f"times-{given.study}.csv", list(_times(work, ways, study)))
 
 
@@ -176,13 +179,11 @@ def _bytes(ways: dict[str, Path], first: Path, study: Measured) -> Iterator[dict
 
 
 def _times(work: Path, ways: dict[str, Path], study: Measured) -> Iterator[dict[str, object]]:
-    """Seconds of building each stage; of the command, with the start of Python and the join of the cluster. For shards by hand
-    the time of a stage is that of its merge alone, so there is only the command's."""
+    """Seconds of building each stage; of the command, with the start of Python and the join of the cluster."""
     for way, out in ways.items():
         whole = json.loads((work / f"{out.name}.json").read_text())["seconds"]
         seconds = {stage: json.loads((out / stage / "run.json").read_text())["seconds"] for stage in study.tasks}
-        by_hand = way == "shards by hand"
-        yield {"way": way, **{s: "" if by_hand else round(x, 1) for s, x in seconds.items()}, "command": round(whole, 1)}
+        yield {"way": way, **{s: round(x, 1) for s, x in seconds.items()}, "command": round(whole, 1)}
 
 
 def _write(path: Path, rows: list[dict[str, object]]) -> None:

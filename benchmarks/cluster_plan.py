@@ -96,9 +96,8 @@ def plan(results: Path, interactions: float, items: float) -> list[Part]:
     log = interactions / 10_000_000  # times the log whose tasks were measured
     written = {name: rates[f"{name}: files of the stage"].size * log / 1e9 for name in ten}
     train = rates["data: files of the stage"].amount * 16 * log / 1e9  # GB: user, item and time of the training part
-    memory = {name: stage.peak_mib / 1024 * log for name, stage in ten.items()}
-    memory |= {name: stage.peak_mib / 1024 * log / 10 for name, stage in hundred.items()}  # of the largest log that was run
-    alone = {name: stage.cpu * log for name, stage in ten.items()}
+    memory = {name: stage.peak_mib / 1024 * log / 10 for name, stage in hundred.items()}
+    whole_cpu = {name: stage.cpu * log / 10 for name, stage in hundred.items()}
 
     texts, assign = (rates[name] for name in rates if name.startswith(("codes: texts", "codes: embeddings")))
     encoded = (texts.cpu / texts.amount + assign.cpu / assign.amount) * items
@@ -120,7 +119,7 @@ def plan(results: Path, interactions: float, items: float) -> list[Part]:
     graphs = (asked * gathered.cpu + stay * whole.cpu) * log
     laws = (asked * gathered.size + stay * whole.size * log) / 1e9
     return [
-        Part("data", alone["data"], 0.0, 0, memory["data"], LOG_GB * log, written["data"], "interactions"),
+        Part("data", whole_cpu["data"], 0.0, 0, memory["data"], LOG_GB * log, written["data"], "interactions"),
         Part(
             "codes",
             max(codes - encoded, 0.0),
@@ -133,7 +132,7 @@ def plan(results: Path, interactions: float, items: float) -> list[Part]:
         ),
         Part(
             "graph",
-            max(alone["graph"] - counted, 0.0),
+            max(whole_cpu["graph"] - counted, 0.0),
             counted + opened,
             blocks,
             memory["graph"],
@@ -143,7 +142,7 @@ def plan(results: Path, interactions: float, items: float) -> list[Part]:
         ),
         Part(
             "generator",
-            max(alone["generator"] - graphs, 0.0),
+            max(whole_cpu["generator"] - graphs, 0.0),
             graphs,
             int(asked + stay),
             memory["generator"],
@@ -153,7 +152,7 @@ def plan(results: Path, interactions: float, items: float) -> list[Part]:
         ),
         Part(
             "curriculum",
-            alone["curriculum"],
+            whole_cpu["curriculum"],
             0.0,
             0,
             memory["curriculum"],

@@ -1,5 +1,6 @@
 """A study on a Ray cluster of two nodes of this machine, and in shards: the bytes of a local run, whatever is killed."""
 
+import dataclasses
 import os
 import shutil
 import signal
@@ -96,6 +97,21 @@ def test_blocks_of_a_stage_on_two_nodes(stage: str, home: Path, two: Cluster, mo
     study.run(study.load_config(str(home / "study.yaml")), out, stage, f"ray://{two.address}")
     assert len(made) > 2
     assert small.differences(out, home / "local") == []
+
+
+def test_models_of_two_processes_each_on_a_node(home: Path) -> None:
+    settings = study.load_config(str(home / "study.yaml"))
+    settings = dataclasses.replace(settings, lm=dataclasses.replace(settings.lm, processes=2, batch_tokens=256, warmup=256))
+    here, there = (small.fresh_copy(home / "local", home / f"pair-{way}") for way in ("local", "ray"))
+    with cluster(2) as made:
+        for out, engine in ((here, workers.LOCAL), (there, f"ray://{made.address}")):
+            shutil.rmtree(out / "lm")
+            study.run(settings, out, "lm", engine)
+        assert small.differences(there, here) == []
+        one_row = dataclasses.replace(settings, lm=dataclasses.replace(settings.lm, batch_tokens=128, warmup=128))
+        shutil.rmtree(out / "lm")
+        with pytest.raises(PreceptorError, match=r"can't be shared out evenly[\s\S]*1 rows for 2 processes"):
+            study.run(one_row, out, "lm", engine)
 
 
 @pytest.mark.parametrize("what", ["worker", "worker of Ray", "node", "driver"])

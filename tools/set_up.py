@@ -1,4 +1,4 @@
-"""Make .venv: `python3 tools/set_up.py [--dev | --slow]`, which make calls. Standard library only.
+"""Make .venv: `python3 tools/set_up.py [--dev | --slow | --packs]`, which make calls. Standard library only.
 
 pip installs torch and uv, so that a person's own pip settings decide which build of torch comes; uv, which is several times
 as fast, installs the rest at the versions of constraints.txt. uv reads no pip settings, so they are handed to it.
@@ -18,6 +18,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PYTHON = ROOT / ".venv" / "bin" / "python"
 PIP = [str(PYTHON), "-m", "pip", "--disable-pip-version-check", "-qq"]  # -qq: errors are shown, warnings aren't
 CONSTRAINTS = ["-c", "constraints.txt"]
+EXTRAS = {"--dev": "dev", "--slow": "dev,ray", "--packs": "faiss"}
 PULSE = 15.0  # seconds of silence after which a step says that it is still at work
 
 
@@ -112,4 +113,4 @@ def _say(text: str) -> None:
 
 
 if __name__ == "__main__":
-    main("dev,ray" if "--slow" in sys.argv[1:] else "dev" if "--dev" in sys.argv[1:] else "")
+    main(",".join(EXTRAS[option] for option in sys.argv[1:]))

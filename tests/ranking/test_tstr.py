@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from fixtures import tiny_split
 from preceptor.core import metrics
@@ -215,6 +216,22 @@ def test_two_workers_give_the_same_bytes(
     monkeypatch.setenv("PRECEPTOR_WORKERS", "2")
     tstr.run(given, CONFIG, tmp_path)
     assert contents(tmp_path) == contents(finished)
+
+
+def test_work_done_here_has_the_threads_of_a_worker(
+    given: list[jobs.Source], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: set[int] = set()
+
+    def watched(pool: object, calls: object, progress: object) -> None:
+        assert pool is None
+        seen.update(library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas")
+        raise StopIteration
+
+    monkeypatch.setattr(tstr, "_all", watched)
+    with threadpool_limits(2), pytest.raises(StopIteration):
+        tstr.run(given, CONFIG, tmp_path, in_process=True)
+    assert seen == {CONFIG.threads} == {1}  # sums of BLAS on two differ in the last bits
 
 
 def test_arms_made_apart_and_put_together_give_the_same_bytes(given: list[jobs.Source], finished: Path, tmp_path: Path) -> None:

@@ -17,7 +17,6 @@ from typing import Any, Literal
 
 import numpy as np
 import polars as pl
-import torch
 
 from preceptor.core import workers
 from preceptor.core.artifact import write_atomic
@@ -26,6 +25,7 @@ from preceptor.core.progress import Progress
 from preceptor.core.shown import escaped, listed
 from preceptor.core.tables import document, row
 from preceptor.core.tables.ranking import Answer, ArmRun, Trial
+from preceptor.core.threads import limited
 from preceptor.data.log import Split, Targets
 from preceptor.generator.config import GeneratorConfig
 from preceptor.generator.mixture import Mixture
@@ -278,9 +278,8 @@ def _training(asked: Sequence[Job], config: RankingConfig) -> list[_Call]:
 @contextmanager
 def _executor(in_process: bool, config: RankingConfig) -> Iterator[Executor | None]:
     if in_process or workers.alone():
-        before = torch.get_num_threads()
-        yield None
-        torch.set_num_threads(before)
+        with limited(config.threads):
+            yield None
         return
     with workers.pool(len(config.arms) * max(config.trials, config.seeds), threads=config.threads) as pool:
         yield pool

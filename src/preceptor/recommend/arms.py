@@ -13,13 +13,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-import torch
 from safetensors import safe_open
 from safetensors.numpy import save
 
 from preceptor.core import disk, metrics
 from preceptor.core.artifact import write_atomic
 from preceptor.core.tables.recommend import FittedRow
+from preceptor.core.threads import limited
 from preceptor.lm.checkpoints import load_model
 from preceptor.ranking import calibrate, combine
 from preceptor.ranking.calibrate import Judged, Offer
@@ -92,12 +92,8 @@ def judge(model: Model, ground: Ground, folder: str, threads: int) -> str:
     path = Path(folder) / f"{model.name}.safetensors"
     if path.exists():
         return model.name
-    before = torch.get_num_threads()
-    torch.set_num_threads(threads)
-    try:
+    with limited(threads):
         outcome_of(model, ground).save(path)
-    finally:
-        torch.set_num_threads(before)
     return model.name
 
 

@@ -7,10 +7,10 @@ from dataclasses import replace
 
 import numpy as np
 import polars as pl
-import torch
 
 from preceptor.core import metrics, rng
 from preceptor.core.tables.recommend import ANSWER, HISTORY, NEXT, ExampleRow, FittedRow
+from preceptor.core.threads import limited
 from preceptor.generator.events import select
 from preceptor.ranking import calibrate, combine
 from preceptor.recommend.arms import PRIOR, Model, scorer_of
@@ -67,11 +67,7 @@ def _rows(law: np.ndarray | None, rows: np.ndarray) -> np.ndarray | None:
 
 def _probabilities(model: Model, ground: Ground, part: Part, share: float | None, threads: int) -> np.ndarray:
     """The model's probabilities over X(h), with the prior given back where there is one; float [targets, I]."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(threads)
-    try:
+    with limited(threads):
         scores = calibrate.dense(scorer_of(model, ground), part.offered)
-    finally:
-        torch.set_num_threads(before)
     q = calibrate.probabilities(scores, calibrate.RAW, part.offered)
     return q if share is None or part.prior is None else combine.added(q, part.prior, share)
