@@ -68,6 +68,7 @@ ONCE = ("tables", "build", "law", "laws", "plan")  # names that once stood for u
 LATE = {
     "preceptor.core.ray_engine": {"ray"},
     "preceptor.core.statistics": {"scipy"},
+    "preceptor.core.threads": {"threadpoolctl"},
     "preceptor.lm.report_to": {"trackio", "wandb"},
 }  # within functions that the light part doesn't call
 
