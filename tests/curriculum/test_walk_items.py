@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from preceptor.curriculum import evalsets
+from preceptor.curriculum import evalsets, walk_items
 from preceptor.curriculum.stream import EvalSet
 from preceptor.curriculum.walk_items import offered, with_next_items
 from preceptor.generator.mixture import Memory, Mixture, Part, Prior
@@ -60,3 +60,13 @@ def test_walks_that_repeat_offer_everything() -> None:
     assert not len(asked.closed(np.arange(len(asked)))[0])
     assert dict(asked.nats) == {}
     assert offered(tables).sum() == pytest.approx(len(asked.codes))
+
+
+@pytest.mark.parametrize("edges", [1, 5, 1 << 24])
+def test_what_is_offered_does_not_depend_on_how_many_edges_are_looked_at_at_once(
+    edges: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(walk_items, "_EDGES", edges)
+    only = np.arange(N) == 0
+    np.testing.assert_array_equal(offered(walk_tables(RING, only * 1.0, LENGTH)), np.isin(np.arange(N), [0, *RING.indices]))
+    np.testing.assert_array_equal(offered(mixture()), MEMBERS)
