@@ -76,7 +76,11 @@ STUDIES = {
     ),
     "log": Measured(
         "build",
-        ("data.source=market:n_interactions=3000000,n_items=150000,seed=1", "codes.representation=codes"),
+        (
+            "data.source=market:n_interactions=3000000,n_items=150000,seed=1",
+            "codes.representation=codes",
+            "codes.n_latents=8192",
+        ),
         ("data.source=market:n_interactions=2600000,n_items=10000,seed=1", "generator.max_events=2000", "codes.steps=50"),
         BUILT,
         ("codes", "generator"),
