@@ -30,8 +30,10 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "src"))
 from preceptor import study
 from preceptor.core import artifact, carry, parts
 from preceptor.core.artifact import canonical, write_atomic
+from preceptor.core.errors import PreceptorError
 from preceptor.core.tables import document
-from preceptor.lm import pack
+from preceptor.curriculum.stream import Stream
+from preceptor.lm import cost, pack
 from preceptor.lm.pack import Cell, Pack
 
 ROOT = Path(__file__).parents[1]
@@ -59,7 +61,8 @@ _GRID = _GPU | {
 _ONE_SIZE = {"depths": [6], "tokens": [33_554_432]}
 _SMOLLM2 = _GPU | {
     **{"tokens": [25_165_824, 100_663_296], "batch_tokens": 131_072, "warmup": 4_194_304, "lr": 0.0004, "lr_width": 576},
-    **{"pad_vocabulary": 64, "judge_base": True, "new_rows": "text", "new_rows_first": 8, "new_rows_lr": 0.003},
+    **{"accumulate": 4, "pad_vocabulary": 64, "judge_base": True},
+    **{"new_rows": "text", "new_rows_first": 8, "new_rows_lr": 0.003},
 }
 _CODES = ("codes.representation=codes", "codes.n_codes=4", "codes.n_latents=512", "curriculum.bpe_vocab=4096")
 _LONG = ("curriculum.context=512", "curriculum.block_tokens=512", "curriculum.wording=compact")
@@ -96,6 +99,7 @@ SMALL = {
     ),
 }
 PACKS = {"study": STUDY, "small": SMALL}
+MEMORY = 120 << 30  # bytes that a cell may take of one H200's 139 GiB
 MINUTES = {"study": 25.0, "small": 1.0}
 
 
@@ -136,14 +140,30 @@ def build(which: str, out: Path) -> None:
                 alone = {BASE: folders[BASE]}
                 carry.spread(alone, out / "made" / "base-parts", out, "base-{}", Pack((), alone).save)
             minutes = MINUTES[which] / sum(len(c) for _, c in arms)
+            first = len(cells)
             cells += [
                 Cell(cell, f"{arm.name}-curriculum", f"{arm.name}-real", BASE if base else "", settings, minutes)
                 for cell, settings in of.items()
             ]
+            _assert_fit(cells[first:], Stream.open(made["curriculum"]), base)
         carried = {folder: listed for folder, listed in folders.items() if folder != BASE}
         carry.spread(carried, cut, out, name + "-parts-{}", Pack((), carried).save, out / name)
         Pack(tuple(cells), folders).save(out / name)
         print(f"{out / name}: {len(cells)} cells")
+
+
+def _assert_fit(cells: Sequence[Cell], stream: Stream, base: Path | None) -> None:
+    """Refuse cells that the GPU would have too little memory for."""
+    for cell in cells:
+        needed = cost.need(cell.config(base, {}), stream).memory
+        if needed > MEMORY:
+            raise PreceptorError(
+                "A cell needs too much of the GPU's memory",
+                where=cell.name,
+                found=f"about {needed >> 20:,} MiB",
+                expected=f"at most {MEMORY >> 20:,} MiB",
+                remedy="raise its accumulate, or lower its batch_tokens",
+            )
 
 
 def _base(name: str, made: Path) -> Path | None:

@@ -33,6 +33,13 @@ def test_tasks_of_several_processes_share_the_cores(monkeypatch: pytest.MonkeyPa
     assert sizes == [4, 2, 1, 1]
 
 
+def test_tasks_that_need_a_gpu_go_one_after_the_other_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PRECEPTOR_WORKERS", "4")
+    assert workers.side_by_side(8) == 4
+    assert workers.side_by_side(3) == 3
+    assert workers.side_by_side(8, gpus=1) == 1
+
+
 def test_worker_dies_with_its_parent() -> None:
     code = (
         "import os, time\nfrom preceptor.core import workers\n"

@@ -102,12 +102,17 @@ def pool(
     A task is a function that a fresh interpreter can import (not one of a script), with arguments that can be pickled, by
     preference a `Task`, which has a name. What it says of its progress (`advance` in this module) is handed to `advance` here,
     one call at a time. A worker whose parent is killed dies at once, so that it can't write into a folder which the next run
-    has taken over. Left by an exception, the pool kills its workers. gpus: of a task; here all tasks share what there is.
+    has taken over. Left by an exception, the pool kills its workers. gpus: of a task; here such tasks go one after the other.
     processes: that a task keeps busy, with `threads` each.
     """
     if _elsewhere:
         return _elsewhere[0].pool(tasks, threads, gpus, processes, advance)
-    return Pool(max(1, min(count() // processes, tasks)), threads, advance)
+    return Pool(side_by_side(tasks, processes, gpus), threads, advance)
+
+
+def side_by_side(tasks: int, processes: int = 1, gpus: int = 0) -> int:
+    """How many tasks a pool carries out at a time on this machine. Those that need a GPU would all take the first one."""
+    return 1 if gpus else max(1, min(count() // processes, tasks))
 
 
 def advance(work: float) -> None:

@@ -105,6 +105,11 @@ class LMConfig:
     replay: float = 0.0
     replay_from: str = ""
 
+    @property
+    def gpus(self) -> int:
+        """GPUs that a run takes: one for each of its processes."""
+        return self.processes if self.device == "cuda" else 0
+
 
 SINCE_CONTINUAL = (  # fields that enter a key only where they are not at their default, so that older runs keep theirs
     *("new_rows", "directions", "pad_vocabulary", "new_rows_first", "new_rows_lr", "attend_across"),

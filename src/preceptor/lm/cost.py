@@ -40,7 +40,8 @@ class Need:
 def need(config: LMConfig, stream: Stream, processes: int | None = None) -> Need:
     """What the whole sweep needs. processes: runs side by side; by default as many as there are workers."""
     sizes = [size_of(config, depth, stream.vocab_size, stream.context) for depth, _ in trunks(config)]
-    tokens, side = training_tokens(config), processes or max(1, min(workers.count() // config.processes, len(sizes)))
+    tokens = training_tokens(config)
+    side = processes or workers.side_by_side(len(sizes), config.processes, config.gpus)
     flops = float(sum(size.flops_per_token * tokens for size in sizes))
     memory = sum(sorted((memory_of(config, size) for size in sizes), reverse=True)[:side])
     if config.device == "cpu":  # the memory of a GPU is its own

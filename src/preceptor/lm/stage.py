@@ -23,7 +23,7 @@ from preceptor.lm.grid import budgets, check, run_name, size_of, training_tokens
 from preceptor.lm.ladder import SOURCES
 from preceptor.lm.report_to import check_tracker, follow
 from preceptor.lm.run import Run
-from preceptor.lm.sweep import gpus, sweep
+from preceptor.lm.sweep import sweep
 from preceptor.lm.worker import train_below
 
 NO_PART = {"report_to", "shard", "processes"}  # of what decides the bytes
@@ -101,7 +101,7 @@ def shards(config: LMConfig, inputs: Inputs) -> list[Shard]:
     """One for each run of the grid."""
     curriculum, sets = inputs["curriculum"].path, evaluation_sets(inputs)
     runs = [Run(config, depth, trunk, curriculum, sets, Path(run_name(depth, trunk)), 0) for depth, trunk in trunks(config)]
-    return [Shard(str(run.folder), train_below, (run,), config.threads, config.processes, gpus(config)) for run in runs]
+    return [Shard(str(run.folder), train_below, (run,), config.threads, config.processes, config.gpus) for run in runs]
 
 
 def evaluation_sets(inputs: Inputs) -> dict[str, Path]:

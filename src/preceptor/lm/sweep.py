@@ -35,7 +35,7 @@ def sweep(config: LMConfig, stream: Stream, sets: Mapping[str, Path], out: Path)
             left.append(Run(config, depth, trunk, stream.folder, dict(sets), folder, cost))
     with (
         Progress("language models", total, "FLOP") as progress,
-        workers.pool(len(left), config.threads, progress.advance, gpus(config), config.processes) as pool,
+        workers.pool(len(left), config.threads, progress.advance, config.gpus, config.processes) as pool,
     ):
         futures = {pool.submit(workers.Task(run.folder.name, worker.train), run): run for run in left}
         for future in as_completed(futures):
@@ -52,11 +52,6 @@ def sweep(config: LMConfig, stream: Stream, sets: Mapping[str, Path], out: Path)
                 found=f"{type(error).__name__}: {error}",
                 remedy="see the lines above",
             ) from error
-
-
-def gpus(config: LMConfig) -> int:
-    """GPUs that a run takes: one for each of its processes."""
-    return config.processes if config.device == "cuda" else 0
 
 
 def together(config: LMConfig, curriculum: Path, sets: Mapping[str, Path], out: Path) -> None:
