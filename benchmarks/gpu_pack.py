@@ -145,7 +145,7 @@ def build(which: str, out: Path) -> None:
                 Cell(cell, f"{arm.name}-curriculum", f"{arm.name}-real", BASE if base else "", settings, minutes)
                 for cell, settings in of.items()
             ]
-            _assert_fit(cells[first:], Stream.open(made["curriculum"]), base)
+            _assert_fit(cells[first:], Stream.open(made["curriculum"].path), base)
         carried = {folder: listed for folder, listed in folders.items() if folder != BASE}
         carry.spread(carried, cut, out, name + "-parts-{}", Pack((), carried).save, out / name)
         Pack(tuple(cells), folders).save(out / name)
