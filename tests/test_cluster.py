@@ -6,7 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -42,10 +42,10 @@ def two() -> Iterator[Cluster]:
         yield made
 
 
-def _start(home: Path, *words: str, workers: str = "2") -> subprocess.Popen[bytes]:
+def _start(home: Path, *words: str, workers: str = "2", around: Sequence[str] = ()) -> subprocess.Popen[bytes]:
     with open(home / "said.txt", "ab") as log:
         return subprocess.Popen(
-            [sys.executable, "-m", "preceptor", *words],
+            [*around, sys.executable, "-m", "preceptor", *words],
             cwd=home,
             env={**os.environ, "PYTHONPATH": str(SRC), "PRECEPTOR_WORKERS": workers, "PRECEPTOR_CACHE": str(home / "cache")},
             stdout=log,
@@ -57,6 +57,30 @@ def test_a_whole_study_on_two_nodes(home: Path, two: Cluster) -> None:
     done = _start(home, "run", "study.yaml", "--out", str(home / "ray"), "--engine", f"ray://{two.address}")
     assert done.wait() == 0, (home / "said.txt").read_text()
     assert small.differences(home / "ray", home / "local") == []
+
+
+def _seeing(mount: str) -> list[str]:
+    """A command that runs what follows with a mount of its own; skips the test where that isn't allowed."""
+    apart = ["unshare", "--mount", "sh", "-c", f'{mount} && exec "$@"', "sh"]
+    if subprocess.run([*apart, "true"], check=False, capture_output=True).returncode:
+        pytest.skip("this test mounts folders, which needs the right to")
+    return apart
+
+
+def test_nodes_and_driver_that_mount_the_store_by_themselves(home: Path, tmp_path: Path) -> None:
+    store, path = tmp_path / "store", tmp_path / "mounted"
+    path.mkdir()
+    small.fresh_copy(home / "local", store / "out")
+    for lm in (store / "out" / "lm", store / "out" / "arms" / "plain" / "lm"):
+        shutil.rmtree(lm)
+    apart = _seeing(f'mount --bind "{store}" "{path}"')
+    with cluster(0) as made:
+        for _ in range(2):
+            made.start(1, around=apart)
+        words = ("run", "study.yaml", "--out", str(path / "out"), "--engine", f"ray://{made.address}")
+        assert _start(home, *words, around=apart).wait() == 0, (home / "said.txt").read_text()
+    assert list(path.iterdir()) == []  # which nobody mounted here
+    assert small.differences(store / "out", home / "local") == []
 
 
 def test_a_whole_study_in_shards(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -174,11 +198,8 @@ def test_a_node_with_another_version_is_named(tmp_path: Path) -> None:
 
 
 def test_a_node_without_the_shared_folder_is_named(tmp_path: Path) -> None:
-    apart = ["unshare", "--mount", "sh", "-c", f'mount -t tmpfs none "{tmp_path}" && exec "$@"', "sh"]
-    if subprocess.run([*apart, "true"], check=False, capture_output=True).returncode:
-        pytest.skip("this test hides a folder from a node, which needs the right to mount")
     with cluster(0) as made:
-        made.start(1, around=apart)
+        made.start(1, around=_seeing(f'mount -t tmpfs none "{tmp_path}"'))
         with (
             workers.on(f"ray://{made.address}", tmp_path),
             workers.pool(1) as pool,
