@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import App, Parameter
 
 from preceptor import cli_output as shown
 from preceptor.core.errors import PreceptorError
+
+if TYPE_CHECKING:
+    from preceptor.data.config import DataConfig
 
 data_app = App(name="data", help="Look at a log before you build anything from it.")
 
@@ -45,13 +48,8 @@ def data_get(name: str = "ml-100k") -> None:
 def data_check(data: str, *, set_: Set = None, json_: Json = False) -> None:
     """Read a log and print what is kept, what is set aside, and why. Writes nothing."""
     from preceptor.data.read import check
-    from preceptor.study import validate
-    from preceptor.study_file import override
 
-    tree: dict[str, Any] = {"data": {"source": data}}
-    for assignment in set_ or ():
-        override(tree, assignment)
-    report = check(data, validate(tree, "command line").data)
+    report = check(data, _settings(data, set_))
     if json_:
         shown.data(report.as_dict())
     else:
@@ -76,13 +74,8 @@ def data_describe(data: str, *, set_: Set = None, json_: Json = False) -> None:
     """
     from preceptor.describe.advice import read_and_advise
     from preceptor.describe.advice_tables import tables
-    from preceptor.study import validate
-    from preceptor.study_file import override
 
-    tree: dict[str, Any] = {"data": {"source": data}}
-    for assignment in set_ or ():
-        override(tree, assignment)
-    found = read_and_advise(data, validate(tree, "command line").data)
+    found = read_and_advise(data, _settings(data, set_))
     if json_:
         shown.data(found.as_dict())
         return
@@ -90,3 +83,14 @@ def data_describe(data: str, *, set_: Set = None, json_: Json = False) -> None:
         shown.table(columns, rows, title)
     shown.heading("What follows")
     shown.sentences(found.sentences, "• ")
+
+
+def _settings(data: str, set_: list[str] | None) -> DataConfig:
+    """The section `data` of a study of this log with these settings."""
+    from preceptor.study import validate
+    from preceptor.study_file import override
+
+    tree: dict[str, Any] = {"data": {"source": data}}
+    for assignment in set_ or ():
+        override(tree, assignment)
+    return validate(tree, "command line").data

@@ -14,6 +14,7 @@ import torch
 from torch import nn
 
 from preceptor.core import rng
+from preceptor.core.threads import torch_threads
 
 HIDDEN = 48
 BATCH = 64
@@ -117,11 +118,6 @@ def _logistic(x: np.ndarray, label: np.ndarray, asked: np.ndarray) -> np.ndarray
 @contextmanager
 def _one_thread(seed: int) -> Iterator[None]:
     """Equal figures on any number of threads, and the caller's random state left as it was."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
-            yield
-    finally:
-        torch.set_num_threads(before)
+    with torch_threads(1), torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        yield

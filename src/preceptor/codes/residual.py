@@ -16,12 +16,13 @@ from torch import nn
 from torch.nn import functional
 
 from preceptor.codes.minibatches import BLOCK, FULL_RATE, distinct_rows, minibatches, padded_blocks, row_parts, set_rate
-from preceptor.codes.sae import REVIVALS, torch_threads
+from preceptor.codes.sae import REVIVALS
 from preceptor.core import disk
 from preceptor.core.errors import PreceptorError
 from preceptor.core.modes import by_umask
 from preceptor.core.progress import Progress, track
 from preceptor.core.rng import generator
+from preceptor.core.threads import torch_threads
 
 ITERATIONS = 20
 POINTS = 64  # rows a centroid that k-means sees at most

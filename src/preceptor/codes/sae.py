@@ -8,7 +8,6 @@ small catalogues have few steps. Only the k active rows of either matrix are tou
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -21,19 +20,9 @@ from preceptor.core import disk
 from preceptor.core.modes import by_umask
 from preceptor.core.progress import Progress
 from preceptor.core.rng import generator, permutation
+from preceptor.core.threads import torch_threads
 
 REVIVALS = 12  # rounds of moving dead latents, all within the first 70 % of the steps
-
-
-@contextmanager
-def torch_threads(n: int) -> Iterator[None]:
-    """Run torch on n threads: sums are taken in another order on another number."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(n)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 class SparseAutoencoder:

