@@ -108,6 +108,12 @@ def test_saved_and_loaded_tables_are_equal(tmp_path: Path) -> None:
         np.testing.assert_array_equal(a, b)
 
 
+def test_a_law_of_priors_alone_is_drawn_whole_although_its_shares_sum_to_almost_one() -> None:
+    made = mixture((RING,), [], [(0.0, 0.7), (1.0, 0.2), (0.5, 0.1)])
+    assert made.prior_share != 1.0
+    assert mixture_tables(made, np.ones(5), 4, 1.0 * made.prior_share).prior_share == 1.0
+
+
 def test_bad_input_is_refused() -> None:
     made = mixture((RING,), [(0, FADING, 0.7)], [(0.0, 0.3)])
     with pytest.raises(PreceptorError, match="share of the priors"):

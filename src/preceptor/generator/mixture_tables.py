@@ -29,6 +29,7 @@ from preceptor.graph.graph import TOTAL, Graph
 
 MOST_COMPONENTS = 63
 LONGEST_MEMORY = 512
+ROUNDING = 1e-12  # relative, of a share that is the fitted one but for the order of its sum
 
 
 class MixtureTables(NamedTuple):
@@ -173,11 +174,11 @@ def _dialled(mixture: Mixture, prior_share: float | None) -> tuple[np.ndarray, n
         raise PreceptorError("Bad weights of a mixture", found=both.tolist(), expected="non-negative numbers, not all 0")
     fitted = float(prior.sum() / total)
     wanted = fitted if prior_share is None else float(prior_share)
-    if not 0 <= wanted <= fitted * (1 + 1e-12):
+    if not 0 <= wanted <= fitted * (1 + ROUNDING):
         raise PreceptorError(
             "Bad share of the priors", where="prior_share", found=prior_share, expected=f"from 0 to the fitted {fitted:.6g}"
         )
-    if part.sum() == 0 and wanted < fitted:
+    if part.sum() == 0 and wanted < fitted * (1 - ROUNDING):
         raise PreceptorError("A mixture without parts has no signal", where="prior_share", found=prior_share, expected=fitted)
     if fitted == 0:
         return part, prior, 0
