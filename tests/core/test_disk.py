@@ -21,6 +21,32 @@ def test_arrays_are_written_as_numpy_writes_them(array: np.ndarray, tmp_path: Pa
     assert np.array_equal(disk.load_array(tmp_path / "a.npy"), array)
 
 
+def test_a_file_that_a_library_writes_is_whole_or_not_there(tmp_path: Path) -> None:
+    path = tmp_path / "x.bin"
+    path.write_bytes(b"before")
+    for _ in range(2):  # the second meets what a killed one left
+        with pytest.raises(PreceptorError, match=r"disk is full[\s\S]*x\.bin"):
+            _half(path)
+        assert path.read_bytes() == b"before"
+        assert os.listdir(tmp_path) == ["x.bin"]
+        (tmp_path / "x.bin.tmp").mkdir()
+        (tmp_path / "x.bin.tmp" / ".hidden").write_bytes(b"left")
+    with disk.replacing(path) as temporary:
+        temporary.touch(0o600)
+        temporary.write_bytes(b"after")
+    assert path.read_bytes() == b"after"
+    assert os.listdir(tmp_path) == ["x.bin"]
+    (tmp_path / "plain").touch()
+    assert path.stat().st_mode == (tmp_path / "plain").stat().st_mode
+
+
+def _half(path: Path) -> None:
+    with disk.replacing(path) as temporary:
+        (temporary.parent / ".hidden").write_bytes(b"half")
+        temporary.write_bytes(b"half")
+        raise RuntimeError("I/O error: No space left on device (os error 28)")
+
+
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="a device that is always full")
 @pytest.mark.parametrize("size", [3, 1_000_000])
 def test_an_array_that_finds_no_room_is_an_error(size: int) -> None:

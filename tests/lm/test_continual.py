@@ -1,6 +1,7 @@
 """Going on from a base: cut batches, a loss that is no number, what was forgotten, the ledger, memory, many processes."""
 
 import dataclasses
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -79,6 +80,21 @@ def test_a_loss_that_is_no_number_stops_the_run_and_keeps_the_state(
     again.restore(tmp_path / "run" / STATE)
     assert again.step == 3
     assert all(x.isfinite().all() for x in again.model.state_dict().values())
+
+
+def test_a_state_is_saved_without_a_copy_of_it_in_memory(tmp_path: Path, stream: Stream) -> None:
+    config = settings(base(tmp_path / "base"))
+    size = size_of(config, 2, VOCAB, stream.context)
+    learner = Learner(config, size, stream, make_model(config, size, stream, 0), 1, KNOWN)
+    learner.save(tmp_path / "first")  # with what is imported once
+    tracemalloc.start()
+    try:
+        learner.save(tmp_path / "state")
+        most = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert (tmp_path / "state").read_bytes() == (tmp_path / "first").read_bytes()
+    assert most < (tmp_path / "state").stat().st_size  # bytes first took twice that
 
 
 @pytest.fixture(scope="module")

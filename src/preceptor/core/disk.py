@@ -13,6 +13,7 @@ import hashlib
 import json
 import os
 import re
+import shutil
 from collections.abc import Iterator
 from concurrent.futures import BrokenExecutor
 from pathlib import Path
@@ -21,6 +22,7 @@ from typing import IO, Any
 import numpy as np
 
 from preceptor.core.errors import PreceptorError
+from preceptor.core.modes import by_umask
 
 AGAIN = "run the same command again: it goes on from what is finished"
 _REMEDIES = {
@@ -74,6 +76,25 @@ def write_atomic(path: Path, content: str | bytes) -> None:
             with contextlib.suppress(OSError):
                 temporary.unlink()
             raise
+
+
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Around a library that writes a file by itself: a name for it, in a folder PATH.tmp; the file becomes `path`, whole or not
+    at all. What a library leaves when it is killed (safetensors a hidden file) is in that folder. Raises PreceptorError as
+    `explained` does.
+    """
+    folder = path.with_name(path.name + ".tmp")
+    with explained(path):
+        folder.mkdir(exist_ok=True)
+        try:
+            yield folder / path.name
+            by_umask(folder)
+            with open(folder / path.name, "rb") as f:
+                os.fsync(f.fileno())
+            os.replace(folder / path.name, path)
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def save_array(path: Path, array: Any) -> None:

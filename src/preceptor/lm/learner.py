@@ -22,7 +22,6 @@ import torch
 from transformers import PreTrainedModel
 
 from preceptor.core import deadline, disk
-from preceptor.core.artifact import write_atomic
 from preceptor.core.cross_entropy import CHUNK, fused_cross_entropy
 from preceptor.core.tables.lm import Rung
 from preceptor.curriculum.stream import Stream
@@ -130,7 +129,8 @@ class Learner:
         if not self.group.first:
             return
         tensors = {k: v.contiguous().cpu() for k, v in found.items()}
-        write_atomic(path, safetensors.torch.save(tensors, metadata={"facts": json.dumps(facts)}))
+        with disk.replacing(path) as temporary:  # from where they lie: bytes first would be two copies of all
+            safetensors.torch.save_file(tensors, temporary, metadata={"facts": json.dumps(facts)})
 
     def restore(self, path: Path) -> None:
         """Go on from a saved state, if there is one."""
