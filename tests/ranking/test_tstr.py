@@ -1,6 +1,7 @@
 """The whole comparison on a tiny log: frozen before the test is opened, the same bytes however it is run."""
 
 import dataclasses
+import json
 import math
 import shutil
 from pathlib import Path
@@ -111,6 +112,21 @@ def test_the_best_trial_on_validation_is_frozen(finished: Path) -> None:
         (chosen,) = (r for r in own if r.chosen)
         assert chosen.validation["nats"] == min(r.validation["nats"] for r in own)
         assert all(r.split == "temporal" for r in own)
+
+
+def test_a_setting_that_wins_at_the_second_budget_of_a_trial_is_chosen(given: list[jobs.Source], tmp_path: Path) -> None:
+    slow, fast = {"dropout": 0.5}, {"dropout": 0.2}
+    trials = []
+    for t, (tried, nats) in enumerate(((fast, (5.5, 5.51)), (slow, (5.55, 5.46)))):
+        stem = tmp_path / f"real-trial{t}"
+        ends = [{"budget": budget, "nats": x, "ndcg": 0.1} for budget, x in zip((3, 6), nats, strict=True)]
+        stem.with_suffix(".json").write_text(json.dumps({"ends": ends}))
+        trials.append(jobs.Job(given[0], "real", tried, 0, tstr.trial_schedule(CONFIG), str(stem), keep=False))
+    assert trials[0].schedule.budgets == (3, 6)
+    assert tstr.best_of("real", trials, CONFIG) == slow
+    tstr.freeze(tmp_path, trials, {"real": slow}, [], given[0])
+    assert [(r.budget, r.chosen) for r in row.read(tmp_path, Trial)] == [(3, False), (6, True)]
+    assert tstr.trial_schedule(dataclasses.replace(CONFIG, doublings=0)).budgets == (3,)
 
 
 def test_seed_0_decides_the_budget_and_a_verdict_needs_convergence(finished: Path) -> None:

@@ -50,7 +50,7 @@ class RankingConfig:
     arms: models that are trained: real (the log), synthetic (histories of the study's generator), real+synthetic (half of
         each update from either). real is always among them. real-bce and real-adjusted are the real arm under that loss;
         real-gru4rec, synthetic-gru4rec and real+synthetic-gru4rec have GRU4Rec in place of SASRec.
-    trials: settings tried per trained arm, for the first budget each; the best by calibrated validation nats is frozen.
+    trials: settings tried per trained arm, for the first two budgets each; the best by calibrated validation nats is frozen.
     seeds: trained models per arm. Seed 0 decides the budget, the others train for it.
     first, doublings: budgets are first · 2^k updates, k up to `doublings`, each a finished run with its own decay. An arm has
         converged when the last doubling changes its validation nats by less than one standard error.

@@ -49,6 +49,11 @@ class Schedule:
     def budgets(self) -> tuple[int, ...]:
         return tuple(self.first << k for k in range(self.doublings + 1))
 
+    @property
+    def updates(self) -> int:
+        """Updates of a run through every budget: the trunk of the last, and the decay of each."""
+        return self.trunk(self.budgets[-1]) + sum(b - self.trunk(b) for b in self.budgets)
+
     def trunk(self, budget: int) -> int:
         """Updates at the constant rate within a budget."""
         return budget - max(1, round(self.decay * budget))

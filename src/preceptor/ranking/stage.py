@@ -21,7 +21,7 @@ from preceptor.graph.item_graph import build_graph
 from preceptor.ranking.config import RankingConfig, check
 from preceptor.ranking.converge import Schedule
 from preceptor.ranking.jobs import Source
-from preceptor.ranking.tstr import each_one, run_one
+from preceptor.ranking.tstr import each_one, run_one, trial_schedule
 from preceptor.ranking.tstr import run as run_comparison
 
 _SECOND = "leave_last_out"
@@ -78,16 +78,10 @@ def _shard(name: str, config: RankingConfig, made: Mapping[str, str], folder: Pa
 def cost(config: RankingConfig, inputs: Inputs) -> Cost:
     """Predicted positions of all training runs, at most: an arm that converges early stops."""
     splits = 2 if config.second_split and "data" in inputs and (inputs["data"].path / _SECOND).is_dir() else 1
-    whole, last = most_updates(config), config.first << config.doublings
-    trials = len(config.arms) * config.trials * config.first if config.trials > 1 else 0
-    updates = trials + splits * len(config.arms) * (whole + (config.seeds - 1) * last)
+    trial = trial_schedule(config).updates if config.trials > 1 else 0
+    whole, last = Schedule(config.first, config.doublings).updates, config.first << config.doublings
+    updates = len(config.arms) * (config.trials * trial + splits * (whole + (config.seeds - 1) * last))
     return Cost(updates * config.positions, "positions")
-
-
-def most_updates(config: RankingConfig) -> int:
-    """Updates of a run through every budget: the trunk of the last, and the decay of each."""
-    schedule = Schedule(config.first, config.doublings)
-    return schedule.trunk(schedule.budgets[-1]) + sum(b - schedule.trunk(b) for b in schedule.budgets)
 
 
 def key(config: RankingConfig, inputs: Inputs) -> Key:
@@ -99,7 +93,7 @@ def key(config: RankingConfig, inputs: Inputs) -> Key:
 
 STAGE = Stage(
     name="ranking",
-    version=8,
+    version=9,
     section="ranking",
     needs=("data", "graph", "generator"),
     build=build,

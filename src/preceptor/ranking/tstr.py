@@ -155,11 +155,12 @@ def baselines_of(source: Source) -> list[str]:
 
 
 def best_of(arm: str, trials: Sequence[Job], config: RankingConfig) -> Settings:
-    """The arm's settings with the fewest calibrated validation nats, the earlier trial where equal; its only ones, if one."""
+    """The arm's settings with the fewest calibrated validation nats at either budget of a trial, the earlier trial where equal;
+    its only ones, if one."""
     tried = [job for job in trials if job.arm == arm]
     if not tried:
         return settings(arm, config)[0]
-    return min(tried, key=lambda job: _read(job.stem)["ends"][-1]["nats"]).settings
+    return min(tried, key=lambda job: _best_end(job)["nats"]).settings
 
 
 def freeze(
@@ -177,7 +178,7 @@ def freeze(
             if not tried:  # nothing to choose from, so nothing was tried
                 rows.append(Trial(arm, source.name, best, {}, None, 0, True))
             for t, job in enumerate(tried):
-                end = _read(job.stem)["ends"][-1]
+                end = _best_end(job)
                 reached = {"nats": end["nats"], "ndcg@10": end["ndcg"]}
                 rows.append(Trial(arm, source.name, job.settings, reached, end["budget"], t, job.settings == best))
         for stem in tuned:
@@ -189,14 +190,19 @@ def freeze(
     return {trial.arm: trial.settings for trial in row.read(folder, Trial) if trial.chosen}
 
 
+def _best_end(job: Job) -> dict[str, Any]:
+    """The budget of a trial at which validation had the fewest nats."""
+    ends: list[dict[str, Any]] = _read(job.stem)["ends"]
+    return min(ends, key=lambda end: end["nats"])
+
+
 def _trials(source: Source, config: RankingConfig, runs: Path) -> list[Job]:
     """The trials of every trained arm that has something to choose from."""
     made = []
     for arm in config.arms:
         every = settings(arm, config)
-        schedule = Schedule(config.first, 0)
         made += [
-            Job(source, arm, tried, 0, schedule, str(runs / f"{arm}-trial{t}"), keep=False)
+            Job(source, arm, tried, 0, trial_schedule(config), str(runs / f"{arm}-trial{t}"), keep=False)
             for t, tried in enumerate(every)
             if len(every) > 1
         ]
@@ -229,6 +235,12 @@ def _open_test(folder: Path, pool: Executor | None, panels: Sequence[Panel], con
     if config.impressions is not None:
         source = panels[0].source
         _all(pool, [(_named(f"{source.name}-shown", shown_job), by_split[source], str(folder), config)], progress)
+
+
+def trial_schedule(config: RankingConfig) -> Schedule:
+    """A trial's budgets: the first and, where there is one, the second. Short runs alone favour settings that regularise too
+    little (results/tstr)."""
+    return Schedule(config.first, min(1, config.doublings))
 
 
 def _schedule(config: RankingConfig) -> Schedule:
