@@ -92,6 +92,4 @@ def _config(assignments: list[str] | None, tree: dict[str, Any]) -> StudyConfig:
     from preceptor.study import validate
     from preceptor.study_file import override
 
-    for assignment in assignments or ():
-        override(tree, assignment)
-    return validate(tree, "command line")
+    return validate(override(tree, assignments), "command line")

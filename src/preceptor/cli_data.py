@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import App, Parameter
 
@@ -90,7 +90,4 @@ def _settings(data: str, set_: list[str] | None) -> DataConfig:
     from preceptor.study import validate
     from preceptor.study_file import override
 
-    tree: dict[str, Any] = {"data": {"source": data}}
-    for assignment in set_ or ():
-        override(tree, assignment)
-    return validate(tree, "command line").data
+    return validate(override({"data": {"source": data}}, set_), "command line").data

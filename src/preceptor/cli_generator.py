@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from cyclopts import Parameter
 
@@ -44,10 +44,7 @@ def generator(
 
     if memory is not None:
         budget.ask(memory)
-    tree: dict[str, Any] = {"data": {"source": data}}
-    for assignment in set_ or ():
-        override(tree, assignment)
-    config = validate(tree, "command line")
+    config = validate(override({"data": {"source": data}}, set_), "command line")
     split = read(data, config.data).split(config.data.split)
     found = choose(split, config.generator, config.graph.min_users, test)
     if json_:

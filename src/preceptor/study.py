@@ -120,8 +120,7 @@ def load_config(study: str, data: str | None = None, overrides: Sequence[str] = 
         if not isinstance(section, Mapping):
             raise PreceptorError("Bad section", where=f"{study}, data", found=section, expected="settings by name")
         tree["data"] = {**section, "source": data}
-    for assignment in overrides:
-        study_file.override(tree, assignment)
+    study_file.override(tree, overrides)
     if isinstance(tree.setdefault("report", {}), dict):
         tree["report"] = {**tree["report"], "again": _again(study, tree, overrides)}
     return validate(tree, study)

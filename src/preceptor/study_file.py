@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -34,8 +34,14 @@ def read(study: str, check: Callable[[dict[str, Any], str], None] = lambda tree,
     return {"name": path.stem, **_read(path, check, ())}
 
 
-def override(tree: dict[str, Any], assignment: str) -> None:
-    """Apply one `section.key=value` to a study tree, the value read as YAML."""
+def override(tree: dict[str, Any], assignments: Iterable[str] | None) -> dict[str, Any]:
+    """Apply each `section.key=value` to a study tree, the values read as YAML. Returns the tree."""
+    for assignment in assignments or ():
+        _override(tree, assignment)
+    return tree
+
+
+def _override(tree: dict[str, Any], assignment: str) -> None:
     key, equals, value = assignment.partition("=")
     if not equals:
         raise PreceptorError("Bad --set", found=assignment, expected="section.key=value, such as lm.seeds=[0,1,2]")

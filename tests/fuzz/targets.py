@@ -307,10 +307,7 @@ def _set(folder: Path, case: Case) -> str:
     from preceptor.study import validate
     from preceptor.study_file import override
 
-    tree: dict[str, Any] = {"data": {"source": "ml-100k"}}
-    for assignment in _said(case).split("\x1e"):
-        override(tree, assignment)
-    validate(tree, "command line")
+    validate(override({"data": {"source": "ml-100k"}}, _said(case).split("\x1e")), "command line")
     return SUCCESS
 
 
