@@ -113,7 +113,8 @@ class Plan:
                     if not known.done(name, level, arm, seed):
                         cells += 1
                         minutes += _minutes(name, arm, _most(name), self) * _ACTUAL
-            if not all((tstr_sets.folder_of(name, level, self.work) / f"{n}").exists() for n in self._needs(name)):
+            folder = tstr_sets.folder_of(name, level, self.work)
+            if not (tstr_sets.prepared(folder) and all((folder / n).exists() for n in self._needs(name))):
                 cells += 1
         return Missing(cells, minutes) if cells else None
 
@@ -134,8 +135,7 @@ class Plan:
         return ARMS[arm].follows is not None or not _Known(self).trials_left(base_of(name), arm)
 
     def _needs(self, name: str) -> Iterator[str]:
-        """Files that a level's folder must have before it can be judged."""
-        yield "done.json"
+        """Files that a level's folder must have, once it is prepared, before it can be judged."""
         for arm in self.study.arms_of(name):
             if ARMS[arm].needs:
                 yield f"{ARMS[arm].needs}.made"
@@ -152,7 +152,7 @@ class Plan:
         yield from self._trials(base, name, known)
         for level in self.study.levels_of(name):
             folder = tstr_sets.folder_of(name, level, self.work)
-            if not (folder / "done.json").exists():
+            if not tstr_sets.prepared(folder):
                 yield Task(name, level, "split")
                 continue
             made = True
@@ -175,7 +175,7 @@ class Plan:
         left = [arm for arm in self.study.arms_of(name) if not ARMS[arm].follows and known.trials_left(base, arm)]
         if not left:
             return
-        if not (folder / "done.json").exists():
+        if not tstr_sets.prepared(folder):
             yield Task(base, WHOLE, "split")
             return
         real = known.setting(base, REAL)
@@ -261,7 +261,7 @@ class _Known:
         if not self._same(name, level, arm, seed):
             return False
         folder = tstr_sets.folder_of(name, level, self._plan.work)
-        return has_weights(folder, arm, seed, self._runs[name, level, arm, seed].setting)
+        return tstr_sets.prepared(folder) and has_weights(folder, arm, seed, self._runs[name, level, arm, seed].setting)
 
     def _same(self, name: str, level: str, arm: str, seed: int) -> bool:
         setting, run = self.setting(base_of(name), arm), self._runs.get((name, level, arm, seed))
