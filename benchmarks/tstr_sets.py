@@ -44,7 +44,7 @@ class Set:
     targets: int = 3000
 
 
-# People have 20 interactions each, and the catalogue 7,200 things: 27 interactions per item, and about one at the least level.
+# People have 20 interactions each, and the catalogue 7,200 things: 27 interactions per item, and under two at the least level.
 _MARKET = "market:n_interactions=240000,n_users=12000,sparsity=0.03"
 _BIASED = _MARKET + ",popularity=1,position=1,exposure=1"
 SETS = {
@@ -58,7 +58,7 @@ SETS = {
             inherits="amazon-office",
         ),
         Set("amazon-office", "amazon-office-2018", 1024, 200, 3, 0.06),
-        Set("market", _MARKET, 3200, 400, 3, 0.3, ("users-140", "users-560", "users-2250", "users-9000")),
+        Set("market", _MARKET, 3200, 400, 3, 0.3, ("users-50", "users-140", "users-560", "users-2250", "users-9000")),
         Set("market-biased", _BIASED, 3200, 400, 3, 0.3, inherits="market"),
         Set(
             "tiny", "market:n_interactions=4000,n_users=200,n_items=60", 400, 40, 1, 0.02, ("users-20", "users-60", "last-3"),

@@ -10,6 +10,7 @@ import pytest
 
 from fixtures import tiny_log
 from preceptor.data.log import Log
+from preceptor.data.read import read as read_log
 from preceptor.data.rows import Targets
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "benchmarks"))
@@ -54,6 +55,12 @@ def test_histories_hold_what_the_level_has_met_and_targets_are_all_there(level: 
     assert alone or level != "users-10"  # the log is large enough for a history of nothing else
     if level == "users-10":
         assert any((own.item == unmet).any() for own in parts)
+
+
+def test_the_markets_sparsest_level_has_fewer_than_two_interactions_per_item() -> None:
+    given = tstr_sets.SETS["market"]
+    train = tstr_prepare.thinned(read_log(given.source), given.levels[0], given).train
+    assert 1 < len(train.item) / (train.popularity > 0).sum() < 2
 
 
 def made(tmp_path: Path, level: str, version: int | None) -> Path:
