@@ -56,6 +56,9 @@ files are made by
 
 each of which skips what is in the tables beside this file, and can be run in slices (`--minutes 60`, `--arms`, `--seeds`).
 """
+HOLM = """Read by Holm's p at 5 %, for each comparison over all five sets: one that isn't judged, or has no verdict, counts with
+p = 1. Intervals are 95 % for a set alone, so one may exclude 0 where the set is not told apart.
+"""
 COMMANDS = (
     "python benchmarks/tstr_study.py screen [--test]",
     "python benchmarks/tstr_study.py finalists [--test]",
@@ -97,6 +100,7 @@ def _primary(out: Path) -> Iterable[str]:
                 for r in rows
             ],
         )
+        yield HOLM
 
 
 def _studies(out: Path) -> Iterable[str]:
@@ -304,8 +308,8 @@ def _whole(x: float | None) -> str:
     return "–" if x is None else f"{x:,.0f}".replace("-", "−")
 
 
-def _p(x: float) -> str:
-    return f"{x:.3f}" if x >= 0.001 else "< .001"
+def _p(x: float | None) -> str:
+    return "–" if x is None else f"{x:.3f}" if x >= 0.001 else "< .001"
 
 
 if __name__ == "__main__":

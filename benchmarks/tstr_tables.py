@@ -157,9 +157,10 @@ class PairRow(row.Row):
 
 @dataclass(frozen=True)
 class PrimaryRow(row.Row):
-    """The comparison that was fixed beforehand, on each set: NDCG@10 of the primary arm less that of `against`.
+    """The comparison that was fixed beforehand, on each of the five sets: NDCG@10 of the primary arm less that of `against`.
 
-    p_holm: Holm's, over the sets.
+    lo, hi: 95 %, of this set alone. p_holm: Holm's over all five sets; a set that isn't judged, or has no verdict, counts with
+    p = 1. reading: by p_holm.
     """
 
     FILE: ClassVar[str] = "primary.csv"
@@ -167,10 +168,10 @@ class PrimaryRow(row.Row):
     against: str
     set: str
     users: int
-    difference: float
+    difference: float | None
     lo: float | None
     hi: float | None
-    p: float
+    p: float | None
     p_holm: float
     reading: str
 

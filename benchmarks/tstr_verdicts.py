@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import datetime
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -49,6 +49,7 @@ ORDER = ("converged", "turned", "as told", "as seed 0", "no verdict")  # from th
 FIVE = ("ml-100k", "ml-latest-small", "amazon-games", "amazon-office", "market")
 HEAD = ("study", "set", "level", "part")
 TRUTH_USERS = 2000
+ALPHA = 0.05  # of the comparison that was fixed, over its sets
 
 
 def judge(plan: Plan, name: str, test: bool) -> None:
@@ -182,7 +183,7 @@ def _verdicts(plan: Plan, name: str, level: str, arms: Sequence[str]) -> dict[st
 
 
 def _primary(out: Path) -> None:
-    """primary.csv: the comparison that was fixed beforehand, with Holm's correction over the sets that are there."""
+    """primary.csv: the comparison that was fixed beforehand, with Holm's correction over the five sets."""
     rows: list[PrimaryRow] = []
     pairs = [
         p for p in read(out, PairRow)
@@ -190,20 +191,30 @@ def _primary(out: Path) -> None:
     ]  # fmt: skip
     users = {(m.set, m.part): m.users for m in read(out, MeanRow) if (m.study, m.arm, m.slice) == ("finalists", REAL, "all")}
     for part in ("validation", "test"):
-        for against, kind in (
-            (REAL, lambda b: b == REAL),
-            ("real ⊕ generator", lambda b: b.startswith(f"{REAL} ⊕ {GENERATOR}")),
-        ):
-            own = [p for p in pairs if p.part == part and kind(p.arm_b) and p.difference is not None and p.p is not None]
-            adjusted = holm([p.p for p in own if p.p is not None])
-            for p, p_holm in zip(own, adjusted, strict=True):
-                assert p.difference is not None
-                assert p.p is not None
-                facts = (p.set, users[p.set, part], p.difference, p.lo, p.hi, p.p, p_holm, p.reading)
-                rows.append(PrimaryRow(part, against, *facts))
+        for against in (REAL, f"{REAL} ⊕ {GENERATOR}"):
+            own = {p.set: p for p in pairs if p.part == part and p.arm_b.partition(",")[0] == against}
+            if own:
+                rows += corrected(part, against, own, {name: users[name, part] for name in own})
     if rows:
         out.mkdir(parents=True, exist_ok=True)
         write_atomic(out / PrimaryRow.FILE, row.text(PrimaryRow, rows))
+
+
+def corrected(part: str, against: str, pairs: Mapping[str, PairRow], users: Mapping[str, int]) -> list[PrimaryRow]:
+    """A row for each of the five sets, read by Holm's p over all of them: what isn't there, or has no verdict, has p = 1."""
+    p = {name: pair.p for name, pair in pairs.items() if pair.p is not None and pair.reading != tstr_figures.NO_VERDICT}
+    rows = []
+    for name, p_holm in zip(FIVE, holm([p.get(name, 1.0) for name in FIVE]), strict=True):
+        pair = pairs.get(name)
+        if pair is None:
+            rows.append(PrimaryRow(part, against, name, 0, None, None, None, None, p_holm, "not judged"))
+            continue
+        said = pair.reading
+        if name in p:
+            assert pair.difference is not None
+            said = "not told apart" if p_holm > ALPHA else "better" if pair.difference > 0 else "worse"
+        rows.append(PrimaryRow(part, against, name, users[name], pair.difference, pair.lo, pair.hi, pair.p, p_holm, said))
+    return rows
 
 
 def _truth(plan: Plan, name: str, panels: Sequence[Panel]) -> None:

@@ -1,0 +1,59 @@
+"""What benchmarks/tstr_verdicts.py publishes of figures that are given: readings, corrections, recipes."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent.parent / "benchmarks"))
+
+import tstr_figures
+import tstr_report
+import tstr_verdicts
+from tstr_arms import PRIMARY, REAL
+from tstr_tables import MeanRow, PairRow, PrimaryRow, read, replace
+
+
+def primary(out: Path, given: dict[str, tuple[float, float, str]], against: str = REAL) -> dict[str, PrimaryRow]:
+    """primary.csv of sets with (difference, p, reading of the interval alone)."""
+    pairs, means = [], []
+    for name, (difference, p, reading) in given.items():
+        head = ("finalists", name, "whole", "test")
+        pairs.append(PairRow(*head, PRIMARY, against, "all", "ndcg@10", difference, None, None, p, reading))
+        for measure in tstr_figures.MEASURES:
+            means.append(MeanRow(*head, REAL, "all", measure, 0.1, 0.1, 0.1, None, 3, 100, 200, "converged", ""))
+    replace(out, PairRow, pairs, "set")
+    replace(out, MeanRow, means, "set")
+    tstr_verdicts._primary(out)
+    return {r.set: r for r in read(out, PrimaryRow)}
+
+
+def test_the_primary_reading_is_that_of_the_corrected_p(tmp_path: Path) -> None:
+    given = {
+        "ml-100k": (0.01, 0.03, "better"), "ml-latest-small": (0.01, 0.001, "better"), "market": (-0.01, 0.004, "worse"),
+        "amazon-games": (0.01, 0.02, "better"), "amazon-office": (0.0, 0.9, "not told apart"),
+    }  # fmt: skip
+    found = primary(tmp_path, given)
+    assert {name: r.reading for name, r in found.items()} == {
+        "ml-latest-small": "better", "market": "worse", "amazon-games": "not told apart", "ml-100k": "not told apart",
+        "amazon-office": "not told apart",
+    }  # fmt: skip
+    assert {name: r.p_holm for name, r in found.items()} == {
+        "ml-latest-small": pytest.approx(0.005), "market": pytest.approx(0.016), "amazon-games": pytest.approx(0.06),
+        "ml-100k": pytest.approx(0.06), "amazon-office": pytest.approx(0.9),
+    }  # fmt: skip
+
+
+def test_a_set_that_is_missing_or_has_no_verdict_counts_in_the_correction_with_p_1(tmp_path: Path) -> None:
+    given = {"ml-100k": (0.01, 0.02, "better"), "market": (0.01, 0.001, "no verdict"), "amazon-games": (0.01, 0.009, "better")}
+    found = primary(tmp_path, given, "real ⊕ generator, added")
+    assert {name: r.p_holm for name, r in found.items()} == {
+        "amazon-games": pytest.approx(0.045), "ml-100k": pytest.approx(0.08), "market": 1.0, "ml-latest-small": 1.0,
+        "amazon-office": 1.0,
+    }  # fmt: skip
+    assert {name: r.reading for name, r in found.items()} == {
+        "amazon-games": "better", "ml-100k": "not told apart", "market": "no verdict", "ml-latest-small": "not judged",
+        "amazon-office": "not judged",
+    }  # fmt: skip
+    assert {r.against for r in found.values()} == {"real ⊕ generator"}
+    assert "| real ⊕ generator | amazon-office | 0 | – [–, –] | – | 1.000 | not judged |" in tstr_report.text(tmp_path)
