@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from tstr_arms import PRIMARY, REAL, SIGNAL, WALKS
-from tstr_figures import BOOTSTRAPS
+from tstr_figures import BOOTSTRAPS, NO_VERDICT, worst
 from tstr_judge import RAW
 from tstr_tables import CrossingRow, LevelRow, RatioRow, WorthRow
 
@@ -33,10 +33,15 @@ COMPARED = (
 
 @dataclass(frozen=True)
 class Level:
-    """A level's facts, and ranks and nats [seeds, targets] of its arms."""
+    """A level's facts, and ranks and nats [seeds, targets] and verdicts of its arms."""
 
     facts: LevelRow
     found: Mapping[str, tuple[np.ndarray, np.ndarray]]
+    verdicts: Mapping[str, str]
+
+    def settled(self, *arms: str) -> bool:
+        """Whether every one of these arms has a verdict here, or needs none."""
+        return worst(self.verdicts[arm] for arm in arms) != NO_VERDICT
 
 
 def crossings(
@@ -58,17 +63,29 @@ def crossings(
         with np.errstate(divide="ignore", invalid="ignore"):
             ratio, drawn = means[a][0] / means[b][0], means[a][1] / means[b][1]
             y, ys = np.log(ratio), np.log(drawn)
+        lacks = refused([(level, arm) for arm in (a, b) for level in levels])
         at, fit = crossing(x, y)
         found = np.array([crossing(x, row)[0] for row in ys])
         have = np.isfinite(found)
         whole = percentile_interval(0.0, np.exp(found[have]))
         facts = (_number(np.exp(at)), _number(whole.lo), _number(whole.hi), float(have.mean()), says(at, fit, x, have))
-        rows.append(CrossingRow(name, axis, part, a, b, MEASURE, *facts))
+        rows.append(CrossingRow(name, axis, part, a, b, MEASURE, *((None, None, None, None, lacks) if lacks else facts)))
         for k, level in enumerate(levels):
-            got = percentile_interval(float(ratio[k]), drawn[:, k])
-            facts_k = (_number(got.value), _number(got.lo), _number(got.hi), _number(float(np.exp(fit[k]))))
-            ratios.append(RatioRow(name, axis, part, level.facts.level, level.facts.per_item, a, b, MEASURE, *facts_k))
+            got = resamples.interval(float(ratio[k]), drawn[:, k])
+            numbers = (got.value, got.lo, got.hi, float("nan") if lacks else float(np.exp(fit[k])))
+            verdict = worst(level.verdicts[arm] for arm in (a, b))
+            head = (name, axis, part, level.facts.level, level.facts.per_item)
+            ratios.append(RatioRow(*head, a, b, MEASURE, *map(_number, numbers), verdict))
     return rows, ratios
+
+
+def refused(needed: Sequence[tuple[Level, str]]) -> str:
+    """Why nothing can be read off a curve: the arms that lack a verdict, and where; empty where none does."""
+    lacking: dict[str, list[str]] = {}
+    for level, arm in needed:
+        if not level.settled(arm):
+            lacking.setdefault(arm, []).append(level.facts.level)
+    return NO_VERDICT + ": " + "; ".join(f"{arm} at {', '.join(k)}" for arm, k in lacking.items()) if lacking else ""
 
 
 def crossing(x: np.ndarray, y: np.ndarray) -> tuple[float, np.ndarray]:
@@ -125,15 +142,17 @@ def worth(name: str, part: str, levels: Sequence[Level], synthetic: Mapping[str,
         both, boths = _means(levels, PRIMARY, measure, resamples)
         for k, level in enumerate(levels):
             taught = synthetic[level.facts.level]
+            head = (name, part, level.facts.level, measure, level.facts.per_item, level.facts.interactions, taught)
+            if lacks := refused([*((other, REAL) for other in levels), (level, PRIMARY)]):
+                rows.append(WorthRow(*head, None, None, None, None, lacks))
+                continue
             equal = equal_data(n, real, float(both[k]), k)
             drawn = np.array([equal_data(n, a, float(b), k) for a, b in zip(reals, boths[:, k], strict=True)])
             value = (equal - n[k]) / taught * 1e6
             ends = np.quantile((drawn - n[k]) / taught * 1e6, [0.025, 0.975], method="inverted_cdf")
             says = "" if np.isfinite(equal) else "beyond the largest level" if equal > 0 else "below the least level"
             facts = (_number(equal), _number(value), _number(float(ends[0])), _number(float(ends[1])), says)
-            rows.append(
-                WorthRow(name, part, level.facts.level, measure, level.facts.per_item, level.facts.interactions, taught, *facts)
-            )
+            rows.append(WorthRow(*head, *facts))
     return rows
 
 

@@ -16,7 +16,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parent.parent / "src"))
 
 import tstr_arms
-from tstr_figures import ENDPOINT, MEASURES
+from tstr_figures import ENDPOINT, MEASURES, NO_VERDICT
 from tstr_peers import PeerRow
 from tstr_speed import SpeedRow
 from tstr_tables import (
@@ -149,9 +149,12 @@ def _truth(out: Path) -> Iterable[str]:
         known = f"{own[0].users:,} users; floor {own[0].floor:.3f}"
         yield f"## {study}: {name}, nats on fresh choices under uniform exposure ({known})"
         yield _table(
-            ("arm", "nats", "less real's", "seeds"),
+            ("arm", "nats", "less real's", "verdict", "seeds"),
             [
-                (_title(r.arm), f"{r.nats:.3f}", _gap(r.less_real, r.less_real_lo, r.less_real_hi, 3), r.seeds)
+                (
+                    _title(r.arm), f"{r.nats:.3f}",
+                    f"{_gap(r.less_real, r.less_real_lo, r.less_real_hi, 3)} {r.reading}".strip(), r.verdict, r.seeds,
+                )
                 for r in own
             ],
         )  # fmt: skip
@@ -171,7 +174,7 @@ def _map(out: Path) -> Iterable[str]:
             at = {r.level: r for r in own if (r.arm, r.against) == (arm, against)}
             c = crossing[arm, against]
             where = f"{c.at:.2g} [{_plain(c.lo, 2)}, {_plain(c.hi, 2)}] {c.says}" if c.at is not None else c.says
-            cells = [f"{_plain(at[k].ratio, 2)} [{_plain(at[k].lo, 2)}, {_plain(at[k].hi, 2)}]" for _, k in levels]
+            cells = [_ratio(at[k]) for _, k in levels]
             lines.append((f"{_title(arm)} / {_title(against)}", *cells, where))
         head = ("arms", *(f"{k}: {per:.2g} per item" for per, k in levels), "crosses 1 at (interactions per item)")
         yield _table(head, lines)
@@ -290,6 +293,11 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
 
 def _with(m: MeanRow, digits: int) -> str:
     return f"{_plain(m.mean, digits)} [{_plain(m.lo, digits)}, {_plain(m.hi, digits)}]"
+
+
+def _ratio(r: RatioRow) -> str:
+    said = f", {NO_VERDICT}" if r.verdict == NO_VERDICT else ""
+    return f"{_plain(r.ratio, 2)} [{_plain(r.lo, 2)}, {_plain(r.hi, 2)}]{said}"
 
 
 def _gap(value: float | None, lo: float | None, hi: float | None, digits: int = 4) -> str:

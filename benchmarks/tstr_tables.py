@@ -180,7 +180,8 @@ class PrimaryRow(row.Row):
 class TruthRow(row.Row):
     """Nats of an arm on fresh choices under uniform exposure in a simulated market, mean over users, with its interval.
 
-    floor: the entropy of those choices among the candidates.
+    less_real: its nats less real's. floor: the entropy of those choices among the candidates. verdict: the worst of the trained
+    arms in it. reading: of the interval of less_real, or `no verdict` where an arm in it has not converged.
     """
 
     FILE: ClassVar[str] = "truth.csv"
@@ -197,6 +198,8 @@ class TruthRow(row.Row):
     floor: float
     users: int
     seeds: int
+    verdict: str
+    reading: str
 
 
 @dataclass(frozen=True)
@@ -204,7 +207,7 @@ class CrossingRow(row.Row):
     """Where an arm's recall@100 over real's crosses 1 on an axis, by a monotone fit.
 
     at: interactions per item; None: no crossing. lo, hi: of the resamples that have one; share: how many have. says: what to
-    read.
+    read; where an arm has no verdict at a level there is no crossing, and it names them.
     """
 
     FILE: ClassVar[str] = "crossings.csv"
@@ -217,13 +220,16 @@ class CrossingRow(row.Row):
     at: float | None
     lo: float | None
     hi: float | None
-    share: float
+    share: float | None
     says: str
 
 
 @dataclass(frozen=True)
 class RatioRow(row.Row):
-    """An arm over another at one level of an axis; fit: by the monotone curve."""
+    """An arm over another at one level of an axis. fit: by the monotone curve; none where an arm has no verdict at some level.
+
+    verdict: the worse one of the two arms here.
+    """
 
     FILE: ClassVar[str] = "ratios.csv"
     set: str
@@ -238,13 +244,15 @@ class RatioRow(row.Row):
     lo: float | None
     hi: float | None
     fit: float | None
+    verdict: str
 
 
 @dataclass(frozen=True)
 class WorthRow(row.Row):
     """How many real interactions a million synthetic ones are worth at a level.
 
-    equal: real interactions at which real alone reaches what real + synthetic does here; says: why there is none.
+    equal: real interactions at which real alone reaches what real + synthetic does here; says: why there is none. Without a
+    verdict on real at every level, and on real + synthetic at this one, nothing is given.
     """
 
     FILE: ClassVar[str] = "worth.csv"

@@ -45,7 +45,6 @@ from preceptor.market.config import parse
 from preceptor.market.simulate import market
 from preceptor.ranking.trials import GENERATOR
 
-ORDER = ("converged", "turned", "as told", "as seed 0", "no verdict")  # from the best to the worst
 FIVE = ("ml-100k", "ml-latest-small", "amazon-games", "amazon-office", "market")
 HEAD = ("study", "set", "level", "part")
 TRUTH_USERS = 2000
@@ -79,7 +78,7 @@ def map_tables(plan: Plan, sets: Sequence[str], test: bool) -> None:
             longest = [*lengths, users[-1]] if lengths else []  # whole histories of all that may be taken
             for axis, chosen in (("users", users), ("lengths", longest)):
                 if len(chosen) > 1:
-                    given = [tstr_map.Level(levels[k], _found(plan, name, k, part)) for k in chosen]
+                    given = [_level(plan, name, levels[k], part) for k in chosen]
                     asked = targets_of(_panels(plan, name, chosen[0])[0], part)
                     crossings, ratios = tstr_map.crossings(name, axis, part, given, asked)
                     replace(plan.out, CrossingRow, crossings, "set", "axis", "part")
@@ -89,8 +88,9 @@ def map_tables(plan: Plan, sets: Sequence[str], test: bool) -> None:
                         replace(plan.out, WorthRow, tstr_map.worth(name, part, given, half, asked), "set", "part")
 
 
-def _found(plan: Plan, name: str, level: str, part: str) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    return tstr_figures.judged([panel.judged_file(part) for panel in _panels(plan, name, level)])
+def _level(plan: Plan, name: str, facts: LevelRow, part: str) -> tstr_map.Level:
+    found = tstr_figures.judged([panel.judged_file(part) for panel in _panels(plan, name, facts.level)])
+    return tstr_map.Level(facts, found, _verdicts(plan, name, facts.level, list(found)))
 
 
 def _synthetic(plan: Plan, name: str, level: str) -> float:
@@ -108,6 +108,7 @@ def _runs(plan: Plan, name: str, level: str) -> list[BudgetRow]:
 def _panels(plan: Plan, name: str, level: str) -> list[Panel]:
     folder = tstr_sets.folder_of(name, level, plan.work)
     settings = {(r.arm, r.seed): r.setting for r in _runs(plan, name, level)}
+    arms = plan.study.arms_of(name)  # some are not trained at every level
     seeds = plan.seeds_of(REAL)
     made = []
     for seed in range(plan.study.seeds):
@@ -118,7 +119,7 @@ def _panels(plan: Plan, name: str, level: str) -> list[Panel]:
                 set=name,
                 folder=folder,
                 seed=seed,
-                trained=tuple(Trained(arm, seed, settings[arm, seed]) for arm in plan.study.arms_of(name)),
+                trained=tuple(Trained(arm, seed, settings[arm, seed]) for arm in arms if (arm, seed) in settings),
                 again=Trained(REAL, other, settings[REAL, other]) if len(seeds) > 1 else None,
                 untrained=seed == 0,
                 raw=plan.study.raw,
@@ -178,7 +179,7 @@ def _verdicts(plan: Plan, name: str, level: str, arms: Sequence[str]) -> dict[st
     out = {}
     for arm in arms:
         parts = [p for p in own if arm == p or arm.startswith((f"{p}, as", f"{p} ⊕")) or f"⊕ {p}," in arm]
-        out[arm] = max((own[p] for p in parts), key=ORDER.index) if parts else ""
+        out[arm] = tstr_figures.worst(own[p] for p in parts)
     return out
 
 
@@ -240,12 +241,23 @@ def _truth(plan: Plan, name: str, panels: Sequence[Panel]) -> None:
                 floor[here] = -(p * np.log(np.maximum(p, 1e-300))).sum(axis=1)
         for arm, nats in own.items():
             found.setdefault(arm, []).append(nats)
-    resamples = Resamples(users, tstr_figures.BOOTSTRAPS, 0)
+    verdicts = _verdicts(plan, name, WHOLE, list(found))
+    replace(plan.out, TruthRow, truth_rows((plan.study.name, name, WHOLE), found, float(floor.mean()), verdicts), *HEAD[:3])
+
+
+def truth_rows(
+    head: tuple[str, str, str], found: Mapping[str, Sequence[np.ndarray]], floor: float, verdicts: Mapping[str, str]
+) -> list[TruthRow]:
+    """Rows of truth.csv. head: study, set, level; found: nats [users] of each seed, by arm."""
+    users = len(found[REAL][0])
+    resamples = Resamples(np.arange(users), tstr_figures.BOOTSTRAPS, 0)
     drawn = {arm: resamples.means(np.mean(nats, axis=0)[:, None]) for arm, nats in found.items()}
     rows = []
     for arm, (mean, samples) in drawn.items():
         got = resamples.interval(float(mean[0]), samples[:, 0])
         gap = resamples.interval(float(mean[0] - drawn[REAL][0][0]), samples[:, 0] - drawn[REAL][1][:, 0])
-        facts = (got.value, got.lo, got.hi, gap.value, gap.lo, gap.hi, float(floor.mean()), len(users), len(found[arm]))
-        rows.append(TruthRow(plan.study.name, name, WHOLE, arm, *facts))
-    replace(plan.out, TruthRow, rows, *HEAD[:3])
+        unsure = tstr_figures.NO_VERDICT in (verdicts[arm], verdicts[REAL])
+        said = "" if arm == REAL else tstr_figures.reading(gap, "nats", unsure)
+        facts = (got.value, got.lo, got.hi, gap.value, gap.lo, gap.hi, floor, users, len(found[arm]))
+        rows.append(TruthRow(*head, arm, *facts, verdicts[arm], said))
+    return rows

@@ -3,6 +3,7 @@
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "benchmarks"))
@@ -10,8 +11,8 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "benchmarks"))
 import tstr_figures
 import tstr_report
 import tstr_verdicts
-from tstr_arms import PRIMARY, REAL
-from tstr_tables import MeanRow, PairRow, PrimaryRow, read, replace
+from tstr_arms import PRIMARY, REAL, SIGNAL
+from tstr_tables import MeanRow, PairRow, PrimaryRow, TruthRow, read, replace
 
 
 def primary(out: Path, given: dict[str, tuple[float, float, str]], against: str = REAL) -> dict[str, PrimaryRow]:
@@ -57,3 +58,17 @@ def test_a_set_that_is_missing_or_has_no_verdict_counts_in_the_correction_with_p
     }  # fmt: skip
     assert {r.against for r in found.values()} == {"real ⊕ generator"}
     assert "| real ⊕ generator | amazon-office | 0 | – [–, –] | – | 1.000 | not judged |" in tstr_report.text(tmp_path)
+
+
+def test_nats_on_fresh_choices_are_read_only_where_both_arms_have_verdicts(tmp_path: Path) -> None:
+    nats = np.random.default_rng(0).normal(5, 1, 200)
+    found = {REAL: [nats], SIGNAL: [nats - 0.1, nats - 0.3], PRIMARY: [nats + 0.2], "popularity": [nats[::-1]]}
+    verdicts = {REAL: "converged", SIGNAL: "no verdict", PRIMARY: "turned", "popularity": ""}
+    rows = tstr_verdicts.truth_rows(("biased", "market-biased", "whole"), found, 4.0, verdicts)
+    assert {r.arm: r.reading for r in rows} == {
+        REAL: "", SIGNAL: "no verdict", PRIMARY: "worse", "popularity": "not told apart",
+    }  # fmt: skip
+    assert {r.arm: r.verdict for r in rows} == verdicts
+    assert next(r for r in rows if r.arm == SIGNAL).less_real == pytest.approx(-0.2)
+    replace(tmp_path, TruthRow, rows, "study")
+    assert "| −0.200 [−0.200, −0.200] no verdict | no verdict | 2 |" in tstr_report.text(tmp_path)

@@ -1,0 +1,92 @@
+"""What benchmarks/tstr_map.py reads off curves that were planted."""
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent.parent / "benchmarks"))
+
+import tstr_map
+import tstr_report
+from tstr_arms import PRIMARY, REAL, SIGNAL, WALKS
+from tstr_map import Level
+from tstr_tables import CrossingRow, LevelRow, RatioRow, WorthRow, replace
+
+from preceptor.data.rows import Targets
+
+USERS = 400
+PER_ITEM = (1.0, 2.0, 4.0, 8.0)
+TARGETS = Targets(
+    np.arange(USERS, dtype=np.int32), np.zeros(USERS, np.int32), np.zeros(USERS, np.int64), np.zeros(USERS, np.int64)
+)
+
+
+def hits(share: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Ranks and nats of an arm with a recall@100, and an NDCG@10, of `share`, for one seed; who is hit is drawn."""
+    rank = np.full((1, USERS), 1000, np.int32)
+    rank[0, np.random.default_rng(seed).permutation(USERS)[: round(share * USERS)]] = 1
+    return rank, np.full(rank.shape, 5.0, np.float32)
+
+
+def levels(shares: Mapping[str, tuple[float, ...]], verdicts: Mapping[tuple[str, int], str] | None = None) -> list[Level]:
+    """A level for each of PER_ITEM, with arms of these recalls; all converged but for `verdicts` by arm and level's number."""
+    made = []
+    for k, per_item in enumerate(PER_ITEM):
+        facts = LevelRow("tiny", f"users-{k}", "users", 9, 100, round(100 * per_item), per_item, 9, USERS, USERS, 1.0, 0.0)
+        found = {arm: hits(own[k], 10 * k + n) for n, (arm, own) in enumerate(shares.items())}
+        made.append(Level(facts, found, {arm: (verdicts or {}).get((arm, k), "converged") for arm in shares}))
+    return made
+
+
+FALLING = {
+    REAL: (0.2, 0.3, 0.4, 0.5),
+    WALKS: (0.4, 0.4, 0.3, 0.3),
+    SIGNAL: (0.3, 0.4, 0.42, 0.45),
+    PRIMARY: (0.3, 0.4, 0.5, 0.55),
+}
+
+
+def crossed(given: list[Level]) -> tuple[dict[tuple[str, str], CrossingRow], dict[tuple[str, str, str], RatioRow]]:
+    rows, ratios = tstr_map.crossings("tiny", "users", "test", given, TARGETS)
+    return {(r.arm, r.against): r for r in rows}, {(r.arm, r.against, r.level): r for r in ratios}
+
+
+def test_a_curve_whose_arms_have_verdicts_crosses() -> None:
+    found, ratios = crossed(levels(FALLING))
+    row = found[WALKS, REAL]
+    assert row.says == "crosses"
+    assert row.at == pytest.approx(2 * 2 ** (np.log(4 / 3) / (np.log(4 / 3) + np.log(4 / 3))))
+    assert ratios[WALKS, REAL, "users-0"].ratio == pytest.approx(2.0)
+    assert ratios[WALKS, REAL, "users-0"].verdict == "converged"
+
+
+def test_an_arm_without_a_verdict_at_one_level_has_no_crossing(tmp_path: Path) -> None:
+    given = levels(FALLING, {(WALKS, 1): "no verdict", (WALKS, 3): "no verdict", (SIGNAL, 0): "turned"})
+    found, ratios = crossed(given)
+    row = found[WALKS, REAL]
+    assert (row.at, row.lo, row.hi, row.share) == (None,) * 4
+    assert row.says == "no verdict: walks at users-1, users-3"
+    assert found[SIGNAL, REAL].says.startswith("crosses")
+    assert [ratios[WALKS, REAL, f"users-{k}"].verdict for k in range(4)] == ["converged", "no verdict"] * 2
+    assert ratios[WALKS, REAL, "users-0"].fit is None
+    assert ratios[WALKS, REAL, "users-1"].ratio == pytest.approx(4 / 3)
+    replace(tmp_path, CrossingRow, list(found.values()), "set")
+    replace(tmp_path, RatioRow, list(ratios.values()), "set")
+    line = next(x for x in tstr_report.text(tmp_path).splitlines() if x.startswith("| walks, first order / real |"))
+    assert line.endswith("| no verdict: walks at users-1, users-3 |")
+    assert line.count(", no verdict") == 2
+
+
+def test_synthetic_data_has_a_worth_only_where_the_curve_of_real_and_the_arm_have_verdicts() -> None:
+    def of(verdicts: Mapping[tuple[str, int], str]) -> dict[str, WorthRow]:
+        rows = tstr_map.worth("tiny", "test", levels(FALLING, verdicts), {f"users-{k}": 1e6 for k in range(4)}, TARGETS)
+        return {r.level: r for r in rows if r.measure == "recall@100"}
+
+    found = of({(PRIMARY, 1): "no verdict", (WALKS, 0): "no verdict"})
+    assert found["users-0"].worth == pytest.approx(100)
+    assert (found["users-1"].worth, found["users-1"].equal, found["users-1"].hi) == (None, None, None)
+    assert found["users-1"].says == f"no verdict: {PRIMARY} at users-1"
+    assert {r.says for r in of({(REAL, 3): "no verdict"}).values()} == {"no verdict: real at users-3"}
