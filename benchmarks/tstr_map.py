@@ -1,8 +1,13 @@
 """The sparsity map and what synthetic data is worth: curves over the levels of an axis, on the same people at every level.
 
 A crossing is where a monotone fit of log(an arm's recall@100 / real's) over log(interactions per item) passes 0: the ratio is
-taken to fall as the log grows denser (isotonic regression, levels weighted alike, linear between them). Its interval comes from
-resampling the people, who are the same at all levels. Where the fit never passes 0 there is no crossing, and that is said.
+taken to fall as the log grows denser (isotonic regression, levels weighted alike, linear between them). Where the fit never
+passes 0 there is no crossing, and that is said.
+
+Its interval comes from resampling the people, who are the same at all levels. A resample without a crossing has one all the
+same, beyond the levels: it lies above them where the ratio is above 1 at all of them, and below them where it is below 1. An
+interval that reaches there is open at that end. (Leaving these resamples out gives intervals that miss too often, most of all
+where the crossing is near an end.)
 
 Worth: with R(n) the monotone curve of real alone over log n interactions, real + synthetic at n reaches m; R(n') = m gives n',
 and (n' − n) per million synthetic next items that the arm was taught (mean over seeds) is what they are worth.
@@ -20,7 +25,7 @@ from tstr_judge import RAW
 from tstr_tables import CrossingRow, LevelRow, RatioRow, WorthRow
 
 from preceptor.core import metrics
-from preceptor.core.statistics import Resamples, percentile_interval
+from preceptor.core.statistics import Resamples
 from preceptor.data.log import Targets
 from preceptor.ranking.trials import GENERATOR
 
@@ -65,11 +70,13 @@ def crossings(
             y, ys = np.log(ratio), np.log(drawn)
         lacks = refused([(level, arm) for arm in (a, b) for level in levels])
         at, fit = crossing(x, y)
-        found = np.array([crossing(x, row)[0] for row in ys])
-        have = np.isfinite(found)
-        whole = percentile_interval(0.0, np.exp(found[have]))
-        facts = (_number(np.exp(at)), _number(whole.lo), _number(whole.hi), float(have.mean()), says(at, fit, x, have))
-        rows.append(CrossingRow(name, axis, part, a, b, MEASURE, *((None, None, None, None, lacks) if lacks else facts)))
+        fits = [crossing(x, row) for row in ys]
+        have = np.isfinite([place for place, _ in fits])
+        lo, hi = interval(x, fits)
+        facts = (*(_number(float(np.exp(v))) if np.isfinite(v) else None for v in (at, lo, hi)), float(have.mean()))
+        rows.append(
+            CrossingRow(name, axis, part, a, b, MEASURE, *((None,) * 4 if lacks else facts), lacks or says(at, fit, x, have))
+        )
         for k, level in enumerate(levels):
             got = resamples.interval(float(ratio[k]), drawn[:, k])
             numbers = (got.value, got.lo, got.hi, float("nan") if lacks else float(np.exp(fit[k])))
@@ -104,6 +111,26 @@ def crossing(x: np.ndarray, y: np.ndarray) -> tuple[float, np.ndarray]:
         return float((x[before + 1] + x[after - 1]) / 2), fit
     share = fit[before] / (fit[before] - fit[after])
     return float(x[before] + share * (x[after] - x[before])), fit
+
+
+def interval(x: np.ndarray, fits: Sequence[tuple[float, np.ndarray]]) -> tuple[float, float]:
+    """95 % ends of the crossing of resampled fits (`crossing`), on the scale of x; −inf or inf: open at that end.
+
+    Where it lies beyond the levels altogether, the other end is the level that is nearest.
+
+    A fit that is no number, or 0 everywhere, may have its crossing anywhere: it counts at both open ends.
+    """
+    ends = []
+    for at, fit in fits:
+        if np.isfinite(at):
+            ends.append((at, at))
+        elif not np.isfinite(fit).all() or not fit.any():
+            ends.append((-np.inf, np.inf))
+        else:
+            ends.append((np.inf, np.inf) if fit[-1] >= 0 else (-np.inf, -np.inf))
+    low, high = np.array(ends).T
+    lo, hi = np.quantile(low, 0.025, method="inverted_cdf"), np.quantile(high, 0.975, method="inverted_cdf")
+    return float(min(lo, x[-1])), float(max(hi, x[0]))
 
 
 def isotonic(y: np.ndarray) -> np.ndarray:

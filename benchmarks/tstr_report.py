@@ -173,7 +173,7 @@ def _map(out: Path) -> Iterable[str]:
         for arm, against in dict.fromkeys((r.arm, r.against) for r in own):
             at = {r.level: r for r in own if (r.arm, r.against) == (arm, against)}
             c = crossing[arm, against]
-            where = f"{c.at:.2g} [{_plain(c.lo, 2)}, {_plain(c.hi, 2)}] {c.says}" if c.at is not None else c.says
+            where = _where(c, levels[0][0], levels[-1][0])
             cells = [_ratio(at[k]) for _, k in levels]
             lines.append((f"{_title(arm)} / {_title(against)}", *cells, where))
         head = ("arms", *(f"{k}: {per:.2g} per item" for per, k in levels), "crosses 1 at (interactions per item)")
@@ -293,6 +293,14 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
 
 def _with(m: MeanRow, digits: int) -> str:
     return f"{_plain(m.mean, digits)} [{_plain(m.lo, digits)}, {_plain(m.hi, digits)}]"
+
+
+def _where(c: CrossingRow, least: float, most: float) -> str:
+    """Where a curve crosses, and its interval, open where it reaches beyond the levels."""
+    if c.share is None:
+        return c.says
+    lo, hi = f"< {least:.2g}" if c.lo is None else f"{c.lo:.2g}", f"> {most:.2g}" if c.hi is None else f"{c.hi:.2g}"
+    return f"{'–' if c.at is None else f'{c.at:.2g}'} [{lo}, {hi}] {c.says}"
 
 
 def _ratio(r: RatioRow) -> str:

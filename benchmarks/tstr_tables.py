@@ -206,8 +206,9 @@ class TruthRow(row.Row):
 class CrossingRow(row.Row):
     """Where an arm's recall@100 over real's crosses 1 on an axis, by a monotone fit.
 
-    at: interactions per item; None: no crossing. lo, hi: of the resamples that have one; share: how many have. says: what to
-    read; where an arm has no verdict at a level there is no crossing, and it names them.
+    at: interactions per item; None: no crossing. lo, hi: its interval; None: open at that end, beyond the levels. share: of the
+    resamples, how many have a crossing among the levels. says: what to read; where an arm has no verdict at a level there is
+    neither crossing nor interval, and it names them.
     """
 
     FILE: ClassVar[str] = "crossings.csv"
