@@ -28,6 +28,7 @@ from tstr_tables import (
     PairRow,
     PrimaryRow,
     RatioRow,
+    RecipeRow,
     TrialRow,
     TruthRow,
     WorthRow,
@@ -82,7 +83,7 @@ def text(out: Path) -> str:
     findings = said.read_text(encoding="utf-8").strip() if said.exists() else "**No finding is written down yet.**"
     commands = "\n".join(f"    {c}" for c in COMMANDS)
     parts = [HEAD.format(findings=findings, boot="2,000", commands=commands)]
-    for section in (_primary, _studies, _truth, _map, _worth, _peers, _speed, _opened, _training):
+    for section in (_primary, _recipes, _studies, _truth, _map, _worth, _peers, _speed, _opened, _training):
         parts += [made for made in section(out) if made]
     return "\n".join(part.rstrip() + "\n" for part in parts)
 
@@ -101,6 +102,28 @@ def _primary(out: Path) -> Iterable[str]:
             ],
         )
         yield HOLM
+
+
+def _recipes(out: Path) -> Iterable[str]:
+    rows = read(out, RecipeRow)
+    opened = {(r.study, r.set, r.level) for r in rows if r.part == "test"}
+    rows = [r for r in rows if (r.part == "test") == ((r.study, r.set, r.level) in opened)]
+    if rows:
+        yield "## The recipe that the tool's rule recommends: fewest validation nats among those with a verdict"
+        yield _table(
+            ("study", "set", "level", "part", "users", "recipe", "its nats", "real's", "NDCG@10 gained", "no verdict on"),
+            [
+                (
+                    r.study, r.set, r.level, r.part, f"{r.users:,}", _title(r.recipe), f"{r.nats:.3f}", f"{r.real_nats:.3f}",
+                    f"{_gap(r.gain, r.lo, r.hi)} {r.reading}", r.unsettled,
+                )
+                for r in rows
+            ],
+        )  # fmt: skip
+        own = [r for r in rows if r.study == "finalists" and r.part == "test"]
+        if own:
+            above = [r.set for r in own if r.reading == "use"]
+            yield f"Above real with a 95 % interval on {len(above)} of {len(own)} sets of `finalists` whose test was opened.\n"
 
 
 def _studies(out: Path) -> Iterable[str]:

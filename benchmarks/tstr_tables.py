@@ -177,6 +177,30 @@ class PrimaryRow(row.Row):
 
 
 @dataclass(frozen=True)
+class RecipeRow(row.Row):
+    """The recipe that the tool's rule recommends (tstr_recipe.py), and what it gains over real in NDCG@10, with its interval.
+
+    reading: use, keep real (it is real, or real is better here), can't tell, or no verdict (real has none). nats, real_nats: of
+    the recipe and of real on validation. unsettled: recipes without a verdict, which the rule leaves out.
+    """
+
+    FILE: ClassVar[str] = "recipe.csv"
+    study: str
+    set: str
+    level: str
+    part: str
+    recipe: str
+    reading: str
+    gain: float | None
+    lo: float | None
+    hi: float | None
+    users: int
+    nats: float
+    real_nats: float
+    unsettled: str
+
+
+@dataclass(frozen=True)
 class TruthRow(row.Row):
     """Nats of an arm on fresh choices under uniform exposure in a simulated market, mean over users, with its interval.
 

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import tstr_figures
 import tstr_map
+import tstr_recipe
 import tstr_sets
 from tstr_arms import PRIMARY, REAL, split_of
 from tstr_judge import AGAIN, Frozen, Panel, Trained, best_form, judge_job, laws_of, targets_of
@@ -28,6 +29,7 @@ from tstr_tables import (
     PairRow,
     PrimaryRow,
     RatioRow,
+    RecipeRow,
     TruthRow,
     WorthRow,
     read,
@@ -156,7 +158,8 @@ def _write(plan: Plan, name: str, level: str, part: str, panels: Sequence[Panel]
     targets = targets_of(panels[0], part)
     drawn = tstr_figures.draw(tstr_figures.judged(files), targets, split_of(panels[0].folder).popularity)
     frozen = [Frozen.read(panel.frozen_file) for panel in panels]
-    best = _best(frozen)
+    nats = _nats(frozen)
+    best = best_form(nats, REAL, GENERATOR)
     arms = list(dict.fromkeys(arm for arm, _, _ in drawn.found))
     verdict = _verdicts(plan, name, level, arms)
     head = (plan.study.name, name, level, part)
@@ -164,12 +167,12 @@ def _write(plan: Plan, name: str, level: str, part: str, panels: Sequence[Panel]
     rows, pairs = tstr_figures.tables(drawn, head, verdict, {arm: frozen[0].said(arm) for arm in arms}, against)
     replace(plan.out, MeanRow, rows, *HEAD)
     replace(plan.out, PairRow, pairs, *HEAD)
+    replace(plan.out, RecipeRow, [tstr_recipe.recipe_row(head, nats, verdict, drawn)], *HEAD)
 
 
-def _best(frozen: Sequence[Frozen]) -> str | None:
-    """The form of real ⊕ generator with the fewer validation nats, mean over seeds."""
-    arms = frozen[0].nats
-    return best_form({arm: float(np.mean([f.nats[arm] for f in frozen if arm in f.nats])) for arm in arms}, REAL, GENERATOR)
+def _nats(frozen: Sequence[Frozen]) -> dict[str, float]:
+    """Validation nats of every arm, mean over the seeds that it has (untrained ones have one)."""
+    return {arm: float(np.mean([f.nats[arm] for f in frozen if arm in f.nats])) for arm in frozen[0].nats}
 
 
 def _verdicts(plan: Plan, name: str, level: str, arms: Sequence[str]) -> dict[str, str]:

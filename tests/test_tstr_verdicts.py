@@ -9,10 +9,13 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent.parent / "benchmarks"))
 
 import tstr_figures
+import tstr_recipe
 import tstr_report
 import tstr_verdicts
 from tstr_arms import PRIMARY, REAL, SIGNAL
-from tstr_tables import MeanRow, PairRow, PrimaryRow, TruthRow, read, replace
+from tstr_tables import MeanRow, PairRow, PrimaryRow, RecipeRow, TruthRow, read, replace
+
+from preceptor.data.rows import Targets
 
 
 def primary(out: Path, given: dict[str, tuple[float, float, str]], against: str = REAL) -> dict[str, PrimaryRow]:
@@ -72,3 +75,58 @@ def test_nats_on_fresh_choices_are_read_only_where_both_arms_have_verdicts(tmp_p
     assert next(r for r in rows if r.arm == SIGNAL).less_real == pytest.approx(-0.2)
     replace(tmp_path, TruthRow, rows, "study")
     assert "| −0.200 [−0.200, −0.200] no verdict | no verdict | 2 |" in tstr_report.text(tmp_path)
+
+
+FORMS = (
+    "real ⊕ generator, added",
+    "real ⊕ generator, multiplied",
+    f"{PRIMARY} ⊕ generator, added",
+    f"{PRIMARY} ⊕ generator, multiplied",
+)
+NATS = dict.fromkeys(("walks", *FORMS), 5.9) | {REAL: 5.5, PRIMARY: 5.45, SIGNAL: 5.7, "generator": 5.6, "ease": 1.0}
+
+
+def drawn(better: dict[str, int]) -> tstr_figures.Drawn:
+    """200 users with ranks of `10 + user % 3` under real, and of so many places less under other arms."""
+    n = np.arange(200)
+    targets = Targets(n.astype(np.int32), (n % 7).astype(np.int32), n, n)
+    rank = (10 + n % 3)[None].astype(np.int32)
+    found = {arm: (rank - less, np.full(rank.shape, 5.0, np.float32)) for arm, less in ({REAL: 0} | better).items()}
+    return tstr_figures.draw(found, targets, np.ones(7, np.int64))
+
+
+@pytest.mark.parametrize(
+    ("nats", "unsettled", "better", "recipe", "reading"),
+    [
+        ({}, [], {PRIMARY: 3}, PRIMARY, "use"),
+        ({}, [], {PRIMARY: -3}, PRIMARY, "keep real"),
+        ({}, [], {PRIMARY: 0}, PRIMARY, "can't tell"),
+        ({}, [PRIMARY, SIGNAL], {}, REAL, "keep real"),
+        ({}, [REAL, PRIMARY], {}, PRIMARY, "no verdict"),
+        ({"generator": 5.1}, [PRIMARY], {"generator": 2}, "generator", "use"),
+        ({FORMS[1]: 5.2, FORMS[2]: 5.3}, [], {FORMS[1]: 1}, FORMS[1], "use"),
+        ({FORMS[1]: 5.2, FORMS[2]: 5.1}, [], {FORMS[2]: 1}, FORMS[2], "use"),
+        ({FORMS[1]: 5.2, FORMS[2]: 5.1}, [FORMS[2]], {FORMS[1]: 1}, FORMS[1], "use"),
+        ({"walks": 1.0, REAL: 5.0}, [], {}, REAL, "keep real"),
+    ],
+)
+def test_the_recipe_is_that_of_the_tools_rule(
+    nats: dict[str, float], unsettled: list[str], better: dict[str, int], recipe: str, reading: str
+) -> None:
+    verdicts = dict.fromkeys(NATS, "converged") | dict.fromkeys(unsettled, "no verdict")
+    found = tstr_recipe.recipe_row(("finalists", "market", "whole", "test"), NATS | nats, verdicts, drawn(better))
+    assert (found.recipe, found.reading, found.users) == (recipe, reading, 200)
+    assert found.unsettled == "; ".join(arm for arm in (REAL, PRIMARY, SIGNAL, *FORMS) if arm in unsettled)
+    assert (found.gain == 0) == (recipe == REAL or better == {PRIMARY: 0})
+    assert (found.gain is None) == (reading == "no verdict")
+
+
+def test_the_recipes_that_gain_are_counted(tmp_path: Path) -> None:
+    verdicts = dict.fromkeys(NATS, "converged")
+    for name, better in (("market", 3), ("ml-100k", 2), ("amazon-games", -1)):
+        head = ("finalists", name, "whole", "test")
+        rows = [tstr_recipe.recipe_row(head, NATS, verdicts, drawn({PRIMARY: better}))]
+        replace(tmp_path, RecipeRow, rows, "study", "set", "level", "part")
+    text = tstr_report.text(tmp_path)
+    assert "Above real with a 95 % interval on 2 of 3 sets of `finalists` whose test was opened." in text
+    assert "| real + signal, ½ | 5.450 | 5.500 |" in text
