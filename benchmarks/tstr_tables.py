@@ -137,7 +137,10 @@ class MeanRow(row.Row):
 
 @dataclass(frozen=True)
 class PairRow(row.Row):
-    """arm_a − arm_b on the same users, mean over seeds, its interval, two-sided p and reading."""
+    """arm_a − arm_b on the same users, mean over seeds, its interval, two-sided p and reading.
+
+    arm_b may be the better of real and popularity (tstr_shares.py), and has no p then.
+    """
 
     FILE: ClassVar[str] = "paired.csv"
     study: str
@@ -198,6 +201,29 @@ class RecipeRow(row.Row):
     nats: float
     real_nats: float
     unsettled: str
+
+
+@dataclass(frozen=True)
+class ShareRow(row.Row):
+    """An arm's mean over that of `against` on the same users, and its interval (tstr_shares.py).
+
+    verdict: the worse one of the two. reading: within 3 % (the whole interval above .97), not within 3 % (the whole below),
+    can't tell, no interval or no verdict.
+    """
+
+    FILE: ClassVar[str] = "shares.csv"
+    study: str
+    set: str
+    level: str
+    part: str
+    arm: str
+    against: str
+    measure: str
+    share: float | None
+    lo: float | None
+    hi: float | None
+    verdict: str
+    reading: str
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ import tstr_figures
 import tstr_map
 import tstr_recipe
 import tstr_sets
+import tstr_shares
 from tstr_arms import PRIMARY, REAL, split_of
 from tstr_judge import AGAIN, Frozen, Panel, Trained, best_form, judge_job, laws_of, targets_of
 from tstr_plan import Plan
@@ -30,6 +31,7 @@ from tstr_tables import (
     PrimaryRow,
     RatioRow,
     RecipeRow,
+    ShareRow,
     TruthRow,
     WorthRow,
     read,
@@ -166,7 +168,8 @@ def _write(plan: Plan, name: str, level: str, part: str, panels: Sequence[Panel]
     against = [REAL, *([best] if best else []), *(["real+law"] if "real+law" in arms else [])]
     rows, pairs = tstr_figures.tables(drawn, head, verdict, {arm: frozen[0].said(arm) for arm in arms}, against)
     replace(plan.out, MeanRow, rows, *HEAD)
-    replace(plan.out, PairRow, pairs, *HEAD)
+    replace(plan.out, PairRow, [*pairs, *tstr_shares.leads(head, drawn, verdict)], *HEAD)
+    replace(plan.out, ShareRow, tstr_shares.share_rows(head, drawn, verdict), *HEAD)
     replace(plan.out, RecipeRow, [tstr_recipe.recipe_row(head, nats, verdict, drawn)], *HEAD)
 
 
