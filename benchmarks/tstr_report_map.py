@@ -8,6 +8,7 @@ from pathlib import Path
 import tstr_arms
 from tstr_cells import gap, plain, table, title, whole
 from tstr_figures import ENDPOINT, NO_VERDICT
+from tstr_map import PAPER
 from tstr_sets import WHOLE
 from tstr_shares import BETTER
 from tstr_tables import CrossingRow, LevelRow, PairRow, RatioRow, ShareRow, TruthRow, WorthRow, read
@@ -59,16 +60,16 @@ def sparsity_map(out: Path) -> Iterable[str]:
         own = [r for r in own if r.part == part]
         levels = sorted({(r.per_item, r.level) for r in own})
         yield f"## The sparsity map: {name}, by {axis}, {part}: recall@100 over that of another arm"
-        crossing = {(c.arm, c.against): c for c in crossings if (c.set, c.axis, c.part) == (name, axis, part)}
+        crossing = {(c.arm, c.against, c.ratio): c for c in crossings if (c.set, c.axis, c.part) == (name, axis, part)}
         lines = []
         for arm, against in dict.fromkeys((r.arm, r.against) for r in own):
             at = {r.level: r for r in own if (r.arm, r.against) == (arm, against)}
-            c = crossing[arm, against]
-            where = _where(c, levels[0][0], levels[-1][0])
+            ends = [crossing.get((arm, against, wanted)) for wanted in (1.0, PAPER)]
+            where = ["" if c is None else _where(c, levels[0][0], levels[-1][0]) for c in ends]
             cells = [_ratio(at[k]) for _, k in levels]
-            lines.append((f"{title(arm)} / {title(against)}", *cells, where))
-        head = ("arms", *(f"{k}: {per:.2g} per item" for per, k in levels), "crosses 1 at (interactions per item)")
-        yield table(head, lines)
+            lines.append((f"{title(arm)} / {title(against)}", *cells, *where))
+        at = ("crosses 1 at (interactions per item)", f"crosses {PAPER:g} (+130 %) at")
+        yield table(("arms", *(f"{k}: {per:.2g} per item" for per, k in levels), *at), lines)
 
 
 def leads(out: Path) -> Iterable[str]:

@@ -254,8 +254,9 @@ class TruthRow(row.Row):
 
 @dataclass(frozen=True)
 class CrossingRow(row.Row):
-    """Where an arm's recall@100 over real's crosses 1 on an axis, by a monotone fit.
+    """Where an arm's recall@100 over that of `against` crosses a ratio on an axis, by a monotone fit.
 
+    ratio: 1, or 2.3 (the paper's +130 %). It is taken to fall as the log grows denser, and one to popularity to rise.
     at: interactions per item; None: no crossing. lo, hi: its interval; None: open at that end, beyond the levels. share: of the
     resamples, how many have a crossing among the levels. says: what to read; where an arm has no verdict at a level there is
     neither crossing nor interval, and it names them.
@@ -268,6 +269,7 @@ class CrossingRow(row.Row):
     arm: str
     against: str
     measure: str
+    ratio: float
     at: float | None
     lo: float | None
     hi: float | None

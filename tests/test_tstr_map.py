@@ -51,7 +51,7 @@ FALLING = {
 
 def crossed(given: list[Level]) -> tuple[dict[tuple[str, str], CrossingRow], dict[tuple[str, str, str], RatioRow]]:
     rows, ratios = tstr_map.crossings("tiny", "users", "test", given, TARGETS)
-    return {(r.arm, r.against): r for r in rows}, {(r.arm, r.against, r.level): r for r in ratios}
+    return {(r.arm, r.against): r for r in rows if r.ratio == 1}, {(r.arm, r.against, r.level): r for r in ratios}
 
 
 def test_a_curve_whose_arms_have_verdicts_crosses() -> None:
@@ -76,7 +76,7 @@ def test_an_arm_without_a_verdict_at_one_level_has_no_crossing(tmp_path: Path) -
     replace(tmp_path, CrossingRow, list(found.values()), "set")
     replace(tmp_path, RatioRow, list(ratios.values()), "set")
     line = next(x for x in tstr_report.text(tmp_path).splitlines() if x.startswith("| walks, first order / real |"))
-    assert line.endswith("| no verdict: walks at users-1, users-3 |")
+    assert line.endswith("| no verdict: walks at users-1, users-3 |  |")
     assert line.count(", no verdict") == 2
 
 
@@ -133,8 +133,8 @@ def test_a_crossing_near_an_end_has_an_interval_that_is_open_there(tmp_path: Pat
     replace(tmp_path, CrossingRow, list(found.values()), "set")
     replace(tmp_path, RatioRow, list(ratios.values()), "set")
     text = tstr_report.text(tmp_path)
-    assert f"| {walks.at:.2g} [{walks.lo:.2g}, > 8] crosses, in {walks.share:.0%} of the resamples |" in text
-    assert "| – [8, > 8] none: above 1 from 1 to 8 |" in text
+    assert f"| {walks.at:.2g} [{walks.lo:.2g}, > 8] crosses, in {walks.share:.0%} of the resamples |  |" in text
+    assert "| – [8, > 8] none: above 1 from 1 to 8 |  |" in text
 
 
 def test_a_resample_without_any_hit_says_nothing_of_where_the_crossing_is() -> None:
@@ -142,3 +142,45 @@ def test_a_resample_without_any_hit_says_nothing_of_where_the_crossing_is() -> N
     fits = [tstr_map.crossing(x, np.array(y)) for y in ([0.3, 0.1, -0.1, -0.2], [0.3, 0.1, -np.inf, -0.2])]
     assert tstr_map.interval(x, fits[:1]) == pytest.approx((fits[0][0], fits[0][0]))
     assert tstr_map.interval(x, fits) == (-np.inf, np.inf)
+
+
+def test_where_the_papers_gain_lies_is_said_and_whether_real_as_it_is_beats_popularity(tmp_path: Path) -> None:
+    raw = f"{REAL}, as it is"
+    shares = {
+        REAL: (0.1, 0.15, 0.2, 0.4),
+        WALKS: (0.46, 0.345, 0.23, 0.4),
+        raw: (0.05, 0.1, 0.2, 0.3),
+        "popularity": (0.1,) * 4,
+    }
+    rows, ratios = tstr_map.crossings("tiny", "users", "test", levels(shares), TARGETS)
+    found = {(r.arm, r.against, r.ratio): r for r in rows}
+    assert set(found) == {
+        (WALKS, REAL, 1.0),
+        (WALKS, REAL, 2.3),
+        (REAL, "popularity", 1.0),
+        (WALKS, "popularity", 1.0),
+        (raw, "popularity", 1.0),
+    }
+    paper = found[WALKS, REAL, 2.3]
+    assert paper.at == pytest.approx(2.0, rel=0.02)  # the ratio is 4.6, 2.3, 1.15 and 1, each level with the drawn recalls
+    assert paper.says.startswith("crosses")
+    beats = found[raw, "popularity", 1.0]
+    assert beats.at == pytest.approx(2.0, rel=0.3)
+    assert beats.says.startswith("crosses")
+    assert "but" not in beats.says
+    assert {r.level: r.ratio for r in ratios if r.arm == raw} == pytest.approx(
+        {"users-0": 0.5, "users-1": 1.0, "users-2": 2.0, "users-3": 3.0}
+    )
+    replace(tmp_path, CrossingRow, rows, "set")
+    replace(tmp_path, RatioRow, ratios, "set")
+    text = tstr_report.text(tmp_path)
+    assert "crosses 2.3 (+130 %) at |" in text
+    assert f"{paper.at:.2g} [" in text
+
+
+def test_a_ratio_that_runs_the_other_way_is_said_to() -> None:
+    shares = {REAL: (0.3,) * 4, WALKS: (0.2, 0.3, 0.4, 0.5), "popularity": (0.6, 0.4, 0.2, 0.1)}
+    found, _ = crossed(levels(shares))
+    assert found[WALKS, REAL].says == "none: above 1 from 1 to 8; but the ratio rises"
+    assert "but" not in found[REAL, "popularity"].says
+    assert found[REAL, "popularity"].at == pytest.approx(2 * 2 ** (np.log(4 / 3) / np.log(2)))
