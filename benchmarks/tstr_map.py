@@ -1,9 +1,9 @@
 """The sparsity map and what synthetic data is worth: curves over the levels of an axis, on the same people at every level.
 
 A crossing is where a monotone fit of log(an arm's recall@100 / real's) over log(interactions per item) passes 0, or log 2.3 for
-the paper's +130 %. The ratio is taken to fall as the log grows denser, and one to popularity to rise (isotonic regression, levels
-weighted alike, linear between them). Where the fit never passes it there is no crossing, and that is said; so is it where the
-other direction fits better.
+the paper's +130 %. The ratio is taken to fall as the log grows denser, and one to popularity to rise (isotonic regression, all
+levels weighted alike, linear between them). Where the fit never passes it there is no crossing: that is said, also where
+the other direction fits better.
 
 Its interval comes from resampling the people, who are the same at all levels. A resample without a crossing has one all the
 same, beyond the levels: a ratio that falls and is above the wanted one at all levels has it above them, and so on. An interval

@@ -16,7 +16,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "src"))
 
 import tstr_arms
 import tstr_report_map as sections
-from tstr_cells import gap, p_value, plain, table, title, with_interval
+from tstr_cells import gap, p_value, plain, signed, table, title, with_interval
 from tstr_figures import ENDPOINT, MEASURES
 from tstr_peers import PeerRow
 from tstr_shares import BETTER
@@ -34,6 +34,7 @@ from tstr_tables import (
 )
 
 from preceptor.core.artifact import write_atomic
+from preceptor.ranking.trials import GENERATOR
 
 HEAD = """# Train on synthetic, test on real
 
@@ -126,7 +127,7 @@ def _recipes(out: Path) -> Iterable[str]:
 
 
 def _studies(out: Path) -> Iterable[str]:
-    means, pairs = read(out, MeanRow), read(out, PairRow)
+    means, pairs, budgets = read(out, MeanRow), read(out, PairRow), read(out, BudgetRow)
     for study, name, level in dict.fromkeys((m.study, m.set, m.level) for m in means):
         here = [m for m in means if (m.study, m.set, m.level) == (study, name, level)]
         part = "test" if any(m.part == "test" for m in here) else "validation"
@@ -135,24 +136,31 @@ def _studies(out: Path) -> Iterable[str]:
         users = next(m for m in here if m.slice == "all")
         where = name if level == "whole" else f"{name}, {level}"
         yield f"## {study}: {where}, {part} ({users.users:,} users, {users.targets:,} targets)"
-        yield _arms(here, near)
+        yield from _arms(here, near, [r for r in budgets if (r.set, r.level) == (name, level)])
         if study != "sparsity":
             yield _slices(here)
 
 
-def _arms(here: Sequence[MeanRow], near: Sequence[PairRow]) -> str:
+def _arms(here: Sequence[MeanRow], near: Sequence[PairRow], budgets: Sequence[BudgetRow]) -> Iterable[str]:
+    """A table of all arms beside real and real ⊕ generator, and one of their differences from the others."""
     against = [b for b in dict.fromkeys(p.arm_b for p in near) if b != BETTER]
+    first = [b for b in against if b.partition(",")[0] in (tstr_arms.REAL, f"{tstr_arms.REAL} ⊕ {GENERATOR}")]
     own = {(m.arm, m.measure): m for m in here if m.slice == "all"}
     order = sorted(dict.fromkeys(m.arm for m in here), key=lambda a: -(own[a, ENDPOINT].mean or 0))
     lines = []
     for arm in order:
-        cells = [title(arm), *(with_interval(own[arm, m], 2 if m == "nats" else 4) for m in MEASURES)]
-        for b in against:
-            pair = [p for p in near if (p.arm_a, p.arm_b, p.slice, p.measure) == (arm, b, "all", ENDPOINT)]
-            cells.append(f"{gap(pair[0].difference, pair[0].lo, pair[0].hi)} {pair[0].reading}" if pair else "")
-        lines.append((*cells, own[arm, ENDPOINT].verdict, own[arm, ENDPOINT].seeds))
-    head = ("arm", "NDCG@10", "recall@100", "nats", *(f"NDCG@10 − that of {title(b)}" for b in against), "verdict", "seeds")
-    return table(head, lines)
+        means = (with_interval(own[arm, m], 2 if m == "nats" else 4) for m in MEASURES)
+        verdict = f"{own[arm, ENDPOINT].verdict} {_last(arm, budgets)}".strip()
+        lines.append((title(arm), *means, *_gaps(arm, first, near), verdict, own[arm, ENDPOINT].seeds))
+    heads = [[f"NDCG@10 − that of {title(b)}" for b in which] for which in (first, [b for b in against if b not in first])]
+    yield table(("arm", "NDCG@10", "recall@100", "nats", *heads[0], "verdict", "seeds"), lines)
+    if heads[1]:
+        yield table(("arm", *heads[1]), [(title(a), *_gaps(a, [b for b in against if b not in first], near)) for a in order])
+
+
+def _gaps(arm: str, against: Sequence[str], near: Sequence[PairRow]) -> list[str]:
+    found = {p.arm_b: p for p in near if (p.arm_a, p.slice, p.measure) == (arm, "all", ENDPOINT)}
+    return [f"{gap(p.difference, p.lo, p.hi)} {p.reading}" if (p := found.get(b)) else "" for b in against]
 
 
 def _slices(here: Sequence[MeanRow]) -> str:
@@ -162,6 +170,17 @@ def _slices(here: Sequence[MeanRow]) -> str:
     return "NDCG@10 by slice:\n\n" + table(
         ("arm", *names), [(title(arm), *(plain(found[arm, n], 4) for n in names)) for arm in arms]
     )
+
+
+def _last(arm: str, budgets: Sequence[BudgetRow]) -> str:
+    """What the last doubling gained, of the run that decided an arm's budget; empty where none did."""
+    own = [r for r in budgets if (r.arm, r.seed) == (arm, 0)]
+    last = max(own, key=lambda r: r.budget, default=None)
+    return "" if last is None or last.change is None else f"({_change(last)})"
+
+
+def _change(r: BudgetRow) -> str:
+    return f"{signed(r.change, 3)} ± {plain(r.change_error, 3)}"
 
 
 def _peers(out: Path) -> Iterable[str]:
@@ -236,7 +255,7 @@ def _training(out: Path) -> Iterable[str]:
             own = sorted((r for r in budgets if (r.set, r.level, r.arm, r.seed) == key), key=lambda r: r.budget)
             last = own[-1]
             nats = ", ".join(f"{r.budget:,}: {r.nats:.3f}" for r in own)
-            change = "" if last.change is None else f"{last.change:+.3f} (s.e. {plain(last.error, 3)})".replace("-", "−")
+            change = f"{_change(last)} (rule: {plain(last.error, 3)})" if last.change is not None else ""
             cells = (key[0], key[1], title(key[2]), key[3], last.setting, nats, change, last.verdict, f"{last.epochs:.1f}")
             lines.append((*cells, f"{last.seconds:.0f}"))
         head = ("set", "level", "arm", "seed", "setting", "nats at updates", "last doubling gained", "verdict", "epochs", "s")

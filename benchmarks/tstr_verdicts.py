@@ -165,12 +165,17 @@ def _write(plan: Plan, name: str, level: str, part: str, panels: Sequence[Panel]
     arms = list(dict.fromkeys(arm for arm, _, _ in drawn.found))
     verdict = _verdicts(plan, name, level, arms)
     head = (plan.study.name, name, level, part)
-    against = [REAL, *([best] if best else []), *(["real+law"] if "real+law" in arms else [])]
-    rows, pairs = tstr_figures.tables(drawn, head, verdict, {arm: frozen[0].said(arm) for arm in arms}, against)
+    fitted = {arm: frozen[0].said(arm) for arm in arms}
+    rows, pairs = tstr_figures.tables(drawn, head, verdict, fitted, others(arms, best))
     replace(plan.out, MeanRow, rows, *HEAD)
     replace(plan.out, PairRow, [*pairs, *tstr_shares.leads(head, drawn, verdict)], *HEAD)
     replace(plan.out, ShareRow, tstr_shares.share_rows(head, drawn, verdict), *HEAD)
     replace(plan.out, RecipeRow, [tstr_recipe.recipe_row(head, nats, verdict, drawn)], *HEAD)
+
+
+def others(arms: Sequence[str], best: str | None) -> list[str]:
+    """The arms that all are compared with: the primary one too, beside which stand its controls. best: of real ⊕ generator."""
+    return [arm for arm in (REAL, best, PRIMARY, "real+law", tstr_shares.POPULARITY) if arm is not None and arm in arms]
 
 
 def _nats(frozen: Sequence[Frozen]) -> dict[str, float]:

@@ -13,7 +13,7 @@ import tstr_recipe
 import tstr_report
 import tstr_verdicts
 from tstr_arms import PRIMARY, REAL, SIGNAL
-from tstr_tables import MeanRow, PairRow, PrimaryRow, RecipeRow, TruthRow, read, replace
+from tstr_tables import BudgetRow, MeanRow, PairRow, PrimaryRow, RecipeRow, TruthRow, read, replace
 
 from preceptor.data.rows import Targets
 
@@ -130,3 +130,36 @@ def test_the_recipes_that_gain_are_counted(tmp_path: Path) -> None:
     text = tstr_report.text(tmp_path)
     assert "Above real with a 95 % interval on 2 of 3 sets of `finalists` whose test was opened." in text
     assert "| real + signal, ½ | 5.450 | 5.500 |" in text
+
+
+def test_controls_are_compared_with_the_primary_arm_and_all_with_popularity(tmp_path: Path) -> None:
+    arms = [REAL, "walks", PRIMARY, "real+bigram", "popularity", *FORMS]
+    assert tstr_verdicts.others(arms, FORMS[1]) == [REAL, FORMS[1], PRIMARY, "popularity"]
+    assert tstr_verdicts.others([*arms, "real+law"], None) == [REAL, PRIMARY, "real+law", "popularity"]
+    given = drawn({PRIMARY: 3, "real+bigram": 1, "popularity": -4, FORMS[1]: 2})
+    head = ("finalists", "ml-100k", "whole", "test")
+    rows, pairs = tstr_figures.tables(given, head, {}, {}, tstr_verdicts.others(list(given.seeds), FORMS[1]))
+    read_ = {(p.arm_a, p.arm_b): p.reading for p in pairs if (p.slice, p.measure) == ("all", "ndcg@10")}
+    assert read_["real+bigram", PRIMARY] == "worse"
+    assert read_["real+bigram", "popularity"] == "better"
+    replace(tmp_path, MeanRow, rows, "set")
+    replace(tmp_path, PairRow, pairs, "set")
+    page = tstr_report.text(tmp_path)
+    assert "| arm | NDCG@10 − that of real + signal, ½ | NDCG@10 − that of popularity |" in page
+    columns = ("real", "real ⊕ generator, multiplied")
+    assert f"| nats | {' | '.join(f'NDCG@10 − that of {b}' for b in columns)} | verdict | seeds |" in page
+
+
+def test_beside_a_verdict_stands_what_the_last_doubling_gained_with_its_paired_error(tmp_path: Path) -> None:
+    facts = (3.0, 0.1, 0.6, 2.0, 100, 4.0)  # loss, NDCG@10, recall@100, epochs, updates, seconds
+    shorter = BudgetRow("ml-100k", "whole", REAL, 0, "", 400, False, "converged", 5.52, 0.055, None, None, *facts)
+    last = BudgetRow("ml-100k", "whole", REAL, 0, "", 800, True, "converged", 5.5, 0.055, -0.02, 0.011, *facts)
+    other = BudgetRow("ml-100k", "whole", REAL, 1, "", 800, True, "as seed 0", 5.5, 0.055, None, None, *facts)
+    replace(tmp_path, BudgetRow, [last, shorter, other], "set", "seed", "budget")
+    head = ("finalists", "ml-100k", "whole", "validation")
+    for measure in tstr_figures.MEASURES:
+        row = MeanRow(*head, REAL, "all", measure, 0.1, 0.1, 0.1, None, 2, 100, 200, "converged", "")
+        replace(tmp_path, MeanRow, [row], "measure")
+    page = tstr_report.text(tmp_path)
+    assert "| converged (−0.020 ± 0.011) | 2 |" in page
+    assert "| −0.020 ± 0.011 (rule: 0.055) | converged |" in page
