@@ -27,6 +27,8 @@ LAWS = {
     "mixture, a quarter of the prior": ("generator.prior=0.25",),
     "mixture, half the prior": ("generator.prior=0.5",),
     "mixture, all of the prior": ("generator.prior=1",),
+    "mixture, half walks": ("generator.prior=1", "generator.walks=0.5"),
+    "mixture, nine tenths walks": ("generator.prior=1", "generator.walks=0.9"),
     "history": (_PAPER, "generator.policy=history"),
     "history, every edge": (_PAPER, "generator.policy=history", "generator.decay=0.9", *_EVERY_EDGE),
     "node2vec": _NODE2VEC,

@@ -18,8 +18,8 @@ WIDTHS = (*(Size("width", 2, w) for w in (16, 32, 64, 96, 128)), Size("width", 2
 MIDDLE = Size("one", 2, 64)
 LAYERS = (*SETS, "uih-ood", "item-text", "cf-both-seen", "cf-permuted")
 KNOWN_END = (  # kinds alternate, so that half of them tell something too
-    *("mixture", "first-order", "mixture, all of the prior", "history", "mixture, half the prior", "node2vec"),
-    *("mixture, a quarter of the prior", "history, every edge"),
+    *("mixture", "first-order", "mixture, all of the prior", "mixture, nine tenths walks", "mixture, half walks", "history"),
+    *("mixture, half the prior", "node2vec", "mixture, a quarter of the prior", "history, every edge"),
 )
 
 
@@ -83,8 +83,11 @@ def repetition() -> Iterator[Cell]:
 
 
 def mixture() -> Iterator[Cell]:
-    """What layers do for each other, at equal tokens of their own and at equal totals (budgets double, shares are halves)."""
-    common = ("codes.representation=codes", "curriculum.wording=compact", "curriculum.cf_pairs=5000", "lm.trie_histories=0")
+    """What layers do for each other, at equal tokens of their own and at equal totals (budgets double, shares are halves).
+
+    2,500 pairs are 60,000 tokens: every arm reads each pair at least once, and the quarter of the smallest budget is left out.
+    """
+    common = ("codes.representation=codes", "curriculum.wording=compact", "curriculum.cf_pairs=2500", "lm.trie_histories=0")
     arms = {
         "histories": (0, 0, 1),
         "pairs": (0, 1, 0),
@@ -98,7 +101,8 @@ def mixture() -> Iterator[Cell]:
     for arm, (text, pairs, walks) in arms.items():
         shares = f"curriculum.mixture={{general: 0, item_text: {text}, cf: {pairs}, uih: {walks}}}"
         control = ("curriculum.cf_permuted=true",) if "permuted" in arm else ()
-        yield Cell("ml-100k", "mixture", MIDDLE, BUDGETS, arm=arm, more=(*common, shares, *control), sets=LAYERS)
+        tokens = BUDGETS[1:] if pairs == 0.25 else BUDGETS
+        yield Cell("ml-100k", "mixture", MIDDLE, tokens, arm=arm, more=(*common, shares, *control), sets=LAYERS)
 
 
 def schedule() -> Iterator[Cell]:

@@ -110,12 +110,13 @@ def _what_was_run(study: str, points: Sequence[Line]) -> str:
     for line in points:
         here.setdefault(line["cell"], set()).add(int(line["tokens"]))
     ended = sum(set(cell.tokens) <= here.get(cell.name, set()) for cell in planned)
+    most = max(max(tokens) for tokens in here.values())
     seeds = sorted({int(line["seed"]) for line in points})
     processors = ", ".join(sorted({line["processor"] for line in points}))
     said = (
         f"Command: `python benchmarks/scaling_studies.py {study}`, then `python benchmarks/scaling_judge.py {study}`, which"
         f" writes this page. {len(here)} of {len(planned)} planned cells are here, {ended} of them at all planned budgets; the"
-        f" most tokens of a run are {max(max(tokens) for tokens in here.values()):,} (planned: {max(max(c.tokens) for c in planned):,}). Seeds"
+        f" most tokens of a run are {most:,} (planned: {max(max(c.tokens) for c in planned):,}). Seeds"
         f" {', '.join(map(str, seeds))}; one thread each on {processors}."
     )
     return said + (

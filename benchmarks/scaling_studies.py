@@ -8,11 +8,12 @@
         tiny --work run/tiny --out run/tiny/out: one cell in seconds
 
 A cell is one size of model (all budgets, all seeds) on histories of one law of one log. Its points go to OUT/STUDY/points.csv
-at once, and a study that is run again trains the cells and budgets that aren't there, nor in a study that has the same cell. What is held out goes to OUT/STUDY/held-out.csv before
-anything is trained (--name-held-out does only this). --minutes: begin no cell after so many. --cells: only those whose name
-contains the text. --budgets: only so many of the smallest budgets of each. --plan: what is left, in tokens and in hours of CPU
-at the rates that `scaling_rate.py` measured. One token per item. Of real people the table keeps validation targets alone; the
-stage measures test targets too, and nobody looks at them. `scaling_judge.py` reads the tables.
+at once, and a study that is run again trains what isn't there, budget by budget, nor in a study that has the same cell. What is
+held out goes to OUT/STUDY/held-out.csv before anything is trained (--name-held-out does only this). --minutes: begin no cell
+after so many. --cells: only those whose name contains the text. --budgets: only so many of the smallest budgets of each.
+--plan: what is left, in tokens and in hours of CPU at the rates that `scaling_rate.py` measured. One token per item. Of
+real people the table keeps validation targets alone; the stage measures test targets too, and nobody looks at them.
+`scaling_judge.py` reads the tables.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """The studies of scaling laws: valid cells, what is held out named before, no finished cell asked for again."""
 
 import csv
+import dataclasses
 import shutil
 import sys
 from pathlib import Path
@@ -93,6 +94,25 @@ def test_a_committed_cell_is_finished_and_keeps_its_other_budgets(studies: Modul
     assert table.read_text(encoding="utf-8").startswith("log,law,")
 
 
+def test_walks_are_in_a_law_once_and_its_cost_on_people_is_finite(studies: ModuleType, tmp_path: Path) -> None:
+    from scaling_edges import effective_edges
+
+    from preceptor.core.tables import row
+    from preceptor.core.tables.generator import RealityRow
+    from preceptor.generator.mixture import Mixture
+
+    (tiny,) = studies.STUDIES["tiny"]
+    cell = dataclasses.replace(tiny, law="mixture, half walks")
+    made = study.run(cell.config(), tmp_path, wanted="reality")
+    for name in ("all", "seen"):
+        law = Mixture.load(made["generator"].path / name / "law")
+        assert [part.weight for part in law.parts][-1] == 0.5
+        assert len(set(law.names)) == len(law.names)
+        assert sum(part.weight for part in law.parts) + law.prior_share == pytest.approx(1)
+    assert effective_edges(made["generator"]) is None, "the fit's edges aren't those of the blend"
+    assert all(found.nats is not None and np.isfinite(found.nats) for found in row.read(made["reality"].path, RealityRow))
+
+
 def test_a_cosine_that_lacks_a_budget_is_run_whole(studies: ModuleType) -> None:
     cosine = next(cell for cell in studies.STUDIES["schedule"] if cell.arm == "one cosine")
     (left,) = studies.missing([cosine], {cosine.name: set(cosine.tokens[1:])})
@@ -173,7 +193,7 @@ def test_a_planted_study_is_judged_as_it_was_planted(planted: Path, monkeypatch:
     off = [row for row in found["recall"] if row["loss"] == "trie"]
     assert all(float(row["mean_absolute_error"]) < 0.02 and float(row["within"]) < -0.9 for row in off)
     page = (planted / "README.md").read_text(encoding="utf-8")
-    assert "2 of 13 planned cells" in page
+    assert "2 of 15 planned cells" in page
     assert "turns up** under first-order: from 262,144 tokens on" in page
     assert "**Held-out cells: not met.**" in page, "two cells of one log are too few"
 
