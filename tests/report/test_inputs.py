@@ -85,7 +85,7 @@ def test_the_forecast_shown_is_a_plan_s_of_the_largest_run(miniature: Path, tmp_
     shown = largest(Artifacts.of(out))
     planned = {r.set for r in rows if r.form == "plan" and r.held == "corner" and r.predicted is not None}
     assert planned
-    assert {r.set: (r.form, r.held) for r in shown} == {name: ("plan", "corner") for name in planned}
+    assert {r.set: (r.form, r.held) for r in shown} == dict.fromkeys(planned, ("plan", "corner"))
     assert {r.params for r in shown} == {max(r.params for r in rows)}
     row.write(out / "scaling", Forecast, [r for r in rows if r.form != "plan"])
     assert largest(Artifacts.of(out)) == []
