@@ -138,11 +138,11 @@ def beyond(surface: Surface, params: float, tokens: float) -> float:
     return tokens / surface.tried.tokens_range[1]
 
 
-def within_reach(surface: Surface, params: float, tokens: float, extrapolate: bool) -> list[str]:
+def within_reach(surface: Surface, params: float, tokens: float, extrapolate: bool, what: str = "the budget") -> list[str]:
     """What to warn of; PreceptorError beyond REACH unless `extrapolate`, with the run that would bring it within reach."""
     far, warnings = beyond(surface, params, tokens), []
     largest = f"{surface.largest:.3g} FLOP" if surface.joint else f"{quantity(surface.tried.tokens_range[1])} tokens"
-    said = f"the budget is {far:.3g}× the largest fitted run ({largest})"
+    said = f"{what} is {far:.3g}× the largest fitted run ({largest})"
     if far > REACH:
         if not extrapolate:
             raise PreceptorError(
@@ -158,10 +158,10 @@ def within_reach(surface: Surface, params: float, tokens: float, extrapolate: bo
     small = float(surface.cost.flops(params, tokens)) < surface.smallest if surface.joint else tokens < d_lo
     if small:
         warnings.append("This run is smaller than the smallest fitted one: models may not have learnt the format there.")
-    for what, value, lo, hi in (("parameters", params, n_lo, n_hi), ("tokens", tokens, d_lo, d_hi)):
+    for name, value, lo, hi in (("parameters", params, n_lo, n_hi), ("tokens", tokens, d_lo, d_hi)):
         if not lo / REACH <= value <= hi * REACH:
             warnings.append(
-                f"{quantity(value)} {what} are more than {REACH:g}× outside the fitted {quantity(lo)} – {quantity(hi)}."
+                f"{quantity(value)} {name} are more than {REACH:g}× outside the fitted {quantity(lo)} – {quantity(hi)}."
             )
     return warnings
 
