@@ -242,3 +242,23 @@ def test_a_size_whose_law_is_open_is_forecast_by_it_and_said_to_be() -> None:
     said = law.predict(rows[0].params, rows[0].tokens)
     assert said.loss[0] == pytest.approx(rows[0].predicted)
     assert "not identified" in said.reason
+
+
+def test_a_loss_below_the_floor_makes_no_error_of_hundreds_of_percent() -> None:
+    points = sweep(6, 6, seeds=3, noise=0.001, floor=LAW["E"])
+    at = int(np.flatnonzero((points.params > 6e5) & (points.tokens > 9e5))[0])
+    loss = points.loss.copy()
+    loss[at] = LAW["E"] - 0.0005  # of one run; the other two of its cell lie .5 above the floor
+    law = fit(Points.of(points.columns() | {"loss": loss}), LIGHT)
+    entry = law.sets["uih"]
+    assert entry.forecast_error["joint-excess"] < 0.3
+    corner = [r for r in law.forecasts if r.held == "corner" and r.form == "joint-excess"]
+    assert max(abs(r.excess_error or 0.0) for r in corner) < 2
+    clean = fit(points, LIGHT).sets["uih"]
+    for form, weight in entry.weights["joint"].items():  # nor does it decide which form is trusted
+        assert weight == pytest.approx(clean.weights["joint"].get(form, 0.0), abs=0.3)
+    below = Points.of(points.columns() | {"loss": np.where((points.tokens > 9e5) & (points.params > 6e5), 1.9995, points.loss)})
+    only = fit(below, ScalingConfig(starts=20, bootstraps=0, forecast=False), hold_out="params > 6e5 and tokens > 9e5")
+    found = only.judged()["uih"]
+    assert (found.points, found.below, found.error) == (3, 3, None)
+    assert "3 of them at or below the floor" in str(only)

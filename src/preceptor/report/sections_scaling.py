@@ -221,7 +221,6 @@ def _errors(shown: list[Forecast]) -> Drawing | None:
         return [(x, name, marker, up) for x, name, marker, up in every if x is not None]
 
     rows = [r for r in reversed(shown) if marks(r)]
-    rows = [r for r in rows if (f.excess_of(r) or 1.0) > 0]  # an E above what came leaves nothing to be a share of
     if not rows:
         return None
 

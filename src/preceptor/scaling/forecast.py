@@ -28,8 +28,9 @@ PLANNED = "plan"  # form: the law that a plan would use at that size, averaged w
 
 @dataclass(frozen=True)
 class Judged:
-    """How forecasts of held-out points did. points: with a forecast; without: those that no law reaches. error: mean |error| as
-    a share of the excess; covered: share within the 95 % interval; None where there is none."""
+    """How forecasts of held-out points did. points: with a forecast; without: those that no law reaches; below: those without
+    an error, since they lie at or below what the excess is over. error: mean |error| as a share of the excess; covered: share
+    within the 95 % interval; None where there is none."""
 
     points: int
     error: float | None
@@ -37,6 +38,7 @@ class Judged:
     two_point: float | None
     nearest_smaller: float | None
     without: int = 0
+    below: int = 0
 
 
 def corner(points: Points) -> np.ndarray:
@@ -99,12 +101,12 @@ def predict(entry: SetLaws, train: Points, test: Points, held: str) -> list[Fore
         n, d, actual = float(test.params[i]), float(test.tokens[i]), float(test.loss[i])
         reference, kind = _reference(entry, n)
         base_line, base_near = two_point(train, n, d, reference), nearest_smaller(train, n, d)
-        excess = actual - reference
+        excess = _excess(test, n, d, reference)
         common = {
             "set": entry.name, "params": n, "tokens": d, "actual": actual, "baseline_two_point": _known(base_line),
             "baseline_nearest_smaller": _known(base_near), "held": held, "run": str(test.run[i]),
-            "two_point_error": _known((base_line - actual) / excess),
-            "nearest_smaller_error": _known((base_near - actual) / excess),
+            "two_point_error": _share(base_line - actual, excess),
+            "nearest_smaller_error": _share(base_near - actual, excess),
             "reference": _known(reference), "reference_kind": kind,
         }  # fmt: skip
         for form, law, said in _laws_at(entry, train, n):
@@ -118,10 +120,11 @@ def predict(entry: SetLaws, train: Points, test: Points, held: str) -> list[Fore
                 else:
                     lo, hi = (float(end[0]) for end in made.interval_95)
             numbers = {
-                "predicted": _known(value), "error": _known(value - actual), "excess_error": _known((value - actual) / excess),
+                "predicted": _known(value), "error": _known(value - actual), "excess_error": _share(value - actual, excess),
                 "lo": _known(lo), "hi": _known(hi),
             }  # fmt: skip
-            note = "; ".join(filter(None, (said, why)))
+            below = "no error: measured at or below what the excess is over" if excess is None else ""
+            note = "; ".join(filter(None, (said, why, below)))
             found.append(Forecast(form=form, note=note, **common, **numbers))  # type: ignore[arg-type]
     return found
 
@@ -142,6 +145,20 @@ def _laws_at(entry: SetLaws, train: Points, n: float) -> list[tuple[str, FittedL
     said = entry.mixture(law) or law.form
     of = "laws of this size" if law.params is not None else "joint laws"
     return [*found, (PLANNED, law, f"{of}: {said}" + ("" if law.identified else ", not identified"))]
+
+
+def _excess(test: Points, n: float, d: float, reference: float) -> float | None:
+    """What errors at a cell are shares of: the excess of its runs' mean, since that of one run may be next to nothing by luck.
+
+    NaN where nothing is known that the excess would be over, None where the mean doesn't lie above it.
+    """
+    cell = (test.params == n) & (test.tokens == d)
+    excess = float(np.mean(test.loss[cell])) - reference
+    return None if excess <= 0 else excess
+
+
+def _share(error: float, excess: float | None) -> float | None:
+    return None if excess is None else _known(error / excess)
 
 
 def _reference(entry: SetLaws, n: float) -> tuple[float, str]:
@@ -179,6 +196,7 @@ def judged(rows: Sequence[Forecast]) -> Judged:
     return Judged(
         len(made), _mean([r.excess_error for r in made]), float(np.mean(covered)) if covered else None,
         _mean([r.two_point_error for r in made]), _mean([r.nearest_smaller_error for r in made]), len(rows) - len(made),
+        sum(r.excess_error is None and r.reference is not None for r in made),
     )  # fmt: skip
 
 

@@ -10,7 +10,8 @@ from preceptor.core.tables.row import Row
 
 @dataclass(frozen=True)
 class Forecast(Row):
-    """One held-out point predicted by one form. excess_error and the two *_error columns are shares of the actual excess.
+    """One held-out point predicted by one form. excess_error and the two *_error columns are shares of the excess that
+    the held-out runs of the same size and tokens have on average; None where that isn't above 0.
 
     held: 'corner' (largest sizes at largest budgets), 'size' (the largest sizes wholly), 'tokens' (the largest budgets wholly),
     or 'named' (by a person). form: of the law, or 'plan': the law that a plan would use at this size, averaged with others as
