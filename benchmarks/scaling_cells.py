@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -27,6 +27,8 @@ LAWS = {
     "mixture, a quarter of the prior": ("generator.prior=0.25",),
     "mixture, half the prior": ("generator.prior=0.5",),
     "mixture, all of the prior": ("generator.prior=1",),
+    "mixture, half walks": ("generator.prior=1", "generator.walks=0.5"),
+    "mixture, nine tenths walks": ("generator.prior=1", "generator.walks=0.9"),
     "history": (_PAPER, "generator.policy=history"),
     "history, every edge": (_PAPER, "generator.policy=history", "generator.decay=0.9", *_EVERY_EDGE),
     "node2vec": _NODE2VEC,
@@ -77,6 +79,11 @@ class Cell:
     def first(self, budgets: int) -> Cell:
         """The cell at so many of its smallest budgets alone (0: all); what is held out are the largest of these."""
         return replace(self, tokens=self.tokens[:budgets]) if budgets else self
+
+    def only(self, tokens: Collection[int]) -> Cell:
+        """The cell at these of its budgets alone. A cosine falls to the largest budget: it has all of them or none."""
+        asked = tuple(d for d in self.tokens if d in tokens)
+        return self if asked and "lm.schedule=cosine" in self.more else replace(self, tokens=asked)
 
     def held_out(self) -> tuple[int, ...]:
         """The budgets whose losses are predicted and choose nothing."""

@@ -8,14 +8,18 @@ from scaling_cells import SETS, Cell, Size
 
 BUDGETS = tuple(65_536 << k for k in range(1, 7))  # .1 to 3.3 million items
 MARKET = "market:n_items=5000,n_interactions=300_000"
+THIRD_LOG = "market:n_items=2000,n_interactions=120_000,seed=1"
+SMALL = tuple(4096 << k for k in range(5))  # below the others, with a warm-up that ends before their learning rate falls
+SHORT_WARM_UP = "lm.warmup=2048"
+SHARED = {"nulls": ("known-floor",), "known-floor": ("nulls",)}  # the same cells: one study trains them, both judge them
 # Two ladders through the middle model: what depth does at one width, and what width does, which moves rank and embeddings too.
 DEPTHS = (*(Size("depth", d, 48) for d in (1, 2, 3, 4, 6)), Size("depth", 8, 48, "held out"))
 WIDTHS = (*(Size("width", 2, w) for w in (16, 32, 64, 96, 128)), Size("width", 2, 192, "held out"))
 MIDDLE = Size("one", 2, 64)
 LAYERS = (*SETS, "uih-ood", "item-text", "cf-both-seen", "cf-permuted")
 KNOWN_END = (  # kinds alternate, so that half of them tell something too
-    *("mixture", "first-order", "mixture, all of the prior", "history", "mixture, half the prior", "node2vec"),
-    *("mixture, a quarter of the prior", "history, every edge"),
+    *("mixture", "first-order", "mixture, all of the prior", "mixture, nine tenths walks", "mixture, half walks", "history"),
+    *("mixture, half the prior", "node2vec", "mixture, a quarter of the prior", "history, every edge"),
 )
 
 
@@ -28,29 +32,46 @@ def known_floor() -> Iterator[Cell]:
 
 
 def nulls() -> Iterator[Cell]:
-    """The same without structure in the log."""
+    """The same without structure in the log. The log with its structure is in known-floor: those cells are the same."""
+    with_structure = {cell.name: cell for cell in known_floor() if cell.law == "node2vec"}
     for log in ("ml-100k", MARKET):
         for law in ("node2vec", "rewired", "relabelled"):
             for width in (16, 64, 128):
-                yield Cell(log, law, Size("width", 2, width), BUDGETS)
+                cell = Cell(log, law, Size("width", 2, width), BUDGETS)
+                yield with_structure.get(cell.name, cell)
 
 
 def known_end() -> Iterator[Cell]:
-    """T and the loss on real histories, by generator; recall against both; and a wider model, for T's end may be the size's."""
+    """T and the loss on real histories, by generator; recall against both; a wider model, for T's end may be the size's; and
+    two more logs."""
     for law in KNOWN_END:
         yield Cell("ml-100k", law, MIDDLE, (65_536, *BUDGETS), held=1)
     yield Cell("ml-100k", "mixture", Size("wide", 2, 128), (65_536, *BUDGETS), held=1)
+    for log in (MARKET, THIRD_LOG):
+        for law in ("mixture, all of the prior", "first-order"):
+            yield Cell(log, law, MIDDLE, (65_536, *BUDGETS), held=1)
 
 
 def collapse() -> Iterator[Cell]:
-    """First-order histories on catalogues whose rows have ten neighbours; those above 3,000 items are predicted."""
+    """Histories on catalogues whose rows have ten neighbours; those above 3,000 items, and a real log, are predicted.
+
+    Small budgets are cells of their own: below 20,480 tokens the usual warm-up would end after the learning rate began to fall.
+    """
     for items in (300, 1000, 3000, 10_000, 30_000):
         large = items > 3000
-        size = Size("catalogue", 2, 64, "held out" if large else "fitted")
-        tokens = BUDGETS[2:5] if items == 30_000 else BUDGETS
-        for law in ("first-order", *(() if large else ("mixture",))):
-            log = f"market:n_items={items},n_interactions={60 * items}"
-            yield Cell(log, law, size, tokens, 1 if large else 2, more=("graph.top_k=10",))
+        log = f"market:n_items={items},n_interactions={60 * items}"
+        few = BUDGETS[2:5] if items == 30_000 else BUDGETS
+        small = (32_768, 131_072) if items == 30_000 else SMALL[1:] if large else SMALL  # from .1 per effective edge on
+        for law in ("first-order", *(() if items == 30_000 else ("mixture",))):
+            yield from _of_catalogue(log, law, few, small, large)
+    for law in ("first-order", "mixture"):
+        yield from _of_catalogue("ml-100k", law, BUDGETS, SMALL[1:], True)
+
+
+def _of_catalogue(log: str, law: str, tokens: tuple[int, ...], small: tuple[int, ...], held: bool) -> Iterator[Cell]:
+    size, seeds = Size("catalogue", 2, 64, "held out" if held else "fitted"), 1 if held else 2
+    yield Cell(log, law, size, tokens, seeds, more=("graph.top_k=10",))
+    yield Cell(log, law, size, small, seeds, arm="small budgets", more=("graph.top_k=10", SHORT_WARM_UP))
 
 
 def repetition() -> Iterator[Cell]:
@@ -62,8 +83,11 @@ def repetition() -> Iterator[Cell]:
 
 
 def mixture() -> Iterator[Cell]:
-    """What layers do for each other, at equal tokens of their own and at equal totals (budgets double, shares are halves)."""
-    common = ("codes.representation=codes", "curriculum.wording=compact", "curriculum.cf_pairs=5000", "lm.trie_histories=0")
+    """What layers do for each other, at equal tokens of their own and at equal totals (budgets double, shares are halves).
+
+    2,500 pairs are 60,000 tokens: every arm reads each pair at least once, and the quarter of the smallest budget is left out.
+    """
+    common = ("codes.representation=codes", "curriculum.wording=compact", "curriculum.cf_pairs=2500", "lm.trie_histories=0")
     arms = {
         "histories": (0, 0, 1),
         "pairs": (0, 1, 0),
@@ -77,7 +101,8 @@ def mixture() -> Iterator[Cell]:
     for arm, (text, pairs, walks) in arms.items():
         shares = f"curriculum.mixture={{general: 0, item_text: {text}, cf: {pairs}, uih: {walks}}}"
         control = ("curriculum.cf_permuted=true",) if "permuted" in arm else ()
-        yield Cell("ml-100k", "mixture", MIDDLE, BUDGETS, arm=arm, more=(*common, shares, *control), sets=LAYERS)
+        tokens = BUDGETS[1:] if pairs == 0.25 else BUDGETS
+        yield Cell("ml-100k", "mixture", MIDDLE, tokens, arm=arm, more=(*common, shares, *control), sets=LAYERS)
 
 
 def schedule() -> Iterator[Cell]:

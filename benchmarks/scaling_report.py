@@ -17,6 +17,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "src"))
 from scaling_plan import STUDIES
 from scaling_rate import cpu_seconds
 from scaling_sections import SECTIONS
+from scaling_studies import lines_of
 from scaling_text import number, percent, read, table, whole
 
 Line = Mapping[str, str]
@@ -105,16 +106,17 @@ def _span(r: Line, name: str) -> str:
 
 def _what_was_run(study: str, points: Sequence[Line]) -> str:
     planned = STUDIES[study]
-    most: dict[str, int] = {}
+    here: dict[str, set[int]] = {}
     for line in points:
-        most[line["cell"]] = max(most.get(line["cell"], 0), int(line["tokens"]))
-    ended = sum(most.get(cell.name, 0) >= max(cell.tokens) for cell in planned)
+        here.setdefault(line["cell"], set()).add(int(line["tokens"]))
+    ended = sum(set(cell.tokens) <= here.get(cell.name, set()) for cell in planned)
+    most = max(max(tokens) for tokens in here.values())
     seeds = sorted({int(line["seed"]) for line in points})
     processors = ", ".join(sorted({line["processor"] for line in points}))
     said = (
         f"Command: `python benchmarks/scaling_studies.py {study}`, then `python benchmarks/scaling_judge.py {study}`, which"
-        f" writes this page. {len(most)} of {len(planned)} planned cells are here, {ended} of them at all planned budgets; the"
-        f" most tokens of a run are {max(most.values()):,} (planned: {max(max(c.tokens) for c in planned):,}). Seeds"
+        f" writes this page. {len(here)} of {len(planned)} planned cells are here, {ended} of them at all planned budgets; the"
+        f" most tokens of a run are {most:,} (planned: {max(max(c.tokens) for c in planned):,}). Seeds"
         f" {', '.join(map(str, seeds))}; one thread each on {processors}."
     )
     return said + (
@@ -223,9 +225,9 @@ def index(out: Path) -> None:
     for study, cells in STUDIES.items():
         if study == "tiny":
             continue
-        most: dict[str, int] = {}
-        for line in read(out / study / "points.csv"):
-            most[line["cell"]] = max(most.get(line["cell"], 0), int(line["tokens"]))
+        here: dict[str, set[int]] = {}
+        for line in lines_of(study, out):
+            here.setdefault(line["cell"], set()).add(int(line["tokens"]))
         rows.append(
             {
                 "study": study,
@@ -233,8 +235,8 @@ def index(out: Path) -> None:
                 "held_out": str(sum(bool(cell.held_out()) for cell in cells)),
                 "million_tokens": f"{sum(cell.trained() for cell in cells) / 1e6:.1f}",
                 "cpu_hours": f"{sum(cpu_seconds(cell) for cell in cells) / 3600:.2f}",
-                "begun": str(len(most)),
-                "whole": str(sum(most.get(cell.name, 0) >= max(cell.tokens) for cell in cells)),
+                "begun": str(len(here)),
+                "whole": str(sum(set(cell.tokens) <= here.get(cell.name, set()) for cell in cells)),
             }
         )
     with open(out / "studies.csv", "w", encoding="utf-8", newline="") as f:

@@ -8,11 +8,12 @@
         tiny --work run/tiny --out run/tiny/out: one cell in seconds
 
 A cell is one size of model (all budgets, all seeds) on histories of one law of one log. Its points go to OUT/STUDY/points.csv
-at once, and a study that is run again skips the cells that are there. What is held out goes to OUT/STUDY/held-out.csv before
-anything is trained (--name-held-out does only this). --minutes: begin no cell after so many. --cells: only those whose name
-contains the text. --budgets: only so many of the smallest budgets of each. --plan: what is left, in tokens and in hours of CPU
-at the rates that `scaling_rate.py` measured. One token per item. Of real people the table keeps validation targets alone; the
-stage measures test targets too, and nobody looks at them. `scaling_judge.py` reads the tables.
+at once, and a study that is run again trains what isn't there, budget by budget, nor in a study that has the same cell. What is
+held out goes to OUT/STUDY/held-out.csv before anything is trained (--name-held-out does only this). --minutes: begin no cell
+after so many. --cells: only those whose name contains the text. --budgets: only so many of the smallest budgets of each.
+--plan: what is left, in tokens and in hours of CPU at the rates that `scaling_rate.py` measured. One token per item. Of
+real people the table keeps validation targets alone; the stage measures test targets too, and nobody looks at them.
+`scaling_judge.py` reads the tables.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 from scaling_cells import Cell
 from scaling_edges import effective_edges
-from scaling_plan import STUDIES
+from scaling_plan import SHARED, STUDIES
 from scaling_rate import cpu_seconds
 from scaling_recall import recalls
 
@@ -70,7 +71,7 @@ def main() -> int:
     args = parser.parse_args()
     folder = args.out / args.study
     asked = [cell.first(args.budgets) for cell in STUDIES[args.study] if args.cells in cell.name]
-    left = [cell for cell in asked if max(cell.tokens) > finished(folder / "points.csv").get(cell.name, 0)]
+    left = missing(asked, finished_of(args.study, args.out))
     if args.plan:
         _plan(left)
         return 0
@@ -131,7 +132,7 @@ def words_index(cell: Cell, folder: Path) -> Path:
 
 
 def commit(table: Path, cell: Cell, points: Sequence[Point], beside: Beside | None = None) -> None:
-    """Put the cell's rows into the table, all of them or none, in place of rows that it has there."""
+    """Put the cell's rows into the table, all of them or none, in place of those that it has there at the same budgets."""
     beside = beside or Beside()
     new = []
     for point in points:
@@ -143,28 +144,59 @@ def commit(table: Path, cell: Cell, points: Sequence[Point], beside: Beside | No
         found = beside.recall.get((point.run, point.tokens), (None, None)) if real else (None, None)
         where = (cell.config().lm.threads, platform.processor() or platform.machine())
         new.append([*keys, *values, *own, told, beside.items, beside.effective_edges, *found, *where])
-    kept = [[old.get(name, "") for name in HEAD] for old in read(table) if old["cell"] != cell.name]
-    _write(table, HEAD, [*kept, *new])
+    replaced = {str(point.tokens) for point in points}
+    stays = [old for old in read(table) if old["cell"] != cell.name or old["tokens"] not in replaced]
+    _write(table, HEAD, [*([old.get(name, "") for name in HEAD] for old in stays), *new])
 
 
-def finished(table: Path) -> dict[str, int]:
-    """Cells that a table has, and the most tokens of each."""
-    found: dict[str, int] = {}
+def finished(table: Path) -> dict[str, set[int]]:
+    """Cells that a table has, and the budgets of each."""
+    found: dict[str, set[int]] = {}
     for line in read(table):
-        found[line["cell"]] = max(found.get(line["cell"], 0), int(line["tokens"]))
+        found.setdefault(line["cell"], set()).add(int(line["tokens"]))
     return found
 
 
+def finished_of(study: str, out: Path) -> dict[str, set[int]]:
+    """Cells that a study has, and the budgets of each: its own, and those that another study trained."""
+    found = finished(out / study / "points.csv")
+    for other in SHARED.get(study, ()):
+        for name, tokens in finished(out / other / "points.csv").items():
+            found[name] = found.get(name, set()) | tokens
+    return found
+
+
+def lines_of(study: str, out: Path) -> list[dict[str, str]]:
+    """The rows of a study's cells, its own before those that another study trained."""
+    rows = read(out / study / "points.csv")
+    own = {(row["cell"], row["tokens"]) for row in rows}
+    planned = {cell.name for cell in STUDIES[study]}
+    for other in SHARED.get(study, ()):
+        borrowed = [row for row in read(out / other / "points.csv") if row["cell"] in planned]
+        rows += [row for row in borrowed if (row["cell"], row["tokens"]) not in own]
+    return rows
+
+
+def missing(cells: Sequence[Cell], have: Mapping[str, set[int]]) -> list[Cell]:
+    """The cells that lack budgets, at those budgets alone."""
+    left = [cell.only(set(cell.tokens) - have.get(cell.name, set())) for cell in cells]
+    return [cell for cell in left if cell.tokens]
+
+
 def name_held_out(table: Path, cells: Sequence[Cell]) -> None:
-    """Add what is held out of these cells; what the table names already stays as it is."""
+    """Add what is held out of these cells; what the table names already stays as it is.
+
+    A size that is held out is so at every budget: those that its plan got later are added. Of others, what is named stays.
+    """
     old = read(table)
-    known = {line["cell"] for line in old}
+    named = {(line["cell"], int(line["tokens"])) for line in old}
+    known = {name for name, _ in named}
     rows: list[list[Any]] = [list(line.values()) for line in old]
     for cell in cells:
-        if cell.name not in known:
-            s = cell.size
+        s = cell.size
+        if cell.name not in known or s.role == "held out":
             keys = (cell.name, cell.log, cell.law, cell.arm, s.ladder, s.depth, s.width)
-            rows += [[*keys, tokens] for tokens in cell.held_out()]
+            rows += [[*keys, tokens] for tokens in cell.held_out() if (cell.name, tokens) not in named]
     if len(rows) > len(old):
         _write(table, HELD_HEAD, rows)
 

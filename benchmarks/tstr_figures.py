@@ -7,7 +7,7 @@ the item's targets among items met in training (item-balanced).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +22,7 @@ BOOTSTRAPS = 2000
 MEASURES = ("ndcg@10", "recall@100", "nats")
 ENDPOINT = "ndcg@10"
 NO_VERDICT = "no verdict"
+ORDER = ("converged", "turned", "as told", "as seed 0", NO_VERDICT)  # from the best to the worst
 
 
 @dataclass(frozen=True)
@@ -137,6 +138,11 @@ def reading(gap: Interval, measure: str, unsure: bool) -> str:
     if gap.lo <= 0 <= gap.hi:
         return "not told apart"
     return "better" if (gap.lo > 0) == (measure != "nats") else "worse"
+
+
+def worst(verdicts: Iterable[str]) -> str:
+    """The worst of the verdicts of arms that are compared or put together; empty where none of them was trained."""
+    return max((v for v in verdicts if v), key=ORDER.index, default="")
 
 
 def _values(measure: str, rank: np.ndarray, nats: np.ndarray) -> np.ndarray:

@@ -27,7 +27,8 @@ _ACTUAL = 0.7  # of the updates that the rule allows, what runs have taken so fa
 class Study:
     """sets; arms that are trained on all of them, and `more` on some; seeds. levelled: at the sets' levels, in place of whole.
 
-    again: one seed more of the real arm, for real ⊕ real. raw: arms that are also shown without calibration.
+    again: one seed more of the real arm, for real ⊕ real. raw: arms that are also shown without calibration. left_out: by axis,
+    arms that are not trained at its levels.
     """
 
     name: str
@@ -38,9 +39,14 @@ class Study:
     again: bool = False
     raw: tuple[str, ...] = ()
     more: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    left_out: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def arms_of(self, name: str) -> tuple[str, ...]:
         return (*self.arms, *self.more.get(name, ()))
+
+    def arms_at(self, name: str, level: str) -> tuple[str, ...]:
+        """Those of a set's arms that are trained at a level."""
+        return tuple(arm for arm in self.arms_of(name) if arm not in self.left_out.get(tstr_sets.axis_of(level), ()))
 
     def levels_of(self, name: str) -> tuple[str, ...]:
         return SETS[name].levels if self.levelled else (WHOLE,)
@@ -54,7 +60,9 @@ STUDIES = {
     "screen": Study("screen", ("ml-100k",), tuple(ARMS), 1, again=True, raw=(REAL, WALKS, SIGNAL)),
     "finalists": Study("finalists", FIVE, FINALISTS, 3, raw=(REAL, WALKS, SIGNAL), more={"ml-100k": GRU, "amazon-office": GRU}),
     "biased": Study("biased", ("market-biased",), (REAL, SIGNAL, PRIMARY, "unbiased"), 3),
-    "sparsity": Study("sparsity", ("amazon-games", "market"), MAP, 3, levelled=True, raw=(REAL, WALKS, SIGNAL)),
+    "sparsity": Study(
+        "sparsity", ("amazon-games", "market"), MAP, 3, True, raw=(REAL, WALKS, SIGNAL), left_out={"lengths": (PRIMARY,)}
+    ),  # what the primary arm is for is how many real interactions samples are worth, which is asked along users alone
 }
 
 
@@ -108,12 +116,13 @@ class Plan:
             cells += lacks
             minutes += lacks * _minutes(base, arm, SETS[base].first, self)
         for level in self.study.levels_of(name):
-            for arm in self.study.arms_of(name):
+            for arm in self.study.arms_at(name, level):
                 for seed in self.seeds_of(arm):
                     if not known.done(name, level, arm, seed):
                         cells += 1
-                        minutes += _minutes(name, arm, _most(name), self) * _ACTUAL
-            if not all((tstr_sets.folder_of(name, level, self.work) / f"{n}").exists() for n in self._needs(name)):
+                        minutes += _minutes(name, arm, known.updates_left(name, level, arm, seed), self)
+            folder = tstr_sets.folder_of(name, level, self.work)
+            if not (tstr_sets.prepared(folder) and all((folder / n).exists() for n in self._needs(name))):
                 cells += 1
         return Missing(cells, minutes) if cells else None
 
@@ -134,8 +143,7 @@ class Plan:
         return ARMS[arm].follows is not None or not _Known(self).trials_left(base_of(name), arm)
 
     def _needs(self, name: str) -> Iterator[str]:
-        """Files that a level's folder must have before it can be judged."""
-        yield "done.json"
+        """Files that a level's folder must have, once it is prepared, before it can be judged."""
         for arm in self.study.arms_of(name):
             if ARMS[arm].needs:
                 yield f"{ARMS[arm].needs}.made"
@@ -152,7 +160,7 @@ class Plan:
         yield from self._trials(base, name, known)
         for level in self.study.levels_of(name):
             folder = tstr_sets.folder_of(name, level, self.work)
-            if not (folder / "done.json").exists():
+            if not tstr_sets.prepared(folder):
                 yield Task(name, level, "split")
                 continue
             made = True
@@ -165,7 +173,7 @@ class Plan:
                 if not (folder / "baselines" / f"{baseline}.json").exists():
                     yield Task(name, level, f"{BASELINE}{baseline}")
             for seed in range(self.study.seeds + self.study.again):
-                for arm in self.study.arms_of(name):
+                for arm in self.study.arms_at(name, level):
                     if seed in self.seeds_of(arm) and (made or not ARMS[arm].needs) and not known.done(name, level, arm, seed):
                         yield from self._run(name, level, arm, seed, known)
 
@@ -175,7 +183,7 @@ class Plan:
         left = [arm for arm in self.study.arms_of(name) if not ARMS[arm].follows and known.trials_left(base, arm)]
         if not left:
             return
-        if not (folder / "done.json").exists():
+        if not tstr_sets.prepared(folder):
             yield Task(base, WHOLE, "split")
             return
         real = known.setting(base, REAL)
@@ -198,19 +206,10 @@ class Plan:
         start = self._start(name, level, arm, seed, known)
         if setting is None or start is None:
             return
-        budget, told = 0, ""
-        follows = ARMS[arm].follows
-        if follows:
-            leads = known.budget(name, level, follows[0])
-            if leads is None:
-                return
-            budget, told = leads * follows[1], AS_TOLD
-        elif seed:
-            first = known.budget(name, level, arm)
-            if first is None:
-                return
-            budget, told = first, AS_FIRST
-        yield Task(name, level, "", Cell(name, level, arm, seed, setting.text, False, budget, told), start)
+        decided = known.told(name, level, arm, seed)
+        if decided is None:
+            return
+        yield Task(name, level, "", Cell(name, level, arm, seed, setting.text, False, *decided), start)
 
     def _start(self, name: str, level: str, arm: str, seed: int, known: _Known) -> str | None:
         """The file of the weights that an arm begins from; empty for fresh ones; None while it isn't there."""
@@ -256,12 +255,28 @@ class _Known:
         """The budget that seed 0 has chosen, with the setting that is frozen now."""
         return self._runs[name, level, arm, 0].budget if self._same(name, level, arm, 0) else None
 
+    def told(self, name: str, level: str, arm: str, seed: int) -> tuple[int, str] | None:
+        """The budget that another run has decided for this one, and how; 0: it decides its own. None until that is decided."""
+        follows = ARMS[arm].follows
+        if not follows and not seed:
+            return 0, ""
+        leads, factor = follows or (arm, 1)
+        budget = self.budget(name, level, leads)
+        return None if budget is None else (budget * factor, AS_TOLD if follows else AS_FIRST)
+
+    def updates_left(self, name: str, level: str, arm: str, seed: int) -> float:
+        """What a run will take: through every budget, or one alone, where another run decides it."""
+        decided, follows = self.told(name, level, arm, seed), ARMS[arm].follows
+        if decided is None:
+            return _ACTUAL * (SETS[name].first << SETS[name].doublings) * (follows[1] if follows else 1)
+        return decided[0] or _ACTUAL * _most(name)
+
     def done(self, name: str, level: str, arm: str, seed: int) -> bool:
         """Whether the run's rows are in the table and its model is in the set's folder."""
         if not self._same(name, level, arm, seed):
             return False
         folder = tstr_sets.folder_of(name, level, self._plan.work)
-        return has_weights(folder, arm, seed, self._runs[name, level, arm, seed].setting)
+        return tstr_sets.prepared(folder) and has_weights(folder, arm, seed, self._runs[name, level, arm, seed].setting)
 
     def _same(self, name: str, level: str, arm: str, seed: int) -> bool:
         setting, run = self.setting(base_of(name), arm), self._runs.get((name, level, arm, seed))

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import shutil
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars as pl
-from tstr_sets import SETS, WHOLE, Facts, Set, axis_of, folder_of
+from tstr_sets import SETS, THINNED, WHOLE, Facts, Set, axis_of, folder_of, prepared
 
 import preceptor.market.source  # noqa: F401  registers market:
 from preceptor.core import rng
@@ -27,8 +28,10 @@ HELD_OUT = "unmet"
 def prepare(name: str, level: str, data_root: Path, work: Path) -> Path:
     """Make the folder of a set at a level, unless it is there: train/, validation/, test/, law/, graph/, done.json."""
     folder = folder_of(name, level, work)
-    if (folder / "done.json").exists():
+    if prepared(folder):
         return folder
+    if folder.exists():  # cut short, or made as levels were before: its laws, models and ranks are of that
+        shutil.rmtree(folder)
     given = SETS[name]
     log = read.read(_source(given.source, data_root))
     cut = log.split() if level == WHOLE else thinned(log, level, given)
@@ -69,13 +72,39 @@ def thinned(log: Log, level: str, given: Set) -> Split:
         place[train.item[rows]],
         train.time[rows],
     )
-    return Split(cut.kind, new, _among(cut.validation, validation, place), _among(cut.test, test, place), cut.cuts)
+    longest = int(number) - 1 if kind == "last" else None
+    judged = (
+        _met(_among(targets, users, longest), place, unmet=len(met))
+        for targets, users in ((cut.validation, validation), (cut.test, test))
+    )
+    return Split(cut.kind, new, *judged, cut.cuts)
 
 
-def _among(targets: Targets, users: np.ndarray, place: np.ndarray) -> Targets:
-    """The targets of some users, items renamed. Users keep their numbers, which are the same at every level."""
+def _among(targets: Targets, users: np.ndarray, longest: int | None) -> Targets:
+    """The targets of some users, with the last `longest` items before each. Users' numbers are the same at every level."""
     kept = np.isin(targets.user, users)
-    return Targets(targets.user[kept], place[targets.sequence], targets.start[kept], targets.end[kept])
+    start, end = targets.start[kept], targets.end[kept]
+    if longest is not None:
+        start = np.maximum(start, end - longest)
+    return Targets(targets.user[kept], targets.sequence, start, end)
+
+
+def _met(targets: Targets, place: np.ndarray, unmet: int) -> Targets:
+    """The targets, items renamed, their histories without `unmet`; one that was nothing else keeps one.
+
+    Each has rows of its own, since an unmet item is left out of histories and is still a target."""
+    rows, start, end = [], np.empty(len(targets), np.int64), np.empty(len(targets), np.int64)
+    asked, done = place[targets.item], 0
+    for t in range(len(targets)):
+        renamed = place[targets.history(t)]
+        history = renamed[renamed != unmet]
+        if len(renamed) and not len(history):
+            history = renamed[-1:]
+        rows += [history, asked[t : t + 1]]
+        start[t], end[t] = done, done + len(history)
+        done += len(history) + 1
+    sequence = np.concatenate(rows) if rows else np.empty(0, np.int32)
+    return Targets(targets.user, sequence.astype(np.int32), start, end)
 
 
 def _keyed(users: np.ndarray, count: int, purpose: str) -> np.ndarray:
@@ -100,6 +129,7 @@ def _facts(cut: Split, level: str, prior_share: float, repeats: bool) -> dict[st
             covered=float((popularity[cut.test.item] > 0).mean()) if len(cut.test) else 0.0,
             prior_share=prior_share,
             repeats=repeats,
+            version=1 if level == WHOLE else THINNED,
         )
     )
 

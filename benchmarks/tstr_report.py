@@ -11,30 +11,30 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "src"))
 
 import tstr_arms
+import tstr_report_map as sections
+from tstr_cells import gap, p_value, plain, signed, table, title, with_interval
 from tstr_figures import ENDPOINT, MEASURES
 from tstr_peers import PeerRow
+from tstr_shares import BETTER
 from tstr_speed import SpeedRow
 from tstr_tables import (
     BudgetRow,
-    CrossingRow,
     LevelRow,
     MeanRow,
     OpenedRow,
     PairRow,
     PrimaryRow,
-    RatioRow,
+    RecipeRow,
     TrialRow,
-    TruthRow,
-    WorthRow,
     read,
 )
 
 from preceptor.core.artifact import write_atomic
+from preceptor.ranking.trials import GENERATOR
 
 HEAD = """# Train on synthetic, test on real
 
@@ -55,6 +55,9 @@ files are made by
 {commands}
 
 each of which skips what is in the tables beside this file, and can be run in slices (`--minutes 60`, `--arms`, `--seeds`).
+"""
+HOLM = """Read by Holm's p at 5 %, for each comparison over all five sets: one that isn't judged, or has no verdict, counts with
+p = 1. Intervals are 95 % for a set alone, so one may exclude 0 where the set is not told apart.
 """
 COMMANDS = (
     "python benchmarks/tstr_study.py screen [--test]",
@@ -79,7 +82,8 @@ def text(out: Path) -> str:
     findings = said.read_text(encoding="utf-8").strip() if said.exists() else "**No finding is written down yet.**"
     commands = "\n".join(f"    {c}" for c in COMMANDS)
     parts = [HEAD.format(findings=findings, boot="2,000", commands=commands)]
-    for section in (_primary, _studies, _truth, _map, _worth, _peers, _speed, _opened, _training):
+    without_log = (sections.truth, sections.sparsity_map, sections.leads, sections.worth)
+    for section in (_primary, _recipes, sections.shares, _studies, *without_log, _peers, _speed, _opened, _training):
         parts += [made for made in section(out) if made]
     return "\n".join(part.rstrip() + "\n" for part in parts)
 
@@ -89,18 +93,41 @@ def _primary(out: Path) -> Iterable[str]:
     part = "test" if any(r.part == "test" for r in rows) else "validation"
     rows = [r for r in rows if r.part == part]
     if rows:
-        yield f"## The comparison that was fixed: {_title(tstr_arms.PRIMARY)}, NDCG@10, {part}"
-        yield _table(
+        yield f"## The comparison that was fixed: {title(tstr_arms.PRIMARY)}, NDCG@10, {part}"
+        yield table(
             ("against", "set", "users", "difference", "p", "p, Holm", "reading"),
             [
-                (r.against, r.set, f"{r.users:,}", _gap(r.difference, r.lo, r.hi), _p(r.p), _p(r.p_holm), r.reading)
+                (r.against, r.set, f"{r.users:,}", gap(r.difference, r.lo, r.hi), p_value(r.p), p_value(r.p_holm), r.reading)
                 for r in rows
             ],
         )
+        yield HOLM
+
+
+def _recipes(out: Path) -> Iterable[str]:
+    rows = read(out, RecipeRow)
+    opened = {(r.study, r.set, r.level) for r in rows if r.part == "test"}
+    rows = [r for r in rows if (r.part == "test") == ((r.study, r.set, r.level) in opened)]
+    if rows:
+        yield "## The recipe that the tool's rule recommends: fewest validation nats among those with a verdict"
+        yield table(
+            ("study", "set", "level", "part", "users", "recipe", "its nats", "real's", "NDCG@10 gained", "no verdict on"),
+            [
+                (
+                    r.study, r.set, r.level, r.part, f"{r.users:,}", title(r.recipe), f"{r.nats:.3f}", f"{r.real_nats:.3f}",
+                    f"{gap(r.gain, r.lo, r.hi)} {r.reading}", r.unsettled,
+                )
+                for r in rows
+            ],
+        )  # fmt: skip
+        own = [r for r in rows if r.study == "finalists" and r.part == "test"]
+        if own:
+            above = [r.set for r in own if r.reading == "use"]
+            yield f"Above real with a 95 % interval on {len(above)} of {len(own)} sets of `finalists` whose test was opened.\n"
 
 
 def _studies(out: Path) -> Iterable[str]:
-    means, pairs = read(out, MeanRow), read(out, PairRow)
+    means, pairs, budgets = read(out, MeanRow), read(out, PairRow), read(out, BudgetRow)
     for study, name, level in dict.fromkeys((m.study, m.set, m.level) for m in means):
         here = [m for m in means if (m.study, m.set, m.level) == (study, name, level)]
         part = "test" if any(m.part == "test" for m in here) else "validation"
@@ -109,98 +136,63 @@ def _studies(out: Path) -> Iterable[str]:
         users = next(m for m in here if m.slice == "all")
         where = name if level == "whole" else f"{name}, {level}"
         yield f"## {study}: {where}, {part} ({users.users:,} users, {users.targets:,} targets)"
-        yield _arms(here, near)
+        yield from _arms(here, near, [r for r in budgets if (r.set, r.level) == (name, level)])
         if study != "sparsity":
             yield _slices(here)
 
 
-def _arms(here: Sequence[MeanRow], near: Sequence[PairRow]) -> str:
-    against = list(dict.fromkeys(p.arm_b for p in near))
+def _arms(here: Sequence[MeanRow], near: Sequence[PairRow], budgets: Sequence[BudgetRow]) -> Iterable[str]:
+    """A table of all arms beside real and real ⊕ generator, and one of their differences from the others."""
+    against = [b for b in dict.fromkeys(p.arm_b for p in near) if b != BETTER]
+    first = [b for b in against if b.partition(",")[0] in (tstr_arms.REAL, f"{tstr_arms.REAL} ⊕ {GENERATOR}")]
     own = {(m.arm, m.measure): m for m in here if m.slice == "all"}
     order = sorted(dict.fromkeys(m.arm for m in here), key=lambda a: -(own[a, ENDPOINT].mean or 0))
     lines = []
     for arm in order:
-        cells = [_title(arm), *(_with(own[arm, m], 2 if m == "nats" else 4) for m in MEASURES)]
-        for b in against:
-            gap = [p for p in near if (p.arm_a, p.arm_b, p.slice, p.measure) == (arm, b, "all", ENDPOINT)]
-            cells.append(f"{_gap(gap[0].difference, gap[0].lo, gap[0].hi)} {gap[0].reading}" if gap else "")
-        lines.append((*cells, own[arm, ENDPOINT].verdict, own[arm, ENDPOINT].seeds))
-    head = ("arm", "NDCG@10", "recall@100", "nats", *(f"NDCG@10 − that of {_title(b)}" for b in against), "verdict", "seeds")
-    return _table(head, lines)
+        means = (with_interval(own[arm, m], 2 if m == "nats" else 4) for m in MEASURES)
+        verdict = f"{own[arm, ENDPOINT].verdict} {_last(arm, budgets)}".strip()
+        lines.append((title(arm), *means, *_gaps(arm, first, near), verdict, own[arm, ENDPOINT].seeds))
+    heads = [[f"NDCG@10 − that of {title(b)}" for b in which] for which in (first, [b for b in against if b not in first])]
+    yield table(("arm", "NDCG@10", "recall@100", "nats", *heads[0], "verdict", "seeds"), lines)
+    if heads[1]:
+        yield table(("arm", *heads[1]), [(title(a), *_gaps(a, [b for b in against if b not in first], near)) for a in order])
+
+
+def _gaps(arm: str, against: Sequence[str], near: Sequence[PairRow]) -> list[str]:
+    found = {p.arm_b: p for p in near if (p.arm_a, p.slice, p.measure) == (arm, "all", ENDPOINT)}
+    return [f"{gap(p.difference, p.lo, p.hi)} {p.reading}" if (p := found.get(b)) else "" for b in against]
 
 
 def _slices(here: Sequence[MeanRow]) -> str:
     names = list(dict.fromkeys(m.slice for m in here if m.slice != "all"))
     found = {(m.arm, m.slice): m.mean for m in here if m.measure == ENDPOINT}
     arms = sorted(dict.fromkeys(m.arm for m in here), key=lambda a: -(found[a, "all"] or 0))
-    return "NDCG@10 by slice:\n\n" + _table(
-        ("arm", *names), [(_title(arm), *(_plain(found[arm, n], 4) for n in names)) for arm in arms]
+    return "NDCG@10 by slice:\n\n" + table(
+        ("arm", *names), [(title(arm), *(plain(found[arm, n], 4) for n in names)) for arm in arms]
     )
 
 
-def _truth(out: Path) -> Iterable[str]:
-    rows = read(out, TruthRow)
-    for study, name in dict.fromkeys((r.study, r.set) for r in rows):
-        own = sorted((r for r in rows if (r.study, r.set) == (study, name)), key=lambda r: r.nats)
-        known = f"{own[0].users:,} users; floor {own[0].floor:.3f}"
-        yield f"## {study}: {name}, nats on fresh choices under uniform exposure ({known})"
-        yield _table(
-            ("arm", "nats", "less real's", "seeds"),
-            [
-                (_title(r.arm), f"{r.nats:.3f}", _gap(r.less_real, r.less_real_lo, r.less_real_hi, 3), r.seeds)
-                for r in own
-            ],
-        )  # fmt: skip
+def _last(arm: str, budgets: Sequence[BudgetRow]) -> str:
+    """What the last doubling gained, of the run that decided an arm's budget; empty where none did."""
+    own = [r for r in budgets if (r.arm, r.seed) == (arm, 0)]
+    last = max(own, key=lambda r: r.budget, default=None)
+    return "" if last is None or last.change is None else f"({_change(last)})"
 
 
-def _map(out: Path) -> Iterable[str]:
-    ratios, crossings = read(out, RatioRow), read(out, CrossingRow)
-    for name, axis in dict.fromkeys((r.set, r.axis) for r in ratios):
-        own = [r for r in ratios if (r.set, r.axis) == (name, axis)]
-        part = "test" if any(r.part == "test" for r in own) else "validation"
-        own = [r for r in own if r.part == part]
-        levels = sorted({(r.per_item, r.level) for r in own})
-        yield f"## The sparsity map: {name}, by {axis}, {part}: recall@100 over that of another arm"
-        crossing = {(c.arm, c.against): c for c in crossings if (c.set, c.axis, c.part) == (name, axis, part)}
-        lines = []
-        for arm, against in dict.fromkeys((r.arm, r.against) for r in own):
-            at = {r.level: r for r in own if (r.arm, r.against) == (arm, against)}
-            c = crossing[arm, against]
-            where = f"{c.at:.2g} [{_plain(c.lo, 2)}, {_plain(c.hi, 2)}] {c.says}" if c.at is not None else c.says
-            cells = [f"{_plain(at[k].ratio, 2)} [{_plain(at[k].lo, 2)}, {_plain(at[k].hi, 2)}]" for _, k in levels]
-            lines.append((f"{_title(arm)} / {_title(against)}", *cells, where))
-        head = ("arms", *(f"{k}: {per:.2g} per item" for per, k in levels), "crosses 1 at (interactions per item)")
-        yield _table(head, lines)
-
-
-def _worth(out: Path) -> Iterable[str]:
-    rows = read(out, WorthRow)
-    for name in dict.fromkeys(r.set for r in rows):
-        own = [r for r in rows if r.set == name]
-        part = "test" if any(r.part == "test" for r in own) else "validation"
-        yield f"## What a million synthetic next items are worth, in real interactions: {name}, {part}"
-        lines = [
-            (
-                r.measure, r.level, f"{r.per_item:.2g}", f"{r.real:,}", f"{r.synthetic:,.0f}",
-                "–" if r.equal is None else f"{r.equal:,.0f}",
-                f"{_whole(r.worth)} [{_whole(r.lo)}, {_whole(r.hi)}] {r.says}".strip(),
-            )
-            for r in own
-            if r.part == part
-        ]  # fmt: skip
-        yield _table(("measure", "level", "per item", "real", "synthetic", "real alone would need", "worth per million"), lines)
+def _change(r: BudgetRow) -> str:
+    return f"{signed(r.change, 3)} ± {plain(r.change_error, 3)}"
 
 
 def _peers(out: Path) -> Iterable[str]:
     rows = read(out, PeerRow)
     if rows:
         yield "## Beside RecBole 1.2.1, leave-last-out: NDCG@10, and CPU seconds until both have the lower of the two best"
-        yield _table(
+        yield table(
             ("set", "model", "seed", "users", "RecBole", "ours", "share", "verdict", "RecBole, s", "ours, s", "faster"),
             [
                 (
                     r.set, r.model, r.seed, f"{r.users:,}", f"{r.recbole:.4f}", f"{r.ours:.4f}",
-                    f"{r.share:.3f} [{_plain(r.lo, 3)}, {_plain(r.hi, 3)}]", r.verdict, f"{r.to_equal_recbole:.0f}",
+                    f"{r.share:.3f} [{plain(r.lo, 3)}, {plain(r.hi, 3)}]", r.verdict, f"{r.to_equal_recbole:.0f}",
                     f"{r.to_equal_ours:.0f}", f"{r.faster:.1f}×",
                 )
                 for r in rows
@@ -212,12 +204,12 @@ def _speed(out: Path) -> Iterable[str]:
     rows = read(out, SpeedRow)
     if rows:
         yield "## Speed beside the usual shape (`python benchmarks/tstr_speed.py`, paired, one thread)"
-        yield _table(
+        yield table(
             ("case", "ours, ms", "usual, ms", "ratio", "rounds", "ours, MiB", "usual, MiB"),
             [
                 (
                     r.case, f"{r.ours_ms:.1f}", f"{r.peer_ms:.1f}", f"{r.ratio:.2f} [{r.lo:.2f}, {r.hi:.2f}]", r.rounds,
-                    _plain(r.ours_mib, 0), _plain(r.peer_mib, 0),
+                    plain(r.ours_mib, 0), plain(r.peer_mib, 0),
                 )
                 for r in rows
             ],
@@ -228,7 +220,7 @@ def _opened(out: Path) -> Iterable[str]:
     rows = read(out, OpenedRow)
     if rows:
         yield "## When test targets were opened"
-        yield _table(
+        yield table(
             ("study", "set", "level", "frozen before (digest)", "arms", "seeds", "date"),
             [(r.study, r.set, r.level, r.digest, r.arms, r.seeds, r.date) for r in rows],
         )
@@ -238,7 +230,7 @@ def _training(out: Path) -> Iterable[str]:
     levels, trials, budgets = read(out, LevelRow), read(out, TrialRow), read(out, BudgetRow)
     if levels:
         yield "## The logs"
-        yield _table(
+        yield table(
             ("set", "level", "users", "items", "interactions", "per item", "test users", "test targets", "met", "prior"),
             [
                 (
@@ -254,8 +246,8 @@ def _training(out: Path) -> Iterable[str]:
         for name, arm in dict.fromkeys((r.set, r.arm) for r in trials):
             own = [r for r in trials if (r.set, r.arm) == (name, arm)]
             best = min(own, key=lambda r: r.nats)
-            lines.append((name, _title(arm), len(own), best.setting, f"{best.nats:.3f}", f"{max(r.nats for r in own):.3f}"))
-        yield _table(("set", "arm", "trials", "best", "its nats", "the worst's"), lines)
+            lines.append((name, title(arm), len(own), best.setting, f"{best.nats:.3f}", f"{max(r.nats for r in own):.3f}"))
+        yield table(("set", "arm", "trials", "best", "its nats", "the worst's"), lines)
     if budgets:
         yield "## Quality against updates (validation nats at the end of each budget)"
         lines = []
@@ -263,49 +255,11 @@ def _training(out: Path) -> Iterable[str]:
             own = sorted((r for r in budgets if (r.set, r.level, r.arm, r.seed) == key), key=lambda r: r.budget)
             last = own[-1]
             nats = ", ".join(f"{r.budget:,}: {r.nats:.3f}" for r in own)
-            change = "" if last.change is None else f"{last.change:+.3f} (s.e. {_plain(last.error, 3)})".replace("-", "−")
-            cells = (key[0], key[1], _title(key[2]), key[3], last.setting, nats, change, last.verdict, f"{last.epochs:.1f}")
+            change = f"{_change(last)} (rule: {plain(last.error, 3)})" if last.change is not None else ""
+            cells = (key[0], key[1], title(key[2]), key[3], last.setting, nats, change, last.verdict, f"{last.epochs:.1f}")
             lines.append((*cells, f"{last.seconds:.0f}"))
         head = ("set", "level", "arm", "seed", "setting", "nats at updates", "last doubling gained", "verdict", "epochs", "s")
-        yield _table(head, lines)
-
-
-def _title(arm: str) -> str:
-    """An arm as a person reads it; of what is put together, or shown as it is, the parts."""
-    for mark in (" ⊕ ", ", as it is"):
-        if mark in arm:
-            one, _, rest = arm.partition(mark)
-            return _title(one) + mark + rest
-    return tstr_arms.ARMS[arm].title if arm in tstr_arms.ARMS else arm
-
-
-def _table(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join("| " + " | ".join(str(c) for c in line) + " |" for line in lines) + "\n"
-
-
-def _with(m: MeanRow, digits: int) -> str:
-    return f"{_plain(m.mean, digits)} [{_plain(m.lo, digits)}, {_plain(m.hi, digits)}]"
-
-
-def _gap(value: float | None, lo: float | None, hi: float | None, digits: int = 4) -> str:
-    return f"{_signed(value, digits)} [{_signed(lo, digits)}, {_signed(hi, digits)}]"
-
-
-def _plain(x: float | None, digits: int) -> str:
-    return "–" if x is None else f"{x:.{digits}f}".replace("-", "−")
-
-
-def _signed(x: float | None, digits: int) -> str:
-    return "–" if x is None else f"{x:+.{digits}f}".replace("-", "−")
-
-
-def _whole(x: float | None) -> str:
-    return "–" if x is None else f"{x:,.0f}".replace("-", "−")
-
-
-def _p(x: float) -> str:
-    return f"{x:.3f}" if x >= 0.001 else "< .001"
+        yield table(head, lines)
 
 
 if __name__ == "__main__":

@@ -1,9 +1,10 @@
 """The logs of the studies in results/tstr, and what their folders hold; `tstr_prepare.py` makes these.
 
 A level is `whole`, or a thinner training part that is judged on the same never-sampled people: `users-K` takes K users'
-training histories, `last-K` the last K items of every training history. A thinned catalogue holds the items that its training
-part has met, and one more (`unmet`) for all others: it has no training interaction, so it is no candidate, and a target that is
-`unmet` counts as missed.
+training histories, `last-K` the last K items of every training history; the histories of those who are judged are then cut as
+well, to the K − 1 items before the target. A thinned catalogue holds the items that its training part has met, and one more
+(`unmet`) for all others: it has no training interaction, so it is no candidate, and a target that is `unmet` counts as missed.
+Histories are given to all rankers without it, since a model has learnt nothing of it; one that is nothing else keeps one.
 
 Everything in a folder is a function of the log and of what is written here and there. Split: as `data.split` cuts by default.
 """
@@ -15,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 WHOLE = "whole"
+THINNED = 2  # version of what a level other than `whole` holds: a folder of another one is made again
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,7 @@ class Set:
     targets: int = 3000
 
 
-# People have 20 interactions each, and the catalogue 7,200 things: 27 interactions per item, and about one at the least level.
+# People have 20 interactions each, and the catalogue 7,200 things: 27 interactions per item, and under two at the least level.
 _MARKET = "market:n_interactions=240000,n_users=12000,sparsity=0.03"
 _BIASED = _MARKET + ",popularity=1,position=1,exposure=1"
 SETS = {
@@ -56,7 +58,7 @@ SETS = {
             inherits="amazon-office",
         ),
         Set("amazon-office", "amazon-office-2018", 1024, 200, 3, 0.06),
-        Set("market", _MARKET, 3200, 400, 3, 0.3, ("users-140", "users-560", "users-2250", "users-9000")),
+        Set("market", _MARKET, 3200, 400, 3, 0.3, ("users-50", "users-140", "users-560", "users-2250", "users-9000")),
         Set("market-biased", _BIASED, 3200, 400, 3, 0.3, inherits="market"),
         Set(
             "tiny", "market:n_interactions=4000,n_users=200,n_items=60", 400, 40, 1, 0.02, ("users-20", "users-60", "last-3"),
@@ -68,7 +70,7 @@ SETS = {
 
 @dataclass(frozen=True)
 class Facts:
-    """What a set's folder says of itself (done.json)."""
+    """What a set's folder says of itself (done.json). version: see `THINNED`."""
 
     axis: str
     users: int
@@ -81,6 +83,7 @@ class Facts:
     covered: float
     prior_share: float
     repeats: bool
+    version: int = 1
 
 
 def folder_of(name: str, level: str, work: Path) -> Path:
@@ -89,6 +92,13 @@ def folder_of(name: str, level: str, work: Path) -> Path:
 
 def facts(folder: Path) -> Facts:
     return Facts(**json.loads((folder / "done.json").read_text(encoding="utf-8")))
+
+
+def prepared(folder: Path) -> bool:
+    """Whether a set's level is made, and as it is made now."""
+    if not (folder / "done.json").exists():
+        return False
+    return folder.name == WHOLE or facts(folder).version == THINNED
 
 
 def axis_of(level: str) -> str:

@@ -137,7 +137,10 @@ class MeanRow(row.Row):
 
 @dataclass(frozen=True)
 class PairRow(row.Row):
-    """arm_a − arm_b on the same users, mean over seeds, its interval, two-sided p and reading."""
+    """arm_a − arm_b on the same users, mean over seeds, its interval, two-sided p and reading.
+
+    arm_b may be the better of real and popularity (tstr_shares.py), and has no p then.
+    """
 
     FILE: ClassVar[str] = "paired.csv"
     study: str
@@ -157,9 +160,10 @@ class PairRow(row.Row):
 
 @dataclass(frozen=True)
 class PrimaryRow(row.Row):
-    """The comparison that was fixed beforehand, on each set: NDCG@10 of the primary arm less that of `against`.
+    """The comparison that was fixed beforehand, on each of the five sets: NDCG@10 of the primary arm less that of `against`.
 
-    p_holm: Holm's, over the sets.
+    lo, hi: 95 %, of this set alone. p_holm: Holm's over all five sets; a set that isn't judged, or has no verdict, counts with
+    p = 1. reading: by p_holm.
     """
 
     FILE: ClassVar[str] = "primary.csv"
@@ -167,11 +171,58 @@ class PrimaryRow(row.Row):
     against: str
     set: str
     users: int
-    difference: float
+    difference: float | None
     lo: float | None
     hi: float | None
-    p: float
+    p: float | None
     p_holm: float
+    reading: str
+
+
+@dataclass(frozen=True)
+class RecipeRow(row.Row):
+    """The recipe that the tool's rule recommends (tstr_recipe.py), and what it gains over real in NDCG@10, with its interval.
+
+    reading: use, keep real (it is real, or real is better here), can't tell, or no verdict (real has none). nats, real_nats: of
+    the recipe and of real on validation. unsettled: recipes without a verdict, which the rule leaves out.
+    """
+
+    FILE: ClassVar[str] = "recipe.csv"
+    study: str
+    set: str
+    level: str
+    part: str
+    recipe: str
+    reading: str
+    gain: float | None
+    lo: float | None
+    hi: float | None
+    users: int
+    nats: float
+    real_nats: float
+    unsettled: str
+
+
+@dataclass(frozen=True)
+class ShareRow(row.Row):
+    """An arm's mean over that of `against` on the same users, and its interval (tstr_shares.py).
+
+    verdict: the worse one of the two. reading: within 3 % (the whole interval above .97), not within 3 % (the whole below),
+    can't tell, no interval or no verdict.
+    """
+
+    FILE: ClassVar[str] = "shares.csv"
+    study: str
+    set: str
+    level: str
+    part: str
+    arm: str
+    against: str
+    measure: str
+    share: float | None
+    lo: float | None
+    hi: float | None
+    verdict: str
     reading: str
 
 
@@ -179,7 +230,8 @@ class PrimaryRow(row.Row):
 class TruthRow(row.Row):
     """Nats of an arm on fresh choices under uniform exposure in a simulated market, mean over users, with its interval.
 
-    floor: the entropy of those choices among the candidates.
+    less_real: its nats less real's. floor: the entropy of those choices among the candidates. verdict: the worst of the trained
+    arms in it. reading: of the interval of less_real, or `no verdict` where an arm in it has not converged.
     """
 
     FILE: ClassVar[str] = "truth.csv"
@@ -196,14 +248,18 @@ class TruthRow(row.Row):
     floor: float
     users: int
     seeds: int
+    verdict: str
+    reading: str
 
 
 @dataclass(frozen=True)
 class CrossingRow(row.Row):
-    """Where an arm's recall@100 over real's crosses 1 on an axis, by a monotone fit.
+    """Where an arm's recall@100 over that of `against` crosses a ratio on an axis, by a monotone fit.
 
-    at: interactions per item; None: no crossing. lo, hi: of the resamples that have one; share: how many have. says: what to
-    read.
+    ratio: 1, or 2.3 (the paper's +130 %). It is taken to fall as the log grows denser, and one to popularity to rise.
+    at: interactions per item; None: no crossing. lo, hi: its interval; None: open at that end, beyond the levels. share: of the
+    resamples, how many have a crossing among the levels. says: what to read; where an arm has no verdict at a level there is
+    neither crossing nor interval, and it names them.
     """
 
     FILE: ClassVar[str] = "crossings.csv"
@@ -213,16 +269,20 @@ class CrossingRow(row.Row):
     arm: str
     against: str
     measure: str
+    ratio: float
     at: float | None
     lo: float | None
     hi: float | None
-    share: float
+    share: float | None
     says: str
 
 
 @dataclass(frozen=True)
 class RatioRow(row.Row):
-    """An arm over another at one level of an axis; fit: by the monotone curve."""
+    """An arm over another at one level of an axis. fit: by the monotone curve; none where an arm has no verdict at some level.
+
+    verdict: the worse one of the two arms here.
+    """
 
     FILE: ClassVar[str] = "ratios.csv"
     set: str
@@ -237,13 +297,15 @@ class RatioRow(row.Row):
     lo: float | None
     hi: float | None
     fit: float | None
+    verdict: str
 
 
 @dataclass(frozen=True)
 class WorthRow(row.Row):
     """How many real interactions a million synthetic ones are worth at a level.
 
-    equal: real interactions at which real alone reaches what real + synthetic does here; says: why there is none.
+    equal: real interactions at which real alone reaches what real + synthetic does here; says: why there is none. Without a
+    verdict on real at every level, and on real + synthetic at this one, nothing is given.
     """
 
     FILE: ClassVar[str] = "worth.csv"

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import datetime
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import tstr_figures
 import tstr_map
+import tstr_recipe
 import tstr_sets
+import tstr_shares
 from tstr_arms import PRIMARY, REAL, split_of
 from tstr_judge import AGAIN, Frozen, Panel, Trained, best_form, judge_job, laws_of, targets_of
 from tstr_plan import Plan
@@ -28,6 +30,8 @@ from tstr_tables import (
     PairRow,
     PrimaryRow,
     RatioRow,
+    RecipeRow,
+    ShareRow,
     TruthRow,
     WorthRow,
     read,
@@ -45,10 +49,10 @@ from preceptor.market.config import parse
 from preceptor.market.simulate import market
 from preceptor.ranking.trials import GENERATOR
 
-ORDER = ("converged", "turned", "as told", "as seed 0", "no verdict")  # from the best to the worst
 FIVE = ("ml-100k", "ml-latest-small", "amazon-games", "amazon-office", "market")
 HEAD = ("study", "set", "level", "part")
 TRUTH_USERS = 2000
+ALPHA = 0.05  # of the comparison that was fixed, over its sets
 
 
 def judge(plan: Plan, name: str, test: bool) -> None:
@@ -78,7 +82,7 @@ def map_tables(plan: Plan, sets: Sequence[str], test: bool) -> None:
             longest = [*lengths, users[-1]] if lengths else []  # whole histories of all that may be taken
             for axis, chosen in (("users", users), ("lengths", longest)):
                 if len(chosen) > 1:
-                    given = [tstr_map.Level(levels[k], _found(plan, name, k, part)) for k in chosen]
+                    given = [_level(plan, name, levels[k], part) for k in chosen]
                     asked = targets_of(_panels(plan, name, chosen[0])[0], part)
                     crossings, ratios = tstr_map.crossings(name, axis, part, given, asked)
                     replace(plan.out, CrossingRow, crossings, "set", "axis", "part")
@@ -88,8 +92,9 @@ def map_tables(plan: Plan, sets: Sequence[str], test: bool) -> None:
                         replace(plan.out, WorthRow, tstr_map.worth(name, part, given, half, asked), "set", "part")
 
 
-def _found(plan: Plan, name: str, level: str, part: str) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    return tstr_figures.judged([panel.judged_file(part) for panel in _panels(plan, name, level)])
+def _level(plan: Plan, name: str, facts: LevelRow, part: str) -> tstr_map.Level:
+    found = tstr_figures.judged([panel.judged_file(part) for panel in _panels(plan, name, facts.level)])
+    return tstr_map.Level(facts, found, _verdicts(plan, name, facts.level, list(found)))
 
 
 def _synthetic(plan: Plan, name: str, level: str) -> float:
@@ -107,6 +112,7 @@ def _runs(plan: Plan, name: str, level: str) -> list[BudgetRow]:
 def _panels(plan: Plan, name: str, level: str) -> list[Panel]:
     folder = tstr_sets.folder_of(name, level, plan.work)
     settings = {(r.arm, r.seed): r.setting for r in _runs(plan, name, level)}
+    arms = plan.study.arms_of(name)  # some are not trained at every level
     seeds = plan.seeds_of(REAL)
     made = []
     for seed in range(plan.study.seeds):
@@ -117,7 +123,7 @@ def _panels(plan: Plan, name: str, level: str) -> list[Panel]:
                 set=name,
                 folder=folder,
                 seed=seed,
-                trained=tuple(Trained(arm, seed, settings[arm, seed]) for arm in plan.study.arms_of(name)),
+                trained=tuple(Trained(arm, seed, settings[arm, seed]) for arm in arms if (arm, seed) in settings),
                 again=Trained(REAL, other, settings[REAL, other]) if len(seeds) > 1 else None,
                 untrained=seed == 0,
                 raw=plan.study.raw,
@@ -154,20 +160,27 @@ def _write(plan: Plan, name: str, level: str, part: str, panels: Sequence[Panel]
     targets = targets_of(panels[0], part)
     drawn = tstr_figures.draw(tstr_figures.judged(files), targets, split_of(panels[0].folder).popularity)
     frozen = [Frozen.read(panel.frozen_file) for panel in panels]
-    best = _best(frozen)
+    nats = _nats(frozen)
+    best = best_form(nats, REAL, GENERATOR)
     arms = list(dict.fromkeys(arm for arm, _, _ in drawn.found))
     verdict = _verdicts(plan, name, level, arms)
     head = (plan.study.name, name, level, part)
-    against = [REAL, *([best] if best else []), *(["real+law"] if "real+law" in arms else [])]
-    rows, pairs = tstr_figures.tables(drawn, head, verdict, {arm: frozen[0].said(arm) for arm in arms}, against)
+    fitted = {arm: frozen[0].said(arm) for arm in arms}
+    rows, pairs = tstr_figures.tables(drawn, head, verdict, fitted, others(arms, best))
     replace(plan.out, MeanRow, rows, *HEAD)
-    replace(plan.out, PairRow, pairs, *HEAD)
+    replace(plan.out, PairRow, [*pairs, *tstr_shares.leads(head, drawn, verdict)], *HEAD)
+    replace(plan.out, ShareRow, tstr_shares.share_rows(head, drawn, verdict), *HEAD)
+    replace(plan.out, RecipeRow, [tstr_recipe.recipe_row(head, nats, verdict, drawn)], *HEAD)
 
 
-def _best(frozen: Sequence[Frozen]) -> str | None:
-    """The form of real ⊕ generator with the fewer validation nats, mean over seeds."""
-    arms = frozen[0].nats
-    return best_form({arm: float(np.mean([f.nats[arm] for f in frozen if arm in f.nats])) for arm in arms}, REAL, GENERATOR)
+def others(arms: Sequence[str], best: str | None) -> list[str]:
+    """The arms that all are compared with: the primary one too, beside which stand its controls. best: of real ⊕ generator."""
+    return [arm for arm in (REAL, best, PRIMARY, "real+law", tstr_shares.POPULARITY) if arm is not None and arm in arms]
+
+
+def _nats(frozen: Sequence[Frozen]) -> dict[str, float]:
+    """Validation nats of every arm, mean over the seeds that it has (untrained ones have one)."""
+    return {arm: float(np.mean([f.nats[arm] for f in frozen if arm in f.nats])) for arm in frozen[0].nats}
 
 
 def _verdicts(plan: Plan, name: str, level: str, arms: Sequence[str]) -> dict[str, str]:
@@ -177,12 +190,12 @@ def _verdicts(plan: Plan, name: str, level: str, arms: Sequence[str]) -> dict[st
     out = {}
     for arm in arms:
         parts = [p for p in own if arm == p or arm.startswith((f"{p}, as", f"{p} ⊕")) or f"⊕ {p}," in arm]
-        out[arm] = max((own[p] for p in parts), key=ORDER.index) if parts else ""
+        out[arm] = tstr_figures.worst(own[p] for p in parts)
     return out
 
 
 def _primary(out: Path) -> None:
-    """primary.csv: the comparison that was fixed beforehand, with Holm's correction over the sets that are there."""
+    """primary.csv: the comparison that was fixed beforehand, with Holm's correction over the five sets."""
     rows: list[PrimaryRow] = []
     pairs = [
         p for p in read(out, PairRow)
@@ -190,20 +203,30 @@ def _primary(out: Path) -> None:
     ]  # fmt: skip
     users = {(m.set, m.part): m.users for m in read(out, MeanRow) if (m.study, m.arm, m.slice) == ("finalists", REAL, "all")}
     for part in ("validation", "test"):
-        for against, kind in (
-            (REAL, lambda b: b == REAL),
-            ("real ⊕ generator", lambda b: b.startswith(f"{REAL} ⊕ {GENERATOR}")),
-        ):
-            own = [p for p in pairs if p.part == part and kind(p.arm_b) and p.difference is not None and p.p is not None]
-            adjusted = holm([p.p for p in own if p.p is not None])
-            for p, p_holm in zip(own, adjusted, strict=True):
-                assert p.difference is not None
-                assert p.p is not None
-                facts = (p.set, users[p.set, part], p.difference, p.lo, p.hi, p.p, p_holm, p.reading)
-                rows.append(PrimaryRow(part, against, *facts))
+        for against in (REAL, f"{REAL} ⊕ {GENERATOR}"):
+            own = {p.set: p for p in pairs if p.part == part and p.arm_b.partition(",")[0] == against}
+            if own:
+                rows += corrected(part, against, own, {name: users[name, part] for name in own})
     if rows:
         out.mkdir(parents=True, exist_ok=True)
         write_atomic(out / PrimaryRow.FILE, row.text(PrimaryRow, rows))
+
+
+def corrected(part: str, against: str, pairs: Mapping[str, PairRow], users: Mapping[str, int]) -> list[PrimaryRow]:
+    """A row for each of the five sets, read by Holm's p over all of them: what isn't there, or has no verdict, has p = 1."""
+    p = {name: pair.p for name, pair in pairs.items() if pair.p is not None and pair.reading != tstr_figures.NO_VERDICT}
+    rows = []
+    for name, p_holm in zip(FIVE, holm([p.get(name, 1.0) for name in FIVE]), strict=True):
+        pair = pairs.get(name)
+        if pair is None:
+            rows.append(PrimaryRow(part, against, name, 0, None, None, None, None, p_holm, "not judged"))
+            continue
+        said = pair.reading
+        if name in p:
+            assert pair.difference is not None
+            said = "not told apart" if p_holm > ALPHA else "better" if pair.difference > 0 else "worse"
+        rows.append(PrimaryRow(part, against, name, users[name], pair.difference, pair.lo, pair.hi, pair.p, p_holm, said))
+    return rows
 
 
 def _truth(plan: Plan, name: str, panels: Sequence[Panel]) -> None:
@@ -229,12 +252,23 @@ def _truth(plan: Plan, name: str, panels: Sequence[Panel]) -> None:
                 floor[here] = -(p * np.log(np.maximum(p, 1e-300))).sum(axis=1)
         for arm, nats in own.items():
             found.setdefault(arm, []).append(nats)
-    resamples = Resamples(users, tstr_figures.BOOTSTRAPS, 0)
+    verdicts = _verdicts(plan, name, WHOLE, list(found))
+    replace(plan.out, TruthRow, truth_rows((plan.study.name, name, WHOLE), found, float(floor.mean()), verdicts), *HEAD[:3])
+
+
+def truth_rows(
+    head: tuple[str, str, str], found: Mapping[str, Sequence[np.ndarray]], floor: float, verdicts: Mapping[str, str]
+) -> list[TruthRow]:
+    """Rows of truth.csv. head: study, set, level; found: nats [users] of each seed, by arm."""
+    users = len(found[REAL][0])
+    resamples = Resamples(np.arange(users), tstr_figures.BOOTSTRAPS, 0)
     drawn = {arm: resamples.means(np.mean(nats, axis=0)[:, None]) for arm, nats in found.items()}
     rows = []
     for arm, (mean, samples) in drawn.items():
         got = resamples.interval(float(mean[0]), samples[:, 0])
         gap = resamples.interval(float(mean[0] - drawn[REAL][0][0]), samples[:, 0] - drawn[REAL][1][:, 0])
-        facts = (got.value, got.lo, got.hi, gap.value, gap.lo, gap.hi, float(floor.mean()), len(users), len(found[arm]))
-        rows.append(TruthRow(plan.study.name, name, WHOLE, arm, *facts))
-    replace(plan.out, TruthRow, rows, *HEAD[:3])
+        unsure = tstr_figures.NO_VERDICT in (verdicts[arm], verdicts[REAL])
+        said = "" if arm == REAL else tstr_figures.reading(gap, "nats", unsure)
+        facts = (got.value, got.lo, got.hi, gap.value, gap.lo, gap.hi, floor, users, len(found[arm]))
+        rows.append(TruthRow(*head, arm, *facts, verdicts[arm], said))
+    return rows

@@ -109,8 +109,11 @@ def commit(task: Task, found: Any, plan: Plan) -> None:
     """Put what a task returned into the tables."""
     if task.what == "split":
         facts = dict(vars(tstr_sets.facts(found)))
-        facts.pop("repeats")
+        del facts["repeats"], facts["version"]
         replace(plan.out, LevelRow, [LevelRow(set=task.set, level=task.level, **facts)], "set", "level")
+        if task.level != tstr_sets.WHOLE and (plan.out / BudgetRow.FILE).exists():  # those of a level as it was before
+            kept_runs = [r for r in read(plan.out, BudgetRow) if (r.set, r.level) != (task.set, task.level)]
+            row.write(plan.out, BudgetRow, kept_runs)
     elif task.cell is not None and task.cell.trial:
         replace(plan.out, TrialRow, found, "set", "level", "arm", "setting")
     elif task.cell is not None:

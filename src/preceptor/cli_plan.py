@@ -94,7 +94,7 @@ def plan(
     if distinct is not None:
         from preceptor.scaling.repeats import when_to_stop
 
-        found = when_to_stop(_surface(sets, tried, beside, of), distinct, size)
+        found = when_to_stop(_surface(sets, tried, beside, of), distinct, size, extrapolate)
     elif next_:
         from preceptor.scaling.next_run import next_runs
 

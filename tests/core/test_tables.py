@@ -57,6 +57,24 @@ def test_csv_reads_back_exactly(rows: list[Plain]) -> None:
     assert row.parse(Plain, row.text(Plain, rows), "x") == rows
 
 
+@dataclass(frozen=True)
+class Grown(Row):
+    FILE: ClassVar[str] = "grown.csv"
+
+    name: str
+    value: float | None = None
+    later: int | None = None
+
+
+def test_a_column_with_a_default_may_be_absent_from_older_tables() -> None:
+    assert row.parse(Grown, "name,value\na,1.5\n", "x") == [Grown("a", 1.5)]
+    assert row.parse(Grown, "name,later\na,2\n", "x") == [Grown("a", None, 2)]
+    with pytest.raises(PreceptorError, match=r"found: +no name\n"):
+        row.parse(Grown, "value,later\n1.5,2\n", "x")
+    with pytest.raises(PreceptorError, match=r"cut[\s\S]*found: +3 cells[\s\S]*expected: 2"):
+        row.parse(Grown, "name,value\na,1.5,2\n", "x")
+
+
 @given(st.lists(NESTED, max_size=5))
 def test_json_lines_read_back_exactly(rows: list[Nested]) -> None:
     assert row.parse(Nested, row.text(Nested, rows), "x") == rows
@@ -91,9 +109,9 @@ HEADER = "name,count,value,known,maybe,said\n"
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", r"other columns[\s\S]*t\.csv, line 1[\s\S]*expected: name, count"),
-        (HEADER.replace("count", "number"), r"other columns[\s\S]*line 1[\s\S]*name, number[\s\S]*name, count"),
-        (HEADER.replace("name,count", "count,name"), r"other columns"),
+        ("", r"other columns[\s\S]*t\.csv, line 1[\s\S]*no name, count[\s\S]*expected: name, count"),
+        (HEADER.replace("count", "number"), r"other columns[\s\S]*line 1[\s\S]*no count; unknown number\n[\s\S]*name, count"),
+        (HEADER.replace("name,count", "count,name"), r"other columns[\s\S]*another order: count, name"),
         (HEADER + "a,1,2.0,True,,\na,1,2.0\n", r"cut[\s\S]*t\.csv, line 3[\s\S]*3 cells"),
         (HEADER + 'a,1,2.0,True,,"half\n', r"cut[\s\S]*t\.csv, line 2"),
         (HEADER + "a,one,2.0,True,,\n", r"bad value[\s\S]*line 2, count[\s\S]*'one'[\s\S]*int"),

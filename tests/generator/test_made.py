@@ -3,17 +3,21 @@
 import dataclasses
 import weakref
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from fixtures import tiny_split
+from preceptor.core.errors import PreceptorError
 from preceptor.core.rng import purpose_key
 from preceptor.curriculum.assemble import token_table, write_walks
 from preceptor.generator import component_graphs, histories, made
-from preceptor.generator.config import GeneratorConfig
-from preceptor.generator.mixture import Mixture
+from preceptor.generator.config import GeneratorConfig, check
+from preceptor.generator.events import events
+from preceptor.generator.mixture import Memory, Mixture, Part, Prior
 from preceptor.generator.sampler import build_tables, fitted_start, sampler_of
+from preceptor.generator.score import score
 from preceptor.graph.config import GraphConfig
 from preceptor.graph.graph import TOTAL, Graph
 from preceptor.graph.item_graph import build_graph
@@ -41,6 +45,43 @@ def test_a_kept_law_is_the_law(tmp_path: Path) -> None:
         assert np.array_equal(a.weight, c.weight)
         assert np.array_equal(b.weight, c.weight)
         assert np.array_equal(b.indices, c.indices)
+
+
+@pytest.mark.parametrize("policy", ["first-order", "history"])
+def test_walks_in_a_law_are_a_convex_combination_of_both_laws(policy: str) -> None:
+    config = dataclasses.replace(CONFIG, walks=0.4, policy=policy, decay=0.5)
+    graph = build_graph(TRAIN, GraphConfig(min_users=1))
+    mixed = made.with_walks(FITTED.mixture, graph, config)
+    reach = FITTED.mixture.parts[0].memory.longest
+    alone = dataclasses.replace(
+        FITTED.mixture,
+        graphs=(graph,),
+        names=("walks",),
+        parts=(Part(0, Memory(0.0 if policy == "first-order" else 0.5, reach), 1.0),),
+        priors=(Prior(0.0, 1e-12),),
+    )
+    asked = events(TRAIN, cap=400).folds[0].events
+    walk, whole, both = (np.exp(-score(law, asked).nats) for law in (alone, FITTED.mixture, mixed))
+    given = walk > 1e-6
+    assert given.sum() > 20
+    assert both[given] == pytest.approx(0.6 * whole[given] + 0.4 * walk[given], rel=1e-3)
+    assert (both >= 0.6 * whole * (1 - 1e-6)).all()
+
+
+def test_a_law_with_walks_is_kept_and_not_built_from_other_users(tmp_path: Path) -> None:
+    config = dataclasses.replace(CONFIG, walks=0.4)
+    made.save_law(FITTED, TRAIN, CONFIG, tmp_path, 1)
+    mixed = made.with_walks(FITTED.mixture, build_graph(TRAIN, GraphConfig(min_users=1)), config)
+    mixed.save(tmp_path)
+    assert Mixture.load(tmp_path).parts == mixed.parts
+    with pytest.raises(PreceptorError, match=r"generator\.walks"):
+        made.moved(tmp_path, TRAIN)
+
+
+@pytest.mark.parametrize("more", [{"walks": 1.0}, {"walks": 0.5, "law": "paper"}, {"walks": 0.5, "policy": "node2vec"}])
+def test_walks_that_make_no_law_are_refused(more: dict[str, Any]) -> None:
+    with pytest.raises(PreceptorError, match=r"generator\.walks"):
+        check(dataclasses.replace(CONFIG, **more))
 
 
 def test_a_law_in_a_folder_has_one_graph_in_memory_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

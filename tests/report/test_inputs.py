@@ -79,21 +79,16 @@ def test_numbers_are_printed_as_readers_want_them() -> None:
     assert name("uih-ood") == "UIH OOD"
 
 
-def test_the_forecast_shown_is_the_best_form_s_at_the_corner_else_a_fixed_one_s(miniature: Path, tmp_path: Path) -> None:
+def test_the_forecast_shown_is_a_plan_s_of_the_largest_run(miniature: Path, tmp_path: Path) -> None:
     out = copied(miniature, tmp_path)
-    chosen = {law.set: law.form for law in laws(Artifacts.of(out)) if law.chosen}
+    rows = row.read(out / "scaling", Forecast)
     shown = largest(Artifacts.of(out))
-    assert {r.set: (r.form, r.held) for r in shown} == {name: (form, "corner") for name, form in chosen.items()}
-    most = max(r.params for r in row.read(out / "scaling", Forecast))
-    assert {r.params for r in shown} == {most}
-    path = out / "scaling" / "laws.json"
-    found = json.loads(path.read_text())
-    for entry in found["sets"].values():
-        entry["chosen"] = None
-    path.write_text(canonical(found))
-    forms = {r.set: r.form for r in largest(Artifacts.of(out))}
-    assert forms["general"] == "joint"
-    assert "uih-in-graph" not in forms
+    planned = {r.set for r in rows if r.form == "plan" and r.held == "corner" and r.predicted is not None}
+    assert planned
+    assert {r.set: (r.form, r.held) for r in shown} == dict.fromkeys(planned, ("plan", "corner"))
+    assert {r.params for r in shown} == {max(r.params for r in rows)}
+    row.write(out / "scaling", Forecast, [r for r in rows if r.form != "plan"])
+    assert largest(Artifacts.of(out)) == []
 
 
 def test_laws_say_what_the_second_method_found_and_what_they_rest_on(miniature: Path, tmp_path: Path) -> None:

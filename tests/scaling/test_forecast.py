@@ -64,7 +64,7 @@ def test_what_cannot_be_fitted_says_why() -> None:
     rows = forecast("uih", sweep(4, 3), LIGHT)
     data = next(r for r in rows if r.form == "data")
     assert data.predicted is None
-    assert "too few points" in data.note
+    assert data.note == "not fitted: 2 different value(s) of tokens"
 
 
 def test_seeds_give_prediction_intervals() -> None:

@@ -10,7 +10,7 @@ import preceptor as pc
 from preceptor import cli
 from preceptor.core.errors import PreceptorError
 from preceptor.scaling.config import ScalingConfig
-from preceptor.scaling.forecast import AVERAGED, cells_of, forecast
+from preceptor.scaling.forecast import PLANNED, cells_of, forecast
 from preceptor.scaling.law import MOST, Law, fit
 from preceptor.scaling.points import Points
 from scaling.planted import LAW, sweep
@@ -71,7 +71,7 @@ def test_the_held_out_cells_are_the_largest_size_the_largest_budgets_and_both(po
 
 
 def test_the_average_of_the_forms_is_what_predict_says(points: Points, law: Law) -> None:
-    row = next(r for r in law.forecasts if r.held == "named" and r.form == AVERAGED)
+    row = next(r for r in law.forecasts if r.held == "named" and r.form == PLANNED)
     said = law.predict(row.params, row.tokens)
     assert row.predicted == pytest.approx(float(said.loss[0]), rel=1e-9)
     assert said.interval_95 is not None
@@ -187,3 +187,78 @@ def test_a_million_rows_are_refused_quickly_and_in_words() -> None:
     points = Points.of({"params": np.full(n, 1e5), "tokens": np.arange(1.0, n + 1), "loss": np.linspace(5, 4, n)})
     with pytest.raises(PreceptorError, match=r"too many points[\s\S]*training curves"):
         fit(points)
+
+
+@pytest.mark.parametrize("n_sizes", [1, 2, 4])
+def test_held_out_rows_are_forecast_as_a_plan_would(n_sizes: int) -> None:
+    # what N does isn't identified: each size has its own end, which no joint law has
+    points = sweep(n_sizes, 7, seeds=3, noise=0.001, floor=LAW["E"], law=LAW | {"A": 1e-9})
+    bent = (points.loss - LAW["E"]) * 1.3 ** (np.searchsorted(np.unique(points.params), points.params) % 2)
+    law = fit(
+        Points.of(points.columns() | {"loss": LAW["E"] + bent}),
+        ScalingConfig(starts=30, bootstraps=40, bootstrap_starts=2, forecast=False), hold_out="tokens > 9e5",
+    )  # fmt: skip
+    entry = law.sets["uih"]
+    rows = [r for r in law.forecasts if r.held == "named"]
+    joint = [r for r in rows if r.form.startswith("joint")]
+    assert all((r.predicted is None) == (n_sizes < 3) for r in joint)
+    assert all(r.note == f"not fitted: {n_sizes} different value(s) of params" for r in joint if n_sizes < 3)
+    planned = [r for r in rows if r.form == PLANNED]
+    assert len(planned) == 3 * n_sizes
+    for row in planned:
+        own = entry.at(row.params)
+        assert own is not None
+        assert own.params == row.params
+        plan = law.plan(tokens=row.tokens, params=row.params).losses["uih"]
+        assert row.predicted == pytest.approx(plan.loss, rel=1e-12)
+        assert (row.lo, row.hi) == pytest.approx(plan.interval_95, rel=1e-12)
+        assert row.note == f"laws of this size: {entry.mixture(own) or own.form}"
+    assert law.judged()["uih"].error == pytest.approx(0, abs=0.01)
+    assert len(entry.weights["size"]) == 2  # and the average was asked for
+
+
+def test_a_point_that_no_law_reaches_is_counted_and_not_forecast() -> None:
+    points = sweep(2, 7, seeds=3, noise=0.001, floor=LAW["E"])
+    law = fit(points, ScalingConfig(starts=20, bootstraps=0, forecast=False), hold_out="params > 1e5")
+    row = next(r for r in law.forecasts if r.form == PLANNED)
+    assert row.predicted is None
+    assert row.note == "neither a joint law nor one of this size"
+    assert (law.judged()["uih"].points, law.judged()["uih"].without) == (0, 21)
+    assert "21 points of sizes without a law" in str(law)
+
+
+def test_parts_are_held_out_from_laws_that_a_fit_would_make() -> None:
+    rows = forecast("uih", sweep(3, 7, seeds=2, noise=0.001), LIGHT)
+    assert {r.note for r in rows if r.held == "size" and r.form == "joint"} == {"not fitted: 2 different value(s) of params"}
+    kinds = {r.reference_kind for r in rows if r.held == "size"}
+    assert kinds == {"none"}  # no law has an end there, so that no share of an excess is made up
+
+
+def test_a_size_whose_law_is_open_is_forecast_by_it_and_said_to_be() -> None:
+    law = fit(sweep(2, 4, seeds=2, noise=0.02), ScalingConfig(starts=20, bootstraps=0, forecast=False), hold_out="tokens > 9e5")
+    rows = [r for r in law.forecasts if r.form == PLANNED]
+    assert len(rows) == 4
+    assert all(r.predicted is not None and "not identified" in r.note for r in rows)
+    said = law.predict(rows[0].params, rows[0].tokens)
+    assert said.loss[0] == pytest.approx(rows[0].predicted)
+    assert "not identified" in said.reason
+
+
+def test_a_loss_below_the_floor_makes_no_error_of_hundreds_of_percent() -> None:
+    points = sweep(6, 6, seeds=3, noise=0.001, floor=LAW["E"])
+    at = int(np.flatnonzero((points.params > 6e5) & (points.tokens > 9e5))[0])
+    loss = points.loss.copy()
+    loss[at] = LAW["E"] - 0.0005  # of one run; the other two of its cell lie .5 above the floor
+    law = fit(Points.of(points.columns() | {"loss": loss}), LIGHT)
+    entry = law.sets["uih"]
+    assert entry.forecast_error["joint-excess"] < 0.3
+    corner = [r for r in law.forecasts if r.held == "corner" and r.form == "joint-excess"]
+    assert max(abs(r.excess_error or 0.0) for r in corner) < 2
+    clean = fit(points, LIGHT).sets["uih"]
+    for form, weight in entry.weights["joint"].items():  # nor does it decide which form is trusted
+        assert weight == pytest.approx(clean.weights["joint"].get(form, 0.0), abs=0.3)
+    below = Points.of(points.columns() | {"loss": np.where((points.tokens > 9e5) & (points.params > 6e5), 1.9995, points.loss)})
+    only = fit(below, ScalingConfig(starts=20, bootstraps=0, forecast=False), hold_out="params > 6e5 and tokens > 9e5")
+    found = only.judged()["uih"]
+    assert (found.points, found.below, found.error) == (3, 3, None)
+    assert "3 of them at or below the floor" in str(only)

@@ -9,6 +9,7 @@ from preceptor.core.errors import PreceptorError
 from preceptor.scaling.bands import FormError
 from preceptor.scaling.beside import Beside
 from preceptor.scaling.next_run import next_runs
+from preceptor.scaling.published import paper_laws
 from preceptor.scaling.repeats import when_to_stop
 from preceptor.scaling.reverse import price_of_loss, price_of_recall
 from preceptor.scaling.surface import Surface, surface_of
@@ -89,6 +90,39 @@ def test_repeats_are_worth_less_and_less_and_the_source_of_that_is_said() -> Non
 def test_parameters_beyond_what_the_unique_tokens_call_for_are_worth_less_too() -> None:
     found = when_to_stop(surface(), 1e4, 7e5)
     assert found.passes[0].loss > value(7e5, 1e4)
+
+
+def test_repeats_beyond_reach_are_refused_and_the_size_stays_in_the_trained_range() -> None:
+    small = when_to_stop(surface(), 4e4, None)  # on so few tokens the law's own best size is below all that were trained
+    assert small.params == 2e4
+    assert "smallest trained one" in small.choice
+    assert small.choice in str(small)
+    with pytest.raises(PreceptorError, match=r"doesn't reach[\s\S]*is worth 17.2G fresh tokens"):
+        when_to_stop(surface(), 1.16e9, None)
+    far = when_to_stop(surface(), 1.16e9, None, extrapolate=True)
+    assert far.params == 7e5
+    assert far.warnings[0].startswith("Extrapolated: reading until then is worth")
+    assert far.warnings[0] in str(far)
+    assert all(p.far for p in far.passes)
+    assert far.endless_far
+
+
+def test_parameters_that_count_as_far_fewer_than_any_trained_are_warned_of() -> None:
+    sets, tried = paper_laws()
+    found = when_to_stop(surface_of(sets, tried, TrainingCost.of({}), None), 1e9, None)
+    assert found.params == 6e8
+    assert "600M count as 2" in found.warnings[0]
+    assert "doubt the losses" in str(found)
+
+
+def test_a_loss_after_repeats_has_the_interval_of_its_law() -> None:
+    law = laws_of_sizes()
+    found = when_to_stop(surface(law), 1e5, 2e4)
+    said = law.predict(2e4, found.passes[3].worth).interval_95
+    assert said is not None
+    assert found.passes[3].interval_95 == pytest.approx((said[0][0], said[1][0]))
+    assert not found.passes[3].far
+    assert f"{said[0][0]:.4g} – {said[1][0]:.4g}" in str(found)
 
 
 def test_the_next_run_is_the_one_that_tells_most_per_flop() -> None:

@@ -14,7 +14,6 @@ from pathlib import Path
 import numpy as np
 
 from preceptor.core.errors import PreceptorError
-from preceptor.core.tables import document
 from preceptor.data.log import TrainSplit
 from preceptor.generator import exposure
 from preceptor.generator.components import GraphSpec
@@ -23,6 +22,7 @@ from preceptor.generator.evidence import members_of
 from preceptor.generator.fit import Fitted, rebuilt
 from preceptor.generator.fit_config import FitConfig
 from preceptor.generator.histories import Sampler
+from preceptor.generator.made import specs_of
 from preceptor.generator.mixture import Mixture
 from preceptor.generator.sampler import build_tables, sampler_of
 from preceptor.graph.config import GraphConfig
@@ -40,8 +40,8 @@ class Weighed:
     @classmethod
     def load(cls, folder: Path) -> Weighed:
         """As `generator.made.save_law` wrote it."""
-        found = document.listing(folder / "specs.json")
-        return cls(Mixture.load(folder), tuple(GraphSpec(**spec) for spec in found))
+        mixture = Mixture.load(folder)
+        return cls(mixture, specs_of(folder, mixture))
 
     @classmethod
     def of(cls, fitted: Fitted) -> Weighed:

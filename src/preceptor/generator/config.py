@@ -18,6 +18,8 @@ class GeneratorConfig:
         items) or paper (walks of `policy` on the graph of the section `graph`).
     prior: how much of the mixture's priors histories hold, from 0 (what the history tells alone: the priors are known and
         needn't be taught) to 1 (the whole mixture).
+    walks: share of a mixture's law that walks of `policy` (first-order or history) on the graph of the section `graph` have
+        instead: what lies between the mixture and the paper's walks.
     objective: likelihood, or unbiased: events count 1/e, e the exposure that popularity ** beta stands for.
     beta: see objective; an assumption, which the log can't choose.
     max_events: next items that the law is fitted on, at most; of more, a keyed sample.
@@ -39,6 +41,7 @@ class GeneratorConfig:
 
     law: Literal["mixture", "paper"] = "mixture"
     prior: float = 0.0
+    walks: float = 0.0
     objective: Literal["likelihood", "unbiased"] = "likelihood"
     beta: float | None = None
     max_events: int = 30_000
@@ -65,6 +68,11 @@ def check(config: GeneratorConfig) -> None:
         {
             "law": one_of(config.law, "mixture", "paper"),
             "prior": share(config.prior),
+            "walks": (
+                share(config.walks, whole=False)[0]
+                and (config.walks == 0 or (config.law == "mixture" and config.policy != "node2vec")),
+                "a share from 0 to below 1; above 0 with law mixture and policy first-order or history",
+            ),
             "objective": one_of(config.objective, "likelihood", "unbiased"),
             "beta": (
                 (config.objective == "unbiased") == (config.beta is not None) and (config.beta is None or config.beta >= 0),

@@ -27,7 +27,8 @@ def start(folder: Path, specs: tuple[GraphSpec, ...], decays: tuple[float, ...],
     facts, known = document.mapping(folder / "mixture.json"), graphs(folder)
     signal, prior = np.zeros(len(specs) * len(decays)), np.zeros(len(alphas))
     for part in facts["parts"]:
-        spec, decay = known[part["graph"]], part["memory"]["decay"]
+        spec = known[part["graph"]] if part["graph"] < len(known) else None  # walks of the section graph have no description
+        decay = part["memory"]["decay"]
         if spec in specs and decay in decays:
             signal[specs.index(spec) * len(decays) + decays.index(decay)] += part["weight"]
     for one in facts["priors"]:

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from preceptor.core.artifact import canonical, write_atomic
+from preceptor.core.errors import PreceptorError
 from preceptor.core.tables import document, row
 from preceptor.core.tables.generator import CutRow, LawRow, WeightRow
 from preceptor.data.log import TrainSplit
@@ -19,7 +20,10 @@ from preceptor.generator.events import without_items
 from preceptor.generator.evidence import members_of
 from preceptor.generator.fit import Fitted, cuts, fit, rebuilt
 from preceptor.generator.fit_config import FitConfig
-from preceptor.generator.mixture import Mixture
+from preceptor.generator.mixture import Memory, Mixture, Part
+from preceptor.graph.graph import Graph
+
+WALKS = "walks of the section graph"  # what the graph of `with_walks` is called
 
 _FIGURES = (
     "events", "found", "users", "timed", "cut", "outside", "nats", "lo", "hi", "user_nats", "in_sample", "gap", "coverage",
@@ -70,6 +74,35 @@ def within(mixture: Mixture, items: np.ndarray, without: np.ndarray | None = Non
     return dataclasses.replace(mixture, graphs=graphs, members=mixture.members & items)
 
 
+def with_walks(mixture: Mixture, graph: Graph, config: GeneratorConfig) -> Mixture:
+    """The law (1 − walks) · mixture + walks · a walk of the config's policy on a graph of the same items.
+
+    Where the walk has no mass its share goes where the mixture sends that of its own parts. It reads as many items as they do,
+    and no item twice where the mixture doesn't.
+    """
+    longest = max((part.memory.longest for part in mixture.parts), default=1)
+    decay = config.decay if config.policy == "history" else 0.0
+    walk, kept = Part(len(mixture.graphs), Memory(decay, longest), config.walks), 1 - config.walks
+    return dataclasses.replace(
+        mixture,
+        graphs=(*mixture.graphs, graph),
+        names=(*mixture.names, WALKS),
+        parts=(*(dataclasses.replace(part, weight=kept * part.weight) for part in mixture.parts), walk),
+        priors=tuple(dataclasses.replace(prior, weight=kept * prior.weight) for prior in mixture.priors),
+    )
+
+
+def specs_of(folder: Path, mixture: Mixture) -> tuple[GraphSpec, ...]:
+    """How the graphs of a kept law are built. PreceptorError where one is the graph of the section `graph`."""
+    if WALKS in mixture.names:
+        raise PreceptorError(
+            "A law with walks in it can't be built anew from other users",
+            where="generator.walks",
+            expected="0 for what needs that: rankings on a second split, and the audit of privacy",
+        )
+    return tuple(GraphSpec(**spec) for spec in document.listing(folder / "specs.json"))
+
+
 def save_law(
     fitted: Fitted,
     split: TrainSplit,
@@ -93,9 +126,8 @@ def save_law(
 
 def moved(folder: Path, split: TrainSplit) -> Mixture:
     """The law kept in a folder, its graphs built anew from another training split, under the same weights."""
-    found = document.listing(folder / "specs.json")
-    specs = tuple(GraphSpec(**spec) for spec in found)
     mixture = Mixture.load(folder)
+    specs = specs_of(folder, mixture)
     return dataclasses.replace(
         mixture, graphs=rebuilt(split, specs), popularity=split.popularity, members=members_of(split, None)
     )

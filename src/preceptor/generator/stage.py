@@ -83,17 +83,21 @@ def _samplers(
             for note in fitted.notes:
                 say(f"  {name}: {note}")
             made.save_law(fitted, part, config, folder / name / "law", min_users, name == "all", tasks)
+            law = fitted.mixture
+            if config.walks:
+                law = made.with_walks(law, Graph.load(inputs["graph"].path / name), config)
+                law.save(folder / name / "law")
             facts = {
                 "nats_per_next_item": fitted.nats,
                 "coverage": fitted.coverage,
-                "prior_share": fitted.mixture.prior_share,
-                "effective_edges": fitted.effective_edges,
+                "prior_share": law.prior_share,
+                "effective_edges": None if config.walks else fitted.effective_edges,
             }
             say(
                 f"  {name}: {fitted.nats:.3f} nats per next item [{fitted.lo:.3f}, {fitted.hi:.3f}] inside the training part, "
-                f"{fitted.mixture.prior_share:.0%} prior, {fitted.coverage:.0%} of next items have an edge"
+                f"{law.prior_share:.0%} prior, {fitted.coverage:.0%} of next items have an edge"
             )
-            yield name, sampler_of(fitted.mixture, part, config), facts
+            yield name, sampler_of(law, part, config), facts
     apart = made.within(Mixture.load(folder / "all" / "law"), unseen)
     some = any(graph.n_edges for graph in apart.graphs)
     yield "unseen", sampler_of(apart, split, config) if some else None, _among(unseen, apart.graphs)
@@ -152,7 +156,7 @@ def key(config: GeneratorConfig, inputs: Inputs) -> Key:
 
     Where cells aren't packed, the key says so: before 0.2 such catalogues had others.
     """
-    own, more = without_defaults(config, ("since",)), dict(inputs)
+    own, more = without_defaults(config, ("since", "walks")), dict(inputs)
     if config.since:
         own, more = own | {"since": "given"}, more | {"since": artifact.load(Path(config.since))}
     if config.law == "mixture" and len(inputs["codes"].array("held_out")) >= 1 << packed_cells.PACKED_BITS:

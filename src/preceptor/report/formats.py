@@ -76,12 +76,9 @@ def percent(value: Any, digits: int = 1) -> str:
 
 
 def excess_share(row: Forecast, share: float | None) -> str:
-    """A forecast's error as a share of the measured excess; in words where a fitted E leaves no excess, or next to none."""
-    excess = excess_of(row)
+    """A forecast's error as a share of the measured excess; in words where there is no excess, or next to none."""
     if share is None:
-        return ABSENT
-    if excess is not None and excess <= 0:
-        return "measured below E"
+        return f"measured below the {row.reference_kind}" if (excess_of(row) or 1.0) <= 0 else ABSENT
     return percent(share) if abs(share) <= 2 else "over ±200 %"
 
 

@@ -13,13 +13,13 @@ from preceptor.report.inputs import Artifacts
 from preceptor.report.section import Section
 
 FORMS = {
-    "averaged": "the forms' average",
     "data": "L∞ + A·D⁻ᵅ",
     "excess": "floor + A·D⁻ᵅ",
     "joint": "E + A·N⁻ᵅ + B·D⁻ᵝ",
     "joint-excess": "floor + A·N⁻ᵅ + B·D⁻ᵝ",
+    "plan": "as a plan would",
 }
-PREFERRED = ("joint-excess", "joint", "excess", "data")  # whose forecast is shown where no form is the best over the corner
+PLANNED = "plan"  # the form of a forecast as a plan would make it
 HELD = {"corner": "corner", "size": "largest size", "tokens": "largest budgets", "named": "named"}
 SYMBOLS = {"L_inf": "L∞", "E": "E", "A": "A", "alpha": "α", "B": "B", "beta": "β"}
 
@@ -160,7 +160,7 @@ def forecast(inputs: Artifacts) -> Section:
         said = "Errors of the largest held-out run of each set. On the line: predicted as it came."
         parts.append(figure([drawing], said, key))
     if shown:
-        parts.append(_forecasts(shown, "The largest held-out run of each set, by the form that is best over the corner"))
+        parts.append(_forecasts(shown, "The largest held-out run of each set, as a plan would have forecast it"))
     title = f"All {len(rows)} forecasts: every form, every held-out point"
     parts.append(h("details", h("summary", title), _forecasts(rows, "Forecasts of what was held out")))
     return Section(join(parts), (drawing,) if drawing else ())
@@ -196,13 +196,10 @@ def _guess(row: Forecast, value: float | None, error: float | None) -> Html:
 
 
 def largest(inputs: Artifacts) -> list[Forecast]:
-    """For every set the costliest run held out at the corner, as the form predicts it that is best over the whole corner."""
-    rows = [r for r in inputs.rows("scaling", Forecast) if r.predicted is not None]
-    chosen = {r.set: form for form in reversed(PREFERRED) for r in rows if r.form == form}
-    chosen |= {law.set: law.form for law in laws(inputs) if law.chosen}
+    """For every set the costliest run held out at the corner, as a plan would have forecast it."""
     best: dict[str, Forecast] = {}
-    for row in rows:
-        if row.held != "corner" or row.form != chosen.get(row.set):
+    for row in inputs.rows("scaling", Forecast):
+        if row.held != "corner" or row.form != PLANNED or row.predicted is None:
             continue
         if row.set not in best or _extent(row) > _extent(best[row.set]):
             best[row.set] = row
@@ -224,7 +221,6 @@ def _errors(shown: list[Forecast]) -> Drawing | None:
         return [(x, name, marker, up) for x, name, marker, up in every if x is not None]
 
     rows = [r for r in reversed(shown) if marks(r)]
-    rows = [r for r in rows if (f.excess_of(r) or 1.0) > 0]  # an E above what came leaves nothing to be a share of
     if not rows:
         return None
 

@@ -55,14 +55,16 @@ def track_record(points: Points, config: ScalingConfig) -> Tracks:
 
 def fit_one(
     form: Form, params: float | None, points: Points, config: ScalingConfig, *, tracks: Tracks | None = None,
-    of_all: Points | None = None, judge: bool = True, noise: Noise | None = None,
+    of_all: Points | None = None, judge: bool = True, doubt: bool = True, noise: Noise | None = None,
     pooled: Mapping[str, bands.Pooled] | None = None,
 ) -> FittedLaw:  # fmt: skip
     """Fit a form. params: the size, for a law of one size. of_all: the set's points, whose seeds measure the noise.
 
-    tracks: what the set's own later runs said. judge: whether verdicts, second method and influence are sought; without, every
-    parameter counts as not judged. noise: in place of the measured one. pooled: τ of other sweeps, by family.
+    tracks: what the set's own later runs said. judge: whether verdicts are sought; without, every parameter counts as not
+    judged. doubt: whether a second method and the influence of points are, too. noise: in place of the measured one. pooled: τ
+    of other sweeps, by family.
     """
+    doubt = doubt and judge
     floor = points.known_floor()
     known = floor if form.fixed_floor and floor else 0.0
     fit = fit_form(form, points, config.starts, config.delta, config.seed)
@@ -88,14 +90,37 @@ def fit_one(
     error = FormError(tau, dof, len(own), own_tau, *edge, end)
     top = int(np.argmax(rolling.compute(used)))
     far = (float(used.params[top]), FAR * float(used.tokens.max()))
-    doubts = influence(fit, used, scatter, far, config.delta) if judge else []
+    doubts = influence(fit, used, scatter, far, config.delta) if doubt else []
     kept = not judge or params is None or all(v.identified for v in judged.values())
     draws = intervals.theta if kept else intervals.theta[:0]
     return FittedLaw(
         form.name, params, parameters, fit.theta, fit.centre, fit.floor, fit.n, fit.rms, scatter.scale, noise,
         fit.starts.summary() | {"at_bound": fit.at_bound}, intervals.method, intervals.reason, draws,
-        form_error=error, dear=of_dear_runs(fit, used), draws_dof=intervals.dof, second=second(fit, bounds, far) if judge else
+        form_error=error, dear=of_dear_runs(fit, used), draws_dof=intervals.dof, second=second(fit, bounds, far) if doubt else
         None, influence=tuple(doubts[:SHOWN]), outliers=tuple(outliers(doubts)), )  # fmt: skip
+
+
+def fit_laws(
+    points: Points, config: ScalingConfig, tracks: Tracks, sizes: Sequence[float] | None = None, *, doubt: bool = True
+) -> tuple[list[FittedLaw], dict[str, str]]:
+    """(every law that the points of a set allow, why the other forms aren't fitted).
+
+    sizes: which get laws of their own; None for all.
+    """
+    laws: list[FittedLaw] = []
+    missing: dict[str, str] = {}
+    for form in FORMS.values():
+        own = np.unique(points.params) if sizes is None else sorted(sizes)
+        for n in [None] if len(form.over) > 1 else [float(n) for n in own]:
+            part = points if n is None else points.where(points.params == n)
+            lack = lacks(form, part)
+            if lack:
+                missing[form.name] = lack
+                continue
+            laws.append(fit_one(form, n, part, config, tracks=tracks, of_all=points, doubt=doubt))
+        if any(law.form == form.name for law in laws):
+            missing.pop(form.name, None)
+    return laws, missing
 
 
 def lacks(form: Form, points: Points) -> str:

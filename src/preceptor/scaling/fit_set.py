@@ -11,9 +11,9 @@ from preceptor.core.tables.scaling import Forecast
 from preceptor.scaling.burn_in import BurnIn, burn_in
 from preceptor.scaling.config import ScalingConfig
 from preceptor.scaling.fit import fit_form
-from preceptor.scaling.fit_one import FAMILY, NO_FLOOR_KNOWN, Tracks, fit_one, lacks, track_record
+from preceptor.scaling.fit_one import FAMILY, NO_FLOOR_KNOWN, Tracks, fit_laws, lacks, track_record
 from preceptor.scaling.fitted import FittedLaw, SetLaws
-from preceptor.scaling.forecast import AVERAGED, NAMED, cells_of, forecast, predict
+from preceptor.scaling.forecast import NAMED, PLANNED, cells_of, chief, forecast, predict
 from preceptor.scaling.forms import FORMS
 from preceptor.scaling.identify import coefficients, verdicts
 from preceptor.scaling.noise import around, of_set
@@ -42,34 +42,30 @@ def fit_set(name: str, points: Points, config: ScalingConfig, named: Sequence[Po
         if burn is not None:
             burn = _under_bigram(burn, before, config)
     tracks = track_record(fresh, config) if len(fresh) else Tracks({}, {})
-    laws, missing = _laws(fresh, config, tracks)
+    laws, missing = fit_laws(fresh, config, tracks)
     rows = forecast(name, fresh, config) if config.forecast else []
-    for test in named:
-        again = int(np.sum(test.repeated))
-        if again:
-            notes.append(f"{again} of {len(test)} rows that were held out repeat data, and aren't forecast")
-        if len(test) and len(fresh):
-            rows += predict(name, fresh, test.where(~test.repeated), config, NAMED)
-    cells = cells_of([r for r in rows if r.held != NAMED])
+    cells = cells_of(rows)
     errors = {form: float(np.mean(list(of.values()))) for form, of in cells.items() if form in FORMS}
     laws = [_noted(law, laws, floor) for law in laws]
-    joint = [law for law in laws if law.params is None]
-    joint.sort(key=lambda law: (not law.identified, errors.get(law.form, np.inf), law.form != "joint-excess"))
-    chosen = joint[0].form if joint else None
+    chosen = chief(laws, errors)
     repetition = None
     if len(repeated) and chosen:
         base = fit_form(FORMS[chosen], fresh, config.starts, config.delta, config.seed)
         repetition = fit_repetition(base, repeated, config.delta)
     weights = {family: w for family, w in tracks.weights.items() if any(law.form in FAMILY[family] for law in laws)}
-    return SetLaws(
-        name, unit, floor, tuple(laws), chosen, missing, errors, repetition, weights, cells, burn, tuple(notes)
-    ), rows  # fmt: skip
+    entry = SetLaws(name, unit, floor, tuple(laws), chosen, missing, errors, repetition, weights, cells, burn, tuple(notes))
+    for test in named:
+        again = int(np.sum(test.repeated))
+        if again:
+            notes.append(f"{again} of {len(test)} rows that were held out repeat data, and aren't forecast")
+        if len(test) and len(fresh):
+            rows += predict(entry, fresh, test.where(~test.repeated), NAMED)
+    return replace(entry, notes=tuple(notes)), rows
 
 
 def preferred(entry: SetLaws) -> list[str]:
     """Forms in the order in which plans would forecast by them."""
-    first = [AVERAGED] if len(entry.weights.get("joint", {})) > 1 else []
-    return [*first, *([entry.chosen] if entry.chosen else []), "joint-excess", "joint", "excess", "data"]
+    return [PLANNED, *([entry.chosen] if entry.chosen else []), "joint-excess", "joint", "excess", "data"]
 
 
 def _against_floor(points: Points, floor: float | None, notes: list[str]) -> tuple[Points, float | None]:
@@ -85,23 +81,6 @@ def _against_floor(points: Points, floor: float | None, notes: list[str]) -> tup
         return replace(points, floor=np.full(len(points), np.nan)), None
     notes.append(f"{below} of {len(points)} losses lie below the known floor of {floor:.4g}: laws of the excess leave them out")
     return points, floor
-
-
-def _laws(points: Points, config: ScalingConfig, tracks: Tracks) -> tuple[list[FittedLaw], dict[str, str]]:
-    laws: list[FittedLaw] = []
-    missing: dict[str, str] = {}
-    for form in FORMS.values():
-        sizes = [None] if len(form.over) > 1 else [float(n) for n in np.unique(points.params)]
-        for n in sizes:
-            part = points if n is None else points.where(points.params == n)
-            lack = lacks(form, part)
-            if lack:
-                missing[form.name] = lack
-                continue
-            laws.append(fit_one(form, n, part, config, tracks=tracks, of_all=points))
-        if any(law.form == form.name for law in laws):
-            missing.pop(form.name, None)
-    return laws, missing
 
 
 def _under_bigram(burn: BurnIn, points: Points, config: ScalingConfig) -> BurnIn:

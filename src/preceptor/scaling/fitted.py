@@ -112,12 +112,13 @@ class SetLaws:
     notes: tuple[str, ...] = ()
 
     def at(self, params: float) -> FittedLaw | None:
-        """The law at a size: an identified joint one, else one of this size, else the joint one as it is."""
+        """The law at a size: an identified joint one, else an identified one of this size, else the same as they are."""
         joint = self.law(self.chosen) if self.chosen else None
         if joint is not None and joint.identified:
             return joint
-        own = [law for form in ("excess", "data") if (law := self.law(form, params)) is not None and law.identified]
-        return own[0] if own else joint
+        own = [law for form in ("excess", "data") if (law := self.law(form, params)) is not None]
+        known = [law for law in own if law.identified]
+        return next(iter([*known, *([joint] if joint else []), *own]), None)
 
     def mixture(self, law: FittedLaw) -> str:
         """Which forms a forecast averages, by weight; empty where the law speaks alone."""

@@ -8,35 +8,37 @@ no law: the log-log line of the excess through the last two points, and the near
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from preceptor.core.errors import PreceptorError
 from preceptor.core.tables.scaling import Forecast
 from preceptor.scaling.config import ScalingConfig
 from preceptor.scaling.expect import expected
-from preceptor.scaling.fit_one import FAMILY, Tracks, fit_one, track_record
+from preceptor.scaling.fit_one import fit_laws, lacks, track_record
 from preceptor.scaling.fitted import FittedLaw, SetLaws
 from preceptor.scaling.forms import FORMS
 from preceptor.scaling.points import Points
 
 NAMED = "named"  # held: rows that a person named, or a table of their own
 HELD = ("corner", "size", "tokens")
-AVERAGED = "averaged"  # form: the average of the forms, which plans use
+PLANNED = "plan"  # form: the law that a plan would use at that size, averaged with others as it would be
 
 
 @dataclass(frozen=True)
 class Judged:
-    """How forecasts of held-out points did. error: mean |error| as a share of the excess; covered: share within the 95 %
-    interval; None where there is none."""
+    """How forecasts of held-out points did. points: with a forecast; without: those that no law reaches; below: those without
+    an error, since they lie at or below what the excess is over. error: mean |error| as a share of the excess; covered: share
+    within the 95 % interval; None where there is none."""
 
     points: int
     error: float | None
     covered: float | None
     two_point: float | None
     nearest_smaller: float | None
+    without: int = 0
+    below: int = 0
 
 
 def corner(points: Points) -> np.ndarray:
@@ -61,7 +63,7 @@ def largest_budgets(points: Points) -> np.ndarray:
 
 
 def forecast(name: str, points: Points, config: ScalingConfig) -> list[Forecast]:
-    """Predict the held-out points of one set by every form that can be fitted to the others."""
+    """Predict the held-out points of one set by every form that can be fitted to the others, and as a plan would."""
     found: list[Forecast] = []
     if not len(points):
         return found
@@ -72,92 +74,102 @@ def forecast(name: str, points: Points, config: ScalingConfig) -> list[Forecast]
     for held, mask in masks.items():
         train, test = points.where(~mask), points.where(mask)
         if len(train):
-            found += predict(name, train, test, config, held)
+            found += predict(laws_of_part(name, train, config, np.unique(test.params)), train, test, held)
     return found
 
 
-def predict(name: str, train: Points, test: Points, config: ScalingConfig, held: str) -> list[Forecast]:
-    """Predict `test` by every form that can be fitted to `train`, and by their average; both of one set."""
-    known = train.known_floor()
+def laws_of_part(name: str, train: Points, config: ScalingConfig, sizes: np.ndarray) -> SetLaws:
+    """The laws of a part of a set's points. sizes: which get laws of their own, where the part has points of them."""
     tracks = track_record(train, config)
-    laws = _Laws(train, config, tracks)
-    reference, kind = (known, "known floor") if known is not None else (math.nan, "none")
-    joint = laws.of("joint", None)
-    if known is None and isinstance(joint, FittedLaw):
-        reference, kind = joint.parameters["E"].value, "fitted E"
+    own = [float(n) for n in sizes if (train.params == n).any()]
+    laws, missing = fit_laws(train, config, tracks, own, doubt=False)
+    floor = train.known_floor()
+    return SetLaws(name, str(train.unit[0]), floor, tuple(laws), chief(laws, {}), missing, {}, weights=tracks.weights)
+
+
+def chief(laws: Sequence[FittedLaw], errors: Mapping[str, float]) -> str | None:
+    """The joint form that plans rest on: an identified one, of the least held-out error, with the known floor."""
+    joint = [law for law in laws if law.params is None]
+    joint.sort(key=lambda law: (not law.identified, errors.get(law.form, np.inf), law.form != "joint-excess"))
+    return joint[0].form if joint else None
+
+
+def predict(entry: SetLaws, train: Points, test: Points, held: str) -> list[Forecast]:
+    """Predict `test` by every law of `entry`, which was fitted to `train`, and as a plan would; both of one set."""
     found: list[Forecast] = []
     for i in range(len(test)):
         n, d, actual = float(test.params[i]), float(test.tokens[i]), float(test.loss[i])
+        reference, kind = _reference(entry, n)
         base_line, base_near = two_point(train, n, d, reference), nearest_smaller(train, n, d)
-        excess = actual - reference
+        excess = _excess(test, n, d, reference)
         common = {
-            "set": name, "params": n, "tokens": d, "actual": actual, "baseline_two_point": _known(base_line),
+            "set": entry.name, "params": n, "tokens": d, "actual": actual, "baseline_two_point": _known(base_line),
             "baseline_nearest_smaller": _known(base_near), "held": held, "run": str(test.run[i]),
-            "two_point_error": _known((base_line - actual) / excess),
-            "nearest_smaller_error": _known((base_near - actual) / excess),
+            "two_point_error": _share(base_line - actual, excess),
+            "nearest_smaller_error": _share(base_near - actual, excess),
             "reference": _known(reference), "reference_kind": kind,
         }  # fmt: skip
-        for form, law, centre in laws.at(n, d):
-            value, lo, hi, note = math.nan, math.nan, math.nan, ""
-            if isinstance(law, FittedLaw):
-                made = expected(law, n, d, centre)
+        for form, law, said in _laws_at(entry, train, n):
+            value, lo, hi, why = math.nan, math.nan, math.nan, ""
+            if law is not None:
+                made = expected(law, n, d, entry.centre(law, n, d) if form == PLANNED else None)
                 value = float(made.loss[0])
                 if made.interval_95 is None:
-                    note = f"no interval: {made.reason}"
+                    open_ = law.params is not None and not law.identified and not len(law.draws)
+                    why = f"no interval: {'this law is not identified' if open_ else made.reason}"
                 else:
                     lo, hi = (float(end[0]) for end in made.interval_95)
-            else:
-                note = f"not fitted: {law}"
             numbers = {
-                "predicted": _known(value), "error": _known(value - actual), "excess_error": _known((value - actual) / excess),
+                "predicted": _known(value), "error": _known(value - actual), "excess_error": _share(value - actual, excess),
                 "lo": _known(lo), "hi": _known(hi),
             }  # fmt: skip
+            below = "no error: measured at or below what the excess is over" if excess is None else ""
+            note = "; ".join(filter(None, (said, why, below)))
             found.append(Forecast(form=form, note=note, **common, **numbers))  # type: ignore[arg-type]
     return found
 
 
-class _Laws:
-    """The laws of a training part, each fitted when it is first asked for."""
+def _laws_at(entry: SetLaws, train: Points, n: float) -> list[tuple[str, FittedLaw | None, str]]:
+    """(form, its law at a size, what to say of it), what a plan would say last."""
+    found: list[tuple[str, FittedLaw | None, str]] = []
+    for form in FORMS.values():
+        single = len(form.over) == 1
+        own = train.where(train.params == n) if single else train
+        if (form.fixed_floor and entry.floor is None) or not len(own):
+            continue
+        law = entry.law(form.name, n if single else None)
+        found.append((form.name, law, "" if law else f"not fitted: {lacks(form, own)}"))
+    law = entry.at(n)
+    if law is None:
+        return [*found, (PLANNED, None, "neither a joint law nor one of this size")]
+    said = entry.mixture(law) or law.form
+    of = "laws of this size" if law.params is not None else "joint laws"
+    return [*found, (PLANNED, law, f"{of}: {said}" + ("" if law.identified else ", not identified"))]
 
-    def __init__(self, train: Points, config: ScalingConfig, tracks: Tracks) -> None:
-        self.train, self.config, self.tracks = train, config, tracks
-        self.floor = train.known_floor()
-        self._made: dict[tuple[str, float | None], FittedLaw | str] = {}
 
-    def of(self, name: str, params: float | None) -> FittedLaw | str:
-        """A law, or why there is none."""
-        key = (name, params)
-        if key not in self._made:
-            part = self.train if params is None else self.train.where(self.train.params == params)
-            self._made[key] = self._fit(name, params, part)
-        return self._made[key]
+def _excess(test: Points, n: float, d: float, reference: float) -> float | None:
+    """What errors at a cell are shares of: the excess of its runs' mean, since that of one run may be next to nothing by luck.
 
-    def at(self, n: float, d: float) -> list[tuple[str, FittedLaw | str, np.ndarray | None]]:
-        """(form, law or why none, centre) of every form at (n, d), the average of a family last where it has several."""
-        found: list[tuple[str, FittedLaw | str, np.ndarray | None]] = []
-        for form in FORMS.values():
-            single = len(form.over) == 1
-            if (form.fixed_floor and self.floor is None) or (single and not (self.train.params == n).any()):
-                continue
-            found.append((form.name, self.of(form.name, n if single else None), None))
-        for family, names in FAMILY.items():
-            weights = self.tracks.weights.get(family, {})
-            laws = [law for form, law, _ in found if form in names and isinstance(law, FittedLaw)]
-            if family == "joint" and len(weights) > 1 and len(laws) > 1:
-                entry = SetLaws("", "", self.floor, tuple(laws), None, {}, {}, weights={family: weights})
-                chief = max(laws, key=lambda law: weights.get(law.form, 0.0))
-                found.append((AVERAGED, chief, entry.centre(chief, n, d)))
-        return found
+    NaN where nothing is known that the excess would be over, None where the mean doesn't lie above it.
+    """
+    cell = (test.params == n) & (test.tokens == d)
+    excess = float(np.mean(test.loss[cell])) - reference
+    return None if excess <= 0 else excess
 
-    def _fit(self, name: str, params: float | None, part: Points) -> FittedLaw | str:
-        form = FORMS[name]
-        above = part.where(part.loss > (self.floor or 0.0)) if form.fixed_floor else part
-        if len(above) < form.n_free:
-            return f"too few points for form {name!r} ({len(above)})"
-        try:
-            return fit_one(form, params, part, self.config, tracks=self.tracks, of_all=self.train, judge=False)
-        except PreceptorError as error:
-            return f"{error.problem.lower()} ({error.found})"
+
+def _share(error: float, excess: float | None) -> float | None:
+    return None if excess is None else _known(error / excess)
+
+
+def _reference(entry: SetLaws, n: float) -> tuple[float, str]:
+    """(what errors are shares above, what that is): the known floor, else the end that the joint law or the size's own has."""
+    if entry.floor is not None:
+        return entry.floor, "known floor"
+    if (joint := entry.law("joint")) is not None:
+        return joint.parameters["E"].value, "fitted E"
+    if (own := entry.law("data", n)) is not None:
+        return own.parameters["L_inf"].value, "fitted L_inf"
+    return math.nan, "none"
 
 
 def error_of(rows: Sequence[Forecast], form: str, held: str = "corner") -> float:
@@ -179,10 +191,12 @@ def cells_of(rows: Sequence[Forecast]) -> dict[str, dict[str, float]]:
 
 def judged(rows: Sequence[Forecast]) -> Judged:
     """What came of some forecasts, each of another point."""
-    covered = [r.lo <= r.actual <= r.hi for r in rows if r.lo is not None and r.hi is not None]
+    made = [r for r in rows if r.predicted is not None]
+    covered = [r.lo <= r.actual <= r.hi for r in made if r.lo is not None and r.hi is not None]
     return Judged(
-        len(rows), _mean([r.excess_error for r in rows]), float(np.mean(covered)) if covered else None,
-        _mean([r.two_point_error for r in rows]), _mean([r.nearest_smaller_error for r in rows]),
+        len(made), _mean([r.excess_error for r in made]), float(np.mean(covered)) if covered else None,
+        _mean([r.two_point_error for r in made]), _mean([r.nearest_smaller_error for r in made]), len(rows) - len(made),
+        sum(r.excess_error is None and r.reference is not None for r in made),
     )  # fmt: skip
 
 

@@ -21,9 +21,9 @@ from preceptor.scaling.beside import Beside
 from preceptor.scaling.budget import budget
 from preceptor.scaling.config import ScalingConfig
 from preceptor.scaling.expect import Expectation, expected
-from preceptor.scaling.fit_set import fit_set, preferred
+from preceptor.scaling.fit_set import fit_set
 from preceptor.scaling.fitted import Dropped, SetLaws, Tried
-from preceptor.scaling.forecast import NAMED, Judged, judged
+from preceptor.scaling.forecast import NAMED, PLANNED, Judged, judged
 from preceptor.scaling.forms import FORMS
 from preceptor.scaling.frames import law_frame, plot_law
 from preceptor.scaling.plan import Plan, make_plan
@@ -134,15 +134,11 @@ class Law(Shown):
         """How the forecasts of held-out points did, by set: errors as shares of the excess, and coverage of the 95 % intervals.
 
         held: the rows that `fit` was told to hold out or was given as `test` ("named"), else "corner", "size" or "tokens". Each
-        point counts once, as plans would forecast it: by the average of the forms, where there is one.
+        point counts once, as a plan would forecast it.
         """
-        found = {}
-        for name, entry in self.sets.items():
-            rows = [r for r in self.forecasts if r.set == name and r.held == held and r.predicted is not None]
-            best = {(r.run, r.params, r.tokens): r for form in reversed(preferred(entry)) for r in rows if r.form == form}
-            if best:
-                found[name] = judged(list(best.values()))
-        return found
+        planned = [r for r in self.forecasts if r.held == held and r.form == PLANNED]
+        rows = {name: [r for r in planned if r.set == name] for name in self.sets}
+        return {name: judged(of_set) for name, of_set in rows.items() if of_set}
 
     def as_dict(self) -> dict[str, Any]:
         """As plain values, for JSON: what `save` writes."""

@@ -26,7 +26,8 @@ _FACTORS = (0.125, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0)  # of the planned size, along 
 class Expected:
     """A set's loss at the planned run. interval_80, interval_95: of one new run, None where `note` says why.
 
-    excess: the loss less the known floor, None where none is known.
+    excess: the loss less the known floor, None where none is known. form: of the law at this size, whose resamples the
+    intervals are of; averaged: the forms whose average the loss is, where there are several.
     """
 
     loss: float
@@ -35,6 +36,7 @@ class Expected:
     form: str
     note: str = ""
     excess: float | None = None
+    averaged: str = ""
 
 
 @dataclass(frozen=True)
@@ -136,11 +138,11 @@ def beyond(surface: Surface, params: float, tokens: float) -> float:
     return tokens / surface.tried.tokens_range[1]
 
 
-def within_reach(surface: Surface, params: float, tokens: float, extrapolate: bool) -> list[str]:
+def within_reach(surface: Surface, params: float, tokens: float, extrapolate: bool, what: str = "the budget") -> list[str]:
     """What to warn of; PreceptorError beyond REACH unless `extrapolate`, with the run that would bring it within reach."""
     far, warnings = beyond(surface, params, tokens), []
     largest = f"{surface.largest:.3g} FLOP" if surface.joint else f"{quantity(surface.tried.tokens_range[1])} tokens"
-    said = f"the budget is {far:.3g}× the largest fitted run ({largest})"
+    said = f"{what} is {far:.3g}× the largest fitted run ({largest})"
     if far > REACH:
         if not extrapolate:
             raise PreceptorError(
@@ -156,10 +158,10 @@ def within_reach(surface: Surface, params: float, tokens: float, extrapolate: bo
     small = float(surface.cost.flops(params, tokens)) < surface.smallest if surface.joint else tokens < d_lo
     if small:
         warnings.append("This run is smaller than the smallest fitted one: models may not have learnt the format there.")
-    for what, value, lo, hi in (("parameters", params, n_lo, n_hi), ("tokens", tokens, d_lo, d_hi)):
+    for name, value, lo, hi in (("parameters", params, n_lo, n_hi), ("tokens", tokens, d_lo, d_hi)):
         if not lo / REACH <= value <= hi * REACH:
             warnings.append(
-                f"{quantity(value)} {what} are more than {REACH:g}× outside the fitted {quantity(lo)} – {quantity(hi)}."
+                f"{quantity(value)} {name} are more than {REACH:g}× outside the fitted {quantity(lo)} – {quantity(hi)}."
             )
     return warnings
 
@@ -237,7 +239,8 @@ def _expected(entry: SetLaws, law: FittedLaw, params: float, tokens: float) -> E
     loss = float(found.loss[0])
     notes = ("" if law.identified else "not identified", found.reason)
     i80, i95 = (None if i is None else (float(i[0][0]), float(i[1][0])) for i in (found.interval_80, found.interval_95))
-    return Expected(loss, i80, i95, law.form, "; ".join(filter(None, notes)), None if floor is None else loss - floor)
+    excess = None if floor is None else loss - floor
+    return Expected(loss, i80, i95, law.form, "; ".join(filter(None, notes)), excess, entry.mixture(law))
 
 
 def _optimum_intervals(surface: Surface, flops: float) -> tuple[tuple[float, float] | None, tuple[float, float] | None]:

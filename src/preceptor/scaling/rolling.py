@@ -163,10 +163,11 @@ def weigh(found: Sequence[Origin], forms: Sequence[str], floor: float | None) ->
     The error is of the log loss above the known floor, or of the log loss. Only origins that all forms could be fitted at
     count; without one the first form has all the weight. A form of little weight has none.
     """
-    shared = [o for o in found if all(f in o.guesses for f in forms)]
+    above = [o for o in found if (o.later.loss > (floor or 0.0)).any()]
+    shared = [o for o in above if all(f in o.guesses for f in forms)]
     if len(forms) < 2 or not shared:
         return {forms[0]: 1.0} if forms else {}
-    squares = {f: float(np.mean([np.mean(_log_error(o, o.guesses[f].loss, floor) ** 2) for o in shared])) for f in forms}
+    squares = {f: float(np.mean([np.nanmean(_log_error(o, o.guesses[f].loss, floor) ** 2) for o in shared])) for f in forms}
     inverse = {f: 1.0 / max(s, 1e-12) for f, s in squares.items()}
     shares = {f: v / sum(inverse.values()) for f, v in inverse.items()}
     kept = {f: s for f, s in shares.items() if s >= _LIGHTEST}
@@ -209,6 +210,8 @@ def misses(found: Sequence[Origin], weights: Mapping[str, float], form: str, flo
 
 
 def _log_error(o: Origin, loss: np.ndarray, floor: float | None) -> np.ndarray:
+    """Errors [n] of the log of what is left above the floor; NaN at points that don't lie above it."""
     base = floor or 0.0
+    left = np.where(o.later.loss > base, o.later.loss - base, np.nan)
     with np.errstate(invalid="ignore", divide="ignore"):
-        return np.asarray(np.log(np.maximum(o.later.loss - base, 1e-6 * o.later.loss)) - np.log(np.maximum(loss - base, 1e-12)))
+        return np.asarray(np.log(left) - np.log(np.maximum(loss - base, 1e-12)))

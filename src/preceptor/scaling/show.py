@@ -43,8 +43,12 @@ def _named(found: Mapping[str, Judged], name: str) -> list[str]:
         if e is not None
     ]
     beside = f" (without a law: {', '.join(guesses)})" if guesses else ""
+    if not j.points:
+        return [f"  held out      {j.without} points of sizes without a law: none is forecast"]
+    below = f"; {j.below} of them at or below the floor or the law's end, which count in no error" if j.below else ""
+    without = f"; {j.without} more of sizes without a law" if j.without else ""
     covered = "; no intervals" if j.covered is None else f"; {j.covered:.0%} of them within their 95 % intervals"
-    return [f"  held out      {j.points} points{error}{beside}{covered}"]
+    return [f"  held out      {j.points} points{error}{beside}{covered}{below}{without}"]
 
 
 def _block(entry: SetLaws) -> str:

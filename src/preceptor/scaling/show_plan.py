@@ -28,7 +28,8 @@ def plan_text(plan: Plan) -> str:
         cells = ["no interval" if p is None else f"{p[0]:.4g} – {p[1]:.4g}" for p in (e.interval_80, e.interval_95)]
         above = "" if e.excess is None else f"{e.excess:.3g}"
         note = f"; {e.note}" if e.note else ""
-        lines.append(f"  {name:<20} {e.loss:>8.4g}  {cells[0]:<17} {cells[1]:<17} {above:>7}  {e.form}{note}")
+        law = "average" if e.averaged else e.form
+        lines.append(f"  {name:<20} {e.loss:>8.4g}  {cells[0]:<17} {cells[1]:<17} {above:>7}  {law}{note}")
     left_out = [n for n, e in plan.losses.items() if n != plan.target and "not identified" in e.note]
     if plan.averaged:
         lines.append(f"  {plan.target} is the average of laws: {plan.averaged}")

@@ -98,7 +98,7 @@ def _set_summary(law: Law, entry: SetLaws) -> dict[str, Any]:
 
 STAGE = Stage(
     name="scaling",
-    version=5,
+    version=6,
     section="scaling",
     needs=("lm",),
     build=build,

@@ -57,7 +57,10 @@ def write(folder: Path, cls: type[R], rows: Iterable[R]) -> None:
 
 
 def read(folder: Path, cls: type[R]) -> list[R]:
-    """Read FOLDER/<FILE>. PreceptorError names the file, the line and the column that is missing, unknown or unreadable."""
+    """Read FOLDER/<FILE>. A column with a default may be absent, as it is from tables that were written before it was added.
+
+    PreceptorError names the file, the line and the column that is missing, unknown or unreadable.
+    """
     path = Path(folder) / cls.FILE
     try:
         content = path.read_bytes().decode("utf-8")
@@ -73,13 +76,9 @@ def parse(cls: type[R], content: str, where: object) -> list[R]:
     reader = csv.reader(io.StringIO(content, newline=""), strict=True)
     rows: list[R] = []
     try:
-        header = next(reader, [])
-        if header != columns(cls):
-            raise PreceptorError(
-                "A table has other columns", where=f"{where}, line 1", found=", ".join(header), expected=", ".join(columns(cls))
-            )
+        names = _header(cls, next(reader, []), f"{where}, line 1")
         for cells in reader:
-            rows.append(_row(cls, cells, f"{where}, line {reader.line_num}"))
+            rows.append(_row(cls, names, cells, f"{where}, line {reader.line_num}"))
     except csv.Error as e:
         raise PreceptorError("A row of a table is cut", where=f"{where}, line {reader.line_num}", found=e) from None
     return rows
@@ -100,11 +99,26 @@ def _lines(cls: type[R], rows: Iterable[R]) -> Iterator[str]:
         yield _line(list(cells.values()))
 
 
-def _row(cls: type[R], cells: Sequence[str], where: str) -> R:
+def _header(cls: type[Row], header: Sequence[str], where: str) -> list[str]:
+    """The columns that a table has; PreceptorError where one is unknown, in another place, or missing without a default."""
+    wanted = columns(cls)
+    needed = [f.name for f in dataclasses.fields(cls) if f.default is dataclasses.MISSING]
+    missing, unknown = [name for name in needed if name not in header], [name for name in header if name not in wanted]
+    if list(header) == [name for name in wanted if name in header] and not missing:
+        return list(header)
+    found = [f"no {', '.join(missing)}"] if missing else []
+    found += [f"unknown {', '.join(unknown) or 'header'}"] if unknown else []
+    raise PreceptorError(
+        "A table has other columns", where=where, found="; ".join(found) or f"another order: {', '.join(header)}",
+        expected=", ".join(wanted),
+    )  # fmt: skip
+
+
+def _row(cls: type[R], names: Sequence[str], cells: Sequence[str], where: str) -> R:
     kinds = _kinds(cls)  # type: ignore[arg-type]
-    if len(cells) != len(kinds):
-        raise PreceptorError("A row of a table is cut", where=where, found=f"{len(cells)} cells", expected=f"{len(kinds)}")
-    return cls(*(_value(cell, *kind, f"{where}, {name}") for (name, kind), cell in zip(kinds.items(), cells, strict=True)))
+    if len(cells) != len(names):
+        raise PreceptorError("A row of a table is cut", where=where, found=f"{len(cells)} cells", expected=f"{len(names)}")
+    return cls(**{name: _value(cell, *kinds[name], f"{where}, {name}") for name, cell in zip(names, cells, strict=True)})
 
 
 def _object(cls: type[R], line: str, where: str) -> R:

@@ -10,12 +10,14 @@ from preceptor.core.tables.row import Row
 
 @dataclass(frozen=True)
 class Forecast(Row):
-    """One held-out point predicted by one form. excess_error and the two *_error columns are shares of the actual excess.
+    """One held-out point predicted by one form. excess_error and the two *_error columns are shares of the excess that
+    the held-out runs of the same size and tokens have on average; None where that isn't above 0.
 
     held: 'corner' (largest sizes at largest budgets), 'size' (the largest sizes wholly), 'tokens' (the largest budgets wholly),
-    or 'named' (by a person). form: of the law, or 'averaged': of several, as plans have it. reference: what the excess is over,
-    reference_kind: 'known floor', or 'fitted E' of the joint law of the points that weren't held out. lo, hi: 95 % prediction
-    interval. None where there is none, as for whatever couldn't be computed (then `note` says why).
+    or 'named' (by a person). form: of the law, or 'plan': the law that a plan would use at this size, averaged with others as
+    it would be (`note` names them). reference: what the excess is over, reference_kind: 'known floor', or of the points that
+    weren't held out 'fitted E' of the joint law, else 'fitted L_inf' of the size's own. lo, hi: 95 % prediction interval. None
+    where there is none, as for whatever couldn't be computed (then `note` says why).
     """
 
     FILE: ClassVar[str] = "forecast.csv"
