@@ -58,6 +58,21 @@ def test_a_longer_budget_can_be_insisted_on() -> None:
     assert len(run(Schedule(4, 3, least=2), [3.0, 3.0, 3.0]).ends) == 3
 
 
+def test_the_verdict_is_that_of_doubling_the_budget_that_is_taken() -> None:
+    """Where the best one is followed by others in any case, it isn't at rest because these are like each other."""
+    schedule = Schedule(4, 3, least=3)
+    for losses, verdict, budget in (
+        ([3.0, 5.0, 5.0, 5.0], converge.TURNED, 4),
+        ([3.0, 3.01, 5.0, 5.0], converge.CONVERGED, 4),
+        ([3.0, 3.01, 3.02, 5.0], converge.CONVERGED, 4),
+        ([5.0, 3.0, 5.0, 5.0], converge.TURNED, 8),
+        ([5.0, 5.0, 3.0, 3.01], converge.CONVERGED, 16),
+        ([3.0, 9.0, 7.0, 5.0], converge.NO_VERDICT, 4),
+    ):
+        found = run(schedule, losses)
+        assert (found.verdict, found.budget) == (verdict, budget)
+
+
 def test_a_branch_is_the_same_run_as_one_that_knew_its_budget() -> None:
     long, alone = run(Schedule(4, 1), [5.0, 3.0]), run(Schedule(8, 0), [3.0])
     for a, b in zip(long.model.parameters(), alone.model.parameters(), strict=True):
