@@ -14,7 +14,7 @@ R = TypeVar("R", bound=row.Row)
 
 @dataclass(frozen=True)
 class TrialRow(row.Row):
-    """One setting of an arm, trained for the first budget and looked at on validation. Key: set, level, arm, setting."""
+    """One setting of an arm, trained for a budget and looked at on validation. Key: set, level, arm, setting, budget."""
 
     FILE: ClassVar[str] = "trials.csv"
     set: str
@@ -61,7 +61,10 @@ class BudgetRow(row.Row):
 
 @dataclass(frozen=True)
 class DeviceRow(row.Row):
-    """A cell that was trained on another machine, and on what (tstr_pack.py). Key: all but device. seed: 0 for a trial."""
+    """A cell that was trained on another machine, and on what (tstr_pack.py). Key: all but device.
+
+    seed: 0 for a trial. budget: of a trial; 0 for a run.
+    """
 
     FILE: ClassVar[str] = "devices.csv"
     set: str
@@ -70,6 +73,7 @@ class DeviceRow(row.Row):
     seed: int
     setting: str
     trial: bool
+    budget: int
     device: str
 
 
