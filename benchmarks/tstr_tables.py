@@ -14,7 +14,10 @@ R = TypeVar("R", bound=row.Row)
 
 @dataclass(frozen=True)
 class TrialRow(row.Row):
-    """One setting of an arm, trained for a budget and looked at on validation. Key: set, level, arm, setting, budget."""
+    """One setting of an arm, trained for a budget and looked at on validation. Key: set, level, arm, setting, budget.
+
+    seconds: of a processor, or of the GPU that devices.csv names.
+    """
 
     FILE: ClassVar[str] = "trials.csv"
     set: str
@@ -35,7 +38,7 @@ class BudgetRow(row.Row):
 
     nats: calibrated, mean over the targets that have a candidate; error: its standard error, clustered by user. change: nats
     that doubling up to this budget gained. chosen: the budget that is judged. verdict: of the whole run; `as seed 0` where its
-    budget was given. epochs: of the real log. seconds: of training, so far.
+    budget was given. epochs: of the real log. seconds: of training, so far, as a trial's.
     """
 
     FILE: ClassVar[str] = "budgets.csv"

@@ -1,6 +1,7 @@
 """Budgets are finished runs that share a trunk; the verdict is that of the stated rule."""
 
 import dataclasses
+import itertools
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ import torch
 
 from fixtures import tiny_split
 from preceptor.core.errors import PreceptorError
-from preceptor.ranking import converge
+from preceptor.ranking import converge, updates
 from preceptor.ranking.config import Recipe
 from preceptor.ranking.converge import Converged, Finished, Schedule
 from preceptor.ranking.histories import RealHistories
@@ -165,3 +166,10 @@ def test_a_run_that_is_cut_short_anywhere_ends_in_the_same_weights(
         assert own == pytest.approx(wanted, rel=0, abs=0, nan_ok=True)
     weights = whole.model.state_dict()
     assert all(torch.equal(p, weights[name]) for name, p in found.model.state_dict().items())
+
+
+def test_seconds_are_those_of_the_processor(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a machine with other work the clock tells of that: one trial took 1,005 s, its like 57."""
+    ticks = itertools.count()
+    monkeypatch.setattr(updates.time, "process_time", lambda: float(next(ticks)))
+    assert run(Schedule(4, 0), [1.0]).ends[0].seconds == 2  # one for the trunk, one for the branch
