@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import tstr_sets
-from tstr_arms import ARMS, BIGRAM, PRIMARY, REAL, SIGNAL, WALKS, Setting
+from tstr_arms import ARMS, BIGRAM, PRIMARY, REAL, SIGNAL, UNBIASED, UNBIASED_LAW, WALKS, Setting
 from tstr_known import Known
 from tstr_sets import SETS, WHOLE, base_of
 from tstr_tables import TrialRow, read
@@ -28,8 +28,8 @@ _ACTUAL = 0.7  # of the updates that the rule allows, what runs have taken so fa
 class Study:
     """sets; arms that are trained on all of them, and `more` on some; seeds. levelled: at the sets' levels, in place of whole.
 
-    again: one seed more of the real arm, for real ⊕ real. raw: arms that are also shown without calibration. left_out: by axis,
-    arms that are not trained at its levels.
+    again: one seed more of the real arm, for real ⊕ real. raw: rankers that are also shown without calibration. left_out: arms
+    that are not trained at an axis' levels.
     """
 
     name: str
@@ -60,7 +60,9 @@ FIVE = ("ml-100k", "ml-latest-small", "amazon-games", "amazon-office", "market")
 STUDIES = {
     "screen": Study("screen", ("ml-100k",), tuple(ARMS), 1, again=True, raw=(REAL, WALKS, SIGNAL)),
     "finalists": Study("finalists", FIVE, FINALISTS, 3, raw=(REAL, WALKS, SIGNAL), more={"ml-100k": GRU, "amazon-office": GRU}),
-    "biased": Study("biased", ("market-biased",), (REAL, SIGNAL, PRIMARY, "unbiased"), 3),
+    "biased": Study(
+        "biased", ("market-biased",), (REAL, SIGNAL, PRIMARY, UNBIASED), 3, raw=(REAL, SIGNAL, UNBIASED, UNBIASED_LAW)
+    ),
     "sparsity": Study(
         "sparsity", ("amazon-games", "market"), MAP, 3, True, raw=(REAL, WALKS, SIGNAL), left_out={"lengths": (PRIMARY,)}
     ),  # what the primary arm is for is how many real interactions samples are worth, which is asked along users alone
