@@ -236,6 +236,8 @@ def _augmented(folder: Path, positions: int, seed: int) -> Source:
 
 _signal = _drawn("law", 0.0)
 REAL, WALKS, SIGNAL, PRIMARY, BIGRAM = "real", "walks", "signal", "real+signal-50", "real+bigram"
+UNBIASED = "unbiased"
+UNBIASED_LAW = "unbiased generator"  # the law that the arm `unbiased` is taught from, scored itself
 ARMS: dict[str, Arm] = {
     REAL: Arm("real", _real),
     "real-bce": Arm("real, one negative", _real, loss="bce"),
@@ -246,7 +248,7 @@ ARMS: dict[str, Arm] = {
     "mixture": Arm("mixture, whole", _drawn("law", None), 0.0),
     SIGNAL: Arm("mixture, signal", _signal, 0.0),
     "soft": Arm("mixture, the law at every item", SoftSamples, 0.0),
-    "unbiased": Arm("mixture `unbiased`, signal", _drawn("unbiased", 0.0), 0.0, needs="unbiased"),
+    UNBIASED: Arm("mixture `unbiased`, signal", _drawn("unbiased", 0.0), 0.0, needs="unbiased"),
     "signal-then-real": Arm("signal, then real", _real, begins=SIGNAL),
     "real+signal-25": Arm("real + signal, ¼", _both(0.25, _signal), 0.75),
     PRIMARY: Arm("real + signal, ½", _both(0.5, _signal), 0.5),

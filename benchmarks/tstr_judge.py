@@ -1,12 +1,14 @@
 """All rankers of one seed side by side: calibrated and put together on validation, frozen, and then asked on a part.
 
-What validation fitted is written to frozen-<study>-<seed>.json, and nothing that is asked later changes it. Targets are scored
-in blocks, so that memory is a few [block, I] arrays. Ranks and nats of every target stay in the set's folder.
+What validation fitted is written to frozen-<study>-<seed>.json, with digests of all that it was fitted on. Where these are
+others now (a model was trained again, to another budget), it is fitted anew; once the test has been asked, that is refused.
+Targets are scored in blocks, so that memory is a few [block, I] arrays. Ranks and nats of all targets stay in the set's folder.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -15,12 +17,14 @@ from pathlib import Path
 import numpy as np
 import torch
 from safetensors.torch import load_file
-from tstr_arms import PRIMARY, REAL, SIGNAL, Setting, recipe, split_of
+from tstr_arms import PRIMARY, REAL, SIGNAL, UNBIASED, UNBIASED_LAW, Setting, law_of, recipe, split_of
 from tstr_train import config_of, weights_file
 from tstr_tune import source_of, tune_job
 
-from preceptor.core.artifact import canonical, write_atomic
+from preceptor.core.artifact import canonical, file_digest, write_atomic
+from preceptor.core.errors import PreceptorError
 from preceptor.data.log import Targets
+from preceptor.generator.dense import LawScorer
 from preceptor.ranking import calibrate, combine, jobs
 from preceptor.ranking.evaluate import Scorer
 from preceptor.ranking.models import ModelScorer, build
@@ -29,8 +33,9 @@ from preceptor.ranking.trials import BASELINES, EASE_ITEMS, GENERATOR
 CELLS = 1 << 22  # scores of a block of targets
 AGAIN = "real, another seed"
 ADDED, MULTIPLIED = "added", "multiplied"
-PAIRS = ((REAL, GENERATOR), (PRIMARY, GENERATOR), (SIGNAL, GENERATOR), (REAL, AGAIN))
-RAW = "as it is"  # of a trained arm: its softmax, not calibrated
+PAIRS = ((REAL, GENERATOR), (PRIMARY, GENERATOR), (SIGNAL, GENERATOR), (REAL, AGAIN), (REAL, UNBIASED_LAW))
+RAW = "as it is"  # of a trained arm: its softmax, not calibrated; of a law: its probabilities
+LAWS = {GENERATOR: "law", UNBIASED_LAW: "unbiased"}  # rankers that give probabilities, and their folders
 
 
 @dataclass(frozen=True)
@@ -44,7 +49,7 @@ class Trained:
 
 @dataclass(frozen=True)
 class Panel:
-    """What is judged together. trained: of one seed; again: real with another seed, or None. raw: arms also shown as they are.
+    """What is judged together. trained: of one seed; again: real with another seed, or None. raw: also shown as they are.
 
     untrained: whether generator and baselines are arms of their own here (they are of the first seed).
     """
@@ -68,11 +73,15 @@ class Panel:
 
 @dataclass
 class Frozen:
-    """What validation fitted: calibrations by ranker, weights by arm that was put together, nats by arm."""
+    """What validation fitted: calibrations by ranker, weights by arm that was put together, nats by arm.
+
+    fitted: what it was fitted on, by ranker (`fitted_on`).
+    """
 
     calibrations: dict[str, calibrate.Calibration]
     weights: dict[str, tuple[float, float]]
     nats: dict[str, float]
+    fitted: dict[str, str] = dataclasses.field(default_factory=dict)
 
     @classmethod
     def read(cls, file: Path) -> Frozen:
@@ -81,6 +90,7 @@ class Frozen:
             {k: calibrate.Calibration(**c) for k, c in found["calibrations"].items()},
             {k: (w[0], w[1]) for k, w in found["weights"].items()},
             found["nats"],
+            found.get("fitted", {}),
         )
 
     def said(self, arm: str) -> str:
@@ -92,12 +102,17 @@ class Frozen:
 
 
 def judge_job(panel: Panel, part: str) -> str:
-    """Freeze on validation, unless that is done, then rank a part. Returns the file of ranks and nats."""
+    """Freeze on validation, unless that is done, then rank a part. Returns the file of ranks and nats.
+
+    Raises PreceptorError where what was frozen is of other rankers than these, and the test has been asked.
+    """
     torch.set_num_threads(1)
     rankers = list(_rankers(panel))
-    if not panel.frozen_file.exists():
+    fitted = fitted_on(panel, [name for name, _, _ in rankers])
+    if not _is_of(panel, fitted):
+        panel.judged_file("validation").unlink(missing_ok=True)
         panel.frozen_file.parent.mkdir(exist_ok=True)
-        frozen = Frozen({}, {}, {})
+        frozen = Frozen({}, {}, {}, fitted)
         offered = jobs.seen(source_of(panel.folder), config_of(panel.set))
         for arm, p in _probabilities(rankers, offered, frozen, panel.raw, fit=True):
             frozen.nats[arm] = float(np.nanmean(calibrate.judge(p, offered).nats))
@@ -127,6 +142,40 @@ def judge_job(panel: Panel, part: str) -> str:
         nats=np.concatenate([np.stack(n) for n in nats], axis=1).astype(np.float32),
     )
     return str(file)
+
+
+def fitted_on(panel: Panel, names: Sequence[str]) -> dict[str, str]:
+    """What the rankers of a panel are: settings and digests of weights, laws and trials, by name."""
+    found = {RAW: ", ".join(panel.raw)}
+    for name, t in [*((t.arm, t) for t in panel.trained), *([(AGAIN, panel.again)] if panel.again else [])]:
+        weights = file_digest(weights_file(panel.folder, t.arm, t.seed, t.setting))
+        found[name] = f"seed={t.seed} {t.setting} weights={weights[:16]}"
+    for name in names:
+        if name in LAWS:
+            files = sorted(p for p in (panel.folder / LAWS[name]).rglob("*") if p.is_file())
+            found[name] = hashlib.sha256("".join(map(file_digest, files)).encode()).hexdigest()[:16]
+        elif name not in found:
+            found[name] = file_digest(panel.folder / "baselines" / f"{name}.json")[:16]
+    return found
+
+
+def _is_of(panel: Panel, fitted: dict[str, str]) -> bool:
+    """Whether what is frozen was fitted on this. Raises PreceptorError where it wasn't and may not be fitted anew."""
+    if not panel.frozen_file.exists():
+        return False
+    before = Frozen.read(panel.frozen_file).fitted
+    if before == fitted:
+        return True
+    if list(panel.frozen_file.parent.glob(f"{panel.study}-test-*.npz")):
+        other = [name for name in sorted({*before, *fitted}) if before.get(name) != fitted.get(name)]
+        raise PreceptorError(
+            "Rankers have changed since the test was opened",
+            where=panel.frozen_file,
+            found="; ".join(f"{name}: {fitted.get(name, 'gone')}" for name in other[:3]),
+            expected="; ".join(f"{name}: {before.get(name, 'none')}" for name in other[:3]),
+            remedy="report what was frozen then; a new comparison needs new test users",
+        )
+    return False
 
 
 def targets_of(panel: Panel, part: str) -> Targets:
@@ -161,6 +210,8 @@ def _rankers(panel: Panel) -> Iterator[tuple[str, Scorer, bool]]:
     if panel.again:
         yield AGAIN, _model(panel.folder, panel.again), False
     yield GENERATOR, jobs.generator(source_of(panel.folder)), panel.untrained
+    if any(t.arm == UNBIASED for t in panel.trained):
+        yield UNBIASED_LAW, LawScorer(law_of(panel.folder, LAWS[UNBIASED_LAW])), panel.untrained
     if panel.untrained:
         for baseline in BASELINES:
             if baseline != "ease" or split_of(panel.folder).n_items <= EASE_ITEMS:
@@ -184,7 +235,7 @@ def _probabilities(
     wanted = {name for pair in pairs for name in pair}
     held: dict[str, np.ndarray] = {}
     for name, scorer, own in rankers:
-        scores = calibrate.dense(scorer, offered, log=name == GENERATOR)
+        scores = calibrate.dense(scorer, offered, log=name in LAWS)
         if fit:
             frozen.calibrations[name] = calibrate.fit(scores, offered)
         p = calibrate.probabilities(scores, frozen.calibrations[name], offered)
@@ -192,7 +243,7 @@ def _probabilities(
             held[name] = p
         if own:
             yield name, p
-        if name in raw:
+        if own and name in raw:
             yield f"{name}, {RAW}", calibrate.probabilities(scores, calibrate.RAW, offered)
     for one, other in pairs:
         a, b = held[one], held[other]

@@ -33,11 +33,11 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 import torch
 from tstr_arms import ARMS, LAW_ROWS
-from tstr_plan import STUDIES, Plan, base_of
-from tstr_sets import SETS, WHOLE, folder_of
+from tstr_plan import STUDIES, Plan
+from tstr_sets import SETS, WHOLE, base_of, folder_of
 from tstr_tables import BudgetRow, DeviceRow, TrialRow, read, replace
 from tstr_train import AT_HOME, weights_file
-from tstr_work import Only, at_home, carry_out, trained
+from tstr_work import RUN_KEY, TRIAL_KEY, Only, at_home, carry_out, put_runs, trained
 
 from preceptor.core import carry, deadline, parts, workers
 from preceptor.core.artifact import canonical, file_digest, write_atomic
@@ -47,7 +47,6 @@ from preceptor.core.tables import document
 from preceptor.data.rows import TrainRows
 
 TABLES = "tables"  # the name of the folder of tables, among those of sets
-TRIAL_KEY, RUN_KEY = ("set", "level", "arm", "setting"), ("set", "level", "arm", "seed")
 
 
 @dataclass(frozen=True)
@@ -188,9 +187,11 @@ def _fresh(plan: Plan, home: Path, device: str) -> Iterator[tuple[Path, str]]:
     new.mkdir()
     before = {cls: set(read(home / "before", cls)) for cls in (TrialRow, BudgetRow)}
     trials, runs = ([r for r in read(plan.out, cls) if r not in before[cls]] for cls in (TrialRow, BudgetRow))
+    shown = {(r.set, r.level, r.arm, r.setting, r.budget) for r in before[BudgetRow]}  # by a run that was replaced here
+    trials = [t for t in trials if (t.set, t.level, t.arm, t.setting, t.budget) not in shown]
     said = torch.cuda.get_device_name() if device == "cuda" else device
-    devices = [DeviceRow(r.set, r.level, r.arm, 0, r.setting, True, said) for r in trials]
-    devices += [DeviceRow(r.set, r.level, r.arm, r.seed, r.setting, False, said) for r in runs if r.chosen]
+    devices = [DeviceRow(r.set, r.level, r.arm, 0, r.setting, True, r.budget, said) for r in trials]
+    devices += [DeviceRow(r.set, r.level, r.arm, r.seed, r.setting, False, 0, said) for r in runs if r.chosen]
     for cls, rows in ((TrialRow, trials), (BudgetRow, runs), (DeviceRow, devices)):
         replace(new, cls, rows, "set")
         yield new / cls.FILE, f"{TABLES}/{cls.FILE}"
@@ -209,10 +210,10 @@ def collect(source: Path, out: Path, work_folder: Path) -> None:
         there = work_folder / file.relative_to(home / "sets")
         there.parent.mkdir(parents=True, exist_ok=True)
         os.replace(file, there)
-    replace(out, DeviceRow, read(home / TABLES, DeviceRow), *RUN_KEY, "setting", "trial")
-    replace(out, TrialRow, read(home / TABLES, TrialRow), *TRIAL_KEY)
+    replace(out, DeviceRow, read(home / TABLES, DeviceRow), *RUN_KEY, "setting", "trial", "budget")
     runs = read(home / TABLES, BudgetRow)
-    replace(out, BudgetRow, runs, *RUN_KEY)
+    put_runs(out, runs)  # before trials, of which it drops those that began from a run that has changed
+    replace(out, TrialRow, read(home / TABLES, TrialRow), *TRIAL_KEY)
     trials = len(read(home / TABLES, TrialRow))
     shutil.rmtree(home)
     say(f"{out}: {trials} trials and {sum(r.chosen for r in runs)} runs")

@@ -12,10 +12,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import tstr_sets
-from tstr_arms import ARMS, BIGRAM, PRIMARY, REAL, SIGNAL, WALKS, Setting, settings
-from tstr_sets import SETS, WHOLE
-from tstr_tables import BudgetRow, TrialRow, read
-from tstr_train import AS_FIRST, AS_TOLD, Cell, has_weights, weights_file
+from tstr_arms import ARMS, BIGRAM, PRIMARY, REAL, SIGNAL, UNBIASED, UNBIASED_LAW, WALKS, Setting
+from tstr_known import Known
+from tstr_sets import SETS, WHOLE, base_of
+from tstr_tables import TrialRow, read
+from tstr_train import Cell, schedule_of, weights_file
 
 from preceptor.ranking.trials import BASELINES
 
@@ -27,8 +28,8 @@ _ACTUAL = 0.7  # of the updates that the rule allows, what runs have taken so fa
 class Study:
     """sets; arms that are trained on all of them, and `more` on some; seeds. levelled: at the sets' levels, in place of whole.
 
-    again: one seed more of the real arm, for real ⊕ real. raw: arms that are also shown without calibration. left_out: by axis,
-    arms that are not trained at its levels.
+    again: one seed more of the real arm, for real ⊕ real. raw: rankers that are also shown without calibration. left_out: arms
+    that are not trained at an axis' levels.
     """
 
     name: str
@@ -59,7 +60,9 @@ FIVE = ("ml-100k", "ml-latest-small", "amazon-games", "amazon-office", "market")
 STUDIES = {
     "screen": Study("screen", ("ml-100k",), tuple(ARMS), 1, again=True, raw=(REAL, WALKS, SIGNAL)),
     "finalists": Study("finalists", FIVE, FINALISTS, 3, raw=(REAL, WALKS, SIGNAL), more={"ml-100k": GRU, "amazon-office": GRU}),
-    "biased": Study("biased", ("market-biased",), (REAL, SIGNAL, PRIMARY, "unbiased"), 3),
+    "biased": Study(
+        "biased", ("market-biased",), (REAL, SIGNAL, PRIMARY, UNBIASED), 3, raw=(REAL, SIGNAL, UNBIASED, UNBIASED_LAW)
+    ),
     "sparsity": Study(
         "sparsity", ("amazon-games", "market"), MAP, 3, True, raw=(REAL, WALKS, SIGNAL), left_out={"lengths": (PRIMARY,)}
     ),  # what the primary arm is for is how many real interactions samples are worth, which is asked along users alone
@@ -101,7 +104,7 @@ class Plan:
     def ready(self) -> list[Task]:
         """What can be done now, in the order in which it should be."""
         found: dict[Task, None] = {}
-        known = _Known(self)
+        known = Known(self.out, self.work)
         for name in self.sets:
             for task in self._tasks(name, known):
                 found.setdefault(task)
@@ -109,18 +112,18 @@ class Plan:
 
     def missing(self, name: str) -> Missing | None:
         """What a set lacks, or None where nothing is."""
-        known, cells, minutes = _Known(self), 0, 0.0
+        known, cells, minutes = Known(self.out, self.work), 0, 0.0
         base = base_of(name)
         for arm in self.study.arms_of(name):
-            lacks = 0 if ARMS[arm].follows else known.trials_left(base, arm)
-            cells += lacks
-            minutes += lacks * _minutes(base, arm, SETS[base].first, self)
+            for trial in known.trials_left(base, arm):
+                cells += 1
+                minutes += _minutes(base, arm, trial.budget, self)
         for level in self.study.levels_of(name):
             for arm in self.study.arms_at(name, level):
                 for seed in self.seeds_of(arm):
                     if not known.done(name, level, arm, seed):
                         cells += 1
-                        minutes += _minutes(name, arm, known.updates_left(name, level, arm, seed), self)
+                        minutes += _minutes(name, arm, _updates_left(name, level, arm, seed, known), self)
             folder = tstr_sets.folder_of(name, level, self.work)
             if not (tstr_sets.prepared(folder) and all((folder / n).exists() for n in self._needs(name))):
                 cells += 1
@@ -131,16 +134,16 @@ class Plan:
 
     def setting(self, name: str, arm: str) -> Setting | None:
         """The setting that trials have decided for an arm of a set, or None."""
-        return _Known(self).setting(base_of(name), arm)
+        return Known(self.out, self.work).setting(base_of(name), arm)
 
     def trained(self, name: str, level: str, arm: str) -> bool:
         """Whether an arm has nothing left to train on a set's level, trials included."""
-        known = _Known(self)
+        known = Known(self.out, self.work)
         return self.tried(name, arm) and all(known.done(name, level, arm, seed) for seed in self.seeds_of(arm))
 
     def tried(self, name: str, arm: str) -> bool:
         """Whether the setting of a set's arm is decided."""
-        return ARMS[arm].follows is not None or not _Known(self).trials_left(base_of(name), arm)
+        return not Known(self.out, self.work).trials_left(base_of(name), arm)
 
     def _needs(self, name: str) -> Iterator[str]:
         """Files that a level's folder must have, once it is prepared, before it can be judged."""
@@ -155,7 +158,7 @@ class Plan:
             b for b in BASELINES if b != "ease" or name not in ("amazon-games", "market", "market-biased", "ml-latest-small")
         ]
 
-    def _tasks(self, name: str, known: _Known) -> Iterator[Task]:
+    def _tasks(self, name: str, known: Known) -> Iterator[Task]:
         base = base_of(name)
         yield from self._trials(base, name, known)
         for level in self.study.levels_of(name):
@@ -177,10 +180,10 @@ class Plan:
                     if seed in self.seeds_of(arm) and (made or not ARMS[arm].needs) and not known.done(name, level, arm, seed):
                         yield from self._run(name, level, arm, seed, known)
 
-    def _trials(self, base: str, name: str, known: _Known) -> Iterator[Task]:
+    def _trials(self, base: str, name: str, known: Known) -> Iterator[Task]:
         """Trials that are left of a set's arms, made on the whole of `base`."""
         folder = tstr_sets.folder_of(base, WHOLE, self.work)
-        left = [arm for arm in self.study.arms_of(name) if not ARMS[arm].follows and known.trials_left(base, arm)]
+        left = [arm for arm in self.study.arms_of(name) if known.trials_left(base, arm)]
         if not left:
             return
         if not tstr_sets.prepared(folder):
@@ -196,11 +199,11 @@ class Plan:
             start = self._start(base, WHOLE, arm, 0, known)
             if start is None:
                 continue
-            for tried in settings(arm, real, SETS[base].trials):
-                if (base, arm, tried.text) not in known.tried:
-                    yield Task(base, WHOLE, "", Cell(base, WHOLE, arm, 0, tried.text, trial=True), start)
+            for trial in known.trials_left(base, arm):
+                if trial.setting is not None:
+                    yield Task(base, WHOLE, "", Cell(base, WHOLE, arm, 0, trial.setting.text, True, trial.budget), start)
 
-    def _run(self, name: str, level: str, arm: str, seed: int, known: _Known) -> Iterator[Task]:
+    def _run(self, name: str, level: str, arm: str, seed: int, known: Known) -> Iterator[Task]:
         """The run of an arm and seed, where all that it waits for is there."""
         setting = known.setting(base_of(name), arm)
         start = self._start(name, level, arm, seed, known)
@@ -211,7 +214,7 @@ class Plan:
             return
         yield Task(name, level, "", Cell(name, level, arm, seed, setting.text, False, *decided), start)
 
-    def _start(self, name: str, level: str, arm: str, seed: int, known: _Known) -> str | None:
+    def _start(self, name: str, level: str, arm: str, seed: int, known: Known) -> str | None:
         """The file of the weights that an arm begins from; empty for fresh ones; None while it isn't there."""
         begins = ARMS[arm].begins
         if not begins:
@@ -223,82 +226,25 @@ class Plan:
         return str(weights_file(tstr_sets.folder_of(name, level, self.work), begins, seed, chosen.text))
 
 
-class _Known:
-    """What the tables hold now."""
-
-    def __init__(self, plan: Plan) -> None:
-        self._plan = plan
-        self.tried = {(r.set, r.arm, r.setting): r.nats for r in read(plan.out, TrialRow) if r.level == WHOLE}
-        self._runs = {(r.set, r.level, r.arm, r.seed): r for r in read(plan.out, BudgetRow) if r.chosen}
-
-    def trials_left(self, base: str, arm: str) -> int:
-        real = self.setting(base, REAL) if arm != REAL else None
-        wanted = settings(arm, real, SETS[base].trials)
-        if arm != REAL and real is None:
-            return len(wanted)
-        return sum((base, arm, s.text) not in self.tried for s in wanted)
-
-    def setting(self, base: str, arm: str) -> Setting | None:
-        """The setting with the fewest validation nats, once all are tried; an earlier one where equal."""
-        if ARMS[arm].follows:
-            return self.setting(base, REAL)
-        real = self.setting(base, REAL) if arm != REAL else None
-        if arm != REAL and real is None:
-            return None
-        wanted = settings(arm, real, SETS[base].trials)
-        found = [self.tried.get((base, arm, s.text)) for s in wanted]
-        if any(nats is None for nats in found):
-            return None
-        return min(zip(found, wanted, strict=True), key=lambda pair: pair[0])[1]  # type: ignore[arg-type,return-value]
-
-    def budget(self, name: str, level: str, arm: str) -> int | None:
-        """The budget that seed 0 has chosen, with the setting that is frozen now."""
-        return self._runs[name, level, arm, 0].budget if self._same(name, level, arm, 0) else None
-
-    def told(self, name: str, level: str, arm: str, seed: int) -> tuple[int, str] | None:
-        """The budget that another run has decided for this one, and how; 0: it decides its own. None until that is decided."""
-        follows = ARMS[arm].follows
-        if not follows and not seed:
-            return 0, ""
-        leads, factor = follows or (arm, 1)
-        budget = self.budget(name, level, leads)
-        return None if budget is None else (budget * factor, AS_TOLD if follows else AS_FIRST)
-
-    def updates_left(self, name: str, level: str, arm: str, seed: int) -> float:
-        """What a run will take: through every budget, or one alone, where another run decides it."""
-        decided, follows = self.told(name, level, arm, seed), ARMS[arm].follows
-        if decided is None:
-            return _ACTUAL * (SETS[name].first << SETS[name].doublings) * (follows[1] if follows else 1)
-        return decided[0] or _ACTUAL * _most(name)
-
-    def done(self, name: str, level: str, arm: str, seed: int) -> bool:
-        """Whether the run's rows are in the table and its model is in the set's folder."""
-        if not self._same(name, level, arm, seed):
-            return False
-        folder = tstr_sets.folder_of(name, level, self._plan.work)
-        return tstr_sets.prepared(folder) and has_weights(folder, arm, seed, self._runs[name, level, arm, seed].setting)
-
-    def _same(self, name: str, level: str, arm: str, seed: int) -> bool:
-        setting, run = self.setting(base_of(name), arm), self._runs.get((name, level, arm, seed))
-        return run is not None and setting is not None and run.setting == setting.text
-
-
-def base_of(name: str) -> str:
-    """The set whose trials decide for this one."""
-    return SETS[name].inherits or name
-
-
 def minutes_of(cell: Cell, plan: Plan) -> float:
     """Core-minutes of a cell, at most."""
-    budget = cell.budget or (SETS[cell.set].first if cell.trial else 0)
-    return _minutes(cell.set, cell.arm, budget or _most(cell.set), plan)
+    return _minutes(cell.set, cell.arm, cell.budget or _most(cell.set, cell.arm), plan)
 
 
-def _most(name: str) -> int:
-    """Updates through every budget of a set: the trunk of the last, and a decay of a fifth for each."""
-    given = SETS[name]
-    budgets = [given.first << k for k in range(given.doublings + 1)]
-    return round(0.8 * budgets[-1] + 0.2 * sum(budgets))
+def _updates_left(name: str, level: str, arm: str, seed: int, known: Known) -> float:
+    """What a run will take: through every budget, or one alone, where another run decides it."""
+    decided, follows = known.told(name, level, arm, seed), ARMS[arm].follows
+    if decided is None:
+        leads, factor = follows or (arm, 1)
+        return _ACTUAL * schedule_of(name, leads).budgets[-1] * factor
+    return decided[0] or _ACTUAL * _most(name, arm)
+
+
+def _most(name: str, arm: str) -> int:
+    """Updates through every budget of an arm: the trunk of the last, and a branch for each."""
+    schedule = schedule_of(name, arm)
+    last = schedule.trunk(schedule.budgets[-1])
+    return last + sum(b - schedule.trunk(b) for b in schedule.budgets)
 
 
 def _minutes(name: str, arm: str, updates: int, plan: Plan) -> float:

@@ -23,8 +23,9 @@ THINNED = 2  # version of what a level other than `whole` holds: a folder of ano
 class Set:
     """A log, and how much its models are trained.
 
-    source: a built-in source, market:…, or a folder below --data-root. positions: next items predicted per update. first,
-    doublings: of the budget. pace: seconds per update on a core, until one is measured. levels: of the sparsity map.
+    source: a built-in source, market:…, or a folder below --data-root. positions: next items predicted per update. first: the
+    budget of a trial; doublings: how often a run may double it. pace: seconds per update on a core, until one is measured.
+    levels: of the sparsity map.
     test_users, validation_users: people whose histories no level of the map is trained on. inherits: the set whose trials
     decide; empty: its own. trials: settings that the real arm tries: as many as all synthetic recipes together (two each).
     targets: validation targets that decide, at most.
@@ -88,6 +89,11 @@ class Facts:
 
 def folder_of(name: str, level: str, work: Path) -> Path:
     return work / name / level
+
+
+def base_of(name: str) -> str:
+    """The set whose trials decide for this one."""
+    return SETS[name].inherits or name
 
 
 def facts(folder: Path) -> Facts:

@@ -14,7 +14,10 @@ R = TypeVar("R", bound=row.Row)
 
 @dataclass(frozen=True)
 class TrialRow(row.Row):
-    """One setting of an arm, trained for the first budget and looked at on validation. Key: set, level, arm, setting."""
+    """One setting of an arm, trained for a budget and looked at on validation. Key: set, level, arm, setting, budget.
+
+    seconds: of a processor, or of the GPU that devices.csv names.
+    """
 
     FILE: ClassVar[str] = "trials.csv"
     set: str
@@ -35,7 +38,7 @@ class BudgetRow(row.Row):
 
     nats: calibrated, mean over the targets that have a candidate; error: its standard error, clustered by user. change: nats
     that doubling up to this budget gained. chosen: the budget that is judged. verdict: of the whole run; `as seed 0` where its
-    budget was given. epochs: of the real log. seconds: of training, so far.
+    budget was given. epochs: of the real log. seconds: of training, so far, as a trial's.
     """
 
     FILE: ClassVar[str] = "budgets.csv"
@@ -61,7 +64,10 @@ class BudgetRow(row.Row):
 
 @dataclass(frozen=True)
 class DeviceRow(row.Row):
-    """A cell that was trained on another machine, and on what (tstr_pack.py). Key: all but device. seed: 0 for a trial."""
+    """A cell that was trained on another machine, and on what (tstr_pack.py). Key: all but device.
+
+    seed: 0 for a trial. budget: of a trial; 0 for a run.
+    """
 
     FILE: ClassVar[str] = "devices.csv"
     set: str
@@ -70,6 +76,7 @@ class DeviceRow(row.Row):
     seed: int
     setting: str
     trial: bool
+    budget: int
     device: str
 
 

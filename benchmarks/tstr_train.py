@@ -22,7 +22,7 @@ from tstr_tables import BudgetRow, TrialRow
 from preceptor.core import metrics
 from preceptor.core.artifact import write_atomic
 from preceptor.core.rng import purpose_key
-from preceptor.data.rows import Targets
+from preceptor.data.rows import Targets, Training
 from preceptor.ranking import calibrate, converge, judging
 from preceptor.ranking.config import RankingConfig
 from preceptor.ranking.models import ModelScorer, NextItemModel, weights_of
@@ -33,9 +33,10 @@ AT_HOME = "models/at-home.json"  # names of the models that a set's folder was s
 
 @dataclass(frozen=True)
 class Cell:
-    """What is trained. setting: as `Setting.text`. trial: for the first budget alone, its model not kept.
+    """What is trained. setting: as `Setting.text`. trial: its model is not kept.
 
-    budget: train for that one alone, since another run has decided it; 0: by the rule. told: `as seed 0` or `as told`.
+    budget: train for that one alone, a trial's or one that another run has decided; 0: by the rule. told: `as seed 0` or `as
+    told`.
     """
 
     set: str
@@ -49,13 +50,20 @@ class Cell:
 
     @property
     def words(self) -> str:
-        what = "trial of " if self.trial else ""
+        what = f"trial of {self.budget} updates, " if self.trial else ""
         return f"{self.set} {self.level}: {what}{self.arm}, seed {self.seed}, {self.setting}"
 
 
 def config_of(name: str) -> RankingConfig:
     """What those functions need to know: how many validation targets decide."""
     return RankingConfig(validation_targets=tstr_sets.SETS[name].targets)
+
+
+def schedule_of(name: str, arm: str) -> converge.Schedule:
+    """The budgets by which an arm comes to rest: a quarter and a half of the first, and doublings; the first is doubled in any
+    case. An arm that sees no real data may go on once more: it meets nothing twice, and comes to rest later."""
+    given = tstr_sets.SETS[name]
+    return converge.Schedule(given.first // 4, 2 + given.doublings + (ARMS[arm].real == 0), least=3)
 
 
 def weights_file(folder: Path, arm: str, seed: int, setting: str) -> Path:
@@ -90,14 +98,13 @@ def train_job(cell: Cell, folder: Path, start: str = "", device: str = "cpu") ->
 
     positions = max(2, round(arm.batch * given.positions))
     key = int(purpose_key(cell.seed, f"tstr/{cell.set}/{cell.level}") >> 1)
-    schedule = converge.Schedule(given.first, given.doublings)
-    if cell.trial or cell.budget:
-        schedule = converge.Schedule(cell.budget or given.first, 0)
+    schedule = converge.Schedule(cell.budget, 0) if cell.budget else schedule_of(cell.set, cell.arm)
+    budgets = f"{schedule.budgets[0]}-{schedule.budgets[-1]}"
     done = converge.train(
         recipe(cell.arm, setting), arm.taught(folder, positions, key), train.n_items, schedule, key, validate,
         offered.targets.user, popularity=train.popularity, weights=load_file(start) if start else None, decay=setting.decay,
         device=device,
-        keep=folder / "unfinished" / f"{_named(cell.arm, cell.seed, cell.setting)}-{schedule.budgets[-1]}.pt",
+        keep=folder / "unfinished" / f"{_named(cell.arm, cell.seed, cell.setting)}-{budgets}.pt",
     )  # fmt: skip
     facts: dict[str, Any] = {"set": cell.set, "level": cell.level, "arm": cell.arm, "setting": cell.setting}
     if cell.trial:
@@ -106,11 +113,8 @@ def train_job(cell: Cell, folder: Path, start: str = "", device: str = "cpu") ->
     file = weights_file(folder, cell.arm, cell.seed, cell.setting)
     file.parent.mkdir(exist_ok=True)
     write_atomic(file, save(weights_of(done.model)))
-    # the share of an arm whose batch is halved is that of a whole update, like its budget's
-    per_update = given.positions * arm.real / max(len(train.item) - train.n_users, 1)
-    verdict = cell.told or done.verdict
-    if verdict == converge.CONVERGED and arm.real and done.ends[-1].budget * per_update < 1:
-        verdict = converge.NO_VERDICT  # what hasn't seen the log once has not come to rest on it
+    per_update = epochs_per_update(cell, train)
+    verdict = cell.told or verdict_of(done, per_update)
     rows = []
     for end, at in zip(done.ends, reached, strict=True):
         own = {k: v for k, v in dataclasses.asdict(end).items() if k not in ("updates", "seconds")}
@@ -128,6 +132,18 @@ def train_job(cell: Cell, folder: Path, start: str = "", device: str = "cpu") ->
             )
         )
     return rows
+
+
+def epochs_per_update(cell: Cell, train: Training) -> float:
+    """The share of the log's next items that an update holds: all of them, at most."""
+    # the share of an arm whose batch is halved is that of a whole update, like its budget's
+    asked = tstr_sets.SETS[cell.set].positions * ARMS[cell.arm].real
+    return min(1.0, asked / max(len(train.item) - train.n_users, 1))
+
+
+def verdict_of(done: converge.Converged, epochs_per_update: float) -> str:
+    """The rule's verdict; none on a budget that hasn't seen all of the log: it can't have come to rest. 0: it sees none."""
+    return converge.NO_VERDICT if 0 < done.budget * epochs_per_update < 1 else done.verdict
 
 
 def _named(arm: str, seed: int, setting: str) -> str:

@@ -2,28 +2,30 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import tstr_sets
-from tstr_arms import LAW_ROWS, REAL, law_rows_job
+from tstr_arms import ARMS, LAW_ROWS, REAL, law_rows_job
 from tstr_plan import BASELINE, Plan, Task
-from tstr_tables import BudgetRow, DeviceRow, LevelRow, TrialRow, read, replace
+from tstr_tables import BudgetRow, DeviceRow, LevelRow, R, TrialRow, read, replace
 from tstr_train import train_job
 
 from preceptor.core import workers
+from preceptor.core.artifact import write_atomic
 from preceptor.core.deadline import OutOfTime
 from preceptor.core.progress import say
 from preceptor.core.tables import row
 
+TRIAL_KEY, RUN_KEY = ("set", "level", "arm", "setting", "budget"), ("set", "level", "arm", "seed")
 Call = tuple[Callable[..., Any], tuple[Any, ...]]  # a function for the pool, and its arguments
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Only:
     """What is done of a plan; empty: all. cells: whether models are trained, and what they alone need."""
 
@@ -111,16 +113,58 @@ def commit(task: Task, found: Any, plan: Plan) -> None:
         facts = dict(vars(tstr_sets.facts(found)))
         del facts["repeats"], facts["version"]
         replace(plan.out, LevelRow, [LevelRow(set=task.set, level=task.level, **facts)], "set", "level")
-        if task.level != tstr_sets.WHOLE and (plan.out / BudgetRow.FILE).exists():  # those of a level as it was before
-            kept_runs = [r for r in read(plan.out, BudgetRow) if (r.set, r.level) != (task.set, task.level)]
-            row.write(plan.out, BudgetRow, kept_runs)
+        if task.level != tstr_sets.WHOLE:  # its runs are those of the level as it was before
+            runs = [r for r in read(plan.out, BudgetRow) if (r.set, r.level) != (task.set, task.level)]
+            _rewrite(plan.out, BudgetRow, runs)
     elif task.cell is not None and task.cell.trial:
-        replace(plan.out, TrialRow, found, "set", "level", "arm", "setting")
+        replace(plan.out, TrialRow, found, *TRIAL_KEY)
     elif task.cell is not None:
-        replace(plan.out, BudgetRow, found, "set", "level", "arm", "seed")
+        put_runs(plan.out, found)
     if task.cell is not None and (plan.out / DeviceRow.FILE).exists():
         cell = task.cell
-        gone = (cell.set, cell.level, cell.arm, cell.seed, cell.setting, cell.trial)
-        kept = [r for r in read(plan.out, DeviceRow) if (r.set, r.level, r.arm, r.seed, r.setting, r.trial) != gone]
-        row.write(plan.out, DeviceRow, kept)  # it was trained here now
+        own = DeviceRow(
+            cell.set, cell.level, cell.arm, cell.seed, cell.setting, cell.trial, cell.budget if cell.trial else 0, ""
+        )
+        kept = [r for r in read(plan.out, DeviceRow) if dataclasses.replace(r, device="") != own]
+        _rewrite(plan.out, DeviceRow, kept)  # it was trained here now
     say(task.words + (f": {found[-1].nats:.3f} nats, NDCG@10 {found[-1].ndcg10:.4f}" if task.cell else ""))
+
+
+def put_runs(out: Path, rows: list[BudgetRow]) -> None:
+    """Put the rows of runs into budgets.csv, in the place of what is there of them.
+
+    What a replaced run of another setting has shown stays among the trials. Where a run ends otherwise than before, an arm that
+    began from its weights begins anew, trials included.
+    """
+    before, trials = read(out, BudgetRow), read(out, TrialRow)
+    chosen = {_run(r): (r.setting, r.budget) for r in before if r.chosen}
+    other = {_run(r) for r in rows if r.chosen and chosen.get(_run(r), (r.setting, r.budget)) != (r.setting, r.budget)}
+
+    def began(arm: str, name: str, level: str, seed: int) -> bool:
+        return (name, level, ARMS[arm].begins, seed) in other
+
+    before = [r for r in before if not began(r.arm, r.set, r.level, r.seed)]
+    trials = [t for t in trials if not began(t.arm, t.set, t.level, 0)]
+    known, now = {_trial(t) for t in trials}, {_run(r): r.setting for r in rows}
+    for r in before:
+        if r.seed == 0 and r.level == tstr_sets.WHOLE and now.get(_run(r), r.setting) != r.setting and _trial(r) not in known:
+            shown = (r.nats, r.ndcg10, r.recall100, r.updates, r.seconds)
+            trials.append(TrialRow(r.set, r.level, r.arm, r.setting, r.budget, *shown))
+    _rewrite(out, TrialRow, trials)
+    _rewrite(out, BudgetRow, before)
+    replace(out, BudgetRow, rows, *RUN_KEY)
+
+
+def _rewrite(out: Path, cls: type[R], rows: list[R]) -> None:
+    """Write a table anew; none where there is none and nothing to write."""
+    if rows or (out / cls.FILE).exists():
+        out.mkdir(parents=True, exist_ok=True)
+        write_atomic(out / cls.FILE, row.text(cls, rows))
+
+
+def _run(r: BudgetRow) -> tuple[str, str, str, int]:
+    return r.set, r.level, r.arm, r.seed
+
+
+def _trial(r: TrialRow | BudgetRow) -> tuple[str, str, str, str, int]:
+    return r.set, r.level, r.arm, r.setting, r.budget

@@ -128,9 +128,9 @@ def test_the_study_skips_what_came_back(home: Home) -> None:
     assert left(home.plan) == []
     runs = [r for r in read(home.plan.out, BudgetRow) if r.chosen]
     assert {(r.arm, r.seed) for r in runs} == {(REAL, 0), (REAL, 1), (PRIMARY, 0), (LAW, 0)}
-    assert len(read(home.plan.out, TrialRow)) == 6
+    assert len(read(home.plan.out, TrialRow)) == 12
     said = read(home.plan.out, DeviceRow)
-    assert len([r for r in said if r.trial]) == 6
+    assert len({(r.arm, r.setting, r.budget) for r in said if r.trial}) == len([r for r in said if r.trial]) == 12
     assert len([r for r in said if not r.trial]) == 4
     assert {r.device for r in said} == {"cpu"}
 
@@ -191,7 +191,7 @@ def test_a_set_whose_trials_decide_travels_while_they_are_left(tmp_path: Path, m
         for task in trials:
             cell = task.cell
             assert cell is not None
-            commit(task, [TrialRow("tiny", "whole", cell.arm, cell.setting, 40, 1.0, 0.1, 0.1, 40, 1.0)], plan)
+            commit(task, [TrialRow("tiny", "whole", cell.arm, cell.setting, cell.budget, 1.0, 0.1, 0.1, 40, 1.0)], plan)
     assert packed() == {"tables", "other/whole"}
 
 

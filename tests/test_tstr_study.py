@@ -28,6 +28,7 @@ from tstr_judge import Frozen, best_form, form
 from tstr_plan import Plan
 from tstr_tables import BudgetRow, MeanRow, PairRow, PrimaryRow, TrialRow, read, replace
 from tstr_train import weights_file
+from tstr_work import TRIAL_KEY
 
 from preceptor.core.tables import row
 
@@ -54,8 +55,8 @@ def commit(given: Plan, task: tstr_plan.Task, nats: float = 1.0, budget: int = 8
     cell = task.cell
     assert cell is not None
     if cell.trial:
-        rows = [TrialRow(cell.set, cell.level, cell.arm, cell.setting, 40, nats, 0.1, 0.1, 40, 1.0)]
-        replace(given.out, TrialRow, rows, "set", "level", "arm", "setting")
+        rows = [TrialRow(cell.set, cell.level, cell.arm, cell.setting, cell.budget, nats, 0.1, 0.1, 40, 1.0)]
+        replace(given.out, TrialRow, rows, *TRIAL_KEY)
         return
     at = (cell.budget or budget, True, cell.told or "converged", nats, 0.1, 0.0, 0.1, 1.0, 0.1, 0.1, 2.0, 100, 1.0)
     one = BudgetRow(cell.set, cell.level, cell.arm, cell.seed, cell.setting, *at)
@@ -112,19 +113,6 @@ def test_arms_that_follow_or_begin_from_another_wait_for_it(tmp_path: Path) -> N
     assert (by_arm["real-half"].budget, by_arm["real-half-double"].budget) == (80, 160)
     assert by_arm[PRIMARY].budget == 0
     assert next(c for c in cells if (c.arm, c.seed) == (REAL, 1)).budget == 80
-
-
-def test_the_best_trial_is_frozen_and_others_take_its_width_and_decay(tmp_path: Path) -> None:
-    given = plan(tmp_path)
-    prepared(given)
-    trials = given.ready()
-    for k, task in enumerate(trials):
-        commit(given, task, nats=3.0 - k)
-    best = Setting.read(trials[-1].cell.setting)  # type: ignore[union-attr]
-    assert given.setting("tiny", REAL) == best
-    tried = [Setting.read(t.cell.setting) for t in given.ready() if t.cell and t.cell.trial and t.cell.arm == SIGNAL]
-    assert [(s.decay, s.width) for s in tried] == [(best.decay, best.width)] * 2
-    assert [s.dropout for s in tried] == list(tstr_arms.FRESH_DROPOUTS)
 
 
 def test_a_cell_whose_model_is_gone_is_trained_again(tmp_path: Path) -> None:

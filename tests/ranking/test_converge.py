@@ -1,6 +1,7 @@
 """Budgets are finished runs that share a trunk; the verdict is that of the stated rule."""
 
 import dataclasses
+import itertools
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ import torch
 
 from fixtures import tiny_split
 from preceptor.core.errors import PreceptorError
-from preceptor.ranking import converge
+from preceptor.ranking import converge, updates
 from preceptor.ranking.config import Recipe
 from preceptor.ranking.converge import Converged, Finished, Schedule
 from preceptor.ranking.histories import RealHistories
@@ -56,6 +57,21 @@ def test_no_verdict_while_it_still_gets_better() -> None:
 
 def test_a_longer_budget_can_be_insisted_on() -> None:
     assert len(run(Schedule(4, 3, least=2), [3.0, 3.0, 3.0]).ends) == 3
+
+
+def test_the_verdict_is_that_of_doubling_the_budget_that_is_taken() -> None:
+    """Where the best one is followed by others in any case, it isn't at rest because these are like each other."""
+    schedule = Schedule(4, 3, least=3)
+    for losses, verdict, budget in (
+        ([3.0, 5.0, 5.0, 5.0], converge.TURNED, 4),
+        ([3.0, 3.01, 5.0, 5.0], converge.CONVERGED, 4),
+        ([3.0, 3.01, 3.02, 5.0], converge.CONVERGED, 4),
+        ([5.0, 3.0, 5.0, 5.0], converge.TURNED, 8),
+        ([5.0, 5.0, 3.0, 3.01], converge.CONVERGED, 16),
+        ([3.0, 9.0, 7.0, 5.0], converge.NO_VERDICT, 4),
+    ):
+        found = run(schedule, losses)
+        assert (found.verdict, found.budget) == (verdict, budget)
 
 
 def test_a_branch_is_the_same_run_as_one_that_knew_its_budget() -> None:
@@ -150,3 +166,10 @@ def test_a_run_that_is_cut_short_anywhere_ends_in_the_same_weights(
         assert own == pytest.approx(wanted, rel=0, abs=0, nan_ok=True)
     weights = whole.model.state_dict()
     assert all(torch.equal(p, weights[name]) for name, p in found.model.state_dict().items())
+
+
+def test_seconds_are_those_of_the_processor(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a machine with other work the clock tells of that: one trial took 1,005 s, its like 57."""
+    ticks = itertools.count()
+    monkeypatch.setattr(updates.time, "process_time", lambda: float(next(ticks)))
+    assert run(Schedule(4, 0), [1.0]).ends[0].seconds == 2  # one for the trunk, one for the branch

@@ -6,7 +6,8 @@ more than its own updates.
 
 The rule: if doubling a budget changes the validation loss by less than one standard error (clustered by user), the arm has
 converged. If it has become worse by more, the arm turned (it overfits), and the shorter budget is taken. If it is still getting
-better at the last budget that is allowed, there is no verdict.
+better at the last budget that is allowed, there is no verdict. The verdict is that of doubling the budget that is taken, which
+may be shorter by more than one doubling where some are made in any case.
 """
 
 from __future__ import annotations
@@ -174,11 +175,13 @@ def train(
     if keep is not None:
         keep.unlink(missing_ok=True)
     chosen = choose(ends)
+    if verdict != NO_VERDICT and chosen + 1 < len(ends):
+        verdict = judge(ends[: chosen + 2])
     return Converged(kept[chosen], ends[chosen].budget, verdict, tuple(ends))
 
 
 def judge(ends: list[Finished]) -> str:
-    """The verdict on the last doubling."""
+    """The verdict on the last doubling of these."""
     last = ends[-1]
     if not np.isfinite(last.change):
         return NO_VERDICT
