@@ -18,7 +18,7 @@ import tstr_arms
 import tstr_report_map as sections
 from tstr_cells import gap, p_value, plain, signed, table, title, with_interval
 from tstr_figures import ENDPOINT, MEASURES
-from tstr_peers import PeerRow
+from tstr_peers import PeerRow, PeerSummaryRow
 from tstr_shares import BETTER
 from tstr_speed import SpeedRow
 from tstr_tables import (
@@ -59,6 +59,10 @@ each of which skips what is in the tables beside this file, and can be run in sl
 HOLM = """Read by Holm's p at 5 %, for each comparison over all five sets: one that isn't judged, or has no verdict, counts with
 p = 1. Intervals are 95 % for a set alone, so one may exclude 0 where the set is not told apart.
 """
+PEERS = """Over the seeds: NDCG@10 averaged over them for each user, then users resampled; how much faster by the geometric
+mean, with Student's interval of its logarithm over the seeds.
+"""
+SHARE, FASTER = 0.95, 3.0  # what was asked of our models beside RecBole's
 COMMANDS = (
     "python benchmarks/tstr_study.py screen [--test]",
     "python benchmarks/tstr_study.py finalists [--test]",
@@ -198,6 +202,28 @@ def _peers(out: Path) -> Iterable[str]:
                 for r in rows
             ],
         )  # fmt: skip
+    summed = read(out, PeerSummaryRow)
+    if summed:
+        yield PEERS
+        yield table(
+            ("set", "model", "seeds", "users", "RecBole", "ours", "share", f"≥ {SHARE:g}", "verdict", "faster", f"≥ {FASTER:g}"),
+            [
+                (
+                    r.set, r.model, r.seeds, f"{r.users:,}", f"{r.recbole:.4f}", f"{r.ours:.4f}",
+                    f"{r.share:.3f} [{plain(r.share_lo, 3)}, {plain(r.share_hi, 3)}]", _above(r.share_lo, r.share_hi, SHARE),
+                    r.verdict, f"{r.faster:.1f} [{plain(r.faster_lo, 1)}, {plain(r.faster_hi, 1)}]",
+                    _above(r.faster_lo, r.faster_hi, FASTER),
+                )
+                for r in summed
+            ],
+        )  # fmt: skip
+
+
+def _above(lo: float | None, hi: float | None, bar: float) -> str:
+    """Whether a whole interval lies above a bar, or below it."""
+    if lo is None or hi is None:
+        return "no interval"
+    return "yes" if lo >= bar else "no" if hi < bar else "can't tell"
 
 
 def _speed(out: Path) -> Iterable[str]:
