@@ -206,7 +206,7 @@ def _peers(out: Path) -> Iterable[str]:
     if summed:
         yield PEERS
         yield table(
-            ("set", "model", "seeds", "users", "RecBole", "ours", "share", f"≥ {SHARE:g}", "verdict", "faster", f"≥ {FASTER:g}"),
+            ("set", "model", "seeds", "users", "RecBole", "ours", "share", f"≥ {SHARE}", "verdict", "faster", f"≥ {FASTER:g}"),
             [
                 (
                     r.set, r.model, r.seeds, f"{r.users:,}", f"{r.recbole:.4f}", f"{r.ours:.4f}",
