@@ -18,11 +18,13 @@ import tstr_arms
 import tstr_report_map as sections
 from tstr_cells import gap, p_value, plain, signed, table, title, with_interval
 from tstr_figures import ENDPOINT, MEASURES
+from tstr_halves import UPDATES
 from tstr_peers import PeerRow, PeerSummaryRow
 from tstr_shares import BETTER
 from tstr_speed import SpeedRow
 from tstr_tables import (
     BudgetRow,
+    HalvesRow,
     LevelRow,
     MeanRow,
     OpenedRow,
@@ -266,6 +268,13 @@ def _training(out: Path) -> Iterable[str]:
                 for r in levels
             ],
         )  # fmt: skip
+    halves = read(out, HalvesRow)
+    if halves:
+        yield f"## What an update of {title(tstr_arms.PRIMARY)} holds: next items, mean of the first {UPDATES}"
+        yield table(
+            ("set", "level", "asked for", "real", "synthetic", "real share"),
+            [(r.set, r.level, f"{r.positions:,}", f"{r.real:,.0f}", f"{r.synthetic:,.0f}", f"{r.share:.0%}") for r in halves],
+        )
     if trials:
         yield "## Trials (first budget, validation nats; the setting with the fewest is frozen)"
         lines = []
