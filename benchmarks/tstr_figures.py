@@ -2,7 +2,8 @@
 
 Seeds are averaged for each target first, then users are resampled, the same ones for everything, so all differences are paired.
 A slice is a weight for each target: 1 (all), 1 over the user's targets (user-balanced), 1 within head, mid or tail, and 1 over
-the item's targets among items met in training (item-balanced).
+the item's targets among items met in training (item-balanced). Nats are of the targets that are candidates, and these alone
+are counted where a slice balances them.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ class Drawn:
     found: Mapping[tuple[str, str, str], tuple[float, np.ndarray]]
     seed_sd: Mapping[tuple[str, str, str], float | None]
     counts: Mapping[str, tuple[int, int]]  # users and targets of a slice
+    candidates: Mapping[str, tuple[int, int]]  # of those that are candidates, which alone have nats
     seeds: Mapping[str, int]
     resamples: Resamples
 
@@ -54,20 +56,20 @@ def judged(files: Sequence[Path]) -> dict[str, tuple[np.ndarray, np.ndarray]]:
 
 def draw(found: Mapping[str, tuple[np.ndarray, np.ndarray]], targets: Targets, popularity: np.ndarray) -> Drawn:
     """Resample the users behind all figures of a part, at once."""
-    weights = slices(targets, popularity)
+    inside = np.isfinite(next(iter(found.values()))[1][0])
+    ranked, weighed = slices(targets, popularity), slices(targets, popularity, inside)
     columns: list[np.ndarray] = []
     place: dict[tuple[str, str, str], tuple[int, int]] = {}
     spread: dict[tuple[str, str, str], float | None] = {}
-    inside = np.isfinite(next(iter(found.values()))[1][0])
     below: dict[tuple[str, bool], int] = {}
-    for name, w in weights.items():
-        for nats in (False, True):
-            below[name, nats] = len(columns)
-            columns.append(w * inside if nats else w)
+    for has_nats, weights in ((False, ranked), (True, weighed)):
+        for name, w in weights.items():
+            below[name, has_nats] = len(columns)
+            columns.append(w)
     for arm, (rank, nats) in found.items():
         for measure in MEASURES:
             values = _values(measure, rank, nats)  # [seeds, targets]
-            for name, w in weights.items():
+            for name, w in (weighed if measure == "nats" else ranked).items():
                 base = below[name, measure == "nats"]
                 place[arm, name, measure] = (len(columns), base)
                 columns.append(values.mean(axis=0) * w)
@@ -78,19 +80,23 @@ def draw(found: Mapping[str, tuple[np.ndarray, np.ndarray]], targets: Targets, p
     mean, drawn = resamples.means(np.column_stack(columns))
     with np.errstate(divide="ignore", invalid="ignore"):
         both = {k: (float(mean[c] / mean[d]) if mean[d] else np.nan, drawn[:, c] / drawn[:, d]) for k, (c, d) in place.items()}
-    counts = {k: (len(np.unique(targets.user[w > 0])), int((w > 0).sum())) for k, w in weights.items()}
-    return Drawn(both, spread, counts, {arm: len(rank) for arm, (rank, _) in found.items()}, resamples)
+    counts, candidates = (
+        {k: (len(np.unique(targets.user[w > 0])), int((w > 0).sum())) for k, w in weights.items()}
+        for weights in (ranked, weighed)
+    )
+    return Drawn(both, spread, counts, candidates, {arm: len(rank) for arm, (rank, _) in found.items()}, resamples)
 
 
-def slices(targets: Targets, popularity: np.ndarray) -> dict[str, np.ndarray]:
-    """The weight of each target in each slice, float64 [targets]."""
+def slices(targets: Targets, popularity: np.ndarray, counted: np.ndarray | None = None) -> dict[str, np.ndarray]:
+    """The weight of each target in each slice, float64 [targets]; 0 where it isn't `counted` (bool; None: all are)."""
     item = targets.item
+    counts = np.ones(len(item)) if counted is None else counted.astype(np.float64)
     group = metrics.popularity_groups(popularity)[item]
     _, number = np.unique(targets.user, return_inverse=True)
-    met = popularity[item] > 0
-    out = {"all": np.ones(len(item)), "user-balanced": 1.0 / np.bincount(number)[number]}
-    out |= {name: (group == g) * 1.0 for g, name in enumerate(metrics.GROUPS) if name != "unseen"}
-    out["item-balanced"] = met / np.maximum(np.bincount(item, minlength=len(popularity))[item], 1)
+    met = counts * (popularity[item] > 0)
+    out = {"all": counts, "user-balanced": counts / np.maximum(np.bincount(number, counts)[number], 1)}
+    out |= {name: counts * (group == g) for g, name in enumerate(metrics.GROUPS) if name != "unseen"}
+    out["item-balanced"] = met / np.maximum(np.bincount(item, met, len(popularity))[item], 1)
     return out
 
 
@@ -102,7 +108,7 @@ def tables(
     arms = list(dict.fromkeys(arm for arm, _, _ in drawn.found))
     for arm, name, measure in drawn.found:
         got = drawn.resamples.interval(*drawn.found[arm, name, measure])
-        users, targets = drawn.counts[name]
+        users, targets = (drawn.candidates if measure == "nats" else drawn.counts)[name]
         numbers = (
             *map(short, (got.value, got.lo, got.hi, drawn.seed_sd[arm, name, measure])),
             drawn.seeds[arm],

@@ -8,10 +8,13 @@ a keyed tenth of its users. RecBole is given the same interactions in the same o
 (build/recbole-env; benchmarks/recbole_reads.py makes the same). Both rank the whole catalogue, items of the history included,
 as RecBole does; ties count against the model. RecBole: its models and settings as they are (full cross-entropy, Adam, early
 stopping after 10 epochs without a better validation NDCG@10), histories of 50, one thread. Ours: the arm real, two trials of
-dropout, then the convergence rule, one thread. Time is CPU seconds of training, validation left out.
+dropout with seed 0, which choose for every seed, then the convergence rule, one thread. Time is CPU seconds of training,
+validation left out.
 
-Finished runs go to --out/peers.csv and peer_curves.csv at once, and are skipped when it is run again. A RecBole run that was
-stopped goes on from its best epoch so far, which its checkpoint holds. --minutes: begin no run after so many.
+Finished runs go to --out/peers.csv and peer_curves.csv at once, and are skipped when it is run again. peer_summary.csv has both
+over the seeds: NDCG@10 averaged over them for each user, then users resampled; the time ratio by Student's interval of its
+logarithm over the seeds. A RecBole run that was stopped goes on from its best epoch so far, which its checkpoint holds.
+--minutes: begin no run after so many.
 """
 
 from __future__ import annotations
@@ -33,14 +36,16 @@ import numpy as np
 import torch
 from probe_arms import sampled
 from recbole_reads import PINS, ROOT
+from tstr_figures import worst
 from tstr_sets import SETS
 from tstr_tables import read, replace
 
 import preceptor.market.source  # noqa: F401  registers market:
 from preceptor.core import metrics
+from preceptor.core.artifact import canonical, write_atomic
 from preceptor.core.progress import say
 from preceptor.core.rng import purpose_key
-from preceptor.core.statistics import Resamples, ratio
+from preceptor.core.statistics import Interval, Resamples, mean_interval, ratio
 from preceptor.core.tables import row
 from preceptor.data import read as reader
 from preceptor.data import sources
@@ -119,8 +124,8 @@ json.dump({"ranks": ranks, "curve": curve}, open(out, "w"))
 class PeerRow(row.Row):
     """One model and seed on one set: NDCG@10 of both on the same test users, ours over RecBole's with its interval over users.
 
-    seconds: CPU time of training until the best epoch (RecBole), or of the whole run with its trials (ours). equal: NDCG@10 on
-    validation that both reach; to_equal: CPU seconds until a run first reaches it; faster: RecBole's over ours.
+    seconds: CPU time of training until the best epoch (RecBole), or of the whole run with the trials of seed 0 (ours). equal:
+    NDCG@10 on validation that both reach; to_equal: CPU seconds until a run first reaches it; faster: RecBole's over ours.
     """
 
     FILE: ClassVar[str] = "peers.csv"
@@ -140,6 +145,29 @@ class PeerRow(row.Row):
     to_equal_recbole: float
     to_equal_ours: float
     faster: float
+
+
+@dataclass(frozen=True)
+class PeerSummaryRow(row.Row):
+    """A model on a set over all its seeds. share: NDCG@10 of ours over RecBole's, seeds averaged, its interval over users.
+
+    verdict: the worst of ours. faster: geometric mean over seeds, its interval over them; None with one seed.
+    """
+
+    FILE: ClassVar[str] = "peer_summary.csv"
+    set: str
+    model: str
+    seeds: int
+    users: int
+    recbole: float
+    ours: float
+    share: float
+    share_lo: float | None
+    share_hi: float | None
+    verdict: str
+    faster: float
+    faster_lo: float | None
+    faster_hi: float | None
 
 
 @dataclass(frozen=True)
@@ -174,11 +202,13 @@ def main() -> None:
     for name in args.sets.split(","):
         for model in args.models.split(","):
             for seed in range(args.seeds):
-                if any((r.set, r.model, r.seed) == (name, model, seed) for r in read(args.out, PeerRow)):
+                found = any((r.set, r.model, r.seed) == (name, model, seed) for r in read(args.out, PeerRow))
+                if found and _ranks_file(args.work, name, model, seed).exists():
                     continue
                 if time.monotonic() > until:
                     return
                 one_run(name, model, seed, args)
+                summarise(name, model, args.out, args.work)
 
 
 def one_run(name: str, model: str, seed: int, args: argparse.Namespace) -> None:
@@ -187,23 +217,52 @@ def one_run(name: str, model: str, seed: int, args: argparse.Namespace) -> None:
     home = args.work / "peers" / name
     theirs = _recbole(name, log, model, seed, home, args.env)
     cut = log.split(SplitConfig(kind="leave-last-out"))
-    ours, curve, verdict, seconds = _ours(name, cut.train, cut.validation, cut.test, model, seed)
+    ours, curve, verdict, seconds = _ours(name, cut.train, cut.validation, cut.test, model, seed, home)
     rank = np.array([theirs["ranks"][str(log.user_ids[int(u)])] for u in cut.test.user], np.int32)
-    resamples = Resamples(cut.test.user, 2000, 0)
-    a, b = (resamples.means(metrics.ndcg(r, 10)[:, None]) for r in (ours, rank))
-    got = ratio((float(a[0][0]), a[1][:, 0]), (float(b[0][0]), b[1][:, 0]), resamples)
+    np.savez(_ranks_file(args.work, name, model, seed), user=cut.test.user, ours=ours, recbole=rank)
+    got, mine, other = _share(cut.test.user, [ours], [rank])
     curves = {"recbole": [(c["seconds"], c["ndcg10"]) for c in theirs["curve"]], "ours": curve}
     equal = min(max(v for _, v in c) for c in curves.values())
     to_equal = {side: next(s for s, v in c if v >= equal) for side, c in curves.items()}
     best = max(curves["recbole"], key=lambda c: c[1])[0]
     found = PeerRow(
-        name, model, seed, len(rank), float(b[0][0]), float(a[0][0]), got.value, got.lo, got.hi, verdict, best, seconds,
+        name, model, seed, len(rank), other, mine, got.value, got.lo, got.hi, verdict, best, seconds,
         equal, to_equal["recbole"], to_equal["ours"], to_equal["recbole"] / to_equal["ours"],
     )  # fmt: skip
     rows = [CurveRow(name, model, seed, side, *point) for side, c in curves.items() for point in c]
     replace(args.out, CurveRow, rows, "set", "model", "seed")
     replace(args.out, PeerRow, [found], "set", "model", "seed")
     say(f"{name}, {model}, seed {seed}: RecBole {found.recbole:.4f}, ours {found.ours:.4f}, {found.share:.3f} of it")
+
+
+def summarise(name: str, model: str, out: Path, work: Path) -> None:
+    """Put the summary of a model's finished seeds in the table."""
+    rows = sorted((r for r in read(out, PeerRow) if (r.set, r.model) == (name, model)), key=lambda r: r.seed)
+    rows = [r for r in rows if _ranks_file(work, name, model, r.seed).exists()]
+    found = []
+    for r in rows:
+        with np.load(_ranks_file(work, name, model, r.seed), allow_pickle=False) as held:
+            found.append({k: held[k] for k in ("user", "ours", "recbole")})
+    if any(not np.array_equal(f["user"], found[0]["user"]) for f in found):
+        raise RuntimeError(f"{name}, {model}: seeds were tested on other users")
+    got, mine, other = _share(found[0]["user"], [f["ours"] for f in found], [f["recbole"] for f in found])
+    time_ratio = mean_interval(np.log([r.faster for r in rows]))
+    faster = [None if np.isnan(v) else float(np.exp(v)) for v in (time_ratio.value, time_ratio.lo, time_ratio.hi)]
+    assert faster[0] is not None
+    facts = (len(rows), rows[0].users, other, mine, got.value, got.lo, got.hi, worst(r.verdict for r in rows), *faster)
+    replace(out, PeerSummaryRow, [PeerSummaryRow(name, model, *facts)], "set", "model")
+
+
+def _share(user: np.ndarray, ours: list[np.ndarray], theirs: list[np.ndarray]) -> tuple[Interval, float, float]:
+    """NDCG@10 of ours over theirs, from ranks [users] of each seed, and both."""
+    resamples = Resamples(user, 2000, 0)
+    a, b = (resamples.means(np.mean([metrics.ndcg(r, 10) for r in side], axis=0)[:, None]) for side in (ours, theirs))
+    mine, other = float(a[0][0]), float(b[0][0])
+    return ratio((mine, a[1][:, 0]), (other, b[1][:, 0]), resamples), mine, other
+
+
+def _ranks_file(work: Path, name: str, model: str, seed: int) -> Path:
+    return work / "peers" / name / f"{model}-{seed}-ranks.npz"
 
 
 def _log(name: str, data_root: Path) -> Log:
@@ -245,15 +304,29 @@ def _write_inter(log: Log, file: Path) -> None:
 
 
 def _ours(
-    name: str, train: Any, validation: Targets, test: Targets, model: str, seed: int
+    name: str, train: Any, validation: Targets, test: Targets, model: str, seed: int, home: Path
 ) -> tuple[np.ndarray, list[tuple[float, float]], str, float]:
-    """(test ranks, (CPU seconds, validation NDCG@10) of each budget, verdict, CPU seconds with trials)."""
-    given, key = SETS[name], int(purpose_key(seed, f"tstr/peers/{name}") >> 1)
-    trials = [_train(given, train, validation, model, d, key, 0) for d in DROPOUTS]
-    best = int(np.argmin([t[0].ends[-1].nats for t in trials]))
-    done, curve, seconds = _train(given, train, validation, model, DROPOUTS[best], key, given.doublings + 1)
+    """(test ranks, (CPU seconds, validation NDCG@10) of each budget, verdict, CPU seconds with the trials)."""
+    given = SETS[name]
+    dropout, spent = _chosen(name, train, validation, model, home)
+    done, curve, seconds = _train(given, train, validation, model, dropout, _key(name, seed), given.doublings + 1)
     ranked = rank_targets(ModelScorer(done.model), test, mask_history=False)
-    return ranked.rank, curve, done.verdict, seconds + sum(t[2] for t in trials)
+    return ranked.rank, curve, done.verdict, seconds + spent
+
+
+def _chosen(name: str, train: Any, validation: Targets, model: str, home: Path) -> tuple[float, float]:
+    """(the dropout with the fewest validation nats at the first budget with seed 0, CPU seconds of its trials), made once."""
+    file = home / f"{model}-trials.json"
+    if not file.exists():
+        trials = [_train(SETS[name], train, validation, model, d, _key(name, 0), 0) for d in DROPOUTS]
+        best = int(np.argmin([t[0].ends[-1].nats for t in trials]))
+        write_atomic(file, canonical({"dropout": DROPOUTS[best], "seconds": sum(t[2] for t in trials)}))
+    found = json.loads(file.read_text(encoding="utf-8"))
+    return found["dropout"], found["seconds"]
+
+
+def _key(name: str, seed: int) -> int:
+    return int(purpose_key(seed, f"tstr/peers/{name}") >> 1)
 
 
 def _train(

@@ -103,6 +103,19 @@ class LevelRow(row.Row):
 
 
 @dataclass(frozen=True)
+class HalvesRow(row.Row):
+    """Next items per update of real + signal, half and half, by where they are from; positions: that were asked for, in all."""
+
+    FILE: ClassVar[str] = "halves.csv"
+    set: str
+    level: str
+    positions: int
+    real: float
+    synthetic: float
+    share: float
+
+
+@dataclass(frozen=True)
 class OpenedRow(row.Row):
     """When a study's test targets of a set were opened, and for what: digest: of what was frozen."""
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import tstr_figures
+import tstr_halves
 import tstr_map
 import tstr_recipe
 import tstr_sets
@@ -24,6 +25,7 @@ from tstr_sets import SETS, WHOLE
 from tstr_tables import (
     BudgetRow,
     CrossingRow,
+    HalvesRow,
     LevelRow,
     MeanRow,
     OpenedRow,
@@ -64,6 +66,8 @@ def judge(plan: Plan, name: str, test: bool) -> None:
         digest = _digest(plan, name, level, panels)
         if test:
             _open(plan, name, level, panels, digest)
+        if any(t.arm == PRIMARY for t in panels[0].trained):
+            replace(plan.out, HalvesRow, [tstr_halves.halves_row(name, level, panels[0].folder)], "set", "level")
         for part in ("validation", "test") if test else ("validation",):
             files = [Path(judge_job(panel, part)) for panel in panels]
             _write(plan, name, level, part, panels, files)
@@ -100,7 +104,8 @@ def _level(plan: Plan, name: str, facts: LevelRow, part: str) -> tstr_map.Level:
 def _synthetic(plan: Plan, name: str, level: str) -> float:
     """Synthetic next items that the primary arm was taught, mean over its seeds."""
     runs = [r for r in _runs(plan, name, level) if r.arm == PRIMARY]
-    return float(np.mean([r.budget for r in runs])) * SETS[name].positions / 2
+    per_update = next(r.synthetic for r in read(plan.out, HalvesRow) if (r.set, r.level) == (name, level))
+    return float(np.mean([r.budget for r in runs])) * per_update
 
 
 def _runs(plan: Plan, name: str, level: str) -> list[BudgetRow]:

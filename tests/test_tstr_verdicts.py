@@ -11,9 +11,10 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "benchmarks"))
 import tstr_figures
 import tstr_recipe
 import tstr_report
+import tstr_sets
 import tstr_verdicts
 from tstr_arms import PRIMARY, REAL, SIGNAL
-from tstr_tables import BudgetRow, MeanRow, PairRow, PrimaryRow, RecipeRow, TruthRow, read, replace
+from tstr_tables import BudgetRow, MeanRow, PairRow, PrimaryRow, RecipeRow, TrialRow, TruthRow, read, replace
 
 from preceptor.data.rows import Targets
 
@@ -163,3 +164,23 @@ def test_beside_a_verdict_stands_what_the_last_doubling_gained_with_its_paired_e
     page = tstr_report.text(tmp_path)
     assert "| converged (−0.020 ± 0.011) | 2 |" in page
     assert "| −0.020 ± 0.011 (rule: 0.055) | converged |" in page
+
+
+def test_the_trials_that_decided_are_shown_with_their_budget(tmp_path: Path) -> None:
+    """Of ml-100k, whose first budget is 400: a run counts as a trial at 400 and 800, and nothing longer does."""
+    for setting, budget, nats in (("dropout=0.2", 400, 5.50), ("dropout=0.5", 400, 5.55), ("dropout=0.2", 800, 5.52)):
+        row = TrialRow("ml-100k", "whole", REAL, setting, budget, nats, 0.1, 0.6, budget, 1.0)
+        replace(tmp_path, TrialRow, [row], "setting", "budget")
+    for budget, nats in ((800, 5.46), (1600, 5.40)):
+        facts = ("converged", nats, 0.05, None, None, 3.0, 0.1, 0.6, 2.0, 100, 4.0)
+        runs = [BudgetRow("ml-100k", "whole", REAL, 0, "dropout=0.5", budget, budget == 800, *facts)]
+        replace(tmp_path, BudgetRow, runs, "budget")
+    assert "| ml-100k | real | 2 | dropout=0.5 | 800 | 5.460 | 5.550 |" in tstr_report.text(tmp_path)
+
+
+def test_the_page_says_what_is_inherited(tmp_path: Path) -> None:
+    page = " ".join(tstr_report.text(tmp_path).split())
+    assert "its test targets are opened twice" in page
+    for name in ("amazon-games", "market-biased"):
+        base = tstr_sets.SETS[name].inherits
+        assert f"{name} is trained with the settings that {base}'s trials froze" in page or f"{name} with {base}'s" in page
