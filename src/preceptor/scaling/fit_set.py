@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from preceptor.core.tables.scaling import Forecast
+from preceptor.scaling.against_floor import against_floor
 from preceptor.scaling.burn_in import BurnIn, burn_in
 from preceptor.scaling.config import ScalingConfig
 from preceptor.scaling.fit import fit_form
@@ -20,15 +21,14 @@ from preceptor.scaling.noise import around, of_set
 from preceptor.scaling.points import Points
 from preceptor.scaling.repetition import fit_repetition
 
-_CONTRADICTED = 0.1  # share of the points below a floor that shows the floor to be wrong, and not the points noisy
 _FAR_WORSE = 3.0  # times the noise of runs: a form that leaves more is wrong for these points
 
 
 def fit_set(name: str, points: Points, config: ScalingConfig, named: Sequence[Points] = ()) -> tuple[SetLaws, list[Forecast]]:
     """Fit every form to the points of a set, and predict what is held out and what is named."""
-    unit, floor = str(points.unit[0]), points.known_floor()
+    unit = str(points.unit[0])
     notes: list[str] = []
-    points, floor = _against_floor(points, floor, notes)
+    points, floor = against_floor(points, notes)
     repeated, fresh = points.where(points.repeated), points.where(~points.repeated)
     burn: BurnIn | None = None
     if config.burn_in != "none":
@@ -66,21 +66,6 @@ def fit_set(name: str, points: Points, config: ScalingConfig, named: Sequence[Po
 def preferred(entry: SetLaws) -> list[str]:
     """Forms in the order in which plans would forecast by them."""
     return [PLANNED, *([entry.chosen] if entry.chosen else []), "joint-excess", "joint", "excess", "data"]
-
-
-def _against_floor(points: Points, floor: float | None, notes: list[str]) -> tuple[Points, float | None]:
-    """Losses below a known floor: a few are noise of the measurement, many show that the floor is no floor of theirs."""
-    below = int(np.sum(points.loss <= floor)) if floor is not None else 0
-    if not below:
-        return points, floor
-    if below > max(1, _CONTRADICTED * len(points)):
-        notes.append(
-            f"{below} of {len(points)} losses lie below the known floor of {floor:.4g}, which then is none of theirs: is it in"
-            " the same unit, of the same set? It is left aside, and the floor is fitted"
-        )
-        return replace(points, floor=np.full(len(points), np.nan)), None
-    notes.append(f"{below} of {len(points)} losses lie below the known floor of {floor:.4g}: laws of the excess leave them out")
-    return points, floor
 
 
 def _under_bigram(burn: BurnIn, points: Points, config: ScalingConfig) -> BurnIn:
