@@ -128,11 +128,16 @@ class SetLaws:
 
     def centre(self, law: FittedLaw, params: np.ndarray | float, tokens: np.ndarray | float) -> np.ndarray:
         """The losses [n] that are forecast at sizes and tokens: a law's, averaged with those of the set's other forms."""
+        laws = self.averaged(law)
+        if len(laws) == 1:
+            return laws[0].predict(params, tokens)
+        weights = self.weights["joint" if law.params is None else "size"]
+        return average({one.form: one.predict(params, tokens) for one in laws}, weights, self.floor)
+
+    def averaged(self, law: FittedLaw) -> list[FittedLaw]:
+        """The laws whose average a forecast is: those of the law's kind and size with a weight, else it alone."""
         weights = self.weights.get("joint" if law.params is None else "size", {})
-        others = {form: found for form in weights if (found := self.law(form, law.params)) is not None}
-        if not others or set(others) == {law.form}:
-            return law.predict(params, tokens)
-        return average({form: one.predict(params, tokens) for form, one in others.items()}, weights, self.floor)
+        return [one for form in weights if (one := self.law(form, law.params)) is not None] or [law]
 
     def law(self, form: str, params: float | None = None) -> FittedLaw | None:
         """The law of a form (and size), where it was fitted."""

@@ -17,6 +17,7 @@ import numpy as np
 from preceptor.core.errors import PreceptorError
 from preceptor.core.progress import quantity
 from preceptor.scaling.beside import Beside
+from preceptor.scaling.doubts import doubts_at
 from preceptor.scaling.expect import form_spread, run_noise
 from preceptor.scaling.fitted import FittedLaw, SetLaws, Tried
 from preceptor.scaling.surface import REACH, Surface, surface_of
@@ -45,7 +46,7 @@ class NextRuns:
     """The best runs to make next for a forecast at (params, tokens).
 
     half_width: of its 95 % interval now, of the log of what is left above the floor, luck of a run included. per_flop: best
-    first; most: the run that narrows it most at all.
+    first; most: the run that narrows it most at all. warnings: what the fit says against the law.
     """
 
     target: str
@@ -56,14 +57,14 @@ class NextRuns:
     per_flop: tuple[Candidate, ...]
     most: Candidate | None
     note: str = ""
+    warnings: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         lines = [
             f"Forecast of {self.target} at N = {quantity(self.params)}, D = {quantity(self.tokens)} ({self.flops:.3g} FLOP):"
             f" ± {_percent(self.half_width)} of what is left above the floor (95 %)"
         ]
-        if self.note:
-            lines.append(f"  ! {self.note}")
+        lines += [f"  ! {text}" for text in (self.note, *self.warnings) if text]
         if not self.per_flop:
             return "\n".join([*lines, f"  No single run takes {MIN_SHARE:.0%} off its variance: make a larger one."])
         lines += ["", f"  {'parameters':>10} {'tokens':>8} {'FLOP':>9} {'variance':>9} {'per FLOP':>9}  then"]
@@ -139,7 +140,9 @@ def next_runs(
             found.append(Candidate(size, tokens, price, narrows, half_width(left), depth))
     worth = sorted((c for c in found if c.narrows >= MIN_SHARE), key=lambda c: -c.narrows / c.flops)
     most = max(found, key=lambda c: c.narrows, default=None)
-    return NextRuns(surface.name, n, d, cost, half_width(variance + of_form), tuple(worth[:SHOWN]), most, note)
+    return NextRuns(
+        surface.name, n, d, cost, half_width(variance + of_form), tuple(worth[:SHOWN]), most, note, tuple(doubts_at(surface, n))
+    )
 
 
 def _percent(log_half_width: float) -> str:

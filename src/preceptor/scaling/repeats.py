@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from preceptor.core.progress import quantity
+from preceptor.scaling.doubts import doubts_at
 from preceptor.scaling.plan import beyond, within_reach
 from preceptor.scaling.published import REPEATS
 from preceptor.scaling.repetition import effective
@@ -102,7 +103,7 @@ def when_to_stop(surface: Surface, unique: float, params: float | None, extrapol
     most = passes[-1].tokens
     return Stopping(
         surface.name, unique, n, 1 + r_data * math.log(2), stop, float(surface.loss(n, most)), r_data, r_params, source, passes,
-        beyond(surface, n, most) > REACH, choice, tuple(warnings),
+        beyond(surface, n, most) > REACH, choice, (*warnings, *doubts_at(surface, n)),
     )  # fmt: skip
 
 

@@ -11,6 +11,7 @@ from preceptor.core.errors import PreceptorError
 from preceptor.core.progress import duration, quantity
 from preceptor.core.relation import METRICS, Relation
 from preceptor.scaling.beside import Beside
+from preceptor.scaling.doubts import doubts_at
 from preceptor.scaling.plan import beyond, repeats, within_reach
 from preceptor.scaling.surface import Surface
 
@@ -78,7 +79,7 @@ def price_of_loss(
     if flops is None:
         return Price(surface.name, wanted, False, "no budget within a million million times the largest run gets there")
     n, d = run_of(surface, size, flops)
-    warnings = [*within_reach(surface, n, d, extrapolate), *repeats(surface, beside, d)]
+    warnings = [*within_reach(surface, n, d, extrapolate), *repeats(surface, beside, d), *doubts_at(surface, n)]
     hours = flops / rate / 3600 if rate else None
     return Price(
         surface.name, wanted, True, "", loss, flops, n, d,
