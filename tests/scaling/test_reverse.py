@@ -1,19 +1,23 @@
 """Back from a loss or a recall to a budget; when to stop repeating; which run to make next."""
 
+import itertools
+import shlex
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from preceptor.core.errors import PreceptorError
+from preceptor.lm.grid import trunks
 from preceptor.scaling.bands import FormError
 from preceptor.scaling.beside import Beside
-from preceptor.scaling.next_run import next_runs
+from preceptor.scaling.next_run import Candidate, commands, next_runs
 from preceptor.scaling.published import paper_laws
 from preceptor.scaling.repeats import when_to_stop
 from preceptor.scaling.reverse import price_of_loss, price_of_recall
 from preceptor.scaling.surface import Surface, surface_of
 from preceptor.scaling.training_cost import TrainingCost
+from preceptor.study import load_config
 from scaling.laws import BETA, COST, FLOOR, B, joint_law, laws_of_sizes, measured, value
 
 ARGS = {"params": None, "extrapolate": False, "beside": Beside()}
@@ -135,6 +139,17 @@ def test_the_next_run_is_the_one_that_tells_most_per_flop() -> None:
     assert found.most.narrows >= max(c.narrows for c in found.per_flop)
     assert all(c.half_width < found.half_width for c in found.per_flop)
     assert "preceptor pretrain STUDY" in str(found)
+
+
+@pytest.mark.parametrize("study", ["quick", "quick-full", "paper"])
+def test_the_next_runs_commands_fit_every_study(study: str) -> None:
+    for line in commands([Candidate(2e4, 81_920.0, 1e10, 0.5, 0.1, 5), Candidate(2e4, 81_920.0, 1e10, 0.5, 0.1, None)])[:2]:
+        given = shlex.split(line.replace("[DEPTH]", "[7]"), comments=True)
+        assert given[:3] == ["preceptor", "pretrain", "STUDY"]
+        settings = [value for flag, value in itertools.pairwise(given) if flag == "--set"]
+        config = load_config(study, None, settings).lm
+        assert len(trunks(config)) == 1
+        assert config.seed == 1
 
 
 def test_a_run_that_shares_nothing_with_the_forecast_narrows_nothing() -> None:

@@ -84,9 +84,9 @@ class NextRuns:
 def commands(found: Sequence[Candidate]) -> list[str]:
     """How to make these runs, and what to do with them."""
     lines = []
-    for c in found:
+    for c in found:  # lm.seeds has a number for each depth, so it is set with them; depths last, since a remark may follow
         depth = f"[{c.depth}]" if c.depth is not None else f"[DEPTH]  # of about {quantity(c.params)} parameters"
-        settings = f"--set lm.seed=1 --set lm.tokens=[{c.tokens:.0f}] --set lm.depths={depth}"
+        settings = f"--set lm.seed=1 --set lm.seeds=[1] --set lm.tokens=[{c.tokens:.0f}] --set lm.depths={depth}"
         lines.append(f"  preceptor pretrain STUDY --out run/next {settings}")
     return [*lines, "  Add its rows of lm/points.csv to the table, under a run name of their own, and fit again."]
 
