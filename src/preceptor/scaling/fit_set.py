@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -52,8 +52,12 @@ def fit_set(name: str, points: Points, config: ScalingConfig, named: Sequence[Po
     if len(repeated) and chosen:
         base = fit_form(FORMS[chosen], fresh, config.starts, config.delta, config.seed)
         repetition = fit_repetition(base, repeated, config.delta)
+    elif len(repeated):
+        notes.append(_kept_out(repeated, fresh, missing))
     weights = {family: w for family, w in tracks.weights.items() if any(law.form in FAMILY[family] for law in laws)}
-    entry = SetLaws(name, unit, floor, tuple(laws), chosen, missing, errors, repetition, weights, cells, burn, tuple(notes))
+    entry = SetLaws(
+        name, unit, floor, tuple(laws), chosen, missing, errors, repetition, weights, cells, burn, repeated=len(repeated)
+    )
     for test in named:
         again = int(np.sum(test.repeated))
         if again:
@@ -66,6 +70,16 @@ def fit_set(name: str, points: Points, config: ScalingConfig, named: Sequence[Po
 def preferred(entry: SetLaws) -> list[str]:
     """Forms in the order in which plans would forecast by them."""
     return [PLANNED, *([entry.chosen] if entry.chosen else []), "joint-excess", "joint", "excess", "data"]
+
+
+def _kept_out(repeated: Points, fresh: Points, missing: Mapping[str, str]) -> str:
+    """Why points that repeat data are of no use here."""
+    most = float((repeated.tokens / repeated.unique_tokens).max())
+    why = missing.get("joint", "no joint law is fitted") if len(fresh) else "no point is fresh"
+    return (
+        f"{len(repeated)} of {len(repeated) + len(fresh)} points read their data more than once (up to {most:.3g} times), and"
+        f" are kept out of these laws; what repeats are worth needs a joint law of fresh points, and there is none: {why}"
+    )
 
 
 def _under_bigram(burn: BurnIn, points: Points, config: ScalingConfig) -> BurnIn:

@@ -95,7 +95,8 @@ class SetLaws:
     Laws are fitted to points without repetition; repetition: what repeated tokens are worth, where some points repeat.
     forecast_error: of each form, the mean over the held-out cells; forecast_cells: of each cell. weights: how the forms are
     averaged in a forecast, of joint laws ("joint") and of laws of one size ("size"); empty: a law speaks alone. burn_in: which
-    points the laws leave out because models hadn't learnt the format. notes: what else to know of the set.
+    points the laws leave out because models hadn't learnt the format. notes: what else to know of the set. repeated: how many
+    points repeat data.
     """
 
     name: str
@@ -110,6 +111,7 @@ class SetLaws:
     forecast_cells: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     burn_in: BurnIn | None = None
     notes: tuple[str, ...] = ()
+    repeated: int = 0
 
     def at(self, params: float) -> FittedLaw | None:
         """The law at a size: an identified joint one, else an identified one of this size, else the same as they are."""

@@ -150,7 +150,12 @@ def _worth(surface: Surface) -> tuple[float, float, str]:
         own_size = fitted.values["R_N"] if not fitted.reasons.get("R_N", "?") else REPEATS["R_N"]
         said = f"R*_D = {fitted.values['R_D']:.3g}, fitted to {fitted.n} runs of this study that repeated."
         return fitted.values["R_D"], own_size, said
-    why = "no run of this study repeats" if fitted is None else fitted.reasons.get("R_D") or "not identified"
+    if fitted is not None:
+        why = fitted.reasons.get("R_D") or "not identified"
+    elif surface.entry.repeated:
+        why = f"{surface.entry.repeated} points repeat, and without a joint law of fresh ones nothing can be fitted to them"
+    else:
+        why = "no run of this study repeats"
     published = f"R*_D = {REPEATS['R_D']} and R*_N = {REPEATS['R_N']}"
     said = f"{published} are the published ones of text (2305.16264), not of this log: {why}."
     return REPEATS["R_D"], REPEATS["R_N"], said
