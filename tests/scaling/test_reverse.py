@@ -54,10 +54,31 @@ def test_at_the_upper_end_of_the_price_even_the_upper_end_of_the_forecast_is_the
 
 def test_a_loss_below_the_floor_is_not_reachable_and_says_what_the_floor_is() -> None:
     price = price_of_loss(surface(), 1.99, **ARGS)  # type: ignore[arg-type]
-    assert not price.reachable
+    assert price.reachable is False
+    assert "not reachable under this law" in str(price)
     assert "known floor is 2" in str(price)
     kept = price_of_loss(surface(), FLOOR + 0.3, **{**ARGS, "params": 1e5})  # type: ignore[arg-type]
     assert "at N = 100k is 2.474" in str(kept)
+
+
+def test_what_is_not_known_is_not_called_out_of_reach() -> None:
+    law = joint_law(COST)
+    points, ranks = measured(law)
+    beside = Beside(points=tuple(points), ranks=tuple(ranks))
+    unmeasured = price_of_recall(surface(law), 0.9, "recall_100", **{**ARGS, "beside": beside})  # type: ignore[arg-type]
+    without = price_of_recall(surface(law), 0.5, "recall_100", **ARGS)  # type: ignore[arg-type]
+    for price, why in ((unmeasured, "measured from"), (without, "--tables names the folder")):
+        assert price.reachable is None
+        assert "not known: " in str(price)
+        assert why in str(price)
+        assert "not reachable" not in str(price)
+
+
+def test_a_loss_that_any_run_has_is_not_called_out_of_reach() -> None:
+    price = price_of_loss(surface(), 1e9, **ARGS)  # type: ignore[arg-type]
+    assert price.reachable is True
+    assert price.flops is None
+    assert "any run gets there: one of 6.75e+09 FLOP, which the smallest fitted run cost" in str(price)
 
 
 def test_a_price_beyond_reach_is_refused() -> None:
