@@ -262,3 +262,13 @@ def test_a_loss_below_the_floor_makes_no_error_of_hundreds_of_percent() -> None:
     found = only.judged()["uih"]
     assert (found.points, found.below, found.error) == (3, 3, None)
     assert "3 of them at or below the floor" in str(only)
+
+
+def test_losses_in_two_units_are_noticed_where_no_column_says_so(points: Points) -> None:
+    mixed = Points.of(points.columns() | {"loss": np.where(points.seed == 2, points.loss / np.log(2), points.loss)})
+    quick = ScalingConfig(starts=10, bootstraps=0, forecast=False)
+    (note,) = fit(mixed, quick).sets["uih"].notes
+    assert "differ by up to 4" in note
+    assert "parameters and" in note
+    assert "same unit" in note
+    assert fit(points, quick).sets["uih"].notes == ()

@@ -17,10 +17,11 @@ from preceptor.scaling.fitted import FittedLaw, SetLaws
 from preceptor.scaling.forecast import NAMED, PLANNED, cells_of, chief, forecast, predict
 from preceptor.scaling.forms import FORMS
 from preceptor.scaling.identify import coefficients, verdicts
-from preceptor.scaling.noise import around, of_set
+from preceptor.scaling.noise import around, of_set, widest
 from preceptor.scaling.points import Points
 from preceptor.scaling.repetition import fit_repetition
 
+_ONE_UNIT = 0.1  # share of a loss that seeds don't differ by: another unit, such as bits, does
 _FAR_WORSE = 3.0  # times the noise of runs: a form that leaves more is wrong for these points
 
 
@@ -30,6 +31,12 @@ def fit_set(name: str, points: Points, config: ScalingConfig, named: Sequence[Po
     notes: list[str] = []
     points, floor = against_floor(points, notes)
     repeated, fresh = points.where(points.repeated), points.where(~points.repeated)
+    apart, cell = widest(fresh)
+    if apart > _ONE_UNIT:
+        notes.append(
+            f"runs of one size and number of tokens differ by up to {apart:.0%} ({cell}): is every loss of this set in the same"
+            " unit, and of the same data?"
+        )
     burn: BurnIn | None = None
     if config.burn_in != "none":
         entering, burn = burn_in(fresh, config.burn_in)
