@@ -188,6 +188,21 @@ def test_an_open_law_says_so_and_one_without_resamples_has_no_next_run() -> None
         next_runs(law.sets, law.tried, law.beside(), target=None, flops=None)
 
 
+def test_a_printed_law_advises_no_second_seed() -> None:
+    sets, tried = paper_laws()
+    with pytest.raises(PreceptorError) as raised:
+        next_runs(sets, tried, Beside(), target=None, flops=None)
+    assert "seed" not in str(raised.value)
+    assert "runs of your own" in str(raised.value)
+
+
+def test_a_set_that_is_not_there_is_named_by_its_option() -> None:
+    law = joint_law(COST)
+    with pytest.raises(PreceptorError) as raised:
+        surface_of(law.sets, law.tried, TrainingCost.of({}), "nope")
+    assert raised.value.where == "--of"
+
+
 def test_a_run_beyond_the_largest_takes_off_some_of_the_forms_error() -> None:
     law = joint_law(COST)
     entry = law.sets["uih"]

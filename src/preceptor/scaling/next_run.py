@@ -112,10 +112,12 @@ def next_runs(
         n, d = _of_trained(surface, flops)
     law = surface.law(n)
     if len(law.draws) < 4:
+        printed = law.n == 0  # a law that others printed: runs of one's own don't narrow it
         raise PreceptorError(
             "No run can be chosen: this law has no resamples", found=law.interval_reason,
-            expected="intervals, which need at least two seeds of some size",
-            remedy="make a second seed of the smallest size next",
+            expected="a law fitted to runs of your own" if printed else "intervals, which need at least two seeds of some size",
+            remedy="make a table of your own runs, fit it (preceptor fit), and ask that law" if printed
+            else "make a second seed of the smallest size next",
         )  # fmt: skip
     wanted = _log_left(law, n, d)
     luck = run_noise(law) ** 2
