@@ -187,7 +187,8 @@ def _fresh(plan: Plan, home: Path, device: str) -> Iterator[tuple[Path, str]]:
     new.mkdir()
     before = {cls: set(read(home / "before", cls)) for cls in (TrialRow, BudgetRow)}
     trials, runs = ([r for r in read(plan.out, cls) if r not in before[cls]] for cls in (TrialRow, BudgetRow))
-    shown = {(r.set, r.level, r.arm, r.setting, r.budget) for r in before[BudgetRow]}  # by a run that was replaced here
+    # a run that was replaced here has left its rows as trials: at home they are moved in the same way
+    shown = {(r.set, r.level, r.arm, r.setting, r.budget) for r in before[BudgetRow] if r.seed == 0}
     trials = [t for t in trials if (t.set, t.level, t.arm, t.setting, t.budget) not in shown]
     said = torch.cuda.get_device_name() if device == "cuda" else device
     devices = [DeviceRow(r.set, r.level, r.arm, 0, r.setting, True, r.budget, said) for r in trials]

@@ -174,6 +174,14 @@ def test_what_depends_on_a_run_that_ends_otherwise_is_made_again(tmp_path: Path)
             commit(given, task)
 
 
+def test_a_run_that_comes_back_with_the_one_it_began_from_is_kept(tmp_path: Path) -> None:
+    text, begins = "dropout=0 decay=0 width=64", "signal-then-real"
+    put_runs(tmp_path, [*run(SIGNAL, text, "no verdict"), *run(begins, text, "converged", nats={FIRST: 3.0})])
+    put_runs(tmp_path, [*run(begins, text, "turned", nats={20: 2.0}), *run(SIGNAL, text, "converged", nats={160: 1.0})])
+    assert {(r.arm, r.budget) for r in read(tmp_path, BudgetRow)} == {(SIGNAL, 160), (begins, 20)}
+    assert not read(tmp_path, TrialRow)
+
+
 def test_a_replaced_run_of_another_seed_or_level_is_no_trial(tmp_path: Path) -> None:
     for seed, level in ((1, "whole"), (0, "users-20")):
         for setting in ("dropout=0 decay=0 width=64", "dropout=0.5 decay=0 width=64"):
