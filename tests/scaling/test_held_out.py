@@ -72,6 +72,13 @@ def test_the_held_out_cells_are_the_largest_size_the_largest_budgets_and_both(po
         assert len([r for r in rows if r.held == held and r.form == "joint"]) == n
 
 
+def test_a_fit_prints_the_held_out_error_of_what_a_plan_says(law: Law) -> None:
+    cells = law.sets["uih"].forecast_cells[PLANNED]
+    assert set(cells) == {"corner", "size", "tokens"}
+    mean = float(np.mean(list(cells.values())))
+    assert f"as a plan forecasts: off by {mean:.1%} of the excess (corner {cells['corner']:.1%}" in str(law)
+
+
 def test_the_average_of_the_forms_is_what_predict_says(points: Points, law: Law) -> None:
     row = next(r for r in law.forecasts if r.held == "named" and r.form == PLANNED)
     said = law.predict(row.params, row.tokens)
