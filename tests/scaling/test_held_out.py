@@ -268,13 +268,18 @@ def test_parts_are_held_out_from_laws_that_a_fit_would_make() -> None:
 
 
 def test_a_size_whose_law_is_open_is_forecast_by_it_and_said_to_be() -> None:
-    law = fit(sweep(2, 4, seeds=2, noise=0.02), ScalingConfig(starts=20, bootstraps=0, forecast=False), hold_out="tokens > 9e5")
+    law = fit(sweep(2, 4, seeds=2, noise=0.02), replace(LIGHT, forecast=False), hold_out="tokens > 9e5")
     rows = [r for r in law.forecasts if r.form == PLANNED]
     assert len(rows) == 4
     assert all(r.predicted is not None and "not identified" in r.note for r in rows)
     said = law.predict(rows[0].params, rows[0].tokens)
     assert said.loss[0] == pytest.approx(rows[0].predicted)
     assert "not identified" in said.reason
+    assert said.interval_95 is not None
+    assert (rows[0].lo, rows[0].hi) == pytest.approx((said.interval_95[0][0], said.interval_95[1][0]))
+    assert rows[0].lo is not None
+    assert rows[0].predicted is not None
+    assert rows[0].lo < rows[0].predicted
 
 
 def test_a_loss_below_the_floor_makes_no_error_of_hundreds_of_percent() -> None:

@@ -115,8 +115,7 @@ def predict(entry: SetLaws, train: Points, test: Points, held: str) -> list[Fore
                 made = expected(law, n, d, entry.centre(law, n, d) if form == PLANNED else None)
                 value = float(made.loss[0])
                 if made.interval_95 is None:
-                    open_ = law.params is not None and not law.identified and not len(law.draws)
-                    why = f"no interval: {'this law is not identified' if open_ else made.reason}"
+                    why = f"no interval: {made.reason}"
                 else:
                     lo, hi = (float(end[0]) for end in made.interval_95)
             numbers = {
