@@ -300,6 +300,9 @@ def test_a_loss_below_the_floor_makes_no_error_of_hundreds_of_percent() -> None:
     found = only.judged()["uih"]
     assert (found.points, found.below, found.error) == (3, 3, None)
     assert "3 of them at or below the floor" in str(only)
+    cells = fit(below, replace(LIGHT, bootstraps=0)).sets["uih"].forecast_cells["joint-excess"]
+    assert set(cells) == {"size", "tokens"}  # by their other points; the corner is that cell alone
+    assert max(cells.values()) < 0.05
 
 
 def test_losses_in_two_units_are_noticed_where_no_column_says_so(points: Points) -> None:
