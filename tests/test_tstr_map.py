@@ -68,7 +68,7 @@ def test_an_arm_without_a_verdict_at_one_level_has_no_crossing(tmp_path: Path) -
     found, ratios = crossed(given)
     row = found[WALKS, REAL]
     assert (row.at, row.lo, row.hi, row.share) == (None,) * 4
-    assert row.says == "no verdict: walks at users-1, users-3"
+    assert row.says == "no verdict: walks, first order at users-1, users-3"
     assert found[SIGNAL, REAL].says.startswith("crosses")
     assert [ratios[WALKS, REAL, f"users-{k}"].verdict for k in range(4)] == ["converged", "no verdict"] * 2
     assert ratios[WALKS, REAL, "users-0"].fit is None
@@ -76,7 +76,7 @@ def test_an_arm_without_a_verdict_at_one_level_has_no_crossing(tmp_path: Path) -
     replace(tmp_path, CrossingRow, list(found.values()), "set")
     replace(tmp_path, RatioRow, list(ratios.values()), "set")
     line = next(x for x in tstr_report.text(tmp_path).splitlines() if x.startswith("| walks, first order / real |"))
-    assert line.endswith("| no verdict: walks at users-1, users-3 |  |")
+    assert line.endswith("| no verdict: walks, first order at users-1, users-3 |  |")
     assert line.count(", no verdict") == 2
 
 
@@ -88,7 +88,7 @@ def test_synthetic_data_has_a_worth_only_where_the_curve_of_real_and_the_arm_hav
     found = of({(PRIMARY, 1): "no verdict", (WALKS, 0): "no verdict"})
     assert found["users-0"].worth == pytest.approx(100)
     assert (found["users-1"].worth, found["users-1"].equal, found["users-1"].hi) == (None, None, None)
-    assert found["users-1"].says == f"no verdict: {PRIMARY} at users-1"
+    assert found["users-1"].says == "no verdict: real + signal, ½ at users-1"
     assert {r.says for r in of({(REAL, 3): "no verdict"}).values()} == {"no verdict: real at users-3"}
 
 

@@ -131,6 +131,11 @@ def test_the_recipes_that_gain_are_counted(tmp_path: Path) -> None:
     text = tstr_report.text(tmp_path)
     assert "Above real with a 95 % interval on 2 of 3 sets of `finalists` whose test was opened." in text
     assert "| real + signal, ½ | 5.450 | 5.500 |" in text
+    refused = tstr_recipe.recipe_row(
+        ("biased", "market-biased", "whole", "test"), NATS, verdicts | {REAL: "no verdict"}, drawn({})
+    )
+    replace(tmp_path, RecipeRow, [refused], "study")
+    assert "| 5.450 | 5.500 | – [–, –] no verdict | real |" in tstr_report.text(tmp_path)
 
 
 def test_controls_are_compared_with_the_primary_arm_and_all_with_popularity(tmp_path: Path) -> None:
