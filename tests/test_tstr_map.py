@@ -11,10 +11,12 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "benchmarks"))
 
 import tstr_map
 import tstr_report
+import tstr_verdicts
 from tstr_arms import PRIMARY, REAL, SIGNAL, WALKS
 from tstr_map import Level
 from tstr_tables import CrossingRow, LevelRow, RatioRow, WorthRow, replace
 
+from preceptor.core.errors import PreceptorError
 from preceptor.data.rows import Targets
 
 USERS = 400
@@ -184,3 +186,19 @@ def test_a_ratio_that_runs_the_other_way_is_said_to() -> None:
     assert found[WALKS, REAL].says == "none: above 1 from 1 to 8; but the ratio rises"
     assert "but" not in found[REAL, "popularity"].says
     assert found[REAL, "popularity"].at == pytest.approx(2 * 2 ** (np.log(4 / 3) / np.log(2)))
+
+
+def test_levels_that_were_judged_on_other_people_are_refused() -> None:
+    other = Targets(TARGETS.user[::-1].copy(), TARGETS.sequence, TARGETS.start, TARGETS.end)
+    assert tstr_verdicts.same_people([TARGETS, TARGETS], "tiny, test") is TARGETS
+    with pytest.raises(PreceptorError, match="different people"):
+        tstr_verdicts.same_people([TARGETS, other], "tiny, test")
+
+
+def test_a_worth_beyond_the_levels_has_an_open_interval(tmp_path: Path) -> None:
+    shares = FALLING | {PRIMARY: (0.3, 0.4, 0.49, 0.6)}
+    rows = tstr_map.worth("tiny", "test", levels(shares), {f"users-{k}": 1e6 for k in range(4)}, TARGETS)
+    densest = next(r for r in rows if (r.level, r.measure) == ("users-3", "recall@100"))
+    assert (densest.worth, densest.hi, densest.says) == (None, None, "beyond the largest level")
+    replace(tmp_path, WorthRow, rows, "set")
+    assert ", open] beyond the largest level |" in tstr_report.text(tmp_path)
