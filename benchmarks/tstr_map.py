@@ -21,6 +21,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from tstr_arms import PRIMARY, REAL, SIGNAL, WALKS
+from tstr_cells import title
 from tstr_figures import BOOTSTRAPS, NO_VERDICT, worst
 from tstr_judge import RAW
 from tstr_tables import CrossingRow, LevelRow, RatioRow, WorthRow
@@ -111,7 +112,7 @@ def refused(needed: Sequence[tuple[Level, str]]) -> str:
     lacking: dict[str, list[str]] = {}
     for level, arm in needed:
         if not level.settled(arm):
-            lacking.setdefault(arm, []).append(level.facts.level)
+            lacking.setdefault(title(arm), []).append(level.facts.level)
     return NO_VERDICT + ": " + "; ".join(f"{arm} at {', '.join(k)}" for arm, k in lacking.items()) if lacking else ""
 
 

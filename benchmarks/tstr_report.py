@@ -128,7 +128,7 @@ def _recipes(out: Path) -> Iterable[str]:
             [
                 (
                     r.study, r.set, r.level, r.part, f"{r.users:,}", title(r.recipe), f"{r.nats:.3f}", f"{r.real_nats:.3f}",
-                    f"{gap(r.gain, r.lo, r.hi)} {r.reading}", r.unsettled,
+                    f"{gap(r.gain, r.lo, r.hi)} {r.reading}", "; ".join(map(title, filter(None, r.unsettled.split("; ")))),
                 )
                 for r in rows
             ],
@@ -320,7 +320,7 @@ def _training(out: Path) -> Iterable[str]:
             "last doubling gained",
             "verdict",
             "epochs",
-            "wall s",
+            "s",
         )
         yield table(head, lines)
 

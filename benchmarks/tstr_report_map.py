@@ -103,7 +103,7 @@ def worth(out: Path) -> Iterable[str]:
             (
                 r.measure, r.level, f"{r.per_item:.2g}", f"{r.real:,}", f"{r.synthetic:,.0f}",
                 "–" if r.equal is None else f"{r.equal:,.0f}",
-                f"{whole(r.worth)} [{whole(r.lo)}, {whole(r.hi)}] {r.says}".strip(),
+                r.says if r.says.startswith(NO_VERDICT) else f"{whole(r.worth)} [{_end(r.lo)}, {_end(r.hi)}] {r.says}".strip(),
             )
             for r in own
             if r.part == part
@@ -122,6 +122,10 @@ def _where(c: CrossingRow, least: float, most: float) -> str:
 def _ratio(r: RatioRow) -> str:
     said = f", {NO_VERDICT}" if r.verdict == NO_VERDICT else ""
     return f"{plain(r.ratio, 2)} [{plain(r.lo, 2)}, {plain(r.hi, 2)}]{said}"
+
+
+def _end(x: float | None) -> str:
+    return "open" if x is None else whole(x)
 
 
 def _over(r: ShareRow) -> str:

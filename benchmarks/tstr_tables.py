@@ -325,7 +325,8 @@ class WorthRow(row.Row):
     """How many real interactions a million synthetic ones are worth at a level.
 
     equal: real interactions at which real alone reaches what real + synthetic does here; says: why there is none. Without a
-    verdict on real at every level, and on real + synthetic at this one, nothing is given.
+    verdict on real at every level, and on real + synthetic at this one, nothing is given. lo, hi: None: open at that end, past
+    the levels.
     """
 
     FILE: ClassVar[str] = "worth.csv"

@@ -87,13 +87,20 @@ def map_tables(plan: Plan, sets: Sequence[str], test: bool) -> None:
             for axis, chosen in (("users", users), ("lengths", longest)):
                 if len(chosen) > 1:
                     given = [_level(plan, name, levels[k], part) for k in chosen]
-                    asked = targets_of(_panels(plan, name, chosen[0])[0], part)
+                    asked = same_people([targets_of(_panels(plan, name, k)[0], part) for k in chosen], f"{name}, {part}")
                     crossings, ratios = tstr_map.crossings(name, axis, part, given, asked)
                     replace(plan.out, CrossingRow, crossings, "set", "axis", "part")
                     replace(plan.out, RatioRow, ratios, "set", "axis", "part")
                     if axis == "users":
                         half = {k: _synthetic(plan, name, k) for k in chosen}
                         replace(plan.out, WorthRow, tstr_map.worth(name, part, given, half, asked), "set", "part")
+
+
+def same_people(asked: Sequence[Targets], where: str) -> Targets:
+    """The first of the levels' targets; refuses levels that were judged on other people, or in another order."""
+    if any(not np.array_equal(t.user, asked[0].user) for t in asked):
+        raise PreceptorError("Levels of the map are judged on different people", where=where, found=[len(t) for t in asked])
+    return asked[0]
 
 
 def _level(plan: Plan, name: str, facts: LevelRow, part: str) -> tstr_map.Level:

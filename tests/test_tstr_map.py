@@ -11,10 +11,12 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "benchmarks"))
 
 import tstr_map
 import tstr_report
+import tstr_verdicts
 from tstr_arms import PRIMARY, REAL, SIGNAL, WALKS
 from tstr_map import Level
 from tstr_tables import CrossingRow, LevelRow, RatioRow, WorthRow, replace
 
+from preceptor.core.errors import PreceptorError
 from preceptor.data.rows import Targets
 
 USERS = 400
@@ -68,7 +70,7 @@ def test_an_arm_without_a_verdict_at_one_level_has_no_crossing(tmp_path: Path) -
     found, ratios = crossed(given)
     row = found[WALKS, REAL]
     assert (row.at, row.lo, row.hi, row.share) == (None,) * 4
-    assert row.says == "no verdict: walks at users-1, users-3"
+    assert row.says == "no verdict: walks, first order at users-1, users-3"
     assert found[SIGNAL, REAL].says.startswith("crosses")
     assert [ratios[WALKS, REAL, f"users-{k}"].verdict for k in range(4)] == ["converged", "no verdict"] * 2
     assert ratios[WALKS, REAL, "users-0"].fit is None
@@ -76,7 +78,7 @@ def test_an_arm_without_a_verdict_at_one_level_has_no_crossing(tmp_path: Path) -
     replace(tmp_path, CrossingRow, list(found.values()), "set")
     replace(tmp_path, RatioRow, list(ratios.values()), "set")
     line = next(x for x in tstr_report.text(tmp_path).splitlines() if x.startswith("| walks, first order / real |"))
-    assert line.endswith("| no verdict: walks at users-1, users-3 |  |")
+    assert line.endswith("| no verdict: walks, first order at users-1, users-3 |  |")
     assert line.count(", no verdict") == 2
 
 
@@ -88,7 +90,7 @@ def test_synthetic_data_has_a_worth_only_where_the_curve_of_real_and_the_arm_hav
     found = of({(PRIMARY, 1): "no verdict", (WALKS, 0): "no verdict"})
     assert found["users-0"].worth == pytest.approx(100)
     assert (found["users-1"].worth, found["users-1"].equal, found["users-1"].hi) == (None, None, None)
-    assert found["users-1"].says == f"no verdict: {PRIMARY} at users-1"
+    assert found["users-1"].says == "no verdict: real + signal, ½ at users-1"
     assert {r.says for r in of({(REAL, 3): "no verdict"}).values()} == {"no verdict: real at users-3"}
 
 
@@ -184,3 +186,19 @@ def test_a_ratio_that_runs_the_other_way_is_said_to() -> None:
     assert found[WALKS, REAL].says == "none: above 1 from 1 to 8; but the ratio rises"
     assert "but" not in found[REAL, "popularity"].says
     assert found[REAL, "popularity"].at == pytest.approx(2 * 2 ** (np.log(4 / 3) / np.log(2)))
+
+
+def test_levels_that_were_judged_on_other_people_are_refused() -> None:
+    other = Targets(TARGETS.user[::-1].copy(), TARGETS.sequence, TARGETS.start, TARGETS.end)
+    assert tstr_verdicts.same_people([TARGETS, TARGETS], "tiny, test") is TARGETS
+    with pytest.raises(PreceptorError, match="different people"):
+        tstr_verdicts.same_people([TARGETS, other], "tiny, test")
+
+
+def test_a_worth_beyond_the_levels_has_an_open_interval(tmp_path: Path) -> None:
+    shares = FALLING | {PRIMARY: (0.3, 0.4, 0.49, 0.6)}
+    rows = tstr_map.worth("tiny", "test", levels(shares), {f"users-{k}": 1e6 for k in range(4)}, TARGETS)
+    densest = next(r for r in rows if (r.level, r.measure) == ("users-3", "recall@100"))
+    assert (densest.worth, densest.hi, densest.says) == (None, None, "beyond the largest level")
+    replace(tmp_path, WorthRow, rows, "set")
+    assert ", open] beyond the largest level |" in tstr_report.text(tmp_path)

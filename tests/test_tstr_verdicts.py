@@ -2,6 +2,7 @@
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,7 +17,10 @@ import tstr_verdicts
 from tstr_arms import PRIMARY, REAL, SIGNAL
 from tstr_tables import BudgetRow, MeanRow, PairRow, PrimaryRow, RecipeRow, TrialRow, TruthRow, read, replace
 
+from preceptor.core.tables.ranking import ArmMean, ArmRun, Paired
 from preceptor.data.rows import Targets
+from preceptor.ranking.answer import Shown, answer
+from preceptor.ranking.config import RankingConfig
 
 
 def primary(out: Path, given: dict[str, tuple[float, float, str]], against: str = REAL) -> dict[str, PrimaryRow]:
@@ -131,6 +135,11 @@ def test_the_recipes_that_gain_are_counted(tmp_path: Path) -> None:
     text = tstr_report.text(tmp_path)
     assert "Above real with a 95 % interval on 2 of 3 sets of `finalists` whose test was opened." in text
     assert "| real + signal, ½ | 5.450 | 5.500 |" in text
+    refused = tstr_recipe.recipe_row(
+        ("biased", "market-biased", "whole", "test"), NATS, verdicts | {REAL: "no verdict"}, drawn({})
+    )
+    replace(tmp_path, RecipeRow, [refused], "study")
+    assert "| 5.450 | 5.500 | – [–, –] no verdict | real |" in tstr_report.text(tmp_path)
 
 
 def test_controls_are_compared_with_the_primary_arm_and_all_with_popularity(tmp_path: Path) -> None:
@@ -184,3 +193,47 @@ def test_the_page_says_what_is_inherited(tmp_path: Path) -> None:
     for name in ("amazon-games", "market-biased"):
         base = tstr_sets.SETS[name].inherits
         assert f"{name} is trained with the settings that {base}'s trials froze" in page or f"{name} with {base}'s" in page
+
+
+TOOL = {
+    REAL: "real", SIGNAL: "synthetic", PRIMARY: "real+synthetic", "generator": "generator", FORMS[0]: "real-plus-generator",
+    FORMS[1]: "real-x-generator", FORMS[2]: "real+synthetic-plus-generator", FORMS[3]: "real+synthetic-x-generator",
+}  # fmt: skip
+
+
+def test_the_recipe_is_what_the_tool_itself_answers() -> None:
+    """200 random cases: nats, verdicts (of what is put together the worst of its parts) and ranks on the test."""
+    random = np.random.default_rng(0)
+    recipes = set()
+    for _ in range(200):
+        nats = {arm: float(x) for arm, x in zip(TOOL, random.normal(5, 0.1, len(TOOL)), strict=True)}
+        own = {
+            arm: str(random.choice(["converged", "turned", "no verdict"], p=[0.6, 0.2, 0.2])) for arm in (REAL, SIGNAL, PRIMARY)
+        }
+        verdicts = own | {"generator": ""} | {form: own[REAL if k < 2 else PRIMARY] for k, form in enumerate(FORMS)}
+        given = drawn({arm: int(random.integers(-2, 3)) for arm in TOOL if arm != REAL})
+        found = tstr_recipe.recipe_row(("finalists", "market", "whole", "test"), nats, verdicts, given)
+        asked = answer(as_the_tool_has_it(nats, verdicts, given))
+        assert (found.recipe, found.reading) == (next(a for a, b in TOOL.items() if b == asked.recipe), asked.reading)
+        mine, theirs = (found.gain, found.lo, found.hi), (asked.gain, asked.lo, asked.hi)
+        assert mine == theirs or mine == pytest.approx(theirs, rel=1e-5)
+        recipes.add((found.recipe, found.reading))
+    assert len(recipes) > 15
+
+
+def as_the_tool_has_it(nats: dict[str, float], verdicts: dict[str, str], given: tstr_figures.Drawn) -> Shown:
+    rest: Any = dict.fromkeys(("temperature", "alpha", "model", "popularity", "uniform", "a", "b"))
+    at = (800, 0.01, 0.01, 0.05, 880, 30.0)  # budget, change, its error, error, updates, epochs
+    runs, means, pairs = [], [], []
+    for arm, name in TOOL.items():
+        runs.append(ArmRun("temporal", name, 0, "", at[0], verdicts[arm], *at[1:], nats[arm], 0.1, **rest))
+        reached = given.found[arm, "all", "ndcg@10"][0]
+        means.append(ArmMean("temporal", name, "target", "ndcg", 10, reached, None, None, None, 1, 200, 200, verdicts[arm]))
+        gap, _ = given.difference(arm, REAL, "all", "ndcg@10")
+        said = tstr_figures.reading(gap, "ndcg@10", "no verdict" in (verdicts[arm], verdicts[REAL]))
+        if arm != REAL:
+            facts = (1.0, None, None, gap.value, gap.lo, gap.hi, said)
+            pairs.append(Paired("temporal", name, "real", "target", "ndcg", 10, *facts))
+    ndcg = {name: np.arange(200) / 200 for name in TOOL.values()}
+    config = RankingConfig(arms=("real", "synthetic", "real+synthetic"))
+    return Shown("temporal", means, pairs, runs, ndcg, np.arange(200), [], config)
