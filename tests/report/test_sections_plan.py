@@ -6,6 +6,7 @@ import json
 import math
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -200,6 +201,15 @@ def test_without_an_identified_law_nothing_can_be_played_with(tmp_path: Path) ->
     assert "No law of this study is identified" in section.html
     assert "0 fits as well" in section.html
     assert "<input" not in section.html
+
+
+def test_what_the_fit_says_against_a_law_is_said_beside_its_plans(tmp_path: Path) -> None:
+    entry = JOINT.sets["uih"]
+    noted = replace(JOINT, sets={"uih": replace(entry, notes=("half of the losses lie below <the> floor",))})
+    shown = sections_plan.plan(inputs_of(noted, tmp_path / "noted")).html
+    assert "What the fit says against this:" in shown
+    assert "half of the losses lie below &lt;the&gt; floor." in shown
+    assert "What the fit says" not in sections_plan.plan(inputs_of(JOINT, tmp_path / "plain")).html
 
 
 def test_the_table_says_the_same_without_a_script(tmp_path: Path) -> None:

@@ -1,7 +1,9 @@
 """Train on these rows, predict those: rows that a person names, or brings in a second table; rows that are dropped."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -185,8 +187,32 @@ def test_one_size_has_laws_of_tokens_and_says_why_no_joint_one() -> None:
 def test_a_million_rows_are_refused_quickly_and_in_words() -> None:
     n = MOST + 1
     points = Points.of({"params": np.full(n, 1e5), "tokens": np.arange(1.0, n + 1), "loss": np.linspace(5, 4, n)})
-    with pytest.raises(PreceptorError, match=r"too many points[\s\S]*training curves"):
-        fit(points)
+    with pytest.raises(PreceptorError, match=r"The table has too many points[\s\S]*points.csv[\s\S]*training curves"):
+        fit(replace(points, source="points.csv"))
+    named = Points.of(points.columns() | {"set": ["uih"] * n})
+    with pytest.raises(PreceptorError, match="Set 'uih' has too many points"):
+        fit(named)
+
+
+def test_points_know_the_file_that_they_are_of(points: Points, tmp_path: Path) -> None:
+    points.write(tmp_path / "points.csv")
+    read = Points.read(tmp_path / "points.csv")
+    assert read.source == str(tmp_path / "points.csv")
+    assert read.of_set("uih").source == read.source
+
+
+@pytest.mark.parametrize(
+    ("options", "where"),
+    [
+        ({"hold_out": "params > 1"}, "--hold-out 'params > 1'"),
+        ({"drop": ["seed > 0"], "hold_out": "seed == 0"}, "--drop 'seed > 0' and --hold-out 'seed == 0'"),
+    ],
+)
+def test_an_expression_that_means_every_row_is_named(points: Points, options: dict[str, Any], where: str) -> None:
+    with pytest.raises(PreceptorError) as raised:
+        fit(points, LIGHT, **options)
+    assert raised.value.problem == "No row is left to fit"
+    assert raised.value.where == where
 
 
 @pytest.mark.parametrize("n_sizes", [1, 2, 4])
@@ -262,3 +288,13 @@ def test_a_loss_below_the_floor_makes_no_error_of_hundreds_of_percent() -> None:
     found = only.judged()["uih"]
     assert (found.points, found.below, found.error) == (3, 3, None)
     assert "3 of them at or below the floor" in str(only)
+
+
+def test_losses_in_two_units_are_noticed_where_no_column_says_so(points: Points) -> None:
+    mixed = Points.of(points.columns() | {"loss": np.where(points.seed == 2, points.loss / np.log(2), points.loss)})
+    quick = ScalingConfig(starts=10, bootstraps=0, forecast=False)
+    (note,) = fit(mixed, quick).sets["uih"].notes
+    assert "differ by up to 4" in note
+    assert "parameters and" in note
+    assert "same unit" in note
+    assert fit(points, quick).sets["uih"].notes == ()

@@ -8,9 +8,15 @@ import pytest
 
 from preceptor.core.errors import PreceptorError
 from preceptor.scaling.beside import Beside
+from preceptor.scaling.chart import chart
+from preceptor.scaling.influence import Influence
+from preceptor.scaling.next_run import next_runs
 from preceptor.scaling.plan import Plan
+from preceptor.scaling.repeats import when_to_stop
+from preceptor.scaling.reverse import price_of_loss
 from preceptor.scaling.surface import Surface, surface_of
 from preceptor.scaling.training_cost import TrainingCost
+from preceptor.scaling.vpnls import Second
 from scaling.laws import BETA, COST, FLOOR, SIZES, B, joint_law, laws_of_sizes, measured, value
 
 
@@ -202,3 +208,38 @@ def test_a_refusal_names_the_run_to_make_next(reason: str, said: str) -> None:
     law = replace(law, sets={"uih": replace(entry, not_fitted={}, laws=(unmeasured,))})
     with pytest.raises(PreceptorError, match=r"second seed of 20k parameters"):
         law.plan(flops=1e12)
+
+
+def test_what_the_fit_says_against_its_laws_is_said_wherever_they_are_used() -> None:
+    law = joint_law(COST)
+    entry = law.sets["uih"]
+    second = Second({"A": 1.0, "alpha": 0.9, "B": 1.0, "beta": 0.1}, 0.1, 0.4, False)
+    off = (Influence("d1-s0", 2e4, 3e4, 9.0, 0.1, 8.0),)
+    doubted = replace(entry.laws[0], note="the points bend away from this law", second=second, outliers=off)
+    sets = {"uih": replace(entry, laws=(doubted,), notes=("90 of 90 losses lie below the known floor of 9",))}
+    said = [
+        "90 of 90 losses lie below the known floor of 9.",
+        "The law joint-excess: the points bend away from this law.",
+        "The law joint-excess: a second method of fitting disagrees, so trust neither before you know why (see the fit).",
+        "The law joint-excess: 1 point is far off it (the fit names the --drop).",
+    ]
+    over = surface_of(sets, law.tried, TrainingCost.of(law.flops_per_token), None)
+    plan = replace(law, sets=sets).plan(flops=2e12)
+    price = price_of_loss(over, 2.6, params=None, extrapolate=False, beside=Beside())
+    stopping = when_to_stop(over, 1e5, 1e5)
+    runs = next_runs(sets, law.tried, law.beside(), target=None, flops=None)
+    for found in (plan, price, stopping, runs):
+        assert list(found.warnings)[-4:] == said
+        assert all(f"  ! {text}" in str(found) for text in said)
+    assert chart(sets, law.tried, law.beside())["sets"][0]["doubts"] == said
+    assert not joint_law(COST).plan(flops=2e12).warnings
+
+
+def test_doubts_about_a_law_that_is_only_averaged_count_too() -> None:
+    law = laws_of_sizes(COST)
+    entry = law.sets["uih"]
+    other = [replace(x, form="data", note="wrong", floor=0.0) for x in entry.laws if x.params == SIZES[0]]
+    sets = {"uih": replace(entry, laws=(*entry.laws, *other), weights={"size": {"excess": 0.6, "data": 0.4}})}
+    plans = [replace(law, sets=sets).plan(tokens=1e6, params=n) for n in SIZES[:2]]
+    assert plans[0].warnings == ("The law data of 20k parameters: wrong.",)
+    assert plans[1].warnings == ()

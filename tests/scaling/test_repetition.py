@@ -8,7 +8,10 @@ from preceptor.scaling.fit import Fit, fit_form
 from preceptor.scaling.forms import FORMS
 from preceptor.scaling.law import Law, fit
 from preceptor.scaling.points import Points
+from preceptor.scaling.repeats import when_to_stop
 from preceptor.scaling.repetition import effective, fit_repetition, objective
+from preceptor.scaling.surface import surface_of
+from preceptor.scaling.training_cost import TrainingCost
 from scaling.planted import LAW
 
 R_D, R_N = 15.39, 5.31  # the published values
@@ -86,3 +89,22 @@ def test_only_repeated_runs_give_no_law() -> None:
     law = fit(points.where(points.repeated), ScalingConfig(starts=10, bootstraps=0))
     assert not law.sets["loss"].laws
     assert law.sets["loss"].repetition is None
+
+
+def test_repeated_points_without_a_joint_law_are_counted_and_said() -> None:
+    rows = sweep(noise=0.001)
+    one = rows.where(rows.params == rows.params.max())
+    law = fit(one, ScalingConfig(starts=20, bootstraps=0, forecast=False))
+    (entry,) = law.sets.values()
+    assert entry.repetition is None
+    assert entry.repeated == 15
+    said = "15 of 20 points read their data more than once (up to 50 times)"
+    assert said in entry.notes[0]
+    assert "1 different value(s) of params" in entry.notes[0]
+    surface = surface_of(law.sets, law.tried, TrainingCost.of({}), None)
+    stopping = when_to_stop(surface, 1e5, None)
+    assert "15 points repeat, and without a joint law" in stopping.source
+    assert "no run of this study repeats" not in str(stopping)
+    only = fit(one.where(one.repeated), ScalingConfig(starts=20, bootstraps=0, forecast=False)).sets[entry.name]
+    assert not only.laws
+    assert "no point is fresh" in only.notes[0]

@@ -1,19 +1,23 @@
 """Back from a loss or a recall to a budget; when to stop repeating; which run to make next."""
 
+import itertools
+import shlex
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from preceptor.core.errors import PreceptorError
+from preceptor.lm.grid import trunks
 from preceptor.scaling.bands import FormError
 from preceptor.scaling.beside import Beside
-from preceptor.scaling.next_run import next_runs
+from preceptor.scaling.next_run import Candidate, commands, next_runs
 from preceptor.scaling.published import paper_laws
 from preceptor.scaling.repeats import when_to_stop
 from preceptor.scaling.reverse import price_of_loss, price_of_recall
 from preceptor.scaling.surface import Surface, surface_of
 from preceptor.scaling.training_cost import TrainingCost
+from preceptor.study import load_config
 from scaling.laws import BETA, COST, FLOOR, B, joint_law, laws_of_sizes, measured, value
 
 ARGS = {"params": None, "extrapolate": False, "beside": Beside()}
@@ -50,10 +54,31 @@ def test_at_the_upper_end_of_the_price_even_the_upper_end_of_the_forecast_is_the
 
 def test_a_loss_below_the_floor_is_not_reachable_and_says_what_the_floor_is() -> None:
     price = price_of_loss(surface(), 1.99, **ARGS)  # type: ignore[arg-type]
-    assert not price.reachable
+    assert price.reachable is False
+    assert "not reachable under this law" in str(price)
     assert "known floor is 2" in str(price)
     kept = price_of_loss(surface(), FLOOR + 0.3, **{**ARGS, "params": 1e5})  # type: ignore[arg-type]
     assert "at N = 100k is 2.474" in str(kept)
+
+
+def test_what_is_not_known_is_not_called_out_of_reach() -> None:
+    law = joint_law(COST)
+    points, ranks = measured(law)
+    beside = Beside(points=tuple(points), ranks=tuple(ranks))
+    unmeasured = price_of_recall(surface(law), 0.9, "recall_100", **{**ARGS, "beside": beside})  # type: ignore[arg-type]
+    without = price_of_recall(surface(law), 0.5, "recall_100", **ARGS)  # type: ignore[arg-type]
+    for price, why in ((unmeasured, "measured from"), (without, "--tables names the folder")):
+        assert price.reachable is None
+        assert "not known: " in str(price)
+        assert why in str(price)
+        assert "not reachable" not in str(price)
+
+
+def test_a_loss_that_any_run_has_is_not_called_out_of_reach() -> None:
+    price = price_of_loss(surface(), 1e9, **ARGS)  # type: ignore[arg-type]
+    assert price.reachable is True
+    assert price.flops is None
+    assert "any run gets there: one of 6.75e+09 FLOP, which the smallest fitted run cost" in str(price)
 
 
 def test_a_price_beyond_reach_is_refused() -> None:
@@ -137,6 +162,17 @@ def test_the_next_run_is_the_one_that_tells_most_per_flop() -> None:
     assert "preceptor pretrain STUDY" in str(found)
 
 
+@pytest.mark.parametrize("study", ["quick", "quick-full", "paper"])
+def test_the_next_runs_commands_fit_every_study(study: str) -> None:
+    for line in commands([Candidate(2e4, 81_920.0, 1e10, 0.5, 0.1, 5), Candidate(2e4, 81_920.0, 1e10, 0.5, 0.1, None)])[:2]:
+        given = shlex.split(line.replace("[DEPTH]", "[7]"), comments=True)
+        assert given[:3] == ["preceptor", "pretrain", "STUDY"]
+        settings = [value for flag, value in itertools.pairwise(given) if flag == "--set"]
+        config = load_config(study, None, settings).lm
+        assert len(trunks(config)) == 1
+        assert config.seed == 1
+
+
 def test_a_run_that_shares_nothing_with_the_forecast_narrows_nothing() -> None:
     """Of laws of single sizes, only runs of that size can."""
     law = laws_of_sizes(COST)
@@ -150,6 +186,21 @@ def test_an_open_law_says_so_and_one_without_resamples_has_no_next_run() -> None
     law = joint_law(COST, draws=0)
     with pytest.raises(PreceptorError, match=r"no resamples[\s\S]*second seed"):
         next_runs(law.sets, law.tried, law.beside(), target=None, flops=None)
+
+
+def test_a_printed_law_advises_no_second_seed() -> None:
+    sets, tried = paper_laws()
+    with pytest.raises(PreceptorError) as raised:
+        next_runs(sets, tried, Beside(), target=None, flops=None)
+    assert "seed" not in str(raised.value)
+    assert "runs of your own" in str(raised.value)
+
+
+def test_a_set_that_is_not_there_is_named_by_its_option() -> None:
+    law = joint_law(COST)
+    with pytest.raises(PreceptorError) as raised:
+        surface_of(law.sets, law.tried, TrainingCost.of({}), "nope")
+    assert raised.value.where == "--of"
 
 
 def test_a_run_beyond_the_largest_takes_off_some_of_the_forms_error() -> None:

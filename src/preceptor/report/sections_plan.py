@@ -114,7 +114,7 @@ def _data(found: Any, recall: dict[str, dict[str, Relation | str]]) -> Html:
     """The laws as JSON that can't end its element: no < is left in it."""
     sets = []
     for one in found["sets"]:
-        known = {k: v for k, v in one.items() if k not in ("plans", "reason", "each", "bottom", "params_range")}
+        known = {k: v for k, v in one.items() if k not in ("plans", "reason", "doubts", "each", "bottom", "params_range")}
         relations = {metric: _relation(r) for metric, r in recall[one["name"]].items()}
         sets.append({**known, "label": f.name(one["name"]), "recall": relations})
     content = {"sets": sets, "reach": found["reach"], "cost": found["cost"], "epochs": found["epochs"]}
@@ -161,7 +161,13 @@ def _table(one: Any, recall: dict[str, Relation | str]) -> Html:
             "– under recall: no model of this study had so low a loss, and nothing is read off beyond what was measured."
         )
     caption = f"{f.name(one['name'])}{unit}: the best run of a tenth, one, three and ten times the largest run's budget"
-    return join([table(head, rows, caption, text_columns=1), h("p", " ".join(notes), cls="note") if notes else None])
+    doubts = [h("li", text) for text in one["doubts"]]
+    parts = [
+        table(head, rows, caption, text_columns=1),
+        h("p", " ".join(notes), cls="note") if notes else None,
+        h("div", h("p", "What the fit says against this:", cls="note"), h("ul", doubts)) if doubts else None,
+    ]
+    return join(parts)
 
 
 def _equal_loss(one: Any) -> Drawing | None:

@@ -12,6 +12,7 @@ import numpy as np
 
 from preceptor.core.errors import PreceptorError
 from preceptor.scaling.beside import Beside
+from preceptor.scaling.doubts import doubts
 from preceptor.scaling.fitted import SetLaws, Tried
 from preceptor.scaling.plan import REACH, beyond
 from preceptor.scaling.surface import Surface, surface_of
@@ -72,6 +73,7 @@ def _of_set(surface: Surface) -> dict[str, Any]:
         "flops": _short(budgets),
         "best": _short(surface.best(budgets)[0]),
         **grids,
+        "doubts": list(dict.fromkeys(text for law in surface.laws for text in doubts(surface.entry, law))),
         "reason": next((e.reason for e in made if e.reason), ""),
         "plans": [p for times in _SHOWN if (p := _plan(surface, times * surface.largest)) is not None],
     }

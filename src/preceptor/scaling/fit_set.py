@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
 
 from preceptor.core.tables.scaling import Forecast
+from preceptor.scaling.against_floor import against_floor
 from preceptor.scaling.burn_in import BurnIn, burn_in
 from preceptor.scaling.config import ScalingConfig
 from preceptor.scaling.fit import fit_form
@@ -16,20 +17,26 @@ from preceptor.scaling.fitted import FittedLaw, SetLaws
 from preceptor.scaling.forecast import NAMED, PLANNED, cells_of, chief, forecast, predict
 from preceptor.scaling.forms import FORMS
 from preceptor.scaling.identify import coefficients, verdicts
-from preceptor.scaling.noise import around, of_set
+from preceptor.scaling.noise import around, of_set, widest
 from preceptor.scaling.points import Points
 from preceptor.scaling.repetition import fit_repetition
 
-_CONTRADICTED = 0.1  # share of the points below a floor that shows the floor to be wrong, and not the points noisy
+_ONE_UNIT = 0.1  # share of a loss that seeds don't differ by: another unit, such as bits, does
 _FAR_WORSE = 3.0  # times the noise of runs: a form that leaves more is wrong for these points
 
 
 def fit_set(name: str, points: Points, config: ScalingConfig, named: Sequence[Points] = ()) -> tuple[SetLaws, list[Forecast]]:
     """Fit every form to the points of a set, and predict what is held out and what is named."""
-    unit, floor = str(points.unit[0]), points.known_floor()
+    unit = str(points.unit[0])
     notes: list[str] = []
-    points, floor = _against_floor(points, floor, notes)
+    points, floor = against_floor(points, notes)
     repeated, fresh = points.where(points.repeated), points.where(~points.repeated)
+    apart, cell = widest(fresh)
+    if apart > _ONE_UNIT:
+        notes.append(
+            f"runs of one size and number of tokens differ by up to {apart:.0%} ({cell}): is every loss of this set in the same"
+            " unit, and of the same data?"
+        )
     burn: BurnIn | None = None
     if config.burn_in != "none":
         entering, burn = burn_in(fresh, config.burn_in)
@@ -52,8 +59,12 @@ def fit_set(name: str, points: Points, config: ScalingConfig, named: Sequence[Po
     if len(repeated) and chosen:
         base = fit_form(FORMS[chosen], fresh, config.starts, config.delta, config.seed)
         repetition = fit_repetition(base, repeated, config.delta)
+    elif len(repeated):
+        notes.append(_kept_out(repeated, fresh, missing))
     weights = {family: w for family, w in tracks.weights.items() if any(law.form in FAMILY[family] for law in laws)}
-    entry = SetLaws(name, unit, floor, tuple(laws), chosen, missing, errors, repetition, weights, cells, burn, tuple(notes))
+    entry = SetLaws(
+        name, unit, floor, tuple(laws), chosen, missing, errors, repetition, weights, cells, burn, repeated=len(repeated)
+    )
     for test in named:
         again = int(np.sum(test.repeated))
         if again:
@@ -68,19 +79,14 @@ def preferred(entry: SetLaws) -> list[str]:
     return [PLANNED, *([entry.chosen] if entry.chosen else []), "joint-excess", "joint", "excess", "data"]
 
 
-def _against_floor(points: Points, floor: float | None, notes: list[str]) -> tuple[Points, float | None]:
-    """Losses below a known floor: a few are noise of the measurement, many show that the floor is no floor of theirs."""
-    below = int(np.sum(points.loss <= floor)) if floor is not None else 0
-    if not below:
-        return points, floor
-    if below > max(1, _CONTRADICTED * len(points)):
-        notes.append(
-            f"{below} of {len(points)} losses lie below the known floor of {floor:.4g}, which then is none of theirs: is it in"
-            " the same unit, of the same set? It is left aside, and the floor is fitted"
-        )
-        return replace(points, floor=np.full(len(points), np.nan)), None
-    notes.append(f"{below} of {len(points)} losses lie below the known floor of {floor:.4g}: laws of the excess leave them out")
-    return points, floor
+def _kept_out(repeated: Points, fresh: Points, missing: Mapping[str, str]) -> str:
+    """Why points that repeat data are of no use here."""
+    most = float((repeated.tokens / repeated.unique_tokens).max())
+    why = missing.get("joint", "no joint law is fitted") if len(fresh) else "no point is fresh"
+    return (
+        f"{len(repeated)} of {len(repeated) + len(fresh)} points read their data more than once (up to {most:.3g} times), and"
+        f" are kept out of these laws; what repeats are worth needs a joint law of fresh points, and there is none: {why}"
+    )
 
 
 def _under_bigram(burn: BurnIn, points: Points, config: ScalingConfig) -> BurnIn:

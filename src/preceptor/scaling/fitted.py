@@ -95,7 +95,8 @@ class SetLaws:
     Laws are fitted to points without repetition; repetition: what repeated tokens are worth, where some points repeat.
     forecast_error: of each form, the mean over the held-out cells; forecast_cells: of each cell. weights: how the forms are
     averaged in a forecast, of joint laws ("joint") and of laws of one size ("size"); empty: a law speaks alone. burn_in: which
-    points the laws leave out because models hadn't learnt the format. notes: what else to know of the set.
+    points the laws leave out because models hadn't learnt the format. notes: what else to know of the set. repeated: how many
+    points repeat data.
     """
 
     name: str
@@ -110,6 +111,7 @@ class SetLaws:
     forecast_cells: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     burn_in: BurnIn | None = None
     notes: tuple[str, ...] = ()
+    repeated: int = 0
 
     def at(self, params: float) -> FittedLaw | None:
         """The law at a size: an identified joint one, else an identified one of this size, else the same as they are."""
@@ -128,11 +130,16 @@ class SetLaws:
 
     def centre(self, law: FittedLaw, params: np.ndarray | float, tokens: np.ndarray | float) -> np.ndarray:
         """The losses [n] that are forecast at sizes and tokens: a law's, averaged with those of the set's other forms."""
+        laws = self.averaged(law)
+        if len(laws) == 1:
+            return laws[0].predict(params, tokens)
+        weights = self.weights["joint" if law.params is None else "size"]
+        return average({one.form: one.predict(params, tokens) for one in laws}, weights, self.floor)
+
+    def averaged(self, law: FittedLaw) -> list[FittedLaw]:
+        """The laws whose average a forecast is: those of the law's kind and size with a weight, else it alone."""
         weights = self.weights.get("joint" if law.params is None else "size", {})
-        others = {form: found for form in weights if (found := self.law(form, law.params)) is not None}
-        if not others or set(others) == {law.form}:
-            return law.predict(params, tokens)
-        return average({form: one.predict(params, tokens) for form, one in others.items()}, weights, self.floor)
+        return [one for form in weights if (one := self.law(form, law.params)) is not None] or [law]
 
     def law(self, form: str, params: float | None = None) -> FittedLaw | None:
         """The law of a form (and size), where it was fitted."""

@@ -27,7 +27,7 @@ from preceptor.scaling.forecast import NAMED, PLANNED, Judged, judged
 from preceptor.scaling.forms import FORMS
 from preceptor.scaling.frames import law_frame, plot_law
 from preceptor.scaling.plan import Plan, make_plan
-from preceptor.scaling.points import Points
+from preceptor.scaling.points import ALONE, Points
 from preceptor.scaling.saved import as_plain, restored
 from preceptor.scaling.select import rows_where
 from preceptor.scaling.show import law_table
@@ -218,6 +218,12 @@ def fit(
         named.append(points.where(mask))
         points = points.where(~mask)
     if not len(points):
+        left_out = [*(f"--drop '{d.expression}'" for d in dropped), *([f"--hold-out '{hold_out}'"] if hold_out else [])]
+        if left_out:
+            raise PreceptorError(
+                "No row is left to fit", where=" and ".join(left_out), found="every row of the table",
+                expected="an expression that some rows don't meet",
+            )  # fmt: skip
         raise PreceptorError("No points to fit", expected="a table with one row per run")
     unknown = sorted({name for rows in named for name in rows.sets} - set(points.sets))
     if unknown:
@@ -227,8 +233,9 @@ def fit(
     for name in points.sets:
         many = int(np.sum(points.set == name))
         if many > MOST:
+            what = "The table" if name == ALONE else f"Set {name!r}"
             raise PreceptorError(
-                f"Set {name!r} has too many points for a law", found=f"{many:,}",
+                f"{what} has too many points for a law", where=points.source or None, found=f"{many:,}",
                 expected=f"at most {MOST:,}, one for each finished run",
                 remedy="if these are lines of training curves, keep the last line of each run",
             )  # fmt: skip

@@ -17,6 +17,7 @@ import numpy as np
 from preceptor.core.errors import PreceptorError
 from preceptor.core.progress import quantity
 from preceptor.scaling.beside import Beside
+from preceptor.scaling.doubts import doubts_at
 from preceptor.scaling.expect import form_spread, run_noise
 from preceptor.scaling.fitted import FittedLaw, SetLaws, Tried
 from preceptor.scaling.surface import REACH, Surface, surface_of
@@ -45,7 +46,7 @@ class NextRuns:
     """The best runs to make next for a forecast at (params, tokens).
 
     half_width: of its 95 % interval now, of the log of what is left above the floor, luck of a run included. per_flop: best
-    first; most: the run that narrows it most at all.
+    first; most: the run that narrows it most at all. warnings: what the fit says against the law.
     """
 
     target: str
@@ -56,14 +57,14 @@ class NextRuns:
     per_flop: tuple[Candidate, ...]
     most: Candidate | None
     note: str = ""
+    warnings: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         lines = [
             f"Forecast of {self.target} at N = {quantity(self.params)}, D = {quantity(self.tokens)} ({self.flops:.3g} FLOP):"
             f" ± {_percent(self.half_width)} of what is left above the floor (95 %)"
         ]
-        if self.note:
-            lines.append(f"  ! {self.note}")
+        lines += [f"  ! {text}" for text in (self.note, *self.warnings) if text]
         if not self.per_flop:
             return "\n".join([*lines, f"  No single run takes {MIN_SHARE:.0%} off its variance: make a larger one."])
         lines += ["", f"  {'parameters':>10} {'tokens':>8} {'FLOP':>9} {'variance':>9} {'per FLOP':>9}  then"]
@@ -83,9 +84,9 @@ class NextRuns:
 def commands(found: Sequence[Candidate]) -> list[str]:
     """How to make these runs, and what to do with them."""
     lines = []
-    for c in found:
+    for c in found:  # lm.seeds has a number for each depth, so it is set with them; depths last, since a remark may follow
         depth = f"[{c.depth}]" if c.depth is not None else f"[DEPTH]  # of about {quantity(c.params)} parameters"
-        settings = f"--set lm.seed=1 --set lm.tokens=[{c.tokens:.0f}] --set lm.depths={depth}"
+        settings = f"--set lm.seed=1 --set lm.seeds=[1] --set lm.tokens=[{c.tokens:.0f}] --set lm.depths={depth}"
         lines.append(f"  preceptor pretrain STUDY --out run/next {settings}")
     return [*lines, "  Add its rows of lm/points.csv to the table, under a run name of their own, and fit again."]
 
@@ -111,10 +112,12 @@ def next_runs(
         n, d = _of_trained(surface, flops)
     law = surface.law(n)
     if len(law.draws) < 4:
+        printed = law.n == 0  # a law that others printed: runs of one's own don't narrow it
         raise PreceptorError(
             "No run can be chosen: this law has no resamples", found=law.interval_reason,
-            expected="intervals, which need at least two seeds of some size",
-            remedy="make a second seed of the smallest size next",
+            expected="a law fitted to runs of your own" if printed else "intervals, which need at least two seeds of some size",
+            remedy="make a table of your own runs, fit it (preceptor fit), and ask that law" if printed
+            else "make a second seed of the smallest size next",
         )  # fmt: skip
     wanted = _log_left(law, n, d)
     luck = run_noise(law) ** 2
@@ -139,7 +142,9 @@ def next_runs(
             found.append(Candidate(size, tokens, price, narrows, half_width(left), depth))
     worth = sorted((c for c in found if c.narrows >= MIN_SHARE), key=lambda c: -c.narrows / c.flops)
     most = max(found, key=lambda c: c.narrows, default=None)
-    return NextRuns(surface.name, n, d, cost, half_width(variance + of_form), tuple(worth[:SHOWN]), most, note)
+    return NextRuns(
+        surface.name, n, d, cost, half_width(variance + of_form), tuple(worth[:SHOWN]), most, note, tuple(doubts_at(surface, n))
+    )
 
 
 def _percent(log_half_width: float) -> str:

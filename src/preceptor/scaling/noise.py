@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from preceptor.core.progress import quantity
 from preceptor.scaling.fit import Fit
 from preceptor.scaling.points import Points
 
@@ -49,6 +50,19 @@ def between_seeds(points: Points, y: np.ndarray) -> Noise | None:
     within = sum(np.sum((np.array(d) - means[run]) ** 2) for run, d in deviation.items()) / inner
     per_run = np.mean([len(d) for d in deviation.values()])
     return Noise(float(np.sqrt(max(between - within, 0.0) / per_run)), float(np.sqrt(within)), dof)
+
+
+def widest(points: Points) -> tuple[float, str]:
+    """(by what share of the least loss the runs of one cell (N, D) differ at most, which cell that is); 0 without seeds."""
+    found = (0.0, "")
+    cells = np.stack([points.params, points.tokens])
+    for n, d in np.unique(cells, axis=1).T.tolist():
+        losses = points.loss[(points.params == n) & (points.tokens == d)]
+        share = float(losses.max() / losses.min()) - 1
+        if share > found[0]:
+            said = f"{losses.min():.4g} to {losses.max():.4g} at {quantity(n)} parameters and {quantity(d)} tokens"
+            found = (share, said)
+    return found
 
 
 def of_set(points: Points, floor: float) -> Noise | None:

@@ -12,6 +12,7 @@ from preceptor.core.progress import quantity, say
 from preceptor.core.relation import Reading, Relation, read_off
 from preceptor.scaling.beside import Beside
 from preceptor.scaling.budget import Budget
+from preceptor.scaling.doubts import doubts_at
 from preceptor.scaling.expect import expected
 from preceptor.scaling.fitted import FittedLaw, SetLaws, Tried
 from preceptor.scaling.intervals import widening
@@ -105,7 +106,7 @@ def make_plan(
     spans = _optimum_intervals(surface, flops) if params is None and budget.flops is not None else (None, None)
     losses = {name: _expected(entry, law, n, d) for name, entry in sets.items() if (law := entry.at(n))}
     own = losses[surface.name]
-    warnings += repeats(surface, beside, d)
+    warnings += [*repeats(surface, beside, d), *doubts_at(surface, n)]
     for text in warnings:
         say(f"warning: {text}")
     hours = flops / budget.rate / 3600 if budget.rate else None

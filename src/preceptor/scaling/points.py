@@ -23,7 +23,7 @@ OPTIONAL = ("run", "seed", "set", "floor", "unit", "unique_tokens", "flops_per_t
 _POSITIVE = ("params", "tokens", "loss", "floor", "unique_tokens", "flops_per_token", "unigram", "bigram")
 _AT_LEAST_ZERO = ("ends",)
 _A_CURVE = 3  # losses that agree to the last digit: fewer may agree by chance, where they are rounded
-_ALONE = "loss"  # the set's name where the table has no column of sets
+ALONE = "loss"  # the set's name where the table has no column of sets
 
 
 @dataclass(frozen=True, repr=False)
@@ -36,7 +36,7 @@ class Points(Shown):
     tokens behind `tokens` where data were repeated, NaN where unknown. flops_per_token: float64, what training on a token
     costs, head included, NaN where unknown. unigram, bigram: what these give in the loss's unit, NaN where unknown (see
     `burn_in`), but for the ends of documents: ends is what they cost beside, NaN where no end is scored. extra: other columns,
-    kept as text.
+    kept as text. source: the file or table they are of, for errors.
     """
 
     params: np.ndarray
@@ -53,6 +53,7 @@ class Points(Shown):
     bigram: np.ndarray
     ends: np.ndarray
     extra: Mapping[str, np.ndarray] = field(default_factory=dict)
+    source: str = field(default="", compare=False)
 
     def __len__(self) -> int:
         return len(self.loss)
@@ -82,7 +83,7 @@ class Points(Shown):
         """The columns that hold something, as text."""
         table = {name: [_text(v) for v in getattr(self, name)] for name in (*REQUIRED, *OPTIONAL)}
         table["seed"] = ["" if s < 0 else str(s) for s in self.seed]
-        if set(self.set) == {_ALONE}:
+        if set(self.set) == {ALONE}:
             table["set"] = [""] * len(self)
         table |= {name: [str(v) for v in column] for name, column in self.extra.items()}
         return {name: column for name, column in table.items() if name in REQUIRED or any(column)}
@@ -122,7 +123,7 @@ class Points(Shown):
     def where(self, mask: np.ndarray) -> Points:
         """The points of a boolean mask or an index array, in that order."""
         parts = {name: getattr(self, name)[mask] for name in (*REQUIRED, *OPTIONAL)}
-        return Points(**parts, extra={k: v[mask] for k, v in self.extra.items()})
+        return Points(**parts, extra={k: v[mask] for k, v in self.extra.items()}, source=self.source)
 
     def of_set(self, name: str) -> Points:
         """The points of one evaluation set."""
@@ -257,7 +258,8 @@ def _build(columns: Mapping[str, list[str]], where: object, place: Any) -> Point
         run = np.array([r or f"point-{i + 1}" for i, r in enumerate(run)], dtype=object)
     known = (*REQUIRED, *OPTIONAL)
     extra = {k: np.array(v, dtype=object) for k, v in columns.items() if k not in known}
-    points = Points(**positive, run=run, seed=seeds, set=text("set", _ALONE), unit=text("unit", ""), extra=extra)
+    texts = {"set": text("set", ALONE), "unit": text("unit", "")}
+    points = Points(**positive, run=run, seed=seeds, **texts, extra=extra, source=str(where))
     _consistent(points, where, place)
     return points
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from preceptor.core.progress import quantity
+from preceptor.scaling.doubts import doubts_at
 from preceptor.scaling.plan import beyond, within_reach
 from preceptor.scaling.published import REPEATS
 from preceptor.scaling.repetition import effective
@@ -102,7 +103,7 @@ def when_to_stop(surface: Surface, unique: float, params: float | None, extrapol
     most = passes[-1].tokens
     return Stopping(
         surface.name, unique, n, 1 + r_data * math.log(2), stop, float(surface.loss(n, most)), r_data, r_params, source, passes,
-        beyond(surface, n, most) > REACH, choice, tuple(warnings),
+        beyond(surface, n, most) > REACH, choice, (*warnings, *doubts_at(surface, n)),
     )  # fmt: skip
 
 
@@ -149,7 +150,12 @@ def _worth(surface: Surface) -> tuple[float, float, str]:
         own_size = fitted.values["R_N"] if not fitted.reasons.get("R_N", "?") else REPEATS["R_N"]
         said = f"R*_D = {fitted.values['R_D']:.3g}, fitted to {fitted.n} runs of this study that repeated."
         return fitted.values["R_D"], own_size, said
-    why = "no run of this study repeats" if fitted is None else fitted.reasons.get("R_D") or "not identified"
+    if fitted is not None:
+        why = fitted.reasons.get("R_D") or "not identified"
+    elif surface.entry.repeated:
+        why = f"{surface.entry.repeated} points repeat, and without a joint law of fresh ones nothing can be fitted to them"
+    else:
+        why = "no run of this study repeats"
     published = f"R*_D = {REPEATS['R_D']} and R*_N = {REPEATS['R_N']}"
     said = f"{published} are the published ones of text (2305.16264), not of this log: {why}."
     return REPEATS["R_D"], REPEATS["R_N"], said

@@ -11,6 +11,7 @@ from preceptor.core.errors import PreceptorError
 from preceptor.core.progress import duration, quantity
 from preceptor.core.relation import METRICS, Relation
 from preceptor.scaling.beside import Beside
+from preceptor.scaling.doubts import doubts_at
 from preceptor.scaling.plan import beyond, repeats, within_reach
 from preceptor.scaling.surface import Surface
 
@@ -19,7 +20,8 @@ _ENDS = (1e-6, 1e12)  # times the smallest and the largest fitted run: where a c
 
 @dataclass(frozen=True)
 class Price:
-    """What a loss or a recall costs. reachable: whether any budget pays for it; `why_not` says the rest.
+    """What a loss or a recall costs. reachable: whether any budget pays for it, None where that isn't known; why_not: why there
+    is no price.
 
     wanted: what was asked for, in words; loss: the loss that it takes. flops: of the cheapest run (params, tokens) whose
     expected loss is that; flops_80, flops_95: between a run that might reach it and one that will, each end None where no
@@ -28,7 +30,7 @@ class Price:
 
     target: str
     wanted: str
-    reachable: bool
+    reachable: bool | None
     why_not: str = ""
     loss: float | None = None
     flops: float | None = None
@@ -44,8 +46,9 @@ class Price:
     open_end: str = "no budget makes sure of it"
 
     def __str__(self) -> str:
-        if not self.reachable or self.flops is None or self.params is None or self.tokens is None:
-            return f"{self.wanted} of {self.target}: not reachable under this law: {self.why_not}"
+        if self.flops is None or self.params is None or self.tokens is None:
+            said = {None: "not known", False: "not reachable under this law", True: "any run gets there"}[self.reachable]
+            return f"{self.wanted} of {self.target}: {said}: {self.why_not}"
         time = "" if self.hours is None else f", {duration(self.hours * 3600)}"
         money = "" if self.usd is None else f", {self.usd:.4g} USD"
         lines = [
@@ -76,9 +79,14 @@ def price_of_loss(
         return Price(surface.name, wanted, False, f"{end}{of} is {bottom:.4g}")
     flops = _cost(surface, size, lambda n, d: float(surface.loss(n, d)), loss)
     if flops is None:
+        n, d = run_of(surface, size, surface.smallest)
+        least = float(surface.loss(n, d))
+        if least <= loss:
+            run = f"one of {surface.smallest:.3g} FLOP, which the smallest fitted run cost, has {least:.4g}"
+            return Price(surface.name, wanted, True, run, loss)
         return Price(surface.name, wanted, False, "no budget within a million million times the largest run gets there")
     n, d = run_of(surface, size, flops)
-    warnings = [*within_reach(surface, n, d, extrapolate), *repeats(surface, beside, d)]
+    warnings = [*within_reach(surface, n, d, extrapolate), *repeats(surface, beside, d), *doubts_at(surface, n)]
     hours = flops / rate / 3600 if rate else None
     return Price(
         surface.name, wanted, True, "", loss, flops, n, d,
@@ -98,11 +106,11 @@ def price_of_recall(
     wanted = f"{METRICS[metric]} {recall:.4g}"
     found = beside.recall(surface.name)[metric]
     if isinstance(found, str):
-        return Price(surface.name, wanted, False, found)
+        return Price(surface.name, wanted, None, f"recall can't be read off the loss: {found}")
     loss = found.inverse(recall)
     if loss is None:
         lo, hi = min(found.y), max(found.y)
-        return Price(surface.name, wanted, False, f"models of this study were measured from {lo:.3f} to {hi:.3f} only")
+        return Price(surface.name, wanted, None, f"models of this study were measured from {lo:.3f} to {hi:.3f} only")
     made = price_of_loss(surface, loss, params=params, extrapolate=extrapolate, beside=beside, rate=rate, price=price)
     size = None if params is None else surface.nearest(params)
     spans = [_recall_interval(surface, size, found, recall, i, level) for i, level in ((0, 0.8), (1, 0.95))]

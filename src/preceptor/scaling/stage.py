@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,16 +20,18 @@ from preceptor.scaling.fitted import SetLaws
 from preceptor.scaling.law import Law, fit
 from preceptor.scaling.points import Points
 
+SOURCES = ("general", "item-text", "cf", "uih")  # of a stream's tokens, as sources.csv has them
+
 
 def build(config: ScalingConfig, inputs: Inputs, folder: Path) -> Counts:
     """Fit the points of stage `lm`; write laws.json, forecast.csv, fits.csv, summary.json and plan.json."""
-    points = Points.of(row.table(Point, row.read(inputs["lm"].path, Point)), inputs["lm"].file(Point.FILE))
+    sources = row.read(inputs["lm"].path, SourceTokens)
+    points = points_of(row.read(inputs["lm"].path, Point), sources, inputs["lm"].file(Point.FILE))
     law = fit(points, config)
     law.save(folder / "laws.json")
     row.write(folder, Forecast, law.forecasts)
     row.write(folder, Fitted, fitted(law, points))
     write_atomic(folder / "summary.json", canonical(summarise(law, points)))
-    sources = row.read(inputs["lm"].path, SourceTokens)
     write_atomic(folder / "plan.json", canonical(chart(law.sets, law.tried, law.beside(of_tables([], [], sources, [])))))
     return {
         "points": len(points),
@@ -36,6 +39,26 @@ def build(config: ScalingConfig, inputs: Inputs, folder: Path) -> Counts:
         "laws": sum(len(entry.laws) for entry in law.sets.values()),
         "identified": sum(one.identified for entry in law.sets.values() for one in entry.laws),
     }
+
+
+def points_of(rows: Sequence[Point], sources: Sequence[SourceTokens], where: object) -> Points:
+    """The table of points, with the distinct tokens behind each.
+
+    A set learns from its own source, so a run repeats for it where that source was read more than once: of its tokens as many
+    are distinct as one over the epochs.
+    """
+    epochs = {(s.tokens, s.source): s.epochs for s in sources}
+    distinct = []
+    for point in rows:
+        times = epochs.get((point.tokens, source_of(point.set)))
+        distinct.append(None if times is None else point.tokens / max(times, 1.0))
+    return Points.of(row.table(Point, rows) | {"unique_tokens": distinct}, where)
+
+
+def source_of(name: str) -> str:
+    """The source that a set's loss is learnt from: its own layer's; of real histories the drawn ones."""
+    of_layer = [source for source in SOURCES if name == source or name.startswith(f"{source}-")]
+    return of_layer[0] if of_layer else "uih"
 
 
 def cost(config: ScalingConfig, inputs: Inputs) -> Cost:

@@ -178,7 +178,7 @@ def surface_of(sets: Mapping[str, SetLaws], tried: Tried, cost: TrainingCost, ta
     An identified joint law comes before identified laws of single sizes. Raises PreceptorError where nothing is identified.
     """
     if target is not None and target not in sets:
-        raise PreceptorError("No such set", where="target", found=target, expected=", ".join(sets))
+        raise PreceptorError("No such set", where="--of", found=target, expected=", ".join(sets))
     names = [target] if target else sorted(sets, key=lambda s: sets[s].floor is None)
     reasons = []
     for name in names:
