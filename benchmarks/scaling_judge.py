@@ -251,6 +251,7 @@ def summarise(judged: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
                 "error": _median([row["error"] for row in own]),
                 "cells_compared": len(reached),
                 **{f"compared_{k}": _median([row[k] for row in reached]) for k in ERRORS},
+                "runs": sum(row["runs"] for row in own),
                 "runs_with_band": sum(row["covered_of"] for row in banded),
                 "covered": sum(row["covered"] for row in banded),
                 "cells_scored": len(whole),

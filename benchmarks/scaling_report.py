@@ -93,6 +93,9 @@ def _errors(r: Line) -> str:
 
 def _bands(r: Line) -> str:
     said = f"**Bands.** They hold {r['covered']} of {r['runs_with_band']} runs"
+    without = int(r["runs"]) - int(r["runs_with_band"])
+    if without:
+        said += f"; {without} more have none, as no law that is identified reaches them"
     if not int(r["cells_scored"]):
         return said + "."
     better = float(r["score"]) < min(float(r["score_two_point"]), float(r["score_nearest"]))

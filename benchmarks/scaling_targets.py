@@ -49,17 +49,18 @@ def _bands(rows: Sequence[Line]) -> dict[str, str]:
     scored = [row for row in banded if row["score_two_point"] and row["score_nearest"]]
     if not banded:
         return _row(asked, "nothing yet", False)
-    of = sum(int(row["covered_of"]) for row in banded)
+    of, runs = sum(int(row["covered_of"]) for row in banded), sum(int(row["runs"]) for row in rows)
     held, logs = sum(int(row["covered"]) for row in banded), {row["log"] for row in banded}
     mine, line, near = (
         float(np.mean([float(row[name]) for row in scored])) if scored else math.nan
         for name in ("score", "score_two_point", "score_nearest")
     )
     found = (
-        f"{held} of {of} runs on {len(logs)} log(s); score {number(str(mine))} against {number(str(line))} (line) and"
+        f"{held} of {runs} runs, of which {of} have a band, on {len(logs)} log(s);"
+        f" score {number(str(mine))} against {number(str(line))} (line) and"
         f" {number(str(near))} (nearest) over {len(scored)} cells"
     )
-    return _row(asked, found, held >= 0.9 * of and len(logs) >= 3 and mine < min(line, near))
+    return _row(asked, found, held >= 0.9 * runs and len(logs) >= 3 and mine < min(line, near))
 
 
 def _ends(rows: Sequence[Line]) -> dict[str, str]:

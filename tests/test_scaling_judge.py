@@ -70,7 +70,7 @@ def test_an_error_is_compared_where_both_baselines_reach() -> None:
         {"error": -0.04, "error_two_point": -0.07, "error_nearest": 0.2},
         {"error": 0.9, "error_two_point": np.nan, "error_nearest": 0.4},
     ]
-    common: dict[str, Any] = {"set": "uih-in-graph", "log": "a", "law": "b", "covered": None, "covered_of": 0}
+    common: dict[str, Any] = {"set": "uih-in-graph", "log": "a", "law": "b", "covered": None, "covered_of": 0, "runs": 2}
     (row,) = scaling_judge.summarise([common | cell for cell in cells])
     assert (row["cells"], row["cells_compared"]) == (3, 2)
     assert row["error"] == pytest.approx(0.04)
@@ -167,11 +167,14 @@ def test_targets_are_of_all_studies_together(tmp_path: Path) -> None:
     for study, log in (("known-end", "ml-100k"), ("text", "market"), ("known-floor", "third")):
         fixed = {"log": log, "law": "mixture", "arm": "", "ladder": "one", "set": "uih-in-graph", "params": 10}
         errors = {"error": 0.02, "error_two_point": -0.05, "error_nearest": 0.1}
-        bands = {"covered": 2, "covered_of": 2, "score": 0.01, "score_two_point": 0.02, "score_nearest": 0.03}
+        bands = {"runs": 2, "covered": 2, "covered_of": 2, "score": 0.01, "score_two_point": 0.02, "score_nearest": 0.03}
         table(tmp_path / study / "judged.csv", [fixed | errors | bands | {"tokens": d} for d in BUDGETS])
         table(tmp_path / study / "ends.csv", [{"log": log, "T_end": 0.02, "T_end_lo": 1e-7, "T_end_hi": 0.05}])
     before = [row["met"] for row in scaling_targets.targets(tmp_path)]
     assert before == ["met", "met", "met", "not met"]
+    rows = scaling_judge.read(tmp_path / "text" / "judged.csv")
+    table(tmp_path / "text" / "judged.csv", [row | {"covered": "", "covered_of": 0} for row in rows])
+    assert scaling_targets.targets(tmp_path)[1]["met"] == "not met", "a run without a band isn't held by one"
     (tmp_path / "text" / "judged.csv").unlink()
     after = [row["met"] for row in scaling_targets.targets(tmp_path)]
     assert after == ["met", "not met", "met", "not met"], "two logs are too few"
