@@ -70,6 +70,8 @@ def collapse(rows: Sequence[Line]) -> str:
             f" .1 to 10 tokens per effective edge, are within 10 % of the prediction; its 95 % interval holds {inside} of"
             f" {len(banded)}. Median error: {rivals}."
         )
+    if not found:
+        found = ["Too few cells have .1 to 10 tokens per effective edge yet: nothing is judged."]
     head = ["law", "x", "catalogue", "tokens", "per edge", "share left", "predicted, 95 %", "error", "beyond what was fitted"]
     body = [
         [
