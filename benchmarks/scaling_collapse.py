@@ -19,6 +19,7 @@ from scipy import stats
 Line = Mapping[str, str]
 WALKS = "uih-in-graph"
 LEAST, MOST = 0.1, 10.0  # tokens per effective edge that were asked for
+LADDER = "catalogue"  # of the models that are judged
 FEWEST = 6  # cells that a parabola is fitted to
 RIVALS = ("missing edge mass", "counted model")
 SCALES = ("per effective edge", *RIVALS, "per item", "tokens")
@@ -34,7 +35,8 @@ def collapse(lines: Sequence[Line], rivals: Sequence[Line] = ()) -> list[dict[st
     """Rows of collapse.csv: the share left of held-out catalogues and its prediction, by law and x.
 
     lo, hi: 95 %, Student's t of how far each fitted catalogue is off (root mean square of logs) when the others predict it.
-    rivals: rows of rivals.csv; without them the two rivals that need it are left out.
+    rivals: rows of rivals.csv; without them the two rivals that need it are left out. A ladder other than LADDER is predicted
+    too, and is in no verdict.
     """
     known = {(r["log"], r["law"], r["tokens"]): r for r in rivals}
     cells = _cells(lines, known)
@@ -58,7 +60,7 @@ def collapse(lines: Sequence[Line], rivals: Sequence[Line] = ()) -> list[dict[st
                     said = float(np.polyval(form, place))
                     rows.append(
                         {
-                            **{"law": law, "x": name, "cell": cell["cell"], "tokens": cell["tokens"]},
+                            **{"law": law, "x": name, "cell": cell["cell"], "tokens": cell["tokens"], "ladder": cell["ladder"]},
                             **{"per_edge": cell["x"]["per effective edge"], "asked": asked},
                             **{
                                 "within_fitted": least <= place <= most,
@@ -94,6 +96,7 @@ def _cells(lines: Sequence[Line], known: Mapping[tuple[str, str, str], Line]) ->
                     "log": first["log"],
                     "role": first["role"],
                     "tokens": int(tokens),
+                    "ladder": first.get("ladder", ""),
                 },
                 "left": float(np.mean([share_left(line) for line in own])),
                 "x": {name: value for name, value in x.items() if value > 0},

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from statistics import median
 
+from scaling_collapse import LADDER
 from scaling_text import number, percent, table, whole
 
 Line = Mapping[str, str]
@@ -53,8 +54,9 @@ def structure(rows: Sequence[Line]) -> str:
 def collapse(rows: Sequence[Line]) -> str:
     """collapse."""
     found = []
+    judged = [r for r in rows if r["asked"] == "True" and r["ladder"] == LADDER]
     for law in dict.fromkeys(r["law"] for r in rows):
-        own = [r for r in rows if r["law"] == law and r["x"] == "per effective edge" and r["asked"] == "True"]
+        own = [r for r in judged if r["law"] == law and r["x"] == "per effective edge"]
         if not own:
             continue
         held = sum(abs(float(r["error"])) <= 0.1 for r in own)
@@ -62,16 +64,25 @@ def collapse(rows: Sequence[Line]) -> str:
         inside = sum(float(r["lo"]) <= float(r["share_left"]) <= float(r["hi"]) for r in banded)
         rivals = "; ".join(
             f"by {name} {percent(str(median([abs(float(r['error'])) for r in of])))}"
-            for name in dict.fromkeys(r["x"] for r in rows)
-            if (of := [r for r in rows if (r["law"], r["x"], r["asked"]) == (law, name, "True")])
+            for name in dict.fromkeys(r["x"] for r in judged)
+            if (of := [r for r in judged if (r["law"], r["x"]) == (law, name)])
         )
         found.append(
             f"- **{law}: {'holds' if held == len(own) else 'fails'}.** {held} of {len(own)} shares left of other catalogues, at"
             f" .1 to 10 tokens per effective edge, are within 10 % of the prediction; its 95 % interval holds {inside} of"
             f" {len(banded)}. Median error: {rivals}."
         )
-    if not found:
-        found = ["Too few cells have .1 to 10 tokens per effective edge yet: nothing is judged."]
+    edges = [r for r in rows if r["x"] == "per effective edge"]
+    for wide in (r for r in edges if r["ladder"] != LADDER):
+        log = wide["cell"].partition(",")[0]
+        for r in edges:
+            if r["ladder"] == LADDER and r["tokens"] == wide["tokens"] and r["cell"].startswith(f"{log}, {wide['law']}"):
+                found.append(
+                    f"- **A wider model** ({wide['cell']}) has {number(wide['share_left'])} left at {whole(r['tokens'])} tokens,"
+                    f" where that of the others' width has {number(r['share_left'])}; predicted {number(r['predicted'])}."
+                )
+    if not judged:
+        found.append("- Too few cells have .1 to 10 tokens per effective edge yet: nothing is judged.")
     head = ["law", "x", "catalogue", "tokens", "per edge", "share left", "predicted, 95 %", "error", "beyond what was fitted"]
     body = [
         [

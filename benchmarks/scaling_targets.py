@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+from scaling_collapse import LADDER
 from scaling_ends import holds_zero
 from scaling_plan import STUDIES
 from scaling_text import number, percent, read
@@ -76,7 +77,11 @@ def _ends(rows: Sequence[Line]) -> dict[str, str]:
 
 def _collapse(rows: Sequence[Line]) -> dict[str, str]:
     asked = "Collapse predicts the share left of 10,000 and 30,000 items within 10 % (first-order laws, .1 to 10 per edge)"
-    own = [r for r in rows if r["law"] == "first-order" and r["asked"] == "True" and r["cell"].startswith("market")]
+    own = [
+        r
+        for r in rows
+        if (r["law"], r["ladder"], r["asked"]) == ("first-order", LADDER, "True") and r["cell"].startswith("market")
+    ]
     held = sum(abs(float(row["error"])) <= 0.1 for row in own)
     sizes = len({row["cell"].partition(" ")[0] for row in own})
     return _row(

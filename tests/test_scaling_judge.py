@@ -181,11 +181,13 @@ def test_targets_are_of_all_studies_together(tmp_path: Path) -> None:
 
 
 def test_collapse_is_met_on_both_large_catalogues_or_not_at_all(tmp_path: Path) -> None:
-    fixed = {"law": "first-order", "x": "per effective edge", "asked": "True"}
+    fixed = {"law": "first-order", "x": "per effective edge", "asked": "True", "ladder": "catalogue"}
     rows = [fixed | {"cell": f"market:n_items={n} more", "error": 0.05} for n in (10_000, 30_000)]
     table(tmp_path / "collapse" / "collapse.csv", rows[:1])
     assert scaling_targets.targets(tmp_path)[-1]["met"] == "not met"
     table(tmp_path / "collapse" / "collapse.csv", rows)
     assert scaling_targets.targets(tmp_path)[-1]["met"] == "met"
+    table(tmp_path / "collapse" / "collapse.csv", [*rows, rows[0] | {"error": -0.3, "ladder": "wide"}])
+    assert scaling_targets.targets(tmp_path)[-1]["met"] == "met", "a wider model is in no verdict"
     table(tmp_path / "collapse" / "collapse.csv", [*rows, rows[0] | {"error": -0.3}])
     assert scaling_targets.targets(tmp_path)[-1]["met"] == "not met"

@@ -46,7 +46,8 @@ def catalogues(luck: float = 0.0) -> tuple[list[dict[str, str]], list[dict[str, 
             left = math.exp(-0.4 - 0.3 * math.log(tokens / edges) - 0.02 * math.log(tokens / edges) ** 2)
             left *= math.exp(luck * draws.standard_normal())
             role = "held out" if items > 3000 else "fitted"
-            cell = {"law": "first-order", "cell": f"c{n}", "log": f"l{n}", "items": items, "effective_edges": edges}
+            cell = {"law": "first-order", "cell": f"l{n}, first-order, catalogue", "log": f"l{n}", "ladder": "catalogue"}
+            cell |= {"items": items, "effective_edges": edges}
             lines.append(line(loss=5 + 2 * left, role=role, tokens=tokens, **cell))
             rivals.append(
                 {
@@ -238,6 +239,16 @@ def test_a_page_says_whether_a_collapse_holds() -> None:
             row["loss"] = "5.9"
     page = scaling_sections.SECTIONS["collapse"](shown(scaling_collapse.collapse(lines, rivals)))
     assert "**first-order: fails.** 3 of 4 shares left" in page
+
+
+def test_a_wider_model_is_shown_beside_a_collapse_and_is_in_no_verdict() -> None:
+    lines, _ = catalogues()
+    wide = [
+        row | {"ladder": "wide", "cell": "l3, first-order, wide", "loss": "5.1"} for row in lines if row["tokens"] == "800000"
+    ]
+    page = scaling_sections.SECTIONS["collapse"](shown(scaling_collapse.collapse([*lines, wide[-1]])))
+    assert "**first-order: holds.** 4 of 4 shares left" in page
+    assert "**A wider model** (l3, first-order, wide) has 0.050 left at 800,000 tokens" in page
 
 
 def test_a_page_says_whether_size_counts_and_what_it_is_worth_to_each_arm() -> None:
