@@ -13,7 +13,7 @@ from preceptor.core.tables.scaling import Forecast
 from preceptor.report.curves import curves, slope
 from preceptor.report.doubts import doubts
 from preceptor.report.fitted import footings, laws, not_fitted
-from preceptor.report.formats import any_value, fixed, interval, name, short
+from preceptor.report.formats import any_value, excess_share, fixed, interval, name, short
 from preceptor.report.inputs import Artifacts, number
 from preceptor.report.sections_scaling import fitted, largest
 
@@ -123,3 +123,12 @@ def test_laws_say_what_the_second_method_found_and_what_they_rest_on(miniature: 
         assert said in shown, said
     apart = dict(doubts(inputs))["Two methods of fitting disagree"]
     assert name("item-text") in apart
+
+
+def test_a_forecast_of_what_lies_below_the_floor_has_words_and_no_share(miniature: Path) -> None:
+    like = row.read(miniature / "scaling", Forecast)[0]
+    below = dataclasses.replace(like, actual=1.9, reference=2.0, reference_kind="known floor", excess_error=None)
+    assert excess_share(below, None) == "measured below the known floor"
+    assert excess_share(below, 0.5) == "50.0 %"  # the mean of its cell lies above
+    assert excess_share(dataclasses.replace(below, actual=2.5), None) == "–"
+    assert excess_share(below, 7.0) == "over ±200 %"

@@ -72,6 +72,13 @@ def test_the_held_out_cells_are_the_largest_size_the_largest_budgets_and_both(po
         assert len([r for r in rows if r.held == held and r.form == "joint"]) == n
 
 
+def test_a_fit_prints_the_held_out_error_of_what_a_plan_says(law: Law) -> None:
+    cells = law.sets["uih"].forecast_cells[PLANNED]
+    assert set(cells) == {"corner", "size", "tokens"}
+    mean = float(np.mean(list(cells.values())))
+    assert f"as a plan forecasts: off by {mean:.1%} of the excess (corner {cells['corner']:.1%}" in str(law)
+
+
 def test_the_average_of_the_forms_is_what_predict_says(points: Points, law: Law) -> None:
     row = next(r for r in law.forecasts if r.held == "named" and r.form == PLANNED)
     said = law.predict(row.params, row.tokens)
@@ -261,13 +268,18 @@ def test_parts_are_held_out_from_laws_that_a_fit_would_make() -> None:
 
 
 def test_a_size_whose_law_is_open_is_forecast_by_it_and_said_to_be() -> None:
-    law = fit(sweep(2, 4, seeds=2, noise=0.02), ScalingConfig(starts=20, bootstraps=0, forecast=False), hold_out="tokens > 9e5")
+    law = fit(sweep(2, 4, seeds=2, noise=0.02), replace(LIGHT, forecast=False), hold_out="tokens > 9e5")
     rows = [r for r in law.forecasts if r.form == PLANNED]
     assert len(rows) == 4
     assert all(r.predicted is not None and "not identified" in r.note for r in rows)
     said = law.predict(rows[0].params, rows[0].tokens)
     assert said.loss[0] == pytest.approx(rows[0].predicted)
     assert "not identified" in said.reason
+    assert said.interval_95 is not None
+    assert (rows[0].lo, rows[0].hi) == pytest.approx((said.interval_95[0][0], said.interval_95[1][0]))
+    assert rows[0].lo is not None
+    assert rows[0].predicted is not None
+    assert rows[0].lo < rows[0].predicted
 
 
 def test_a_loss_below_the_floor_makes_no_error_of_hundreds_of_percent() -> None:
@@ -288,6 +300,9 @@ def test_a_loss_below_the_floor_makes_no_error_of_hundreds_of_percent() -> None:
     found = only.judged()["uih"]
     assert (found.points, found.below, found.error) == (3, 3, None)
     assert "3 of them at or below the floor" in str(only)
+    cells = fit(below, replace(LIGHT, bootstraps=0)).sets["uih"].forecast_cells["joint-excess"]
+    assert set(cells) == {"size", "tokens"}  # by their other points; the corner is that cell alone
+    assert max(cells.values()) < 0.05
 
 
 def test_losses_in_two_units_are_noticed_where_no_column_says_so(points: Points) -> None:

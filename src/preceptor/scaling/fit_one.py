@@ -91,11 +91,9 @@ def fit_one(
     top = int(np.argmax(rolling.compute(used)))
     far = (float(used.params[top]), FAR * float(used.tokens.max()))
     doubts = influence(fit, used, scatter, far, config.delta) if doubt else []
-    kept = not judge or params is None or all(v.identified for v in judged.values())
-    draws = intervals.theta if kept else intervals.theta[:0]
     return FittedLaw(
         form.name, params, parameters, fit.theta, fit.centre, fit.floor, fit.n, fit.rms, scatter.scale, noise,
-        fit.starts.summary() | {"at_bound": fit.at_bound}, intervals.method, intervals.reason, draws,
+        fit.starts.summary() | {"at_bound": fit.at_bound}, intervals.method, intervals.reason, intervals.theta,
         form_error=error, dear=of_dear_runs(fit, used), draws_dof=intervals.dof, second=second(fit, bounds, far) if doubt else
         None, influence=tuple(doubts[:SHOWN]), outliers=tuple(outliers(doubts)), )  # fmt: skip
 

@@ -115,8 +115,7 @@ def predict(entry: SetLaws, train: Points, test: Points, held: str) -> list[Fore
                 made = expected(law, n, d, entry.centre(law, n, d) if form == PLANNED else None)
                 value = float(made.loss[0])
                 if made.interval_95 is None:
-                    open_ = law.params is not None and not law.identified and not len(law.draws)
-                    why = f"no interval: {'this law is not identified' if open_ else made.reason}"
+                    why = f"no interval: {made.reason}"
                 else:
                     lo, hi = (float(end[0]) for end in made.interval_95)
             numbers = {
@@ -173,10 +172,13 @@ def _reference(entry: SetLaws, n: float) -> tuple[float, str]:
 
 
 def error_of(rows: Sequence[Forecast], form: str, held: str = "corner") -> float:
-    """Mean |excess error| of a form over the held-out points; NaN where it has none."""
-    found = [r.excess_error for r in rows if r.form == form and r.held == held]
-    errors = [math.nan if error is None else abs(error) for error in found]
-    return float(np.mean(errors)) if errors else math.nan
+    """Mean |excess error| of a form over the held-out points that lie above the floor; NaN where it has none, or can't predict
+    one of them."""
+    found = [r for r in rows if r.form == form and r.held == held]
+    if any(r.predicted is None for r in found):
+        return math.nan
+    mean = _mean([r.excess_error for r in found])
+    return math.nan if mean is None else mean
 
 
 def cells_of(rows: Sequence[Forecast]) -> dict[str, dict[str, float]]:

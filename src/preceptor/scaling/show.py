@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from preceptor.core.progress import quantity
 from preceptor.scaling.burn_in import BurnIn
 from preceptor.scaling.fitted import Dropped, FittedLaw, Parameter, SetLaws, Tried
-from preceptor.scaling.forecast import Judged
+from preceptor.scaling.forecast import PLANNED, Judged
 from preceptor.scaling.forms import FORMS
 
 _WORTH_SAYING = 0.01  # of a forecast: a law that moves less hangs on no point
@@ -66,9 +66,7 @@ def _block(entry: SetLaws) -> str:
         error = entry.forecast_error.get(form.name)
         lines.append(f"  {form.name:<13} L = {form.equation}{chosen}")
         if error is not None:
-            found = entry.forecast_cells.get(form.name, {})
-            cells = ", ".join(f"{name} {e:.1%}" for c, name in _CELLS.items() if (e := found.get(c)) is not None)
-            lines.append(f"    held out: off by {error:.1%} of the excess ({cells})")
+            lines.append(f"    held out: off by {error:.1%} of the excess ({_cells(entry, form.name)})")
         open_sizes: dict[str, list[str]] = {}
         for one in laws:
             if one.params is not None and not any(p.identified for p in one.parameters.values()):
@@ -77,6 +75,9 @@ def _block(entry: SetLaws) -> str:
                 lines += _law(one)
         lines += [f"    {', '.join(sizes)}: not identified – {why}" for why, sizes in open_sizes.items()]
     lines += _averaged(entry)
+    if planned := list(entry.forecast_cells.get(PLANNED, {}).values()):
+        mean = sum(planned) / len(planned)
+        lines.append(f"  held out      as a plan forecasts: off by {mean:.1%} of the excess ({_cells(entry, PLANNED)})")
     if entry.repetition:
         r = entry.repetition
         cells = "  ".join(
@@ -84,6 +85,12 @@ def _block(entry: SetLaws) -> str:
         )
         lines.append(f"  repetition    {cells}; {r.n} points, residual {r.rms:.2%}, {r.rms_as_fresh:.2%} were repeats fresh")
     return "\n".join(lines)
+
+
+def _cells(entry: SetLaws, form: str) -> str:
+    """The held-out error of each part."""
+    found = entry.forecast_cells.get(form, {})
+    return ", ".join(f"{name} {e:.1%}" for c, name in _CELLS.items() if (e := found.get(c)) is not None)
 
 
 def _law(law: FittedLaw) -> list[str]:
