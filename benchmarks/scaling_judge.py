@@ -4,15 +4,20 @@
 
 Reads points.csv and held-out.csv, which was written before anything was trained. Of each log, law, arm and ladder, laws are
 fitted to the loss on fresh histories (its end is known), to T where it was measured (its end is 0, and L∞ is free), and to the
-loss on real histories among items (with the prior where it is known). Writes:
+loss on real histories among items (with the prior where it is known). What is trained on more tokens than a size's held-out
+budget isn't fitted either: that would make an interpolation of the forecast. Forecasts are those of `preceptor plan`: averages
+of the forms that can be fitted. Runs that repeat histories are fitted by no law of fresh ones, nor judged by it. Writes:
 
     judged.csv   every held-out cell: the mean of its runs, the law's forecast, both baselines, errors as shares of the excess
                  (of T: of T; of real losses: of the loss), whether runs lie in the 95 % band, interval scores
     fits.csv     parameters with intervals, and what burn-in left out
-    summary.csv  by set: median errors, coverage, scores, cells, logs
-    ends.csv     known-end: T's free end, least real loss and where, the cost C of the law
+    summary.csv  by set: median errors (over all cells, and over those that both baselines reach), coverage, scores, cells, logs
+    ends.csv     known-end, known-floor: T's free end, least real loss and where, the cost C of the law
+    sizes.csv    known-floor: does an N-term lower the error of the sixth size, by ladder and seed
+    arms.csv     text: what the N-term is worth to each arm
     recall.csv   known-end: recall at 100 from the loss, one generator left out at a time
-    shares.csv, collapse.csv, epochs.csv, layers.csv, order.csv   what nulls, collapse, repetition and mixture ask
+    shares.csv, structure.csv, collapse.csv, epochs.csv, layers.csv, effects.csv, order.csv
+                 what nulls, collapse, repetition and mixture ask
 
 Baselines: the log-log line of the excess through the last two budgets of a size, and the nearest smaller run. Their 95 % bands
 are Student's t times what they missed by at the earlier budgets. Score: width + 40 × the distance to a run outside, in the log
@@ -34,27 +39,29 @@ from scipy import stats
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "src"))
 
+from scaling_collapse import collapse
 from scaling_ends import ends, recall
+from scaling_plan import SHARED
+from scaling_points import WALKS, Line, forecasts, points_of, without_later
 from scaling_report import readme
+from scaling_sizes import arms, sizes
 from scaling_special import TABLES
-from scaling_studies import read
+from scaling_studies import lines_of, read
 
 from preceptor.core.errors import PreceptorError
 from preceptor.core.tables.scaling import Forecast
 from preceptor.scaling.config import ScalingConfig
-from preceptor.scaling.fit_set import preferred
-from preceptor.scaling.forecast import NAMED, nearest_smaller, two_point
+from preceptor.scaling.forecast import nearest_smaller, two_point
 from preceptor.scaling.law import Law, fit
 from preceptor.scaling.points import Points
 
 CONFIG = ScalingConfig(starts=100, bootstraps=200, forecast=False)
 GROUP = ("log", "law", "arm", "ladder")
-WALKS, REAL = "uih-in-graph", "real-validation-seen"
+REAL = "real-validation-seen"
 T, ITEMS = "T", "real, among items"
 MISS = 2 / 0.05
+ERRORS = ("error", "error_two_point", "error_nearest")
 EACH = "a cosine each"
-
-Line = Mapping[str, str]
 
 
 def main() -> int:
@@ -63,7 +70,8 @@ def main() -> int:
     parser.add_argument("--out", type=Path, default=Path("results/scaling"))
     args = parser.parse_args()
     folder = args.out / args.study
-    lines, held = [_arm(line) for line in read(folder / "points.csv")], read(folder / "held-out.csv")
+    lines = [_arm(line) for line in lines_of(args.study, args.out)]
+    held = [line for name in (args.study, *SHARED.get(args.study, ())) for line in read(args.out / name / "held-out.csv")]
     if not lines:
         print(f"{folder / 'points.csv'} has no finished cell", file=sys.stderr)
         return 1
@@ -80,9 +88,16 @@ def main() -> int:
     write(folder / "summary.csv", summarise(judged))
     for name, table in TABLES.get(args.study, {}).items():
         write(folder / f"{name}.csv", table(lines))
-    if args.study == "known-end":
+    if args.study in ("known-end", "known-floor"):
         write(folder / "ends.csv", ends(lines, fits))
+    if args.study == "known-end":
         write(folder / "recall.csv", recall(lines))
+    if args.study == "known-floor":
+        write(folder / "sizes.csv", sizes(lines, named, CONFIG))
+    if args.study == "collapse":
+        write(folder / "collapse.csv", collapse(lines, read(folder / "rivals.csv")))
+    if args.study == "text":
+        write(folder / "arms.csv", arms(fits))
     (folder / "README.md").write_text(readme(args.study, folder), encoding="utf-8")
     print((folder / "README.md").read_text(encoding="utf-8"))
     return 0
@@ -105,6 +120,7 @@ def judge(
     group: Sequence[str], name: str, lines: Sequence[Line], held: set[tuple[str, str]]
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """(rows of held-out cells, rows of fitted parameters) of one set of one group; no rows where nothing can be fitted."""
+    lines = without_later(lines, held)
     outside = np.array([(line["cell"], line["tokens"]) in held for line in lines])
     points = points_of(lines)
     if outside.all():
@@ -119,27 +135,8 @@ def judge(
     rows = []
     for params, tokens in sorted({(float(p.params), float(p.tokens)) for p in forecasts(law)}):
         runs = [r for r in forecasts(law) if (r.params, r.tokens) == (params, tokens)]
-        rows.append(keys | cell_row(runs, train, end_of(name, train)))
+        rows.append(keys | cell_row(runs, train.where(~train.repeated), end_of(name, train)))
     return rows, [keys | row for row in fit_rows(law)]
-
-
-def points_of(lines: Sequence[Line]) -> Points:
-    """A table of points, of which each set is one."""
-    names = ("params", "tokens", "loss", "seed", "floor", "unit", "flops_per_token", "unigram", "bigram", "ends")
-    columns: dict[str, list[Any]] = {name: [line[name] for line in lines] for name in names}
-    columns["run"] = [f"{line['cell']}, seed {line['seed']}" for line in lines]
-    return Points.of(columns)
-
-
-def forecasts(law: Law) -> list[Forecast]:
-    """The forecast of each held-out run by the form that a plan would use."""
-    (entry,) = law.sets.values()
-    best: dict[tuple[str, float], Forecast] = {}
-    for form in reversed(preferred(entry)):
-        for r in law.forecasts:
-            if r.held == NAMED and r.form == form and r.predicted is not None:
-                best[r.run, r.tokens] = r
-    return list(best.values())
 
 
 def end_of(name: str, train: Points) -> float:
@@ -166,6 +163,7 @@ def cell_row(runs: Sequence[Forecast], train: Points, end: float) -> dict[str, A
         "predicted": first.predicted,
         "lo": first.lo,
         "hi": first.hi,
+        "by": first.note.partition(";")[0],
         "error": (first.predicted - actual) / excess,
         "error_two_point": (line - actual) / excess,
         "error_nearest": (near - actual) / excess,
@@ -243,13 +241,17 @@ def summarise(judged: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         own = [row for row in judged if row["set"] == name]
         banded = [row for row in own if row["covered"] is not None]
         whole = [row for row in banded if None not in (row["score_two_point"], row["score_nearest"])]
+        reached = [row for row in own if not any(math.isnan(row[k]) for k in ERRORS)]
         rows.append(
             {
                 "set": name,
                 "cells": len(own),
                 "logs": len({row["log"] for row in own}),
                 "laws": len({row["law"] for row in own}),
-                **{k: float(np.median([abs(row[k]) for row in own])) for k in ("error", "error_two_point", "error_nearest")},
+                "error": _median([row["error"] for row in own]),
+                "cells_compared": len(reached),
+                **{f"compared_{k}": _median([row[k] for row in reached]) for k in ERRORS},
+                "runs": sum(row["runs"] for row in own),
                 "runs_with_band": sum(row["covered_of"] for row in banded),
                 "covered": sum(row["covered"] for row in banded),
                 "cells_scored": len(whole),
@@ -271,6 +273,10 @@ def write(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
 def _arm(line: dict[str, str]) -> dict[str, str]:
     """One full cosine for each number of tokens is one arm."""
     return {**line, "arm": EACH} if line["arm"].startswith(EACH) else line
+
+
+def _median(values: Sequence[float]) -> float | None:
+    return float(np.median(np.abs(values))) if len(values) else None
 
 
 def _mean(values: Sequence[float]) -> float | None:

@@ -1,8 +1,9 @@
 """In which order the layers of a curriculum are learnt: the share of each layer's reducible nats, at equal tokens of its own.
 
 α across sets isn't comparable (their floors and units differ), a share is. Of a model that reads one layer alone, the share
-at D tokens is (L(D₀) − L(D)) / (L(D₀) − L(4D)): D₀ is the smallest budget, and the loss at four times the tokens stands for the
-floor, which is known for histories alone. General text is left out.
+at D tokens is (L(D₀) − L(D)) / (L(D₀) − L*): D₀ is the smallest budget, and L*, the least loss of a budget up to 4D, stands for
+the floor: a layer that is read too often turns up. For histories the floor is known, and the share from the unigram down to it
+stands beside. General text is left out.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from itertools import combinations
 from typing import Any
 
 import numpy as np
+from scaling_collapse import share_left
 from scipy import stats
 
 Line = Mapping[str, str]
@@ -24,13 +26,15 @@ AHEAD = 4
 def order(lines: Sequence[Line]) -> list[dict[str, Any]]:
     """Rows of order.csv: two layers at equal tokens, the share learnt of each, and how likely their order is the other one.
 
-    inversion: the chance that the layer that is ahead here isn't, by the spread over seeds alone (Student's t, one variance for
-    all layers and tokens); evaluation documents are the same at all tokens, and their choice isn't in it.
+    known: of histories, the share learnt between the unigram and the known floor. inversion: the chance that the layer that is
+    ahead here isn't, by the spread over seeds alone (Student's t, one variance for all layers and tokens); evaluation documents
+    are the same at all tokens, and their choice isn't in it.
     """
     found = {(layer, d): shares for layer in ALONE for d, shares in learnt(lines, layer).items()}
     many = [shares for shares in found.values() if len(shares) > 1]
     freedom = sum(len(shares) - 1 for shares in many)
     squares = sum(float(((np.array(shares) - np.mean(shares)) ** 2).sum()) for shares in many)
+    known = learnt_to_floor(lines)
     rows = []
     for d in sorted({d for _, d in found}):
         for one, other in combinations(EXPECTED, 2):
@@ -46,6 +50,7 @@ def order(lines: Sequence[Line]) -> list[dict[str, Any]]:
                 {
                     **{"tokens": d, "layer": one, "other": other, "share": float(np.mean(a)), "share_other": float(np.mean(b))},
                     **{"as_expected": gap > 0, "inversion": inversion, "seeds": min(len(a), len(b))},
+                    "known": known.get(d) if one == "histories" else None,
                 }
             )
     return rows
@@ -59,8 +64,22 @@ def learnt(lines: Sequence[Line], layer: str) -> dict[int, list[float]]:
     for seed in dict.fromkeys(seed for seed, _ in loss):
         budgets = sorted(d for one, d in loss if one == seed)
         for d in budgets[1:]:
-            end = loss.get((seed, AHEAD * d))
-            begin = loss[seed, budgets[0]]
-            if end is not None and begin > end:
+            if AHEAD * d not in budgets:
+                continue
+            begin, end = loss[seed, budgets[0]], min(loss[seed, up_to] for up_to in budgets if up_to <= AHEAD * d)
+            if begin > end:
                 shares.setdefault(d, []).append((begin - loss[seed, d]) / (begin - end))
     return shares
+
+
+def learnt_to_floor(lines: Sequence[Line]) -> dict[int, float]:
+    """The share of histories' nats between the unigram and the known floor that is learnt, mean over seeds, by tokens."""
+    own = [
+        line
+        for line in lines
+        if line["arm"] == "histories" and line["set"] == ALONE["histories"] and line.get("floor") and line.get("unigram")
+    ]
+    found: dict[int, list[float]] = {}
+    for line in own:
+        found.setdefault(int(line["tokens"]), []).append(1 - share_left(line))
+    return {d: float(np.mean(shares)) for d, shares in found.items()}

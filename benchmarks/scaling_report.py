@@ -14,10 +14,12 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "src"))
 
+from scaling_ends import holds_zero
 from scaling_plan import STUDIES
 from scaling_rate import cpu_seconds
 from scaling_sections import SECTIONS
 from scaling_studies import lines_of
+from scaling_targets import targets
 from scaling_text import number, percent, read, table, whole
 
 Line = Mapping[str, str]
@@ -36,10 +38,8 @@ TITLES = {
 
 def readme(study: str, folder: Path) -> str:
     """The whole page."""
-    tables = {
-        name: read(folder / f"{name}.csv") for name in ("points", "summary", "judged", "fits", "ends", "recall", *SECTIONS)
-    }
-    parts = [f"# {TITLES[study]}", *_found(tables), _what_was_run(study, tables["points"])]
+    tables = {name: read(folder / f"{name}.csv") for name in ("summary", "judged", "fits", "ends", "recall", *SECTIONS)}
+    parts = [f"# {TITLES[study]}", *_found(tables), _what_was_run(study, lines_of(study, folder.parent))]
     if tables["summary"]:
         parts += ["## Held-out cells", _summary(tables["summary"]), _judged(tables["judged"])]
     if tables["ends"]:
@@ -53,51 +53,57 @@ def readme(study: str, folder: Path) -> str:
 
 
 def _found(tables: Mapping[str, Sequence[Line]]) -> list[str]:
-    """What was asked of held-out cells, of T and of real losses, and what was found: a list, if anything was."""
-    lines = []
-    for r in tables["summary"]:
-        if r["set"] != "uih-in-graph":
-            continue
-        baselines = [float(r[f"error_{name}"]) for name in ("two_point", "nearest")]
-        error, below = float(r["error"]), float(r["error"]) < min(baselines)
-        asked = error <= 0.1 and int(r["cells"]) >= 12 and below
-        lines.append(
-            f"**Held-out cells: {_met(asked)}.** The law's median error is {percent(r['error'])} of the excess over"
-            f" {r['cells']} cells of {r['logs']} log(s), {'below' if below else 'not below'} both baselines"
-            f" ({percent(r['error_two_point'])}, {percent(r['error_nearest'])}). At most 10 % over 12 cells, and below both,"
-            " was asked."
-        )
-        held = int(r["covered"]) / max(int(r["runs_with_band"]), 1)
-        better = r["score"] and float(r["score"]) < min(float(r["score_two_point"]), float(r["score_nearest"]))
-        lines.append(
-            f"**Bands: {_met(bool(held >= 0.9 and better and int(r['logs']) >= 3))}.** They hold {r['covered']} of"
-            f" {r['runs_with_band']} runs; their interval score is {number(r['score'])} against"
-            f" {number(r['score_two_point'])} and {number(r['score_nearest'])}. 90 %, at least three logs and the better"
-            " score were asked."
-        )
+    """What was asked of held-out cells, of T and of real losses, and what was found in this study: a list, if anything was.
+    What is asked of all studies together is in studies.md."""
+    lines = [found(r) for r in tables["summary"] if r["set"] == "uih-in-graph" for found in (_errors, _bands)]
     known = [r for r in tables["ends"] if r["T_end"]]
     if known:
-        tight = [r for r in known if float(r["T_end_lo"] or 1) <= 0 and float(r["T_end_hi"] or 9) / 2 <= 0.05]
-        said = "; ".join(f"{r['law']}, N {whole(r['params'])}: {_span(r, 'T_end')}" for r in known)
-        logs = len({r["log"] for r in tight})
+        said = "; ".join(f"{r['log']}, {r['law']}, N {whole(r['params'])}: {_span(r, 'T_end')}" for r in known)
         lines.append(
-            f"**T goes to 0: {_met(logs >= 2)}.** The free end of T, in nats: {said}. An interval that holds 0 with a"
-            f" half-width of .05 on two logs was asked; {len(tight)} of {len(known)} do. T is still"
-            f" {min(float(r['T_last']) for r in known):.3f} or more at the most tokens."
+            f"**The free end of T**, in nats: {said}. {sum(map(holds_zero, known))} of {len(known)} intervals hold 0 with a"
+            f" half-width of .05. T is still {min(float(r['T_last']) for r in known):.3f} or more at the most tokens."
         )
-    turned = [r for r in tables["ends"] if r["turned"]]
     if tables["ends"]:
+        turned = [r for r in tables["ends"] if r["turned"]]
         rises = "; ".join(
-            f"{r['law']}: from {whole(r['turned'])} tokens on, by {float(r['real_last']) - float(r['real_least']):.3f} nats"
+            f"{r['log']}, {r['law']}, N {whole(r['params'])}: from {whole(r['turned'])} tokens on, by {number(r['rise'])} nats"
+            f" (C {number(r['C'])})"
             for r in turned
         )
-        still = ", ".join(f"{r['law']} (N {whole(r['params'])})" for r in tables["ends"] if not r["turned"])
-        lines.append(f"**The real loss turns up** under {rises or 'none of them'}. It still falls under {still or 'none'}.")
+        lines.append(
+            f"**The real loss turns up** under {rises or 'none of them'}. Under the other"
+            f" {len(tables['ends']) - len(turned)} it doesn't, or rises by no more than seeds differ."
+        )
     return ["\n".join(f"- {line}" for line in lines)] if lines else []
 
 
-def _met(asked: bool) -> str:
-    return "met" if asked else "not met"
+def _errors(r: Line) -> str:
+    said = (
+        f"**Held-out cells.** A plan's forecast is off by {percent(r['error'])} of the excess over {r['cells']} cells (median)."
+    )
+    if not int(r["cells_compared"]):
+        return said + " None of them is reached by both baselines."
+    mine, line, near = (r[f"compared_{k}"] for k in ("error", "error_two_point", "error_nearest"))
+    below = float(mine) < min(float(line), float(near))
+    return (
+        f"{said} Over the {r['cells_compared']} that both baselines reach it is {percent(mine)},"
+        f" {'below' if below else 'not below'} both ({percent(line)}, {percent(near)})."
+    )
+
+
+def _bands(r: Line) -> str:
+    said = f"**Bands.** They hold {r['covered']} of {r['runs_with_band']} runs"
+    without = int(r["runs"]) - int(r["runs_with_band"])
+    if without:
+        said += f"; {without} more have none, as no law that is identified reaches them"
+    if not int(r["cells_scored"]):
+        return said + "."
+    better = float(r["score"]) < min(float(r["score_two_point"]), float(r["score_nearest"]))
+    return (
+        f"{said}; over {r['cells_scored']} cells their interval score is {number(r['score'])},"
+        f" {'better' if better else 'not better'} than the baselines' {number(r['score_two_point'])} and"
+        f" {number(r['score_nearest'])}."
+    )
 
 
 def _span(r: Line, name: str) -> str:
@@ -128,20 +134,23 @@ def _what_was_run(study: str, points: Sequence[Line]) -> str:
 def _summary(rows: Sequence[Line]) -> str:
     head = [
         "set",
-        "cells",
+        "cells, of these with both baselines",
         "laws, logs",
-        "median error: law, line, nearest",
+        "median error of all",
+        "with both baselines: law, line, nearest",
         "runs in the 95 % band",
         "score: law, line, nearest",
     ]
     body = []
     for r in rows:
-        errors = ", ".join(percent(r[k]) for k in ("error", "error_two_point", "error_nearest"))
+        errors = ", ".join(percent(r[f"compared_{k}"]) for k in ("error", "error_two_point", "error_nearest"))
         scores = ", ".join(number(r[k]) for k in ("score", "score_two_point", "score_nearest"))
         covered = f"{r['covered']} of {r['runs_with_band']}"
-        body.append([r["set"], r["cells"], f"{r['laws']}, {r['logs']}", errors, covered, scores])
+        cells = f"{r['cells']}, {r['cells_compared']}"
+        body.append([r["set"], cells, f"{r['laws']}, {r['logs']}", percent(r["error"]), errors, covered, scores])
     said = (
-        "Errors are shares of the excess over the known floor (uih-in-graph), of T itself (T), and of the loss (real"
+        "The law is what a plan would use: the average of the forms that can be fitted (`judged.csv` names them). Errors are"
+        " shares of the excess over the known floor (uih-in-graph), of T itself (T), and of the loss (real"
         " histories, whose end isn't known). *line*: the log-log line through the last two budgets. *nearest*: the nearest"
         " smaller run. The score is width + 40 × the distance to a run outside, in the log of the loss, over the cells where"
         " all three have a band."
@@ -162,30 +171,37 @@ def _judged(rows: Sequence[Line]) -> str:
 
 def _ends(rows: Sequence[Line]) -> str:
     head = [
-        "law",
-        "N",
-        "most tokens",
-        "T: first, last",
-        "L∞ of T, free",
-        "C",
-        "real loss: last, least",
-        "least at",
-        "recall@100: last, best",
+        *(
+            "log",
+            "law",
+            "N",
+            "most tokens",
+            "T: first, last",
+            "L∞ of T, free",
+            "C",
+            "D*: it turns up",
+            "real loss: last, least",
+        ),
+        *("rise, by luck", "recall@100: last, best"),
     ]
     body = []
-    for r in rows:
-        free = f"{number(r['T_end'])} [{number(r['T_end_lo'])}, {number(r['T_end_hi'])}]" if r["T_end"] else "–"
+    for r in sorted(rows, key=lambda r: (r["log"], float(r["C"] or "nan"), float(r["params"]))):
+        free = _span(r, "T_end") if r["T_end"] else "–"
         if r["T_end"] and r["T_end_identified"] != "True":
             free += ", not identified"
-        at = whole(r["least_at"]) + ("" if r["turned"] else ", the most tokens")
+        turned = whole(r["turned"]) if r["turned"] else "not yet"
         real = f"{number(r['real_last'])}, {number(r['real_least'])}"
+        rise = f"{number(r['rise'])}, {number(r['rise_beyond'])}"
         found = f"{number(r['recall_100_last'])}, {number(r['recall_100_best'])}"
         first = f"{number(r['T_first'])}, {number(r['T_last'])}" if r["T_last"] else "–"
-        body.append([r["law"], whole(r["params"]), whole(r["most_tokens"]), first, free, number(r["C"]), real, at, found])
+        size = [r["log"], r["law"], whole(r["params"]), whole(r["most_tokens"])]
+        body.append([*size, first, free, number(r["C"]), turned, real, rise, found])
     said = (
         "Nats per real validation target among items, means over seeds; with the prior where the law's is known. T is known for"
         " fitted mixtures. C is what the law itself costs on the same targets; walks of the paper's kind give no probability to"
-        " some of them, so theirs is infinite (–)."
+        " some of them, so theirs is infinite. D* are the tokens of the least real loss, where the loss at the most tokens is"
+        " higher by more than seeds differ (one-sided, 95 %: *by luck*). SASRec isn't among the models: its trainer reads a"
+        " fixed set of histories until validation stops it, so that it has no loss by fresh tokens."
     )
     return table(head, body) + "\n\n" + said
 
@@ -220,7 +236,8 @@ def _fits(rows: Sequence[Line]) -> str:
 
 
 def index(out: Path) -> None:
-    """Write studies.csv and studies.md: cells, tokens and CPU hours of each study's whole plan, and the cells that are here."""
+    """Write targets.csv (what was asked of all studies together, and what was found), studies.csv (cells, tokens and CPU hours
+    of each study's whole plan, and the cells that are here), and studies.md, which shows both."""
     rows = []
     for study, cells in STUDIES.items():
         if study == "tiny":
@@ -263,7 +280,13 @@ def index(out: Path) -> None:
         " `rates.csv` (`python benchmarks/scaling_rate.py`). `python benchmarks/scaling_studies.py STUDY` runs what is missing,"
         " and can be stopped and taken up again."
     )
-    page = "\n\n".join(["# The studies of scaling laws", said, table(head, body)])
+    asked = targets(out)
+    with open(out / "targets.csv", "w", encoding="utf-8", newline="") as f:
+        out_csv = csv.writer(f, lineterminator="\n")
+        out_csv.writerow(asked[0])
+        out_csv.writerows(row.values() for row in asked)
+    met = table(["asked of all studies together", "found", ""], [[row["asked"], row["found"], row["met"]] for row in asked])
+    page = "\n\n".join(["# The studies of scaling laws", "## Targets", met, "## Studies", said, table(head, body)])
     (out / "studies.md").write_text(page + "\n", encoding="utf-8")
 
 

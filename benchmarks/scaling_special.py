@@ -1,4 +1,5 @@
-"""What single scaling studies ask beside forecasts: nulls, data collapse, repetition, and what layers do for each other."""
+"""What single scaling studies ask beside forecasts: nulls, repetition, and the losses of layers. Data collapse, differences
+between arms and the order of layers have modules of their own."""
 
 from __future__ import annotations
 
@@ -7,6 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from scaling_collapse import share_left
+from scaling_effects import effects, structure
 from scaling_order import order
 from scipy.optimize import minimize_scalar
 
@@ -29,50 +32,6 @@ def shares(lines: Sequence[Line]) -> list[dict[str, Any]]:
                 "recall_100": _mean([float(line["recall_100"]) for line in real if line["recall_100"]]),
             }
         )
-    return rows
-
-
-def share_left(line: Line) -> float:
-    """(loss − floor) / (unigram − floor), the unigram with what the ends of documents cost."""
-    loss, floor, unigram, ends = (float(line[name]) for name in ("loss", "floor", "unigram", "ends"))
-    return (loss - floor) / (unigram + ends - floor)
-
-
-def collapse(lines: Sequence[Line]) -> list[dict[str, Any]]:
-    """collapse: the share left of held-out catalogues, predicted from the others by a parabola of its log over the log of x.
-
-    x: tokens per effective edge; its rivals are tokens per item of the catalogue, and tokens alone.
-    """
-    walks = [line for line in lines if line["set"] == WALKS and line["unigram"] and line["effective_edges"]]
-    scales: dict[str, Callable[[Line], float]] = {
-        "per effective edge": lambda line: float(line["effective_edges"]),
-        "per item": lambda line: float(line["items"]),
-        "tokens": lambda line: 1.0,
-    }
-    rows = []
-    for law in dict.fromkeys(line["law"] for line in walks):
-        own = [line for line in walks if line["law"] == law]
-        fitted = [line for line in own if line["role"] == "fitted"]
-        for name, scale in scales.items():
-            x = np.log([float(line["tokens"]) / scale(line) for line in fitted])
-            form = np.polyfit(x, np.log([share_left(line) for line in fitted]), 2)
-            for cell, tokens in dict.fromkeys((line["cell"], line["tokens"]) for line in own if line["role"] != "fitted"):
-                at = [line for line in own if (line["cell"], line["tokens"]) == (cell, tokens)]
-                place = math.log(float(tokens) / scale(at[0]))
-                came = float(np.mean([share_left(line) for line in at]))
-                said = math.exp(np.polyval(form, place))
-                rows.append(
-                    {
-                        "law": law,
-                        "x": name,
-                        "cell": cell,
-                        "tokens": int(tokens),
-                        "within_fitted": bool(x.min() <= place <= x.max()),
-                        "share_left": came,
-                        "predicted": said,
-                        "error": said / came - 1,
-                    }
-                )
     return rows
 
 
@@ -152,10 +111,9 @@ def layers(lines: Sequence[Line]) -> list[dict[str, Any]]:
 
 
 TABLES: dict[str, dict[str, Callable[[Sequence[Line]], list[dict[str, Any]]]]] = {
-    "nulls": {"shares": shares},
-    "collapse": {"collapse": collapse},
+    "nulls": {"structure": structure, "shares": shares},
     "repetition": {"epochs": repetition},
-    "mixture": {"layers": layers, "order": order},
+    "mixture": {"effects": effects, "layers": layers, "order": order},
 }  # by study: files and what writes them
 
 
