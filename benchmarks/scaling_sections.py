@@ -78,8 +78,9 @@ def collapse(rows: Sequence[Line]) -> str:
         for r in edges:
             if r["ladder"] == LADDER and r["tokens"] == wide["tokens"] and r["cell"].startswith(f"{log}, {wide['law']}"):
                 found.append(
-                    f"- **A wider model** ({wide['cell']}) has {number(wide['share_left'])} left at {whole(r['tokens'])} tokens,"
-                    f" where that of the others' width has {number(r['share_left'])}; predicted {number(r['predicted'])}."
+                    f"- **A wider model** ({wide['cell']}) has {number(wide['share_left'])} left at {whole(r['tokens'])}"
+                    f" tokens, where one of the others' width has {number(r['share_left'])}; predicted was"
+                    f" {number(r['predicted'])}."
                 )
     if not judged:
         found.append("- Too few cells have .1 to 10 tokens per effective edge yet: nothing is judged.")
