@@ -83,4 +83,4 @@ def test_catalogues_with_linked_cells_have_a_key_of_their_own(law: str, items: i
     config, inputs = GeneratorConfig(law=law), {"codes": Artifact(tmp_path, {"files": {}})}  # type: ignore[arg-type]
     found = stage.key(config, inputs).config
     assert ("cells" in found) == other
-    assert {name: value for name, value in found.items() if name != "cells"} == without_defaults(config, ("since",))
+    assert {name: value for name, value in found.items() if name != "cells"} == without_defaults(config, ("since", "walks"))
