@@ -8,6 +8,7 @@ figures are shown, and validation ones else, which are named so: arms were calib
 
 from __future__ import annotations
 
+import argparse
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -85,7 +86,9 @@ COMMANDS = (
 
 
 def main() -> None:
-    out = Path(sys.argv[1]) if len(sys.argv) > 1 else Path("results/tstr")
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("out", type=Path, nargs="?", default=Path("results/tstr"), help="the folder of tables, and of the page")
+    out = parser.parse_args().out
     write_atomic(out / "README.md", text(out))
 
 
