@@ -15,7 +15,7 @@ from preceptor.report.doubts import doubts
 from preceptor.report.fitted import footings, laws, not_fitted
 from preceptor.report.formats import any_value, excess_share, fixed, interval, name, short
 from preceptor.report.inputs import Artifacts, number
-from preceptor.report.sections_scaling import fitted, largest
+from preceptor.report.sections_scaling import fitted, forecast, largest
 
 
 @pytest.mark.parametrize("text", ["", "x", "nan", "inf", None, True, []])
@@ -89,6 +89,16 @@ def test_the_forecast_shown_is_a_plan_s_of_the_largest_run(miniature: Path, tmp_
     assert {r.params for r in shown} == {max(r.params for r in rows)}
     row.write(out / "scaling", Forecast, [r for r in rows if r.form != "plan"])
     assert largest(Artifacts.of(out)) == []
+
+
+@pytest.mark.parametrize("error", [-0.21, -3.0])
+def test_the_errors_of_forecasts_have_an_axis_with_plain_numbers(error: float, miniature: Path, tmp_path: Path) -> None:
+    out = copied(miniature, tmp_path)
+    rows = [dataclasses.replace(r, excess_error=error) for r in row.read(out / "scaling", Forecast)]
+    row.write(out / "scaling", Forecast, rows)
+    (drawing,) = forecast(Artifacts.of(out)).figures
+    for power in ("× 10", "×", "\\times"):
+        assert power not in drawing.file
 
 
 def test_laws_say_what_the_second_method_found_and_what_they_rest_on(miniature: Path, tmp_path: Path) -> None:

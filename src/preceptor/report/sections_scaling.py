@@ -232,7 +232,9 @@ def _errors(shown: list[Forecast]) -> Drawing | None:
         axes.set_yticks(range(len(rows)), [f.name(r.set) for r in rows])
         axes.set_ylim(-0.6, len(rows) - 0.4)
         axes.grid(False, axis="y")
-        axes.set_xscale("symlog", linthresh=100)
+        if any(abs(x) > 1 for row in rows for x, *_ in marks(row)):  # below, its ticks are the ends of the axis alone
+            axes.set_xscale("symlog", linthresh=100)
+        axes.xaxis.set_major_formatter("{x:g}")
         axes.set_xlabel("Error, % of the excess that came")
 
     said = "; ".join(
