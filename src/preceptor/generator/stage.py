@@ -97,6 +97,8 @@ def _samplers(
                 f"  {name}: {fitted.nats:.3f} nats per next item [{fitted.lo:.3f}, {fitted.hi:.3f}] inside the training part, "
                 f"{law.prior_share:.0%} prior, {fitted.coverage:.0%} of next items have an edge"
             )
+            if config.walks:
+                say(f"  {name}: {config.walks:.0%} of what is drawn are walks; the figures are those of the mixture alone")
             yield name, sampler_of(law, part, config), facts
     apart = made.within(Mixture.load(folder / "all" / "law"), unseen)
     some = any(graph.n_edges for graph in apart.graphs)
