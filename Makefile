@@ -27,7 +27,7 @@ results: .venv/installed
 
 # Which knob removes which bias, on simulated markets; about a quarter of an hour on two cores, resumable.
 unbiased: .venv/installed
-	$(BIN)/python benchmarks/unbiased.py --out results/unbiased --work run/unbiased
+	$(BIN)/python -m benchmarks.unbiased.study --out results/unbiased --work run/unbiased
 
 # Damaged and hostile input of all kinds, in one process at a low priority: an hour or two for a million cases. Resumable; faults
 # are kept in run/fuzz, and the counts of all sessions in results/reliability/fuzz.csv.
@@ -49,10 +49,10 @@ faults: .venv/dev
 GPU ?= study
 FROM ?= run/gpu-back
 gpu-pack: .venv/packs
-	$(BIN)/python benchmarks/gpu_pack.py build --packs $(GPU)
+	$(BIN)/python -m benchmarks.gpu_pack build --packs $(GPU)
 
 gpu-collect: .venv/installed
-	$(BIN)/python benchmarks/gpu_pack.py collect $(FROM) $(COLLECT)
+	$(BIN)/python -m benchmarks.gpu_pack collect $(FROM) $(COLLECT)
 
 miniature: .venv/installed
 	$(BIN)/preceptor run miniature --out run/miniature

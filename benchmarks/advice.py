@@ -1,6 +1,6 @@
 """Does the advice of `preceptor data describe` on windows and direction hold on validation targets?
 
-    python benchmarks/advice.py ml-100k path/to/another-log
+    python -m benchmarks.advice ml-100k path/to/another-log
 
 For each log, in points of a percent against baskets: hits among the first ten as data describe measures them on the training
 part, and as edges of the whole training part give them on the validation targets of the default split (95 %, over users).

@@ -1,6 +1,6 @@
 """A sanity check on Coat: do graph scores rank what a user likes among uniformly random items?
 
-    python benchmarks/coat.py path/to/coat [--out results/coat]
+    python -m benchmarks.coat path/to/coat [--out results/coat]
 
 Coat (Schnabel et al. 2016): 290 users each rated 24 coats of their own choice, and 16 drawn uniformly at random by the
 experimenters. The graph is built from the self-selected part alone: each user's basket, no window, no minimum of users; the

@@ -1,6 +1,6 @@
 """Training SASRec on the CPU: what keyed dropout costs or saves of a whole step, and what compiling it would save.
 
-    python benchmarks/dropout.py [--out results/kernels/dropout.csv] [--seconds 20]
+    python -m benchmarks.dropout [--out results/kernels/dropout.csv] [--seconds 20]
 
 At the sizes of `quick` (1,682 items, width 64, two layers, 3,200 positions an update, histories of 20 and 50 items, dropout 0.2
 and 0.5, full cross-entropy), the same training step alternates in one process on one thread, on models of equal weights:
@@ -19,21 +19,18 @@ from __future__ import annotations
 import argparse
 import csv
 import os
-import sys
 import time
 from pathlib import Path
 from typing import Any
 
 os.environ["OMP_NUM_THREADS"] = "1"
-sys.path.insert(0, str(Path(__file__).parent))
-sys.path.insert(0, str(Path(__file__).parent.parent / "src"))
 
 import numpy as np
 import torch
-from lm_cpu import median_ratio
 from numba import njit, uint64
 from torch import nn
 
+from benchmarks.lm.cpu import median_ratio
 from preceptor.core.rng import draw, stream_state
 from preceptor.ranking.config import RankingConfig, Recipe
 from preceptor.ranking.dropout import Dropout

@@ -19,13 +19,10 @@ import csv
 import dataclasses
 import os
 import shutil
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "src"))
 
 from preceptor import study
 from preceptor.core import artifact, carry, parts

@@ -1,6 +1,6 @@
 """Item graph, top-100 cosine neighbours: Preceptor against similaripy, alternately, one thread each.
 
-    python benchmarks/graph.py [--scale]     # from the repository's root, in an environment that has preceptor
+    python -m benchmarks.graph [--scale]     # from the repository's root, in an environment that has preceptor
 
 A synthetic log (Zipf-like items, whole histories co-occur): default 1 M interactions, 40k users, 20k items; PRECEPTOR_BENCH=10
 makes it ten times that with 50k items. Compared by rank-wise similarity values (rtol 1e-4: similaripy works in float32).
@@ -18,8 +18,6 @@ import subprocess
 import sys
 import venv
 from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).parent.parent / "src"))
 
 import numpy as np
 

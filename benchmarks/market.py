@@ -1,6 +1,6 @@
 """The simulated market at 0.1, 1 and 10 M interactions: time and peak memory from nothing to the finished log.
 
-    python benchmarks/market.py [market:key=value,…]    # from the repository's root, in an environment that has preceptor
+    python -m benchmarks.market [market:key=value,…]    # from the repository's root, in an environment that has preceptor
 
 Each size in a process of its own, which first makes a tiny market, so that compiling isn't counted. Default dials unless
 given. CPU seconds are of all threads; PRECEPTOR_WORKERS sets their number, which doesn't change the log.

@@ -1,6 +1,6 @@
 """Histories of a mixture: items per CPU-second on one core.
 
-    python benchmarks/mixture.py     # from the repository's root, in an environment that has preceptor
+    python -m benchmarks.mixture     # from the repository's root, in an environment that has preceptor
 
 50,000 items in clusters of 500, graphs of 75 weighted neighbours per item (four of five in the item's cluster), no repeats,
 two priors of 10 % together. Two mixtures of twelve parts: four graphs under three memories each (last item, decay 0.8 over 20
@@ -12,12 +12,9 @@ floor's standard error to 0.01 nats per item.
 
 from __future__ import annotations
 
-import sys
 import tempfile
 import time
 from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).parent.parent / "src"))
 
 import numpy as np
 from numba import njit, uint64

@@ -1,6 +1,6 @@
 """What synthetic histories give away of real ones, at several minima of distinct users an edge, by law.
 
-    python benchmarks/privacy.py --out results/privacy --data ml-100k amazon-games-2018=path/to/amazon-games-2018
+    python -m benchmarks.privacy --out results/privacy --data ml-100k amazon-games-2018=path/to/amazon-games-2018
 
 For each data set: users are halved at random, the law built from one half with the study's default settings, and histories
 drawn from it held against those of both halves (src/preceptor/audit/privacy.py). Laws: the mixture (its weights fitted once, on

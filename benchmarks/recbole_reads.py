@@ -1,7 +1,7 @@
 """Does RecBole 1.2.1 train on exported histories? It is given an environment of its own, and trains its SASRec on them.
 
     preceptor export recbole --run run/quick --out build/recbole/walks --histories 5000 --min-users 2
-    python benchmarks/recbole_reads.py build/recbole/walks [--env ENV]
+    python -m benchmarks.recbole_reads build/recbole/walks [--env ENV]
 
 Needs a folder with one NAME.inter, NAME being the folder's; prints JSON: what RecBole counted in the file, the loss of each
 epoch and recall@10 of the last item of each history (leave-one-out among walks: a check that it learns, not a result).

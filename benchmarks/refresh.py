@@ -1,10 +1,10 @@
-"""The cost of a refresh beside that of a full run, and whether it gives the same: `python benchmarks/refresh.py`.
+"""The cost of a refresh beside that of a full run, and whether it gives the same: `python -m benchmarks.refresh`.
 
 A simulated market of 1 M interactions and 10,000 items. The earlier run has the first 99 % of the rows in time, and all items
 but the last hundred. Stages are made in this process, compiled beforehand on a market of 3,000 rows, and timed in CPU seconds
 of all threads, so that what else the machine does counts little. Writes results/refresh/*.csv.
 
-`python benchmarks/refresh.py --counting` compares counting alone on denser markets, and writes counting.csv there.
+`python -m benchmarks.refresh --counting` compares counting alone on denser markets, and writes counting.csv there.
 """
 
 from __future__ import annotations

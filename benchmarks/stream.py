@@ -1,6 +1,6 @@
 """Walks to packed token ids: Preceptor against tiktoken and Hugging Face tokenizers on the same histories.
 
-    python benchmarks/stream.py            # from the repository's root, in an environment that has preceptor
+    python -m benchmarks.stream            # from the repository's root, in an environment that has preceptor
 
 All three turn the same 2,000 synthetic histories into token ids with the same vocabulary, alternately in one process on one
 thread; the ids are compared first. Each peer is called in the way that was fastest for it here (tiktoken: all histories in
@@ -27,7 +27,6 @@ from pathlib import Path
 from typing import Any
 
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
-sys.path.insert(0, str(Path(__file__).parent.parent / "src"))
 
 import numpy as np
 from tokenizers import Tokenizer

@@ -1,6 +1,6 @@
 """What a second thread gains: the item graph and each kind of walk on one and on two threads, alternately, same bytes.
 
-    python benchmarks/threads.py     # from the repository's root; say beside the figures what else the machine was doing
+    python -m benchmarks.threads     # from the repository's root; say beside the figures what else the machine was doing
 
 Wall-clock seconds: the speed-up is paired by round, its range over rounds is shown. CPU-seconds of the two-thread runs beside
 those of one show what the threads cost each other; on a machine with other work the wall clock says little.
@@ -9,18 +9,15 @@ those of one show what the threads cost each other; on a machine with other work
 from __future__ import annotations
 
 import hashlib
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent.parent / "src"))
-
 import numpy as np
 import polars as pl
-from walks import ITEMS, LENGTH, make
 
-from graph import log
+from benchmarks.graph import log
+from benchmarks.walks import ITEMS, LENGTH, make
 from preceptor.data.log import TrainSplit
 from preceptor.generator import policies
 from preceptor.generator.walk_tables import walk_tables

@@ -1,8 +1,8 @@
 """Are synthetic histories told from real ones? By a sequence classifier, and by single features (src/preceptor/audit/told.py).
 
-    python benchmarks/told.py --data ml-100k amazon-games-2018=path/to/amazon-games-2018   # from the repository's root
-    python benchmarks/told.py --places    # ml-100k: samples beside the real histories of absent users from later places on
-    python benchmarks/told.py --text      # writes the section of results/generator/README.md anew from the tables
+    python -m benchmarks.told --data ml-100k amazon-games-2018=path/to/amazon-games-2018   # from the repository's root
+    python -m benchmarks.told --places    # ml-100k: samples beside the real histories of absent users from later places on
+    python -m benchmarks.told --text      # writes the section of results/generator/README.md anew from the tables
 
 The law is fitted on the graph users' histories alone, in each of the rounds. Training part of the default split. Writes
 results/generator/told.csv and told_features.csv, a block of rows per log and number of items shown; told_places.csv.

@@ -1,6 +1,6 @@
 """Random walks: Preceptor against vectorised numpy alias sampling and PecanPy, alternately on one thread.
 
-    python benchmarks/walks.py [--steps]     # from the repository's root, in an environment that has preceptor
+    python -m benchmarks.walks [--steps]     # from the repository's root, in an environment that has preceptor
 
 The graph has 50,000 items with 100 weighted neighbours each (10,000 and about 200 for node2vec); walks have 50 items.
 Checked first: pooled next-item frequencies of ours and of numpy's against the edge weights, a coarse chi-square with a
@@ -20,8 +20,6 @@ import time
 import venv
 from collections.abc import Callable
 from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).parent.parent / "src"))
 
 import numpy as np
 from scipy.stats import chi2

@@ -1,7 +1,7 @@
 """What goes to a machine that is lent for minutes, and what comes back: packs of limited size, and a few files of results.
 
 A pack is a folder with `pack.json` and parts (`core/parts.py`) of the folders that its work reads. It may hold parts alone.
-This is what `lm/pack.py` and `benchmarks/tstr_pack.py` have in common. Standard library only.
+This is what `lm/pack.py` and `benchmarks/tstr/pack.py` have in common. Standard library only.
 """
 
 from __future__ import annotations

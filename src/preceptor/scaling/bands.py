@@ -6,9 +6,9 @@ The variance of a forecast of log reducible loss is
 
 where C/C_max is how many times the largest fitted run the forecast lies at (N·D; N or D alone where that is farther), and 0
 inside. τ differs between sweeps: τ² has a scaled inverse χ² prior, so that a forecast has Student's t. The prior is pooled over
-sweeps whose larger runs are known (results/scaling, `python benchmarks/form_error.py`), and a study's own points update it:
-laws fitted to its cheaper runs missed its dearer ones by this much (`rolling`). (Gelman et al. 2013, chapter 5; Smyth 2004 for
-noise.)
+sweeps whose larger runs are known (results/scaling, `python -m benchmarks.scaling.form_error`), and a study's own points update
+it: laws fitted to its cheaper runs missed its dearer ones by this much (`rolling`). (Gelman et al. 2013, chapter 5; Smyth 2004
+for noise.)
 """
 
 from __future__ import annotations

@@ -1,0 +1,1 @@
+"""A study on many machines: bytes, times, and a plan on paper (results/cluster)."""

@@ -1,0 +1,1 @@
+"""Real language models taught the curriculum: the study of results/continual."""

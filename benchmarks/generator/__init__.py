@@ -1,0 +1,1 @@
+"""The generator chosen by likelihood: its scores, costs and probes (results/generator)."""

@@ -1,0 +1,1 @@
+"""Small language models on the CPU: steps beside peers, learning rates, representations."""

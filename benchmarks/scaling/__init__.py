@@ -1,0 +1,1 @@
+"""Laws: the studies of results/scaling, their judge and pages, and checks of the fit on planted and public points."""

@@ -1,0 +1,1 @@
+"""Which knob removes which bias of a log (results/unbiased)."""
