@@ -250,6 +250,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    from benchmarks.unbiased import study  # under its own name, by which worker processes find its functions
+    # under its own name, by which worker processes find its functions
+    from benchmarks.unbiased import study  # noqa: PLW0406
 
     study.main()

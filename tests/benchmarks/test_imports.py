@@ -1,4 +1,4 @@
-"""Benchmarks aren't run here, but what they import from the package and from each other must be there: a move mustn't break them unseen."""
+"""Benchmarks aren't run here, but what they import from the package and each other must be there: moves mustn't break them."""
 
 import ast
 from pathlib import Path
