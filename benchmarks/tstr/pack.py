@@ -4,9 +4,9 @@
     python -m benchmarks.tstr.pack build screen --sets tiny --work run/tiny --out run/tiny/out --pack run/small  # a rehearsal
 
 There, where nothing but the light part's packages is installed, first for every folder pack-parts-K, then again and again for
-the pack itself (0: finished; 3: there is more to do):
+the pack itself (0: finished; 3: there is more to do), with --device cuda:
 
-    python -m benchmarks.tstr.pack work --pack run/tstr-gpu/pack --work run/gpu-work --give-back OUT --minutes 8 --device cuda
+    PYTHONPATH=src python -m benchmarks.tstr.pack work --pack run/tstr-gpu/pack --work run/gpu-work --give-back OUT --minutes 8
 
     python -m benchmarks.tstr.pack collect OUT     # rows to --out, models to --work: the study skips these cells from now on
 

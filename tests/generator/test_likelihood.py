@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmarks.generator.scores import law_reference
+from generator import law_reference
 from graph.graphs import random_graph
 from preceptor.core.errors import PreceptorError
 from preceptor.data.log import Targets
