@@ -13,7 +13,7 @@ from preceptor.core.tables.scaling import Forecast
 from preceptor.report.curves import curves, slope
 from preceptor.report.doubts import doubts
 from preceptor.report.fitted import footings, laws, not_fitted
-from preceptor.report.formats import any_value, excess_share, fixed, interval, name, short
+from preceptor.report.formats import any_value, excess_share, fixed, interval, missed, name, short
 from preceptor.report.inputs import Artifacts, number
 from preceptor.report.sections_scaling import fitted, forecast, largest
 
@@ -142,3 +142,6 @@ def test_a_forecast_of_what_lies_below_the_floor_has_words_and_no_share(miniatur
     assert excess_share(below, 0.5) == "50.0 %"  # the mean of its cell lies above
     assert excess_share(dataclasses.replace(below, actual=2.5), None) == "–"
     assert excess_share(below, 7.0) == "over ±200 %"
+    assert missed(dataclasses.replace(below, predicted=1.95)) == "+0.050 nats (measured below the known floor)"
+    fitted_end = dataclasses.replace(below, actual=2.5, predicted=2.4, reference_kind="fitted E", excess_error=-0.2)
+    assert missed(fitted_end) == "−0.100 nats (−20.0 % of the excess over the fitted E)"

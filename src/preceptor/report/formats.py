@@ -82,6 +82,16 @@ def excess_share(row: Forecast, share: float | None) -> str:
     return percent(share) if abs(share) <= 2 else "over ±200 %"
 
 
+def missed(row: Forecast) -> str:
+    """A forecast's error in nats, and as a share of what was measured above the known floor, or above a fitted end."""
+    if row.predicted is None:
+        return ABSENT
+    share = f"{excess_share(row, row.excess_error)} of the excess over the {row.reference_kind}"
+    if row.excess_error is None:
+        share = excess_share(row, None)
+    return f"{signed(row.predicted - row.actual)} nats ({share})"
+
+
 def excess_of(row: Forecast) -> float | None:
     """What was measured, less what the excess is over."""
     return None if row.reference is None else row.actual - row.reference

@@ -167,8 +167,8 @@ def _forecast(inputs: Artifacts) -> str:
         guesses = ", ".join(f"{name} {f.excess_share(r, error)}" for name, error in errors.items())
         said.append(
             _wrapped(
-                f"{f.name(r.set)}: predicted {f.fixed(r.predicted)}, measured {f.fixed(r.actual)}; error in the excess"
-                f" {f.excess_share(r, r.excess_error)} (guesses without a law: {guesses})"
+                f"{f.name(r.set)}: predicted {f.fixed(r.predicted)}, measured {f.fixed(r.actual)}; error {f.missed(r)};"
+                f" guesses without a law: {guesses}"
             )
         )
     return "\n".join(said)
