@@ -103,7 +103,10 @@ def slices(targets: Targets, popularity: np.ndarray, counted: np.ndarray | None 
 def tables(
     drawn: Drawn, head: tuple[str, str, str, str], verdict: Mapping[str, str], fitted: Mapping[str, str], against: Sequence[str]
 ) -> tuple[list[MeanRow], list[PairRow]]:
-    """The rows of means.csv and paired.csv. head: study, set, level and part; verdict, fitted: of each arm; against: arms."""
+    """The rows of means.csv and paired.csv. head: study, set, level and part; verdict, fitted: of each arm; against: arms.
+
+    Differences by slice are of the test, and from the first two of `against` alone: a table stays small enough to be kept.
+    """
     rows, pairs = [], []
     arms = list(dict.fromkeys(arm for arm, _, _ in drawn.found))
     for arm, name, measure in drawn.found:
@@ -122,7 +125,7 @@ def tables(
             if a == b or b not in arms:
                 continue
             unsure = NO_VERDICT in (verdict.get(a), verdict.get(b))
-            for name in drawn.counts:
+            for name in drawn.counts if head[-1] == "test" and b in against[:2] else ("all",):
                 for measure in MEASURES:
                     gap, p = drawn.difference(a, b, name, measure)
                     numbers_of_gap = map(short, (gap.value, gap.lo, gap.hi, p))
