@@ -10,7 +10,7 @@ from __future__ import annotations
 import csv
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -29,21 +29,21 @@ PAPER = "scaling-digitised"  # its UIH Full is one curve, where ours adds two (N
 
 @dataclass(frozen=True)
 class Sweep:
-    """Points of one set, after the burn-in where a unigram is known."""
+    """Points of one set, after the burn-in where a unigram is known. since: run after τ was pooled; it checks bands alone."""
 
     study: str
     name: str
     points: Points
+    since: bool = False
 
 
 def sweeps() -> list[Sweep]:
     """Every sweep at hand. Chinchilla's points are left out, with a word, where PRECEPTOR_SHARED_DATA has none."""
-    found = [*_own(), *_representation(), *_chinchilla()]
-    return [Sweep(s.study, s.name, burn_in(s.points)[0]) for s in found]
+    found = [*_own(), *_representation(), *_studies(), *_chinchilla()]
+    return [replace(s, points=burn_in(s.points)[0]) for s in found]
 
 
 def _own() -> Iterator[Sweep]:
-    # the studies of results/scaling have one or two sizes of many laws: no sweep yet from which a law could be extrapolated
     for path in [ROOT / "results" / study / "points.csv" for study in ("quick", "ablation", PAPER)]:
         with open(path, encoding="utf-8", newline="") as f:
             rows = list(csv.DictReader(f))
@@ -71,6 +71,25 @@ def _representation() -> Iterator[Sweep]:
         columns = {k: [r[k] for r in of] for k in ("params", "tokens", "floor", "unigram")}
         points = Points.of(columns | {"loss": [r["nats_per_item"] for r in of], "run": [arm] * len(of)})
         yield Sweep("representation", f"representation {arm}", points)
+
+
+def _studies() -> Iterator[Sweep]:
+    """One size per sweep of the studies of results/scaling: on histories of a law, and on people where it was fitted to them,
+    for the loss on people turns up as a model learns walks. Run since, and many of one kind: they would drown the others' τ."""
+    for study in ("known-floor", "known-end", "schedule", "repetition", "collapse"):
+        path = ROOT / "results" / "scaling" / study / "points.csv"
+        if not path.is_file():
+            continue
+        with open(path, encoding="utf-8", newline="") as f:
+            rows = [r for r in csv.DictReader(f) if r["arm"] in ("", "branches", "endless")]
+        cells: dict[tuple[str, str], list[dict[str, str]]] = {}
+        for r in rows:
+            if r["set"] == "uih-in-graph" or r["law"] == "mixture":
+                cells.setdefault((r["cell"], r["set"]), []).append(r)
+        for (cell, name), of in cells.items():
+            columns = {k: [r[k] for r in of] for k in ("params", "tokens", "loss", "set", "unit", "floor", "unigram", "seed")}
+            points = Points.of(columns | {"run": [f"{cell}, seed {r['seed']}" for r in of]}, path)
+            yield Sweep("studies", f"{study}: {cell} {name}", points, since=True)
 
 
 def _chinchilla() -> Iterator[Sweep]:
