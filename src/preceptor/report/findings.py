@@ -103,7 +103,7 @@ def _forecast(inputs: Artifacts) -> str | None:
         f"The held-out run of N = {f.size(row.params)}, D = {f.size(row.tokens)} on {f.name(row.set)} was"
         f" predicted at {f.fixed(row.predicted)} and measured at {f.fixed(row.actual)}"
     )
-    said += f": {f.missed(row)}" if row.excess_error is not None else ""
+    said += f", an error of {f.missed(row)}" if row.excess_error is not None else ""
     base = {"the last two points": row.baseline_two_point, "the nearest smaller run": row.baseline_nearest_smaller}
     error = abs(row.predicted - row.actual)
     better = [n for n, x in base.items() if x is not None and error < abs(x - row.actual)]
