@@ -17,7 +17,7 @@ from typing import Any, get_type_hints
 from preceptor.core import artifact, terminal
 from preceptor.core.artifact import Artifact
 from preceptor.core.errors import PreceptorError
-from preceptor.lm import pack
+from preceptor.lm import pack, run
 from preceptor.lm.config import LMConfig
 
 
@@ -47,9 +47,7 @@ def _run(given: argparse.Namespace) -> int:
         inputs = {"curriculum": artifact.load(given.curriculum)}
         if given.real:
             inputs["real"] = artifact.load(given.real)
-        from preceptor.lm.run import started_by_torchrun
-
-        found = _together(config, inputs, given.out) if started_by_torchrun() else _make(config, inputs, given.out)
+        found = _together(config, inputs, given.out) if run.started_by_torchrun() else _make(config, inputs, given.out)
         if found:
             terminal.line(found)
     except PreceptorError as error:
@@ -100,4 +98,7 @@ def _setting(text: str) -> tuple[str, Any]:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    code = main()
+    if run.started_by_torchrun():
+        run.end(code)
+    raise SystemExit(code)

@@ -9,9 +9,9 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from preceptor.core import terminal, workers
+from preceptor.core import workers
 from preceptor.lm import launch
-from preceptor.lm.run import Run, started_by_torchrun
+from preceptor.lm.run import Run, end, started_by_torchrun
 
 
 def train_below(run: Run, home: Path) -> None:
@@ -65,5 +65,4 @@ def train(run: Run, tell: Callable[[float], None] = workers.advance) -> None:
 
 if __name__ == "__main__":  # one of the processes that torchrun starts
     launch.one(Path(sys.argv[1]), int(sys.argv[2]), train)
-    terminal.flush()
-    os._exit(0)  # all is written; torch's threads abort now and then a process that ends in the usual way
+    end(0)
