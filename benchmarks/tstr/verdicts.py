@@ -213,7 +213,8 @@ def _primary(out: Path) -> None:
         p for p in read(out, PairRow)
         if (p.study, p.arm_a, p.slice, p.measure) == ("finalists", PRIMARY, "all", tstr_figures.ENDPOINT) and p.set in FIVE
     ]  # fmt: skip
-    users = {(m.set, m.part): m.users for m in read(out, MeanRow) if (m.study, m.arm, m.slice) == ("finalists", REAL, "all")}
+    judged = ("finalists", REAL, "all", tstr_figures.ENDPOINT)
+    users = {(m.set, m.part): m.users for m in read(out, MeanRow) if (m.study, m.arm, m.slice, m.measure) == judged}
     for part in ("validation", "test"):
         for against in (REAL, f"{REAL} ⊕ {GENERATOR}"):
             own = {p.set: p for p in pairs if p.part == part and p.arm_b.partition(",")[0] == against}

@@ -26,7 +26,8 @@ def primary(out: Path, given: dict[str, tuple[float, float, str]], against: str 
         head = ("finalists", name, "whole", "test")
         pairs.append(PairRow(*head, PRIMARY, against, "all", "ndcg@10", difference, None, None, p, reading))
         for measure in tstr_figures.MEASURES:
-            means.append(MeanRow(*head, REAL, "all", measure, 0.1, 0.1, 0.1, None, 3, 100, 200, "converged", ""))
+            users = 90 if measure == "nats" else 100  # those with a candidate among their targets
+            means.append(MeanRow(*head, REAL, "all", measure, 0.1, 0.1, 0.1, None, 3, users, 200, "converged", ""))
     replace(out, PairRow, pairs, "set")
     replace(out, MeanRow, means, "set")
     tstr_verdicts._primary(out)
@@ -39,6 +40,7 @@ def test_the_primary_reading_is_that_of_the_corrected_p(tmp_path: Path) -> None:
         "amazon-games": (0.01, 0.02, "better"), "amazon-office": (0.0, 0.9, "not told apart"),
     }  # fmt: skip
     found = primary(tmp_path, given)
+    assert {r.users for r in found.values()} == {100}
     assert {name: r.reading for name, r in found.items()} == {
         "ml-latest-small": "better", "market": "worse", "amazon-games": "not told apart", "ml-100k": "not told apart",
         "amazon-office": "not told apart",
