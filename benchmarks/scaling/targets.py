@@ -38,9 +38,10 @@ def _errors(rows: Sequence[Line]) -> dict[str, str]:
         return _row(asked, "nothing yet", False)
     error = _median(rows, "error")
     mine, line, near = (_median(reached, name) for name in NAMES)
+    own, of_line, of_near = (percent(str(e), digits=2) for e in (mine, line, near))
     found = (
-        f"{percent(str(error))} over {len(rows)} cells; over the {len(reached)} that both baselines reach {percent(str(mine))},"
-        f" against {percent(str(line))} (line) and {percent(str(near))} (nearest)"
+        f"{percent(str(error))} over {len(rows)} cells; over the {len(reached)} that both baselines reach {own},"
+        f" against {of_line} (line) and {of_near} (nearest)"
     )
     return _row(asked, found, error <= 0.1 and len(rows) >= 12 and bool(reached) and mine < min(line, near))
 

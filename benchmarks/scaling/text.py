@@ -33,9 +33,9 @@ def number(text: str, sign: bool = False) -> str:
     return f"{value:{'+' if sign else ''},.{digits}f}"
 
 
-def percent(text: str, sign: bool = False) -> str:
+def percent(text: str, sign: bool = False, digits: int = 1) -> str:
     """A share as per cent."""
-    return "–" if text in ("", "nan") else f"{100 * float(text):{'+' if sign else ''}.1f} %"
+    return "–" if text in ("", "nan") else f"{100 * float(text):{'+' if sign else ''}.{digits}f} %"
 
 
 def whole(text: str) -> str:
