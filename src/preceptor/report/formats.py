@@ -86,9 +86,9 @@ def missed(row: Forecast) -> str:
     """A forecast's error in nats, and as a share of what was measured above the known floor, or above a fitted end."""
     if row.predicted is None:
         return ABSENT
-    share = f"{excess_share(row, row.excess_error)} of the excess over the {row.reference_kind}"
-    if row.excess_error is None:
-        share = excess_share(row, None)
+    share = excess_share(row, row.excess_error)
+    if row.excess_error is not None:
+        share += f" of the excess over the {row.reference_kind}"
     return f"{signed(row.predicted - row.actual)} nats ({share})"
 
 
