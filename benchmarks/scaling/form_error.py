@@ -116,7 +116,8 @@ def fitted(
     try:
         law = fit_one(FORMS[form], size, train, CONFIG, **common)
         if noise is None and not len(law.draws):
-            around = Noise(0.0, law.scale, max(law.n - FORMS[form].n_free, 1))
+            left = max(law.n - FORMS[form].n_free, 1)
+            around = Noise(0.0, law.scale, left, left)
             law = fit_one(FORMS[form], size, train, CONFIG, noise=around, **common)
     except PreceptorError:
         return None

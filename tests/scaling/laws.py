@@ -46,8 +46,8 @@ def _fitted(
     why = "" if identified else "0 fits as well"
     known = {s: Parameter(1.0, identified, why, None, (None, None)) for s in symbols}
     return FittedLaw(
-        form, params, known, theta, centre, FLOOR, 50, 0.01, 0.01, Noise(0.01, 0.005, 10), {"at_best_optimum": 1, "starts": 1},
-        "parametric bootstrap", "", drawn,
+        form, params, known, theta, centre, FLOOR, 50, 0.01, 0.01, Noise(0.01, 0.005, 10, 10),
+        {"at_best_optimum": 1, "starts": 1}, "parametric bootstrap", "", drawn,
     )  # fmt: skip
 
 

@@ -60,6 +60,17 @@ def test_seed_noise_is_measured_as_planted() -> None:
     assert between_seeds(single, np.log(single.loss)) is None
 
 
+def test_two_seeds_know_the_noise_of_points_better_than_that_of_runs() -> None:
+    points = sweep(1, 12, seeds=2, noise=0.002, run_noise=0.002, floor=1.0)
+    noise = between_seeds(points, np.log(points.loss))
+    assert noise is not None
+    assert (noise.dof, noise.within) == (1, 11)
+    fit, found = intervals(points, "excess")
+    # a run's luck moves all its points alike, and so no exponent: that is as sure as its points are, with Student's few or not
+    apart = np.abs(found.theta[:, 2] - fit.theta[2])
+    assert np.quantile(apart, 0.95) < 5 * np.median(apart)  # 2.9 of a normal, 12.7 of one degree of freedom
+
+
 def test_resampled_weights_keep_every_size_and_have_the_variance_of_a_mean() -> None:
     """Rao & Wu: the resampled mean of k values has variance s²/k with s² of k − 1 degrees of freedom."""
     which, params = np.arange(6), np.array([1.0, 1, 1, 2, 2, 2])

@@ -5,7 +5,7 @@
   as Student's t is, by the degrees of freedom that runs leave within sizes.
 - *bootstrap over runs*: ≥ 30 runs over ≥ 10 sizes without repeated seeds, as in the isoFLOP sweeps of the literature.
 - *parametric*: fewer, but some cell (N, D) was run with ≥ 2 seeds. Losses are drawn from the fitted law with the measured
-  noise of runs and points (or the scatter around the law where larger), itself drawn with its degrees of freedom.
+  noise of runs and points (or the scatter around the law where larger), each drawn with its own degrees of freedom.
 - else none, with the reason.
 """
 
@@ -97,10 +97,11 @@ def resample(fit: Fit, points: Points, noise: Noise | None, scatter: Scatter, co
     ys, weights = np.tile(fit.problem.y, (n_resamples, 1)), np.ones((n_resamples, n))
     if method == PARAMETRIC:
         assert noise is not None
-        inflate = np.sqrt(noise.dof / gen.chisquare(noise.dof, (n_resamples, 1)))
+        of_point = noise.within if scatter.scale <= noise.point else max(n - fit.form.n_free, 1)
+        wide, own_wide = (np.sqrt(dof / gen.chisquare(dof, (n_resamples, 1))) for dof in (noise.dof, of_point))
         luck = gen.standard_normal((n_resamples, which.max() + 1))[:, which] * noise.run
         own = gen.standard_normal((n_resamples, n)) * max(noise.point, scatter.scale)
-        ys = fit.problem.log_prediction(fit.theta) + inflate * (luck + own)
+        ys = fit.problem.log_prediction(fit.theta) + wide * luck + own_wide * own
     else:
         weights = _weights(gen, which, points.params, n_resamples, by_size=method == BY_SIZE)
     first = np.concatenate([fit.theta[None], starting_points(fit.problem, config.bootstrap_starts - 1, config.seed)])

@@ -18,12 +18,13 @@ _KAPPA = 0.7102  # E[min(z², 1.345²)] of a standard normal z (Huber's proposal
 class Noise:
     """Standard deviations of a log loss (or log excess) between seeds: of a run as a whole, and of a point within its run.
 
-    dof: degrees of freedom they were measured with.
+    dof, within: degrees of freedom that they were measured with.
     """
 
     run: float
     point: float
     dof: int
+    within: int
 
 
 def between_seeds(points: Points, y: np.ndarray) -> Noise | None:
@@ -46,10 +47,10 @@ def between_seeds(points: Points, y: np.ndarray) -> Noise | None:
     between = sum(len(d) * means[run] ** 2 for run, d in deviation.items()) / dof
     inner = sum(len(rows) - 1 for rows in shared) - dof
     if inner <= 0:
-        return Noise(0.0, float(np.sqrt(between)), dof)
+        return Noise(0.0, float(np.sqrt(between)), dof, dof)
     within = sum(np.sum((np.array(d) - means[run]) ** 2) for run, d in deviation.items()) / inner
     per_run = np.mean([len(d) for d in deviation.values()])
-    return Noise(float(np.sqrt(max(between - within, 0.0) / per_run)), float(np.sqrt(within)), dof)
+    return Noise(float(np.sqrt(max(between - within, 0.0) / per_run)), float(np.sqrt(within)), dof, inner)
 
 
 def widest(points: Points) -> tuple[float, str]:
