@@ -5,9 +5,19 @@ from hypothesis import strategies as st
 
 from preceptor.core.errors import PreceptorError
 from preceptor.scaling.fit import fit_form, pose, predict, starting_points
+from preceptor.scaling.forecast import two_point
 from preceptor.scaling.forms import FORMS, objective
 from preceptor.scaling.points import Points
 from scaling.planted import CHINCHILLA, LAW, sweep, value
+
+
+@pytest.mark.parametrize("seeds", [1, 2])
+def test_a_line_goes_through_the_last_two_budgets_alone(seeds: int) -> None:
+    points = sweep(1, 6, seeds=seeds, noise=0.01, floor=1.0)
+    fit = fit_form(FORMS["line"], points, starts=20)
+    assert fit.n == 2 * seeds
+    n, d = float(points.params[0]), 4e6
+    assert fit.predict(n, d)[0] == pytest.approx(two_point(points, n, d, 1.0), rel=1e-4 if seeds == 1 else 2e-3)
 
 
 @pytest.mark.parametrize("name", FORMS)

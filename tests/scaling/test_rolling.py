@@ -45,7 +45,14 @@ def test_the_form_that_forecasts_better_has_the_weight() -> None:
     weights = rolling.weigh(found, ["joint-excess", "joint"], LAW["E"] - 0.5)
     assert weights.get("joint", 0) > 0.7
     assert sum(weights.values()) == pytest.approx(1)
-    assert rolling.weigh([], ["joint-excess", "joint"], None) == {"joint-excess": 1.0}
+    assert rolling.weigh([], ["joint-excess", "joint"], None) == {"joint-excess": 0.5, "joint": 0.5}
+
+
+def test_one_cut_tells_forms_less_apart_than_several() -> None:
+    points = sweep(5, 6, noise=0.001, floor=LAW["E"] - 0.5)
+    found = rolling.origins(points, ["joint-excess", "joint"])
+    few, many = (rolling.weigh(of, ["joint-excess", "joint"], LAW["E"] - 0.5)["joint"] for of in (found[-1:], found[-1:] * 20))
+    assert 0.5 < few < 0.9 < many
 
 
 def test_the_average_is_of_logs_above_the_floor() -> None:

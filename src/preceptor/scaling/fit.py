@@ -42,14 +42,18 @@ class Problem:
         """(theta [S, p], objective [S], status [S], evaluations [S]) from every row of starts."""
         lo, hi = bounds.get("lo", self.lo), bounds.get("hi", self.hi)
         return optimise.minimise_starts(
-            np.ascontiguousarray(starts), optimise.Box(lo, hi), self.grid, self.y, weight, delta, optimise.Stop()
+            np.ascontiguousarray(starts), optimise.Box(lo, hi), self.grid, self.y, weight, self.bend(delta), optimise.Stop()
         )
+
+    def bend(self, delta: float) -> float:
+        """Where the loss turns linear: nowhere for the points of two budgets, since between two seeds any median is one."""
+        return np.inf if self.form.last else delta
 
     def minimise_resamples(self, starts: np.ndarray, ys: np.ndarray, weights: np.ndarray, delta: float) -> np.ndarray:
         """The best theta [R, p] for each of R resamples: targets ys [R, n], weights [R, n]."""
         theta, _ = optimise.minimise_resamples(
             np.ascontiguousarray(starts), optimise.Box(self.lo, self.hi), self.grid,
-            np.ascontiguousarray(ys), np.ascontiguousarray(weights / delta), delta, optimise.Stop(),
+            np.ascontiguousarray(ys), np.ascontiguousarray(weights / delta), self.bend(delta), optimise.Stop(),
         )  # fmt: skip
         return theta
 
@@ -118,16 +122,23 @@ def predict(
     return floor + np.exp(theta[..., :1]) + terms(theta, x)
 
 
+def used_by(form: Form, points: Points) -> Points:
+    """The points of a set that a form is fitted to: above a fixed floor, and of its last budgets where it takes no others."""
+    if form.fixed_floor:
+        points = points.where(points.loss > (points.known_floor() or 0.0))
+    budgets = np.unique(points.tokens)
+    return points.where(points.tokens >= budgets[-form.last]) if 0 < form.last < len(budgets) else points
+
+
 def pose(form: Form, points: Points) -> Problem:
     """Set up the fit of a form to the points of one set.
 
     Raises PreceptorError when the form needs a floor that isn't known, or has more parameters than there are points.
     """
     floor = points.known_floor()
-    if form.fixed_floor:
-        if floor is None:
-            raise PreceptorError(f"Form {form.name!r} needs a known floor", found="no value in column 'floor'")
-        points = points.where(points.loss > floor)
+    if form.fixed_floor and floor is None:
+        raise PreceptorError(f"Form {form.name!r} needs a known floor", found="no value in column 'floor'")
+    points = used_by(form, points)
     if len(points) < form.n_free:
         raise PreceptorError(f"Too few points for form {form.name!r}", found=len(points), expected=f"at least {form.n_free}")
     columns = np.stack([np.log(getattr(points, name)) for name in form.over], axis=-1)

@@ -10,7 +10,7 @@ import numpy as np
 from preceptor.scaling import bands, rolling
 from preceptor.scaling.bands import FormError
 from preceptor.scaling.config import ScalingConfig
-from preceptor.scaling.fit import fit_form
+from preceptor.scaling.fit import fit_form, used_by
 from preceptor.scaling.fitted import FittedLaw, Parameter
 from preceptor.scaling.forms import FORMS, Form
 from preceptor.scaling.identify import Verdict, coefficients, spanning, verdicts
@@ -20,7 +20,8 @@ from preceptor.scaling.noise import Noise, around, of_dear_runs, of_set
 from preceptor.scaling.points import Points
 from preceptor.scaling.vpnls import second
 
-FAMILY = {"joint": ("joint-excess", "joint"), "size": ("excess", "data")}  # forms whose forecasts are averaged
+FAMILY = {"joint": ("joint-excess", "joint"), "size": ("data", "line")}  # forms whose forecasts are averaged
+_OF_TWO = "two budgets can't tell a law: it counts in forecasts alone"
 NO_FLOOR_KNOWN = "the floor of this set isn't known"
 FAR = 10.0  # times the largest tokens: where methods and points are compared
 
@@ -64,16 +65,17 @@ def fit_one(
     judged. doubt: whether a second method and the influence of points are, too. noise: in place of the measured one. pooled: τ
     of other sweeps, by family.
     """
+    judge = judge and not form.last
     doubt = doubt and judge
     floor = points.known_floor()
     known = floor if form.fixed_floor and floor else 0.0
     fit = fit_form(form, points, config.starts, config.delta, config.seed)
-    used = points.where(points.loss > fit.floor) if form.fixed_floor else points
+    used = used_by(form, points)
     noise = noise or of_set(points if of_all is None else of_all, known)
     scatter = around(fit, used, noise)
     intervals = resample(fit, used, noise, scatter, config)
     bounds = intervals.of(fit)
-    judged = {s: Verdict(False, "not judged") for s in form.symbols}
+    judged = {s: Verdict(False, _OF_TWO if form.last else "not judged") for s in form.symbols}
     if judge:
         judged = verdicts(fit, used, scatter)
         judged = coefficients({s: spanning(v, fit, s, bounds.get(s)) for s, v in judged.items()}, fit)
@@ -100,8 +102,8 @@ def fit_one(
 
 def fit_laws(
     points: Points, config: ScalingConfig, tracks: Tracks, sizes: Sequence[float] | None = None, *, doubt: bool = True
-) -> tuple[list[FittedLaw], dict[str, str]]:
-    """(every law that the points of a set allow, why the other forms aren't fitted).
+) -> tuple[list[FittedLaw], tuple[FittedLaw, ...], dict[str, str]]:
+    """(every law that the points of a set allow, the lines that count in forecasts, why the other forms aren't fitted).
 
     sizes: which get laws of their own; None for all.
     """
@@ -113,12 +115,13 @@ def fit_laws(
             part = points if n is None else points.where(points.params == n)
             lack = lacks(form, part)
             if lack:
-                missing[form.name] = lack
+                missing |= {} if form.last else {form.name: lack}
                 continue
             laws.append(fit_one(form, n, part, config, tracks=tracks, of_all=points, doubt=doubt))
         if any(law.form == form.name for law in laws):
             missing.pop(form.name, None)
-    return laws, missing
+    lines = tuple(law for law in laws if FORMS[law.form].last)
+    return [law for law in laws if not FORMS[law.form].last], lines, missing
 
 
 def lacks(form: Form, points: Points) -> str:
@@ -130,5 +133,6 @@ def lacks(form: Form, points: Points) -> str:
         n = len(np.unique(getattr(points, variable)))
         if n < 3:
             return f"{n} different value(s) of {variable}"
-    above = int(np.sum(points.loss > floor)) if form.fixed_floor and floor is not None else len(points)
-    return f"{above} points for {form.n_free} parameters" if above <= form.n_free else ""
+    n = len(used_by(form, points))
+    enough = n >= form.n_free if form.last else n > form.n_free  # a line through two points is what it is
+    return "" if enough else f"{n} points for {form.n_free} parameters"

@@ -11,11 +11,11 @@ from preceptor.core.tables.scaling import Forecast
 from preceptor.scaling.against_floor import against_floor
 from preceptor.scaling.burn_in import BurnIn, burn_in
 from preceptor.scaling.config import ScalingConfig
-from preceptor.scaling.fit import fit_form
+from preceptor.scaling.fit import fit_form, used_by
 from preceptor.scaling.fit_one import FAMILY, NO_FLOOR_KNOWN, Tracks, fit_laws, lacks, track_record
 from preceptor.scaling.fitted import FittedLaw, SetLaws
 from preceptor.scaling.forecast import NAMED, PLANNED, cells_of, chief, forecast, predict
-from preceptor.scaling.forms import FORMS
+from preceptor.scaling.forms import FORMS, LAWS
 from preceptor.scaling.identify import coefficients, verdicts
 from preceptor.scaling.noise import around, of_set, widest
 from preceptor.scaling.points import Points
@@ -42,17 +42,17 @@ def fit_set(name: str, points: Points, config: ScalingConfig, named: Sequence[Po
         entering, burn = burn_in(fresh, config.burn_in)
         if burn is not None and not len(entering):
             why = f"at no number of tokens every size is below the {burn.reference}, {burn.value:.4g}"
-            missing = {f.name: NO_FLOOR_KNOWN if f.fixed_floor and floor is None else why for f in FORMS.values()}
+            missing = {f.name: NO_FLOOR_KNOWN if f.fixed_floor and floor is None else why for f in LAWS.values()}
             return SetLaws(name, unit, floor, (), None, missing, {}, burn_in=burn, notes=tuple(notes)), []
         repeated = repeated if burn is None or burn.first is None else repeated.where(repeated.tokens >= burn.first)
         fresh, before = entering, fresh
         if burn is not None:
             burn = _under_bigram(burn, before, config)
     tracks = track_record(fresh, config) if len(fresh) else Tracks({}, {})
-    laws, missing = fit_laws(fresh, config, tracks)
+    laws, lines, missing = fit_laws(fresh, config, tracks)
     rows = forecast(name, fresh, config) if config.forecast else []
     cells = cells_of(rows)
-    errors = {form: float(np.mean(list(of.values()))) for form, of in cells.items() if form in FORMS}
+    errors = {form: float(np.mean(list(of.values()))) for form, of in cells.items() if form in LAWS}
     laws = [_noted(law, laws, floor) for law in laws]
     chosen = chief(laws, errors)
     repetition = None
@@ -61,10 +61,11 @@ def fit_set(name: str, points: Points, config: ScalingConfig, named: Sequence[Po
         repetition = fit_repetition(base, repeated, config.delta)
     elif len(repeated):
         notes.append(_kept_out(repeated, fresh, missing))
-    weights = {family: w for family, w in tracks.weights.items() if any(law.form in FAMILY[family] for law in laws)}
+    weights = {f: w for f, w in tracks.weights.items() if any(law.form in FAMILY[f] for law in (*laws, *lines))}
     entry = SetLaws(
-        name, unit, floor, tuple(laws), chosen, missing, errors, repetition, weights, cells, burn, repeated=len(repeated)
-    )
+        name, unit, floor, tuple(laws), chosen, missing, errors, repetition, weights, cells, burn, repeated=len(repeated),
+        lines=lines,
+    )  # fmt: skip
     for test in named:
         again = int(np.sum(test.repeated))
         if again:
@@ -97,11 +98,11 @@ def _under_bigram(burn: BurnIn, points: Points, config: ScalingConfig) -> BurnIn
     if found.first is None:
         return replace(burn, why_not=f"at no number of tokens every size is below the bigram, {found.value:.4g}")
     exponents: dict[str, dict[str, float]] = {}
-    for form in FORMS.values():
+    for form in LAWS.values():
         if len(form.over) == 1 or lacks(form, entering):
             continue
         fit = fit_form(form, entering, config.starts, config.delta, config.seed)
-        used = entering.where(entering.loss > fit.floor) if form.fixed_floor else entering
+        used = used_by(form, entering)
         judged = coefficients(verdicts(fit, used, around(fit, used, of_set(entering, fit.floor))), fit)
         exponents[form.name] = {s: fit.parameters[s] for s in ("alpha", "beta") if judged[s].identified}
     return replace(burn, under_bigram=exponents, why_not="" if exponents else "too few points are left")

@@ -96,7 +96,7 @@ class SetLaws:
     forecast_error: of each form, the mean over the held-out cells; forecast_cells: of each cell. weights: how the forms are
     averaged in a forecast, of joint laws ("joint") and of laws of one size ("size"); empty: a law speaks alone. burn_in: which
     points the laws leave out because models hadn't learnt the format. notes: what else to know of the set. repeated: how many
-    points repeat data.
+    points repeat data. lines: of single sizes, what counts in their forecasts and is no law.
     """
 
     name: str
@@ -112,15 +112,23 @@ class SetLaws:
     burn_in: BurnIn | None = None
     notes: tuple[str, ...] = ()
     repeated: int = 0
+    lines: tuple[FittedLaw, ...] = ()
 
     def at(self, params: float) -> FittedLaw | None:
         """The law at a size: an identified joint one, else an identified one of this size, else the same as they are."""
-        joint = self.law(self.chosen) if self.chosen else None
-        if joint is not None and joint.identified:
-            return joint
-        own = [law for form in ("excess", "data") if (law := self.law(form, params)) is not None]
-        known = [law for law in own if law.identified]
-        return next(iter([*known, *([joint] if joint else []), *own]), None)
+        found = [law for law in (self.law(self.chosen) if self.chosen else None, self.of_size(params)) if law is not None]
+        return next(iter([*filter(self.identified, found), *found]), None)
+
+    def identified(self, law: FittedLaw) -> bool:
+        """Whether a law is identified, or another of all sizes or of its size, as it is."""
+        return any(one.identified for one in self.laws if one.params == law.params)
+
+    def of_size(self, params: float) -> FittedLaw | None:
+        """The law of one size whose interval a forecast has: of those averaged the one of most weight, else any there is."""
+        weights = self.weights.get("size", {})
+        forms = [*sorted(weights, key=lambda form: -weights[form]), "excess", "data"]
+        own = [law for form in forms if (law := self.law(form, params)) is not None]
+        return next((law for law in own if len(law.draws)), own[0] if own else None)
 
     def mixture(self, law: FittedLaw) -> str:
         """Which forms a forecast averages, by weight; empty where the law speaks alone."""
@@ -143,7 +151,7 @@ class SetLaws:
 
     def law(self, form: str, params: float | None = None) -> FittedLaw | None:
         """The law of a form (and size), where it was fitted."""
-        return next((x for x in self.laws if x.form == form and x.params == params), None)
+        return next((x for x in (*self.laws, *self.lines) if x.form == form and x.params == params), None)
 
 
 class Tried(NamedTuple):

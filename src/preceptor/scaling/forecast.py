@@ -18,7 +18,7 @@ from preceptor.scaling.config import ScalingConfig
 from preceptor.scaling.expect import expected
 from preceptor.scaling.fit_one import fit_laws, lacks, track_record
 from preceptor.scaling.fitted import FittedLaw, SetLaws
-from preceptor.scaling.forms import FORMS
+from preceptor.scaling.forms import LAWS
 from preceptor.scaling.points import Points
 
 NAMED = "named"  # held: rows that a person named, or a table of their own
@@ -82,9 +82,9 @@ def laws_of_part(name: str, train: Points, config: ScalingConfig, sizes: np.ndar
     """The laws of a part of a set's points. sizes: which get laws of their own, where the part has points of them."""
     tracks = track_record(train, config)
     own = [float(n) for n in sizes if (train.params == n).any()]
-    laws, missing = fit_laws(train, config, tracks, own, doubt=False)
-    floor = train.known_floor()
-    return SetLaws(name, str(train.unit[0]), floor, tuple(laws), chief(laws, {}), missing, {}, weights=tracks.weights)
+    laws, lines, missing = fit_laws(train, config, tracks, own, doubt=False)
+    floor, chosen = train.known_floor(), chief(laws, {})
+    return SetLaws(name, str(train.unit[0]), floor, tuple(laws), chosen, missing, {}, weights=tracks.weights, lines=lines)
 
 
 def chief(laws: Sequence[FittedLaw], errors: Mapping[str, float]) -> str | None:
@@ -131,7 +131,7 @@ def predict(entry: SetLaws, train: Points, test: Points, held: str) -> list[Fore
 def _laws_at(entry: SetLaws, train: Points, n: float) -> list[tuple[str, FittedLaw | None, str]]:
     """(form, its law at a size, what to say of it), what a plan would say last."""
     found: list[tuple[str, FittedLaw | None, str]] = []
-    for form in FORMS.values():
+    for form in LAWS.values():
         single = len(form.over) == 1
         own = train.where(train.params == n) if single else train
         if (form.fixed_floor and entry.floor is None) or not len(own):
@@ -143,7 +143,7 @@ def _laws_at(entry: SetLaws, train: Points, n: float) -> list[tuple[str, FittedL
         return [*found, (PLANNED, None, "neither a joint law nor one of this size")]
     said = entry.mixture(law) or law.form
     of = "laws of this size" if law.params is not None else "joint laws"
-    return [*found, (PLANNED, law, f"{of}: {said}" + ("" if law.identified else ", not identified"))]
+    return [*found, (PLANNED, law, f"{of}: {said}" + ("" if entry.identified(law) else ", not identified"))]
 
 
 def _excess(test: Points, n: float, d: float, reference: float) -> float | None:

@@ -2,6 +2,7 @@
 
     data          L = L_inf + A·D^−alpha              one size
     excess        L − floor = A·D^−alpha              one size, the floor known
+    line          the same through the last two budgets alone: how the loss falls now
     joint         L = E + A·N^−alpha + B·D^−beta      (Hoffmann et al. 2022, arXiv 2203.15556, eq. 2)
     joint-excess  L − floor = A·N^−alpha + B·D^−beta  the floor known
 
@@ -23,13 +24,17 @@ NO_FLOOR = -1e3  # e of a law without a floor of its own: exp(e) is exactly 0
 
 @dataclass(frozen=True)
 class Form:
-    """A form of law: the columns its terms are over, and whether its floor is free or the known one."""
+    """A form of law: the columns its terms are over, and whether its floor is free or the known one.
+
+    last: it is fitted to the points of so many of the largest budgets alone; 0: to all.
+    """
 
     name: str
     over: tuple[str, ...]
     fixed_floor: bool
     symbols: tuple[str, ...]
     equation: str
+    last: int = 0
 
     @property
     def n_free(self) -> int:
@@ -41,10 +46,12 @@ FORMS = {
     for form in (
         Form("data", ("tokens",), False, ("L_inf", "A", "alpha"), "L_inf + A·D^-alpha"),
         Form("excess", ("tokens",), True, ("A", "alpha"), "floor + A·D^-alpha"),
+        Form("line", ("tokens",), True, ("A", "alpha"), "floor + A·D^-alpha, through the last two budgets", last=2),
         Form("joint", ("params", "tokens"), False, ("E", "A", "alpha", "B", "beta"), "E + A·N^-alpha + B·D^-beta"),
         Form("joint-excess", ("params", "tokens"), True, ("A", "alpha", "B", "beta"), "floor + A·N^-alpha + B·D^-beta"),
     )
 }
+LAWS = {name: form for name, form in FORMS.items() if not form.last}  # without those that count in a forecast alone
 
 
 def terms(theta: np.ndarray, x: np.ndarray) -> np.ndarray:

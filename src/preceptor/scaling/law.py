@@ -24,7 +24,7 @@ from preceptor.scaling.expect import Expectation, expected
 from preceptor.scaling.fit_set import fit_set
 from preceptor.scaling.fitted import Dropped, SetLaws, Tried
 from preceptor.scaling.forecast import NAMED, PLANNED, Judged, judged
-from preceptor.scaling.forms import FORMS
+from preceptor.scaling.forms import LAWS
 from preceptor.scaling.frames import law_frame, plot_law
 from preceptor.scaling.plan import Plan, make_plan
 from preceptor.scaling.points import ALONE, Points
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     import polars as pl
     from matplotlib.axes import Axes
 
-FORMAT = 2
+FORMAT = 3
 MOST = 5_000  # points of a set
 _NOT_SHOWN = "its items are in no training document, so the loss tells of no learning"
 NO_LAW = {
@@ -243,7 +243,7 @@ def fit(
     for name in track(points.sets, "laws", unit="sets"):
         part = points.of_set(name)
         if name in NO_LAW:
-            sets[name] = SetLaws(name, str(part.unit[0]), part.known_floor(), (), None, dict.fromkeys(FORMS, NO_LAW[name]), {})
+            sets[name] = SetLaws(name, str(part.unit[0]), part.known_floor(), (), None, dict.fromkeys(LAWS, NO_LAW[name]), {})
             continue
         sets[name], rows = fit_set(name, part, config, [rows.of_set(name) for rows in named])
         forecasts += rows
@@ -269,7 +269,7 @@ def _sound(law: Law) -> None:
     """Raise what a law raises of which a field is of another type, or that can't be evaluated or shown."""
     for entry in law.sets.values():
         check(entry, SetLaws, entry.name)
-        for one in entry.laws:
+        for one in (*entry.laws, *entry.lines):
             check([one.starts["at_best_optimum"], one.starts["starts"]], list[int], f"{entry.name}.starts")
             one.predict(law.params_range[0], law.tokens_range[0])
     law_table(law.sets, law.tried, law.dropped, law.judged())

@@ -13,7 +13,7 @@ import numpy as np
 
 from preceptor.core.errors import PreceptorError
 from preceptor.scaling import bands
-from preceptor.scaling.fit import Fit, fit_form
+from preceptor.scaling.fit import Fit, fit_form, used_by
 from preceptor.scaling.forms import FORMS, terms
 from preceptor.scaling.noise import around, of_dear_runs, of_set
 from preceptor.scaling.points import Points
@@ -22,6 +22,7 @@ WINDOW = 10.0  # times the origin's compute: what is judged
 _STARTS = 24
 _SLACK = 1 + 1e-5  # levels of compute that agree to this are one
 _ORIGINS = 5  # at most
+_ALIKE = 4  # origins
 _LIGHTEST = 0.05  # a form with less weight is left out
 _MIN_VALUES, _MIN_LEFT = 3, 2  # different values of each variable; points beyond a form's parameters
 
@@ -109,7 +110,7 @@ def _guess(name: str, train: Points, later: Points, seed: int, delta: float) -> 
         fit = fit_form(form, train, _STARTS, delta, seed)
     except PreceptorError:
         return None
-    used = train.where(train.loss > fit.floor) if form.fixed_floor else train
+    used = used_by(form, train)
     seeds = of_set(train, floor if form.fixed_floor and floor else 0.0)
     scatter = around(fit, used, seeds)
     covariance, end = parameters(fit, scatter.scale**2 + (seeds.run**2 if seeds else 0.0))
@@ -161,13 +162,14 @@ def weigh(found: Sequence[Origin], forms: Sequence[str], floor: float | None) ->
     """Weights of the forms, by the inverse of their mean squared error at the origins (Bates & Granger 1969).
 
     The error is of the log loss above the known floor, or of the log loss. Only origins that all forms could be fitted at
-    count; without one the first form has all the weight. A form of little weight has none.
+    count, and few of them tell forms hardly apart: it is as if at `_ALIKE` more all forms had erred alike. A form of little
+    weight has none.
     """
     above = [o for o in found if (o.later.loss > (floor or 0.0)).any()]
     shared = [o for o in above if all(f in o.guesses for f in forms)]
-    if len(forms) < 2 or not shared:
-        return {forms[0]: 1.0} if forms else {}
-    squares = {f: float(np.mean([np.nanmean(_log_error(o, o.guesses[f].loss, floor) ** 2) for o in shared])) for f in forms}
+    sums = {f: float(np.sum([np.nanmean(_log_error(o, o.guesses[f].loss, floor) ** 2) for o in shared])) for f in forms}
+    alike = _ALIKE * sum(sums.values()) / max(len(forms) * len(shared), 1)
+    squares = {f: s + alike for f, s in sums.items()}
     inverse = {f: 1.0 / max(s, 1e-12) for f, s in squares.items()}
     shares = {f: v / sum(inverse.values()) for f, v in inverse.items()}
     kept = {f: s for f, s in shares.items() if s >= _LIGHTEST}

@@ -8,7 +8,7 @@ from preceptor.core.progress import quantity
 from preceptor.scaling.burn_in import BurnIn
 from preceptor.scaling.fitted import Dropped, FittedLaw, Parameter, SetLaws, Tried
 from preceptor.scaling.forecast import PLANNED, Judged
-from preceptor.scaling.forms import FORMS
+from preceptor.scaling.forms import FORMS, LAWS
 
 _WORTH_SAYING = 0.01  # of a forecast: a law that moves less hangs on no point
 _CELLS = {"corner": "corner", "size": "largest size", "tokens": "largest budgets"}
@@ -56,7 +56,7 @@ def _block(entry: SetLaws) -> str:
     floor = f", known floor {entry.floor:.4f}" if entry.floor is not None else ""
     lines = [f"{entry.name}{unit}{floor}", *(f"  ! {note}" for note in entry.notes)]
     lines += _burn_in(entry.burn_in, unit) if entry.burn_in else []
-    for form in FORMS.values():
+    for form in LAWS.values():
         laws = [x for x in entry.laws if x.form == form.name]
         if not laws:
             if form.name in entry.not_fitted:

@@ -79,7 +79,7 @@ class Surface:
 
     def expected(self, params: float, tokens: np.ndarray | float) -> Expectation:
         """The losses of new runs of one size on tokens [n], with intervals."""
-        law = self.law(params)
+        law = self.laws[0] if self.joint else self.entry.of_size(params) or self.law(params)
         return expected(law, params, tokens, self.entry.centre(law, params, tokens))
 
     def loss(self, params: np.ndarray | float, tokens: np.ndarray | float) -> np.ndarray:
