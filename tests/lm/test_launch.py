@@ -3,6 +3,8 @@
 import dataclasses
 import os
 import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -115,3 +117,9 @@ def test_a_run_takes_a_gpu_for_each_of_its_processes(made: Artifact) -> None:
     assert asked == {(2, 4, 0)}
     on_gpus = dataclasses.replace(config, device="cuda")
     assert {s.gpus for s in STAGE.shards(on_gpus, {"curriculum": made})} == {4}
+
+
+def test_a_process_ends_at_once_with_its_code_and_all_it_said() -> None:
+    said = "import atexit; from preceptor.lm import run; atexit.register(print, 'late'); print('said', end=''); run.end(3)"
+    found = subprocess.run([sys.executable, "-c", said], capture_output=True, text=True, check=False, timeout=120)
+    assert (found.returncode, found.stdout) == (3, "said")
