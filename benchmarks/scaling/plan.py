@@ -16,6 +16,10 @@ SHARED = {"nulls": ("known-floor",), "known-floor": ("nulls",)}  # the same cell
 DEPTHS = (*(Size("depth", d, 48) for d in (1, 2, 3, 4, 6)), Size("depth", 8, 48, "held out"))
 WIDTHS = (*(Size("width", 2, w) for w in (16, 32, 64, 96, 128)), Size("width", 2, 192, "held out"))
 MIDDLE = Size("one", 2, 64)
+UNLIKE = (  # models of width 64 that differ from the middle one in what T's end may be owed to
+    *(("half the rate", 2, ("lm.lr=0.002",)), ("twice the rate", 2, ("lm.lr=0.008",))),
+    *(("four times the batch", 2, ("lm.batch_tokens=2048",)), ("deep", 4, ())),
+)
 LAYERS = (*SETS, "uih-ood", "item-text", "cf-both-seen", "cf-permuted")
 KNOWN_END = (  # kinds alternate, so that half of them tell something too
     *("mixture", "first-order", "mixture, all of the prior", "mixture, nine tenths walks", "mixture, half walks", "history"),
@@ -42,11 +46,13 @@ def nulls() -> Iterator[Cell]:
 
 
 def known_end() -> Iterator[Cell]:
-    """T and the loss on real histories, by generator; recall against both; a wider model, for T's end may be the size's; and
-    two more logs."""
+    """T and the loss on real histories, by generator; recall against both; and two more logs. T's end may be owed to the size
+    or to the rate, so there are a wider model, a deeper one, and other rates."""
     for law in KNOWN_END:
         yield Cell("ml-100k", law, MIDDLE, (65_536, *BUDGETS), held=1)
     yield Cell("ml-100k", "mixture", Size("wide", 2, 128), (65_536, *BUDGETS), held=1)
+    for ladder, depth, more in UNLIKE:
+        yield Cell("ml-100k", "mixture, all of the prior", Size(ladder, depth, 64), (65_536, *BUDGETS), held=1, more=more)
     for log in (MARKET, THIRD_LOG):
         for law in ("mixture, all of the prior", "first-order"):
             yield Cell(log, law, MIDDLE, (65_536, *BUDGETS), held=1)

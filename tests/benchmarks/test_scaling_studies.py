@@ -186,7 +186,7 @@ def test_a_planted_study_is_judged_as_it_was_planted(planted: Path, monkeypatch:
     off = [row for row in found["recall"] if row["loss"] == "trie"]
     assert all(float(row["mean_absolute_error"]) < 0.02 and float(row["within"]) < -0.9 for row in off)
     page = (planted / "README.md").read_text(encoding="utf-8")
-    assert "2 of 15 planned cells" in page
+    assert "2 of 19 planned cells" in page
     assert "turns up** under ml-100k, first-order, N 10: from 262,144 tokens on" in page
     assert "Over the 2 that both baselines reach" in page
 
