@@ -134,7 +134,7 @@ class SetLaws:
         """Which forms a forecast averages, by weight; empty where the law speaks alone."""
         weights = self.weights.get("joint" if law.params is None else "size", {})
         known = [form for form in FORMS if form in weights and self.law(form, law.params) is not None]
-        return "" if set(known) <= {law.form} else ", ".join(f"{form} {weights[form]:.0%}" for form in known)
+        return "" if set(known) <= {law.form} else ", ".join(f"{FORMS[form].said} {weights[form]:.0%}" for form in known)
 
     def centre(self, law: FittedLaw, params: np.ndarray | float, tokens: np.ndarray | float) -> np.ndarray:
         """The losses [n] that are forecast at sizes and tokens: a law's, averaged with those of the set's other forms."""

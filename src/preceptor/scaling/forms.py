@@ -40,6 +40,11 @@ class Form:
     def n_free(self) -> int:
         return len(self.symbols)
 
+    @property
+    def said(self) -> str:
+        """Its name where an average is put into words."""
+        return f"{self.name} through the last {self.last} budgets" if self.last else self.name
+
 
 FORMS = {
     form.name: form

@@ -146,7 +146,7 @@ def _averaged(entry: SetLaws) -> list[str]:
         if not own or own[0].form_error is None:
             continue
         e = own[0].form_error
-        mixed = ", ".join(f"{form} {weights[form]:.0%}" for form in FORMS if form in weights)
+        mixed = ", ".join(f"{form.said} {weights[name]:.0%}" for name, form in FORMS.items() if name in weights)
         by = f"pooled over other sweeps and {e.origins} cut(s) of these points" if e.origins else "pooled over other sweeps"
         lines.append(f"  forecasts     {of}: {mixed}; beyond the points ± {e.tau:.1%} per e-fold of compute ({by})")
     return lines
