@@ -15,6 +15,7 @@ from preceptor.report.section import Section
 FORMS = {
     "data": "L∞ + A·D⁻ᵅ",
     "excess": "floor + A·D⁻ᵅ",
+    "late": "L∞ + A·D⁻ᵅ, points weighing by √D",
     "line": "floor + A·D⁻ᵅ through the last two budgets",
     "joint": "E + A·N⁻ᵅ + B·D⁻ᵝ",
     "joint-excess": "floor + A·N⁻ᵅ + B·D⁻ᵝ",

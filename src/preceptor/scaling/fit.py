@@ -21,8 +21,8 @@ _EXPONENT = (0.0, 5.0)
 class Problem:
     """What the minimiser works on. x [n, K]: centred logs; y [n]: log loss, or log excess where the floor is known.
 
-    grid: the distinct x of each term. lo, hi [1 + 2K]: bounds of theta. floor: what
-    is added to the prediction exp(y).
+    grid: the distinct x of each term. lo, hi [1 + 2K]: bounds of theta. floor: what is added to the prediction exp(y).
+    weight [n]: of the points, 1 on average.
     """
 
     form: Form
@@ -33,6 +33,7 @@ class Problem:
     lo: np.ndarray
     hi: np.ndarray
     floor: float
+    weight: np.ndarray
 
     def log_prediction(self, theta: np.ndarray) -> np.ndarray:
         """[..., n], comparable with y."""
@@ -42,7 +43,13 @@ class Problem:
         """(theta [S, p], objective [S], status [S], evaluations [S]) from every row of starts."""
         lo, hi = bounds.get("lo", self.lo), bounds.get("hi", self.hi)
         return optimise.minimise_starts(
-            np.ascontiguousarray(starts), optimise.Box(lo, hi), self.grid, self.y, weight, self.bend(delta), optimise.Stop()
+            np.ascontiguousarray(starts),
+            optimise.Box(lo, hi),
+            self.grid,
+            self.y,
+            weight * self.weight,
+            self.bend(delta),
+            optimise.Stop(),
         )
 
     def bend(self, delta: float) -> float:
@@ -53,7 +60,7 @@ class Problem:
         """The best theta [R, p] for each of R resamples: targets ys [R, n], weights [R, n]."""
         theta, _ = optimise.minimise_resamples(
             np.ascontiguousarray(starts), optimise.Box(self.lo, self.hi), self.grid,
-            np.ascontiguousarray(ys), np.ascontiguousarray(weights / delta), self.bend(delta), optimise.Stop(),
+            np.ascontiguousarray(ys), np.ascontiguousarray(weights * self.weight / delta), self.bend(delta), optimise.Stop(),
         )  # fmt: skip
         return theta
 
@@ -157,7 +164,9 @@ def pose(form: Form, points: Points) -> Problem:
         lo += [y.min() - 15.0, _EXPONENT[0]]
         hi += [y.max() + 5.0, _EXPONENT[1]]
     known = floor if form.fixed_floor and floor else 0.0
-    return Problem(form, centre, x, y, Grid(levels, n_levels, index), np.array(lo), np.array(hi), known)
+    late = (points.tokens / points.tokens.max()) ** form.late
+    grid = Grid(levels, n_levels, index)
+    return Problem(form, centre, x, y, grid, np.array(lo), np.array(hi), known, late / late.mean())
 
 
 def starting_points(problem: Problem, n: int, seed: int) -> np.ndarray:

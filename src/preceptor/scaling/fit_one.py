@@ -12,7 +12,7 @@ from preceptor.scaling.bands import FormError
 from preceptor.scaling.config import ScalingConfig
 from preceptor.scaling.fit import fit_form, used_by
 from preceptor.scaling.fitted import FittedLaw, Parameter
-from preceptor.scaling.forms import FORMS, Form
+from preceptor.scaling.forms import FORMS, LAWS, Form
 from preceptor.scaling.identify import Verdict, coefficients, spanning, verdicts
 from preceptor.scaling.influence import SHOWN, influence, outliers
 from preceptor.scaling.intervals import resample
@@ -20,8 +20,8 @@ from preceptor.scaling.noise import Noise, around, of_dear_runs, of_set
 from preceptor.scaling.points import Points
 from preceptor.scaling.vpnls import second
 
-FAMILY = {"joint": ("joint-excess", "joint"), "size": ("data", "line")}  # forms whose forecasts are averaged
-_OF_TWO = "two budgets can't tell a law: it counts in forecasts alone"
+FAMILY = {"joint": ("joint-excess", "joint"), "size": ("late", "line")}  # forms whose forecasts are averaged
+_UNSHOWN = "it counts in forecasts alone"
 NO_FLOOR_KNOWN = "the floor of this set isn't known"
 FAR = 10.0  # times the largest tokens: where methods and points are compared
 
@@ -65,7 +65,7 @@ def fit_one(
     judged. doubt: whether a second method and the influence of points are, too. noise: in place of the measured one. pooled: τ
     of other sweeps, by family.
     """
-    judge = judge and not form.last
+    judge = judge and not form.forecasts_alone
     doubt = doubt and judge
     floor = points.known_floor()
     known = floor if form.fixed_floor and floor else 0.0
@@ -75,7 +75,7 @@ def fit_one(
     scatter = around(fit, used, noise)
     intervals = resample(fit, used, noise, scatter, config)
     bounds = intervals.of(fit)
-    judged = {s: Verdict(False, _OF_TWO if form.last else "not judged") for s in form.symbols}
+    judged = {s: Verdict(False, _UNSHOWN if form.forecasts_alone else "not judged") for s in form.symbols}
     if judge:
         judged = verdicts(fit, used, scatter)
         judged = coefficients({s: spanning(v, fit, s, bounds.get(s)) for s, v in judged.items()}, fit)
@@ -103,7 +103,7 @@ def fit_one(
 def fit_laws(
     points: Points, config: ScalingConfig, tracks: Tracks, sizes: Sequence[float] | None = None, *, doubt: bool = True
 ) -> tuple[list[FittedLaw], tuple[FittedLaw, ...], dict[str, str]]:
-    """(every law that the points of a set allow, the lines that count in forecasts, why the other forms aren't fitted).
+    """(every law that the points of a set allow, what counts in forecasts alone, why the other forms aren't fitted).
 
     sizes: which get laws of their own; None for all.
     """
@@ -115,13 +115,13 @@ def fit_laws(
             part = points if n is None else points.where(points.params == n)
             lack = lacks(form, part)
             if lack:
-                missing |= {} if form.last else {form.name: lack}
+                missing |= {} if form.forecasts_alone else {form.name: lack}
                 continue
             laws.append(fit_one(form, n, part, config, tracks=tracks, of_all=points, doubt=doubt))
         if any(law.form == form.name for law in laws):
             missing.pop(form.name, None)
-    lines = tuple(law for law in laws if FORMS[law.form].last)
-    return [law for law in laws if not FORMS[law.form].last], lines, missing
+    unshown = tuple(law for law in laws if FORMS[law.form].forecasts_alone)
+    return [law for law in laws if law.form in LAWS], unshown, missing
 
 
 def lacks(form: Form, points: Points) -> str:

@@ -49,7 +49,7 @@ def fit_set(name: str, points: Points, config: ScalingConfig, named: Sequence[Po
         if burn is not None:
             burn = _under_bigram(burn, before, config)
     tracks = track_record(fresh, config) if len(fresh) else Tracks({}, {})
-    laws, lines, missing = fit_laws(fresh, config, tracks)
+    laws, unshown, missing = fit_laws(fresh, config, tracks)
     rows = forecast(name, fresh, config) if config.forecast else []
     cells = cells_of(rows)
     errors = {form: float(np.mean(list(of.values()))) for form, of in cells.items() if form in LAWS}
@@ -61,10 +61,10 @@ def fit_set(name: str, points: Points, config: ScalingConfig, named: Sequence[Po
         repetition = fit_repetition(base, repeated, config.delta)
     elif len(repeated):
         notes.append(_kept_out(repeated, fresh, missing))
-    weights = {f: w for f, w in tracks.weights.items() if any(law.form in FAMILY[f] for law in (*laws, *lines))}
+    weights = {f: w for f, w in tracks.weights.items() if any(law.form in FAMILY[f] for law in (*laws, *unshown))}
     entry = SetLaws(
         name, unit, floor, tuple(laws), chosen, missing, errors, repetition, weights, cells, burn, repeated=len(repeated),
-        lines=lines,
+        unshown=unshown,
     )  # fmt: skip
     for test in named:
         again = int(np.sum(test.repeated))

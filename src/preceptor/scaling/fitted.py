@@ -96,7 +96,7 @@ class SetLaws:
     forecast_error: of each form, the mean over the held-out cells; forecast_cells: of each cell. weights: how the forms are
     averaged in a forecast, of joint laws ("joint") and of laws of one size ("size"); empty: a law speaks alone. burn_in: which
     points the laws leave out because models hadn't learnt the format. notes: what else to know of the set. repeated: how many
-    points repeat data. lines: of single sizes, what counts in their forecasts and is no law.
+    points repeat data. unshown: of single sizes, the forms that count in forecasts alone.
     """
 
     name: str
@@ -112,7 +112,7 @@ class SetLaws:
     burn_in: BurnIn | None = None
     notes: tuple[str, ...] = ()
     repeated: int = 0
-    lines: tuple[FittedLaw, ...] = ()
+    unshown: tuple[FittedLaw, ...] = ()
 
     def at(self, params: float) -> FittedLaw | None:
         """The law at a size: an identified joint one, else an identified one of this size, else the same as they are."""
@@ -151,7 +151,7 @@ class SetLaws:
 
     def law(self, form: str, params: float | None = None) -> FittedLaw | None:
         """The law of a form (and size), where it was fitted."""
-        return next((x for x in (*self.laws, *self.lines) if x.form == form and x.params == params), None)
+        return next((x for x in (*self.laws, *self.unshown) if x.form == form and x.params == params), None)
 
 
 class Tried(NamedTuple):

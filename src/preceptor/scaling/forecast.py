@@ -82,9 +82,9 @@ def laws_of_part(name: str, train: Points, config: ScalingConfig, sizes: np.ndar
     """The laws of a part of a set's points. sizes: which get laws of their own, where the part has points of them."""
     tracks = track_record(train, config)
     own = [float(n) for n in sizes if (train.params == n).any()]
-    laws, lines, missing = fit_laws(train, config, tracks, own, doubt=False)
+    laws, unshown, missing = fit_laws(train, config, tracks, own, doubt=False)
     floor, chosen = train.known_floor(), chief(laws, {})
-    return SetLaws(name, str(train.unit[0]), floor, tuple(laws), chosen, missing, {}, weights=tracks.weights, lines=lines)
+    return SetLaws(name, str(train.unit[0]), floor, tuple(laws), chosen, missing, {}, weights=tracks.weights, unshown=unshown)
 
 
 def chief(laws: Sequence[FittedLaw], errors: Mapping[str, float]) -> str | None:

@@ -2,7 +2,8 @@
 
     data          L = L_inf + A·D^−alpha              one size
     excess        L − floor = A·D^−alpha              one size, the floor known
-    line          the same through the last two budgets alone: how the loss falls now
+    late          data, told by its late points more: how the loss will end
+    line          excess through the last two budgets alone: how the loss falls now
     joint         L = E + A·N^−alpha + B·D^−beta      (Hoffmann et al. 2022, arXiv 2203.15556, eq. 2)
     joint-excess  L − floor = A·N^−alpha + B·D^−beta  the floor known
 
@@ -26,7 +27,8 @@ NO_FLOOR = -1e3  # e of a law without a floor of its own: exp(e) is exactly 0
 class Form:
     """A form of law: the columns its terms are over, and whether its floor is free or the known one.
 
-    last: it is fitted to the points of so many of the largest budgets alone; 0: to all.
+    last: it is fitted to the points of so many of the largest budgets alone; 0: to all. late: points weigh by their tokens to
+    this power, for an end is told by the late ones.
     """
 
     name: str
@@ -35,6 +37,7 @@ class Form:
     symbols: tuple[str, ...]
     equation: str
     last: int = 0
+    late: float = 0.0
 
     @property
     def n_free(self) -> int:
@@ -43,7 +46,14 @@ class Form:
     @property
     def said(self) -> str:
         """Its name where an average is put into words."""
-        return f"{self.name} through the last {self.last} budgets" if self.last else self.name
+        if self.last:
+            return f"{self.name} through the last {self.last} budgets"
+        return "data by its late points" if self.late else self.name
+
+    @property
+    def forecasts_alone(self) -> bool:
+        """Whether it counts in forecasts and is no law that is shown."""
+        return bool(self.last or self.late)
 
 
 FORMS = {
@@ -51,12 +61,13 @@ FORMS = {
     for form in (
         Form("data", ("tokens",), False, ("L_inf", "A", "alpha"), "L_inf + A·D^-alpha"),
         Form("excess", ("tokens",), True, ("A", "alpha"), "floor + A·D^-alpha"),
+        Form("late", ("tokens",), False, ("L_inf", "A", "alpha"), "L_inf + A·D^-alpha, points weighing by √D", late=0.5),
         Form("line", ("tokens",), True, ("A", "alpha"), "floor + A·D^-alpha, through the last two budgets", last=2),
         Form("joint", ("params", "tokens"), False, ("E", "A", "alpha", "B", "beta"), "E + A·N^-alpha + B·D^-beta"),
         Form("joint-excess", ("params", "tokens"), True, ("A", "alpha", "B", "beta"), "floor + A·N^-alpha + B·D^-beta"),
     )
 }
-LAWS = {name: form for name, form in FORMS.items() if not form.last}  # without those that count in a forecast alone
+LAWS = {name: form for name, form in FORMS.items() if not form.forecasts_alone}  # without those that count in a forecast alone
 
 
 def terms(theta: np.ndarray, x: np.ndarray) -> np.ndarray:

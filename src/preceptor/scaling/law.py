@@ -124,11 +124,13 @@ class Law(Shown):
             expected_sizes = ", ".join(quantity(n) for n in sizes) or "a set with a law; print(law) says what each lacks"
             raise PreceptorError("No law for this size", where=names[0], found=quantity(size), expected=expected_sizes)
         found = expected(law, size, tokens, entry.centre(law, size, tokens))
-        return found if law.identified else replace(found, reason="; ".join(filter(None, ("not identified", found.reason))))
+        return (
+            found if entry.identified(law) else replace(found, reason="; ".join(filter(None, ("not identified", found.reason))))
+        )
 
     def _known_at(self, name: str, size: float) -> bool:
         law = self.sets[name].at(size)
-        return law is not None and law.identified
+        return law is not None and self.sets[name].identified(law)
 
     def judged(self, held: str = NAMED) -> dict[str, Judged]:
         """How the forecasts of held-out points did, by set: errors as shares of the excess, and coverage of the 95 % intervals.
@@ -269,7 +271,7 @@ def _sound(law: Law) -> None:
     """Raise what a law raises of which a field is of another type, or that can't be evaluated or shown."""
     for entry in law.sets.values():
         check(entry, SetLaws, entry.name)
-        for one in (*entry.laws, *entry.lines):
+        for one in (*entry.laws, *entry.unshown):
             check([one.starts["at_best_optimum"], one.starts["starts"]], list[int], f"{entry.name}.starts")
             one.predict(law.params_range[0], law.tokens_range[0])
     law_table(law.sets, law.tried, law.dropped, law.judged())

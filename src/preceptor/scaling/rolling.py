@@ -130,13 +130,13 @@ def parameters(fit: Fit, variance: float) -> tuple[np.ndarray, float]:
     """
     problem = fit.problem
     free = (problem.lo < problem.hi) & (fit.theta > problem.lo + 1e-6) & (fit.theta < problem.hi - 1e-6)
-    bends = slopes(fit, problem.x)[:, free]
+    bends, weight = slopes(fit, problem.x)[:, free], problem.weight[:, None]
     covariance = np.zeros((len(fit.theta), len(fit.theta)))
     if free.any():
-        gram = bends.T @ bends
+        gram = bends.T @ (weight * bends)
         scale = np.sqrt(np.maximum(np.diag(gram), 1e-300))
         inverse = np.linalg.pinv(gram / np.outer(scale, scale), rcond=1e-9) / np.outer(scale, scale)
-        covariance[np.ix_(free, free)] = variance * inverse
+        covariance[np.ix_(free, free)] = variance * inverse @ (bends.T @ (weight**2 * bends)) @ inverse
     if fit.form.fixed_floor:
         return covariance, fit.floor
     lowest = float(np.exp(problem.lo[0])) if problem.lo[0] > problem.y.min() - 14 else 0.0

@@ -60,7 +60,7 @@ def _set(v: Mapping[str, Any]) -> SetLaws:
         repetition = Repetition(**{**repetition, "fits_as_well": {k: tuple(x) for k, x in repetition["fits_as_well"].items()}})
     if burn is not None:
         burn = BurnIn(**{**burn, "dropped": tuple(map(tuple, burn["dropped"])), "late": tuple(burn["late"])})
-    fitted = {k: tuple(map(_one, v[k])) for k in ("laws", "lines")}
+    fitted = {k: tuple(map(_one, v[k])) for k in ("laws", "unshown")}
     changed = fitted | {"repetition": repetition, "burn_in": burn, "notes": tuple(v["notes"])}
     return SetLaws(**{**v, **changed})
 

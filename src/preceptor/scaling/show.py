@@ -142,7 +142,7 @@ def _averaged(entry: SetLaws) -> list[str]:
     lines = []
     for family, of in (("joint", "joint laws"), ("size", "laws of one size")):
         weights = entry.weights.get(family, {})
-        own = [law for law in entry.laws if law.form in weights and law.form_error is not None]
+        own = [law for law in (*entry.laws, *entry.unshown) if law.form in weights and law.form_error is not None]
         if not own or own[0].form_error is None:
             continue
         e = own[0].form_error
