@@ -20,6 +20,16 @@ def test_a_line_goes_through_the_last_two_budgets_alone(seeds: int) -> None:
     assert fit.predict(n, d)[0] == pytest.approx(two_point(points, n, d, 1.0), rel=1e-4 if seeds == 1 else 2e-3)
 
 
+def test_late_points_tell_what_comes_where_the_start_is_flat() -> None:
+    points = sweep(1, 12)
+    n, early = float(points.params[0]), points.tokens < 1.2e5
+    flat = Points.of(points.columns() | {"loss": np.where(early, points.loss * (points.tokens / 1.2e5) ** 0.1, points.loss)})
+    fits = {name: fit_form(FORMS[name], flat, starts=40, delta=1.0) for name in ("data", "late")}
+    assert np.allclose(fits["late"].problem.weight, np.sqrt(flat.tokens) / np.sqrt(flat.tokens).mean())
+    missed = {name: abs(float(fit.predict(n, 4e6)[0]) - value(n, 4e6)) for name, fit in fits.items()}
+    assert missed["late"] < 0.5 * missed["data"]
+
+
 @pytest.mark.parametrize("name", FORMS)
 @pytest.mark.parametrize("delta", [1e-3, 0.5])
 def test_gradient_is_that_of_finite_differences(name: str, delta: float) -> None:

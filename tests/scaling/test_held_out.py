@@ -250,6 +250,19 @@ def test_held_out_rows_are_forecast_as_a_plan_would(n_sizes: int) -> None:
     assert len(entry.weights["size"]) == 2  # and the average was asked for
 
 
+def test_a_forecasts_interval_is_that_of_the_form_of_most_weight(points: Points) -> None:
+    law = fit(points.where(points.params == points.params[0]), replace(LIGHT, forecast=False))
+    entry = law.sets["uih"]
+    size = float(points.params[0])
+    for weights in ({"late": 0.4, "line": 0.6}, {"late": 0.6, "line": 0.4}):
+        own = replace(entry, weights={"size": weights}).of_size(size)
+        assert own is not None
+        assert own.form == max(weights, key=lambda form: weights[form])
+    without = replace(entry, unshown=tuple(replace(x, draws=x.draws[:0]) for x in entry.unshown))
+    assert (own := without.of_size(size)) is not None
+    assert own.form == "excess", "a form whose resamples are missing has no interval to give"
+
+
 def test_a_point_that_no_law_reaches_is_counted_and_not_forecast() -> None:
     points = sweep(2, 7, seeds=3, noise=0.001, floor=LAW["E"])
     law = fit(points, ScalingConfig(starts=20, bootstraps=0, forecast=False), hold_out="params > 1e5")

@@ -68,15 +68,16 @@ def test_too_few_points_have_no_cut() -> None:
     assert rolling.origins(sweep(1, 4), ["data"]) == []
 
 
-def test_standard_errors_by_linearising_are_those_of_simulation() -> None:
-    """The end of the loss, of 300 sweeps with 1 % noise."""
+@pytest.mark.parametrize(("form", "sizes", "budgets"), [("joint", 6, 6), ("data", 1, 24), ("late", 1, 24)])
+def test_standard_errors_by_linearising_are_those_of_simulation(form: str, sizes: int, budgets: int) -> None:
+    """The end of the loss, of 60 sweeps."""
     ends, claimed = [], []
     for draw in range(60):
-        fit = fit_form(FORMS["joint"], sweep(6, 6, noise=0.003, draw=draw), starts=20, delta=1.0)
+        fit = fit_form(FORMS[form], sweep(sizes, budgets, noise=0.003, draw=draw), starts=20, delta=1.0)
         covariance, least = rolling.parameters(fit, 0.003**2)
         ends.append(fit.theta[0])
         claimed.append(np.sqrt(covariance[0, 0]))
-        assert least <= fit.parameters["E"]
+        assert least <= fit.parameters[FORMS[form].symbols[0]]
     assert np.median(claimed) == pytest.approx(np.std(ends), rel=0.35)
 
 
