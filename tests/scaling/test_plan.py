@@ -243,3 +243,12 @@ def test_doubts_about_a_law_that_is_only_averaged_count_too() -> None:
     plans = [replace(law, sets=sets).plan(tokens=1e6, params=n) for n in SIZES[:2]]
     assert plans[0].warnings == ("The law data of 20k parameters: wrong.",)
     assert plans[1].warnings == ()
+
+
+def test_doubts_about_data_count_where_its_late_points_forecast() -> None:
+    law = laws_of_sizes(COST)
+    entry = law.sets["uih"]
+    (first, *_) = entry.laws
+    shown, late = (replace(first, form=form, note=note, floor=0.0) for form, note in (("data", "wrong"), ("late", "")))
+    sets = {"uih": replace(entry, laws=(*entry.laws, shown), unshown=(late,), weights={"size": {"late": 1.0}})}
+    assert replace(law, sets=sets).plan(tokens=1e6, params=SIZES[0]).warnings == ("The law data of 20k parameters: wrong.",)

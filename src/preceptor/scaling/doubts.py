@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from preceptor.core.progress import quantity
 from preceptor.scaling.fitted import FittedLaw, SetLaws
+from preceptor.scaling.forms import FORMS
 from preceptor.scaling.surface import Surface
 
 
@@ -15,7 +16,9 @@ def doubts_at(surface: Surface, params: float) -> list[str]:
 def doubts(entry: SetLaws, law: FittedLaw) -> list[str]:
     """Sentences: notes of the set, and of each law whose loss counts; where the two methods disagree; points far off."""
     found = [f"{note}." for note in entry.notes]
-    for one in entry.averaged(law):
+    for averaged in entry.averaged(law):
+        # what `late` knows of points and methods stands in `data`, its law that is shown
+        one = (entry.law("data", averaged.params) or averaged) if FORMS[averaged.form].late else averaged
         what = f"The law {one.form}" + ("" if one.params is None else f" of {quantity(one.params)} parameters")
         if one.note:
             found.append(f"{what}: {one.note}.")
