@@ -12,6 +12,7 @@ THIRD_LOG = "market:n_items=2000,n_interactions=120_000,seed=1"
 SMALL = tuple(4096 << k for k in range(5))  # below the others, with a warm-up that ends before their learning rate falls
 SHORT_WARM_UP = "lm.warmup=2048"
 SHARED = {"nulls": ("known-floor",), "known-floor": ("nulls",)}  # the same cells: one study trains them, both judge them
+BEFORE = ("lm.beta2=0.95", "lm.weight_decay=0.1")  # as of studies that were trained before results/lm-rates probed both
 # Two ladders through the middle model: what depth does at one width, and what width does, which moves rank and embeddings too.
 DEPTHS = (*(Size("depth", d, 48) for d in (1, 2, 3, 4, 6)), Size("depth", 8, 48, "held out"))
 WIDTHS = (*(Size("width", 2, w) for w in (16, 32, 64, 96, 128)), Size("width", 2, 192, "held out"))
@@ -20,6 +21,7 @@ UNLIKE = (  # models of width 64 that differ from the middle one in what T's end
     *(("half the rate", 2, ("lm.lr=0.002",)), ("twice the rate", 2, ("lm.lr=0.008",))),
     *(("four times the batch", 2, ("lm.batch_tokens=2048",)), ("deep", 4, ())),
 )
+LONGER = "longer averages"  # the middle model with quick's own beta2 and weight decay
 LAYERS = (*SETS, "uih-ood", "item-text", "cf-both-seen", "cf-permuted")
 KNOWN_END = (  # kinds alternate, so that half of them tell something too
     *("mixture", "first-order", "mixture, all of the prior", "mixture, nine tenths walks", "mixture, half walks", "history"),
@@ -47,15 +49,18 @@ def nulls() -> Iterator[Cell]:
 
 def known_end() -> Iterator[Cell]:
     """T and the loss on real histories, by generator; recall against both; and two more logs. T's end may be owed to the size
-    or to the rate, so there are a wider model, a deeper one, and other rates."""
+    or to AdamW, so there are a wider model, a deeper one, other rates, a larger batch, and averages over more tokens."""
+    tokens = (65_536, *BUDGETS)
     for law in KNOWN_END:
-        yield Cell("ml-100k", law, MIDDLE, (65_536, *BUDGETS), held=1)
-    yield Cell("ml-100k", "mixture", Size("wide", 2, 128), (65_536, *BUDGETS), held=1)
+        yield Cell("ml-100k", law, MIDDLE, tokens, held=1, more=BEFORE)
+    yield Cell("ml-100k", "mixture", Size("wide", 2, 128), tokens, held=1, more=BEFORE)
     for ladder, depth, more in UNLIKE:
-        yield Cell("ml-100k", "mixture, all of the prior", Size(ladder, depth, 64), (65_536, *BUDGETS), held=1, more=more)
+        yield Cell("ml-100k", "mixture, all of the prior", Size(ladder, depth, 64), tokens, held=1, more=(*BEFORE, *more))
     for log in (MARKET, THIRD_LOG):
         for law in ("mixture, all of the prior", "first-order"):
-            yield Cell(log, law, MIDDLE, (65_536, *BUDGETS), held=1)
+            yield Cell(log, law, MIDDLE, tokens, held=1, more=BEFORE)
+    for log in ("ml-100k", MARKET, THIRD_LOG):
+        yield Cell(log, "mixture, all of the prior", Size(LONGER, 2, 64), tokens, held=1)
 
 
 def collapse() -> Iterator[Cell]:
@@ -72,15 +77,16 @@ def collapse() -> Iterator[Cell]:
         for law in ("first-order", *(() if items == 30_000 else ("mixture",))):
             yield from _of_catalogue(log, law, few, small, large)
     log = "market:n_items=10000,n_interactions=600000"
-    yield Cell(log, "first-order", Size("wide", 2, 128, "held out"), BUDGETS[1:4], 1, more=("graph.top_k=10",))
+    yield Cell(log, "first-order", Size("wide", 2, 128, "held out"), BUDGETS[1:4], 1, more=("graph.top_k=10", *BEFORE))
     for law in ("first-order", "mixture"):
         yield from _of_catalogue("ml-100k", law, BUDGETS, SMALL[1:], True)
 
 
 def _of_catalogue(log: str, law: str, tokens: tuple[int, ...], small: tuple[int, ...], held: bool) -> Iterator[Cell]:
     size, seeds = Size("catalogue", 2, 64, "held out" if held else "fitted"), 1 if held else 2
-    yield Cell(log, law, size, tokens, seeds, more=("graph.top_k=10",))
-    yield Cell(log, law, size, small, seeds, arm="small budgets", more=("graph.top_k=10", SHORT_WARM_UP))
+    more = ("graph.top_k=10", *BEFORE)
+    yield Cell(log, law, size, tokens, seeds, more=more)
+    yield Cell(log, law, size, small, seeds, arm="small budgets", more=(*more, SHORT_WARM_UP))
 
 
 def repetition() -> Iterator[Cell]:
@@ -88,7 +94,8 @@ def repetition() -> Iterator[Cell]:
     for unique, epochs in ((32_768, 64), (131_072, 64), (524_288, 16), (0, 0)):  # 25k, 100k and 400k items
         tokens = tuple(unique << k for k in range(epochs.bit_length())) if unique else tuple(32_768 << k for k in range(9))
         arm = f"{unique:,} distinct tokens" if unique else "endless"
-        yield Cell("ml-100k", "mixture", MIDDLE, tokens, held=1, arm=arm, more=(f"curriculum.history_tokens={unique}",))
+        more = (*BEFORE, f"curriculum.history_tokens={unique}")
+        yield Cell("ml-100k", "mixture", MIDDLE, tokens, held=1, arm=arm, more=more)
 
 
 def mixture() -> Iterator[Cell]:
@@ -111,15 +118,15 @@ def mixture() -> Iterator[Cell]:
         shares = f"curriculum.mixture={{general: 0, item_text: {text}, cf: {pairs}, uih: {walks}}}"
         control = ("curriculum.cf_permuted=true",) if "permuted" in arm else ()
         tokens = BUDGETS[1:] if pairs == 0.25 else BUDGETS
-        yield Cell("ml-100k", "mixture", MIDDLE, tokens, arm=arm, more=(*common, shares, *control), sets=LAYERS)
+        yield Cell("ml-100k", "mixture", MIDDLE, tokens, arm=arm, more=(*BEFORE, *common, shares, *control), sets=LAYERS)
 
 
 def schedule() -> Iterator[Cell]:
     """Decay branches, the checkpoints of one cosine, and as the referee one full cosine for each number of tokens."""
-    cosine = ("lm.schedule=cosine",)
+    cosine = (*BEFORE, "lm.schedule=cosine")
     for width in (32, 64):
         size = Size("width", 2, width)
-        yield Cell("ml-100k", "mixture", size, BUDGETS, held=1, arm="branches")
+        yield Cell("ml-100k", "mixture", size, BUDGETS, held=1, arm="branches", more=BEFORE)
         yield Cell("ml-100k", "mixture", size, BUDGETS, held=1, arm="one cosine", more=cosine)
         for tokens in BUDGETS:  # the judge reads these as one arm
             held = int(tokens == BUDGETS[-1])

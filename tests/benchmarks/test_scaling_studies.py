@@ -166,7 +166,9 @@ def judged(folder: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, list[dict
     return {name: scaling_judge.read(folder / f"{name}.csv") for name in ("judged", "summary", "ends", "recall", "fits")}
 
 
-def test_a_planted_study_is_judged_as_it_was_planted(planted: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_planted_study_is_judged_as_it_was_planted(
+    studies: ModuleType, planted: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     found = judged(planted, monkeypatch)
     walks = [row for row in found["judged"] if row["set"] == "uih-in-graph"]
     assert [row["tokens"] for row in walks] == ["2097152.0"] * 2
@@ -186,7 +188,7 @@ def test_a_planted_study_is_judged_as_it_was_planted(planted: Path, monkeypatch:
     off = [row for row in found["recall"] if row["loss"] == "trie"]
     assert all(float(row["mean_absolute_error"]) < 0.02 and float(row["within"]) < -0.9 for row in off)
     page = (planted / "README.md").read_text(encoding="utf-8")
-    assert "2 of 19 planned cells" in page
+    assert f"2 of {len(studies.STUDIES['known-end'])} planned cells" in page
     assert "turns up** under ml-100k, first-order, N 10: from 262,144 tokens on" in page
     assert "Over the 2 that both baselines reach" in page
 
