@@ -21,7 +21,8 @@ and on walks over a random graph of 1,200 items at batch 1,024, D = 262k:
 
 The best is near 0.45 / width at batch 1,024, so lr ∝ width^−1 (as maximal-update parametrisation has it for hidden matrices);
 batches of 512 are better at every budget measured, and take 0.35 / width, which is 0.0055 at width 64. Initial spread: init
-0.25, 0.5, 1.0 gave 9.72, 9.57, 10.09 on the random graph (width 32, 0.012); β2 = 0.99 gave what 0.95 gave (± 0.1).
+0.25, 0.5, 1.0 gave 9.72, 9.57, 10.09 on the random graph (width 32, 0.012); β2 = 0.99 gave what 0.95 gave (± 0.1) at these
+budgets. From 300,000 tokens on it doesn't: results/lm-rates.
 """
 
 from __future__ import annotations

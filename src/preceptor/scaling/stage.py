@@ -121,7 +121,7 @@ def _set_summary(law: Law, entry: SetLaws) -> dict[str, Any]:
 
 STAGE = Stage(
     name="scaling",
-    version=9,
+    version=10,
     section="scaling",
     needs=("lm",),
     build=build,
