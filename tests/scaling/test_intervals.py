@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -5,7 +7,7 @@ from preceptor.scaling.config import ScalingConfig
 from preceptor.scaling.fit import Fit, fit_form
 from preceptor.scaling.forms import FORMS, natural
 from preceptor.scaling.intervals import BY_SIZE, NONE, OVER_RUNS, PARAMETRIC, Intervals, _weights, resample
-from preceptor.scaling.noise import around, between_seeds
+from preceptor.scaling.noise import around, between_seeds, of_set
 from preceptor.scaling.points import Points
 from scaling.planted import CHINCHILLA, LAW, sweep
 
@@ -58,6 +60,22 @@ def test_seed_noise_is_measured_as_planted() -> None:
     assert noise.run == pytest.approx(0.01, rel=0.35)
     single = sweep(4, 4)
     assert between_seeds(single, np.log(single.loss)) is None
+
+
+def test_a_size_whose_seeds_disagree_widens_its_own_intervals_alone() -> None:
+    points = sweep(5, 6, seeds=3, noise=0.002, run_noise=0.002)
+    assert of_set(points, 0.0, points.params[0]) == of_set(points, 0.0), "sizes that are alike share their noise"
+    smallest = points.params.min()
+    luck = np.where(points.params == smallest, 0.1 * (points.seed.astype(float) - 1), 0.0)
+    wild = replace(points, loss=points.loss * np.exp(luck))
+    together, own, other = (of_set(wild, 0.0, n) for n in (None, smallest, points.params.max()))
+    assert together is not None
+    assert own is not None
+    assert other is not None
+    assert together.run == pytest.approx(0.1 / 5**0.5, rel=0.1)
+    assert other.run < 0.2 * together.run
+    assert own.run > together.run
+    assert (other.dof, own.dof) == (6, 6)
 
 
 def test_two_seeds_know_the_noise_of_points_better_than_that_of_runs() -> None:

@@ -180,6 +180,23 @@ def test_a_run_that_shares_nothing_with_the_forecast_narrows_nothing() -> None:
     assert {c.params for c in found.per_flop} == {7e5}
 
 
+def test_a_run_narrows_the_interval_that_a_plan_shows() -> None:
+    """A forecast of one size has the interval of its heaviest form, which needn't be the law that is shown."""
+    law = laws_of_sizes(COST)
+    entry = law.sets["uih"]
+    shown = next(one for one in entry.laws if one.params == 7e5)
+    late = replace(shown, form="late", draws=shown.theta + 3 * (shown.draws - shown.theta))
+    averaged = replace(entry, unshown=(late,), weights={"size": {"late": 1.0}})
+    before, found = (
+        next_runs({"uih": one}, law.tried, law.beside(), target=None, flops=None, params=7e5) for one in (entry, averaged)
+    )
+    assert found.half_width > 1.5 * before.half_width
+    said = replace(surface(law), entry=averaged).expected(7e5, found.tokens).interval_95
+    assert said is not None
+    lo, hi = (float(end[0]) - late.floor for end in said)
+    assert found.half_width == pytest.approx(np.log(hi / lo) / 2, rel=0.15)
+
+
 def test_an_open_law_says_so_and_one_without_resamples_has_no_next_run() -> None:
     law = joint_law(COST, identified=False)
     assert "isn't identified" in next_runs(law.sets, law.tried, law.beside(), target=None, flops=None).note

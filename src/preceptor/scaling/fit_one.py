@@ -71,7 +71,7 @@ def fit_one(
     known = floor if form.fixed_floor and floor else 0.0
     fit = fit_form(form, points, config.starts, config.delta, config.seed)
     used = used_by(form, points)
-    noise = noise or of_set(points if of_all is None else of_all, known)
+    noise = noise or of_set(points if of_all is None else of_all, known, params)
     scatter = around(fit, used, noise)
     intervals = resample(fit, used, noise, scatter, config)
     bounds = intervals.of(fit)

@@ -110,7 +110,7 @@ def next_runs(
             d = float(surface.cost.tokens(n, flops or REACH * surface.largest))
     else:
         n, d = _of_trained(surface, flops)
-    law = surface.law(n)
+    law = surface.told_by(n)
     if len(law.draws) < 4:
         printed = law.n == 0  # a law that others printed: runs of one's own don't narrow it
         raise PreceptorError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +13,8 @@ from preceptor.scaling.points import Points
 
 _HUBER = 1.345  # bends at this many standard deviations: 95 % efficient under normal noise
 _KAPPA = 0.7102  # E[min(z², 1.345²)] of a standard normal z (Huber's proposal 2)
+_UNLIKE = 0.01  # sizes differ in noise where chance alone would make them differ as much so rarely
+_USUAL = 4  # degrees of freedom that the usual size's noise counts for beside a size's own
 
 
 @dataclass(frozen=True)
@@ -66,10 +69,48 @@ def widest(points: Points) -> tuple[float, str]:
     return found
 
 
-def of_set(points: Points, floor: float) -> Noise | None:
-    """Seed noise of the log loss less `floor`, from all sizes of a set together: one size alone has few seeds."""
+def of_set(points: Points, floor: float, params: float | None = None) -> Noise | None:
+    """Seed noise of the log loss less `floor`, from all sizes of a set together: one size alone has few seeds.
+
+    params: the noise of that size. Where sizes differ more than by chance, one whose seeds disagree would widen the intervals
+    of all: then a size has its own noise, moderated by that of the usual size (Smyth 2004, with the median for robustness).
+    """
     used = points.where(points.loss > floor)
-    return between_seeds(used, np.log(used.loss - floor))
+    together = between_seeds(used, np.log(used.loss - floor))
+    if params is None or together is None:
+        return together
+    parts = {float(n): used.where(used.params == n) for n in np.unique(used.params)}
+    found = {n: noise for n, part in parts.items() if (noise := between_seeds(part, np.log(part.loss - floor)))}
+    if len(found) < 3 or not _differ(list(found.values())):
+        return together
+    run, point = (
+        float(np.median([getattr(x, name) ** 2 / _median_of_chi(getattr(x, dof)) for x in found.values()]))
+        for name, dof in (("run", "dof"), ("point", "within"))
+    )
+    own = found.get(params, Noise(0.0, 0.0, 0, 0))
+    return Noise(
+        float(np.sqrt((own.dof * own.run**2 + _USUAL * run) / (own.dof + _USUAL))),
+        float(np.sqrt((own.within * own.point**2 + _USUAL * point) / (own.within + _USUAL))),
+        own.dof + _USUAL,
+        own.within + _USUAL,
+    )
+
+
+def _differ(found: Sequence[Noise]) -> bool:
+    """Whether variances between runs differ by more than chance (Bartlett's test)."""
+    from scipy.stats import chi2
+
+    dof = np.array([x.dof for x in found], np.float64)
+    variance = np.maximum([x.run**2 + x.point**2 for x in found], 1e-18)
+    total = dof.sum()
+    statistic = total * np.log(dof @ variance / total) - dof @ np.log(variance)
+    statistic /= 1 + (np.sum(1 / dof) - 1 / total) / (3 * (len(found) - 1))
+    return float(chi2.sf(statistic, len(found) - 1)) < _UNLIKE
+
+
+def _median_of_chi(dof: int) -> float:
+    """The median of χ²/dof (Wilson & Hilferty)."""
+    return (1 - 2 / (9 * dof)) ** 3
 
 
 @dataclass(frozen=True)

@@ -77,9 +77,13 @@ class Surface:
         """The law that holds at a size."""
         return self.laws[0] if self.joint else next(law for law in self.laws if law.params == params)
 
+    def told_by(self, params: float) -> FittedLaw:
+        """The law whose resamples and noise make the interval at a size: of those averaged the one of most weight."""
+        return self.laws[0] if self.joint else self.entry.of_size(params) or self.law(params)
+
     def expected(self, params: float, tokens: np.ndarray | float) -> Expectation:
         """The losses of new runs of one size on tokens [n], with intervals."""
-        law = self.laws[0] if self.joint else self.entry.of_size(params) or self.law(params)
+        law = self.told_by(params)
         return expected(law, params, tokens, self.entry.centre(law, params, tokens))
 
     def loss(self, params: np.ndarray | float, tokens: np.ndarray | float) -> np.ndarray:
