@@ -9,6 +9,7 @@ from benchmarks.scaling.cells import SETS, Cell, Size
 BUDGETS = tuple(65_536 << k for k in range(1, 7))  # .1 to 3.3 million items
 MARKET = "market:n_items=5000,n_interactions=300_000"
 THIRD_LOG = "market:n_items=2000,n_interactions=120_000,seed=1"
+SMALL_LOGS = tuple(f"market:n_items={n},n_interactions={60 * n}" for n in (300, 1000))
 SMALL = tuple(4096 << k for k in range(5))  # below the others, with a warm-up that ends before their learning rate falls
 SHORT_WARM_UP = "lm.warmup=2048"
 SHARED = {"nulls": ("known-floor",), "known-floor": ("nulls",)}  # the same cells: one study trains them, both judge them
@@ -49,7 +50,8 @@ def nulls() -> Iterator[Cell]:
 
 def known_end() -> Iterator[Cell]:
     """T and the loss on real histories, by generator; recall against both; and two more logs. T's end may be owed to the size
-    or to AdamW, so there are a wider model, a deeper one, other rates, a larger batch, and averages over more tokens."""
+    or to AdamW, so there are a wider model, a deeper one, other rates, a larger batch, and averages over more tokens; or to too
+    few tokens for so many edges, so there are two small logs."""
     tokens = (65_536, *BUDGETS)
     for law in KNOWN_END:
         yield Cell("ml-100k", law, MIDDLE, tokens, held=1, more=BEFORE)
@@ -59,7 +61,7 @@ def known_end() -> Iterator[Cell]:
     for log in (MARKET, THIRD_LOG):
         for law in ("mixture, all of the prior", "first-order"):
             yield Cell(log, law, MIDDLE, tokens, held=1, more=BEFORE)
-    for log in ("ml-100k", MARKET, THIRD_LOG):
+    for log in ("ml-100k", MARKET, THIRD_LOG, *SMALL_LOGS):
         yield Cell(log, "mixture, all of the prior", Size(LONGER, 2, 64), tokens, held=1)
 
 
