@@ -63,8 +63,10 @@ def known_end() -> Iterator[Cell]:
             yield Cell(log, law, MIDDLE, tokens, held=1, more=BEFORE)
     for log in ("ml-100k", MARKET, THIRD_LOG, *SMALL_LOGS):
         yield Cell(log, "mixture, all of the prior", Size(LONGER, 2, 64), tokens, held=1)
-    for log in SMALL_LOGS:
-        yield Cell(log, "mixture, all of the prior", Size("longer run", 2, 64), (*tokens, 8_388_608, 16_777_216), held=1)
+    more = (*tokens, 8_388_608, 16_777_216)
+    yield Cell(SMALL_LOGS[0], "mixture, all of the prior", Size("longer run", 2, 64), more, held=1)
+    for name, depth, width in (("wide and longer averages", 2, 128), ("deep and longer averages", 4, 64)):
+        yield Cell(SMALL_LOGS[0], "mixture, all of the prior", Size(name, depth, width), tokens, held=1)
 
 
 def collapse() -> Iterator[Cell]:
