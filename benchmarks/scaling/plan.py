@@ -65,8 +65,9 @@ def known_end() -> Iterator[Cell]:
         yield Cell(log, "mixture, all of the prior", Size(LONGER, 2, 64), tokens, held=1)
     more = (*tokens, 8_388_608, 16_777_216)
     yield Cell(SMALL_LOGS[0], "mixture, all of the prior", Size("longer run", 2, 64), more, held=1)
-    for name, depth, width in (("wide and longer averages", 2, 128), ("deep and longer averages", 4, 64)):
-        yield Cell(SMALL_LOGS[0], "mixture, all of the prior", Size(name, depth, width), tokens, held=1)
+    yield Cell(SMALL_LOGS[0], "mixture, all of the prior", Size("wide and longer averages", 2, 128), tokens, held=1)
+    for log in (SMALL_LOGS[0], f"{SMALL_LOGS[0]},seed=1"):
+        yield Cell(log, "mixture, all of the prior", Size("deep and longer averages", 4, 64), tokens, held=1)
 
 
 def collapse() -> Iterator[Cell]:
