@@ -260,6 +260,7 @@ def summarise(judged: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
 
 def write(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
     """Write rows as CSV, None as nothing; an empty file where there is no row."""
+    path.parent.mkdir(parents=True, exist_ok=True)
     with open(path, "w", encoding="utf-8", newline="") as f:
         if rows:
             out = csv.writer(f, lineterminator="\n")

@@ -84,16 +84,15 @@ def collapse() -> Iterator[Cell]:
         for law in ("first-order", *(() if items == 30_000 else ("mixture",))):
             yield from _of_catalogue(log, law, few, small, large)
     log = "market:n_items=10000,n_interactions=600000"
-    yield Cell(log, "first-order", Size("wide", 2, 128, "held out"), BUDGETS[1:4], 1, more=("graph.top_k=10", *BEFORE))
+    yield Cell(log, "first-order", Size("wide", 2, 128, "held out"), BUDGETS[1:4], 1, more=("graph.top_k=10",))
     for law in ("first-order", "mixture"):
         yield from _of_catalogue("ml-100k", law, BUDGETS, SMALL[1:], True)
 
 
 def _of_catalogue(log: str, law: str, tokens: tuple[int, ...], small: tuple[int, ...], held: bool) -> Iterator[Cell]:
     size, seeds = Size("catalogue", 2, 64, "held out" if held else "fitted"), 1 if held else 2
-    more = ("graph.top_k=10", *BEFORE)
-    yield Cell(log, law, size, tokens, seeds, more=more)
-    yield Cell(log, law, size, small, seeds, arm="small budgets", more=(*more, SHORT_WARM_UP))
+    yield Cell(log, law, size, tokens, seeds, more=("graph.top_k=10",))
+    yield Cell(log, law, size, small, seeds, arm="small budgets", more=("graph.top_k=10", SHORT_WARM_UP))
 
 
 def repetition() -> Iterator[Cell]:
