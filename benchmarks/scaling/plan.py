@@ -51,7 +51,7 @@ def nulls() -> Iterator[Cell]:
 def known_end() -> Iterator[Cell]:
     """T and the loss on real histories, by generator; recall against both; and two more logs. T's end may be owed to the size
     or to AdamW, so there are a wider model, a deeper one, other rates, a larger batch, and averages over more tokens; or to too
-    few tokens for so many edges, so there are two small logs."""
+    few tokens for so many edges, so there are small logs."""
     tokens = (65_536, *BUDGETS)
     for law in KNOWN_END:
         yield Cell("ml-100k", law, MIDDLE, tokens, held=1, more=BEFORE)
