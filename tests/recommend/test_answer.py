@@ -15,13 +15,14 @@ from preceptor.core.errors import PreceptorError
 from preceptor.core.tables import row
 from preceptor.core.tables.recommend import FittedRow
 from preceptor.curriculum.stream import Stream
-from preceptor.generator.mixture import Mixture
+from preceptor.data.log import TrainSplit
 from preceptor.lm.trie import ItemTrie, score_items
 from preceptor.recommend.answer import recommend
 from preceptor.recommend.recommendations import Recommendations, Recommended, percent
 from preceptor.recommend.score import Prompts
 
 HISTORY = "Toy Story; heat"
+KEY = ("d1-s0", "calibrated", "")
 
 
 def catalogue(run: Path) -> pl.DataFrame:
@@ -135,25 +136,24 @@ def test_damaged_curriculum_is_refused(trained: Path, tmp_path: Path) -> None:
         recommend(run, HISTORY)
 
 
-def test_prior_is_given_back_with_the_share_fitted_on_validation(miniature: Path, tmp_path: Path) -> None:
+def test_answers_are_calibrated_as_on_validation(miniature: Path) -> None:
     ids = [f"id:{name}" for name in seen(miniature, 3)]
-    share = {r.run: r.model for r in row.read(miniature / "recommend", FittedRow) if (r.form, r.study_arm) == ("prior", "")}[
-        "d1-s0"
-    ]
+    fitted = next(r for r in row.read(miniature / "recommend", FittedRow) if (r.run, r.form, r.study_arm) == KEY)
     found = recommend(miniature, ids, top=1000, model="d1-s0")
-    assert any(f"a share of {1 - share:.0%}" in note for note in found.notes)
-    alone = recommend(miniature, ids, top=1000, model=str(miniature / "lm/runs/d1-s0/D16384"))  # by path: share unknown
-    assert any("left out" in note for note in alone.notes)
-    drawn = Mixture.load(miniature / "generator/all/law")
-    popular = [drawn.members * drawn.popularity.astype(float) ** p.alpha for p in drawn.priors]
-    worth = np.sum([p.weight * x / x.sum() for p, x in zip(drawn.priors, popular, strict=True)], axis=0)
-    number = {name: i for i, name in enumerate(catalogue(miniature)["item_id"])}
-    before = {x.item_id: x.probability for x in alone}
+    assert any(f"temperature {fitted.temperature:.2f}" in note for note in found.notes)
+    alone = recommend(miniature, ids, top=1000, model=str(miniature / "lm/runs/d1-s0/D16384"))  # by path: not of the stage
+    assert any("model's own" in note for note in alone.notes)
+    train = TrainSplit.load(miniature / "data/train")
+    number = {name: i for i, name in enumerate(train.items["item_id"])}
+    p = np.zeros(len(number))
+    for x in alone:
+        p[number[x.item_id]] = x.probability ** (1 / fitted.temperature)  # all items are offered: this log repeats them
+    popular = train.popularity.astype(float) ** fitted.alpha
+    expected = fitted.model * p / p.sum() + fitted.popularity * popular / popular.sum() + fitted.uniform / len(p)
     assert sum(x.probability for x in found) == pytest.approx(1)
-    assert drawn.repeats  # so that every item is offered, and the prior is the same after any history
+    assert len(found) == len(number)
     for x in found:
-        prior = worth[number[x.item_id]] / worth.sum()
-        assert x.probability == pytest.approx(share * before[x.item_id] + (1 - share) * prior, rel=1e-3)
+        assert x.probability == pytest.approx(expected[number[x.item_id]], rel=1e-3)
 
 
 def test_too_few_asked_for(trained: Path) -> None:

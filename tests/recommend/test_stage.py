@@ -88,8 +88,8 @@ def test_every_arm_is_ranked_on_the_same_targets(miniature: Path, found: list[Re
             assert sum(r.arm == "lm" for r in rows) == 3 * len(sizes)
     lm = [r for r in found if r.arm == "lm"]
     assert {(r.params, r.tokens) for r in lm} == {(n, 16_384) for n in sizes}  # items have codes: the largest budget alone
-    assert {r.form for r in lm} == {"alone", "prior", "generator"}
-    assert all(0 <= r.model <= 1 for r in row.read(miniature / "recommend", FittedRow) if r.form == "prior")
+    assert {r.form for r in lm} == {"alone", "calibrated", "generator"}
+    assert all(0 <= r.model <= 1 for r in row.read(miniature / "recommend", FittedRow) if r.form == "calibrated")
 
 
 def test_where_items_are_tokens_every_point_that_was_kept_is_ranked(miniature: Path, tmp_path: Path) -> None:

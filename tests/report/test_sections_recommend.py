@@ -28,7 +28,7 @@ def rewritten(miniature: Path, tmp_path: Path, rows: list[RecommendRow]) -> Arti
 def test_verdict_is_about_the_largest_model_and_what_it_is_compared_with(miniature: Path, rows: list[RecommendRow]) -> None:
     best = largest(shown(rows))
     assert best is not None
-    assert (best.params, best.form, best.part, best.study_arm) == (max(r.params or 0 for r in rows), "prior", "test", "")
+    assert (best.params, best.form, best.part, best.study_arm) == (max(r.params or 0 for r in rows), "calibrated", "test", "")
     said = verdict(Artifacts.of(miniature))
     assert percent(best.recall_100) in said
     knn = next(r for r in shown(rows) if r.arm == "item-knn")
@@ -53,7 +53,7 @@ def test_figures_say_what_they_draw(miniature: Path, rows: list[RecommendRow]) -
     assert [d.name for d in section.figures] == ["recommend-recall-100", "recommend-ndcg-10"]
     for metric, drawing in zip(("recall_100", "ndcg_10"), section.figures, strict=True):
         for r in shown(rows):
-            if r.form == "prior" or r.arm in ("generator", "real", "popularity"):
+            if (r.arm == "lm" and r.form == "calibrated") or r.arm in ("generator", "real", "popularity"):
                 assert fixed(getattr(r, metric), 4) in drawing.file
 
 

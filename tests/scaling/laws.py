@@ -76,6 +76,6 @@ def _ranked(run: str, params: int, tokens: int, recall: float) -> RecommendRow:
         values |= {metric: recall, f"{metric}_lo": recall - 0.02, f"{metric}_hi": recall + 0.02}
     rest = dict.fromkeys(("nats", "nats_lo", "nats_hi", "ndcg_10_lo", "ndcg_10_hi", "over_knn", "over_knn_lo", "over_knn_hi"))
     return RecommendRow(
-        part="test", study_arm="", arm="lm", form="alone", run=run, params=params, tokens=tokens, seeds=1, verdict="",
+        part="test", study_arm="", arm="lm", form="calibrated", run=run, params=params, tokens=tokens, seeds=1, verdict="",
         balance="targets", targets=900, users=100, inside=900, held_out=0, **values, **rest,  # type: ignore[arg-type]
     )  # fmt: skip

@@ -107,14 +107,12 @@ def _interval(
 def recall_of_loss(points: Sequence[Point], rows: Sequence[RecommendRow], name: str) -> dict[str, Relation | str]:
     """How recall on real people follows the loss on a set, by metric, or why it can't be read off.
 
-    The language models of the study itself, with the prior where they lack it, on the test part where it was opened; each
-    target counts the same.
+    The language models of the study itself, calibrated, on the test part where it was opened; each target counts the same.
     """
     part = "test" if any(r.part == "test" for r in rows) else "validation"
     models = [r for r in rows if (r.arm, r.study_arm, r.part, r.balance) == ("lm", "", part, "targets")]
-    form = "prior" if any(r.form == "prior" for r in models) else "alone"
     losses: Mapping[tuple[str, int], float] = {(p.run, p.tokens): p.loss for p in points if p.set == name}
-    pairs = [(losses[r.run, r.tokens], r) for r in models if r.form == form and (r.run, r.tokens) in losses]  # type: ignore[index]
+    pairs = [(losses[r.run, r.tokens], r) for r in models if r.form == "calibrated" and (r.run, r.tokens) in losses]  # type: ignore[index]
     if not pairs:
         return dict.fromkeys(METRICS, "no language model of the study was both measured on this set and ranked")
     best = min(pairs, key=lambda pair: pair[0])[1]

@@ -117,7 +117,7 @@ def recommending(inputs: Artifacts, run: str, tokens: int) -> str:
     first = own[0]
     return table(["recommender", "NDCG@10", "Recall@100"], lines) + (
         f"\n\nThe same {f.whole(first.targets)} test targets of {f.whole(first.users)} users; intervals of 95 % over users."
-        " *prior*: the popularity that was not taught is added back. *generator*: multiplied with the law."
+        " *calibrated*: on validation, as the others are. *generator*: that, multiplied with the law."
     )
 
 

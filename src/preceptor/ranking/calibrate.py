@@ -105,7 +105,8 @@ def fit(scores: np.ndarray, offered: Offer) -> Calibration:
             found.append((nats, Calibration(t, alpha, *(float(v) for v in y))))
         return min(found, key=lambda pair: pair[0])
 
-    scale = float(np.std(scores[inside[:512]][offered.open[inside[:512]]])) if len(inside) else 1.0
+    some = scores[inside[:512]]  # a beam may have lost candidates too
+    scale = float(np.std(some[np.isfinite(some)])) if len(inside) else 1.0
     low, high = (float(np.log(t * max(scale, 1e-6))) for t in TEMPERATURES)
     return _golden(best, low, high)
 

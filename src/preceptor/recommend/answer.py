@@ -14,7 +14,7 @@ from preceptor.core.tables import document
 from preceptor.data.log import TrainSplit
 from preceptor.generator.events import never_repeats
 from preceptor.recommend import ranked
-from preceptor.recommend.given_back import prior_of_run
+from preceptor.recommend.calibrated import calibrated
 from preceptor.recommend.history import Catalogue, resolve
 from preceptor.recommend.models import choose, open_model
 from preceptor.recommend.recommendations import Recommendations, Recommended, check_top, of_history
@@ -29,8 +29,8 @@ def recommend(
     model: d2-s0/D16384, d2-s0, or a checkpoint folder; None: the largest model at its largest budget. `ranking` is the recipe
     that the ranking comparison recommends, `ranking:real` another of its arms (see `ranked.load`).
     Probabilities are exact up to 50,000 items and renormalised over the items that are offered: all that exist (where an item
-    is one token: all that have a training interaction), without those of the history where the log hardly repeats items. The
-    prior that a model was not taught is given back where the study has the stage recommend. Raises PreceptorError for a folder
+    is one token: all that have a training interaction), without those of the history where the log hardly repeats items. They
+    are calibrated as the stage recommend has found on validation, where the study has it. Raises PreceptorError for a folder
     that is no finished run, a history that can't be resolved, and a model that is damaged or of another curriculum.
     """
     run = Path(run)
@@ -61,10 +61,10 @@ def recommend(
     masked = _masks_history(run, train)
     untrained = [] if catalogue.untrained is None else np.flatnonzero(catalogue.untrained).tolist()
     without = [*untrained, *(items if masked else ())]
-    prior = prior_of_run(run, name)
-    p = prior.added(score.probabilities(log_p, without), items, without)
+    chosen = calibrated(run, name)
+    p = chosen.probabilities(log_p, train.popularity, without)
     best = [i for i in score.top(p, min(top, len(p))).tolist() if p[i] > 0]
-    notes = [*_notes(items, room, masked, int(np.isfinite(scores).sum()), len(p)), *prior.notes()]
+    notes = [*_notes(items, room, masked, int(np.isfinite(scores).sum()), len(p)), chosen.note()]
     return Recommendations(
         [Recommended(catalogue.ids[i], catalogue.titles[i], float(p[i])) for i in best],
         model=name,

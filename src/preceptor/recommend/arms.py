@@ -1,7 +1,7 @@
-"""Language models as arms, and what is made of each: scores as they are, and together with what is known without the model.
+"""Language models as arms, and what is made of each: scores as they are, calibrated as every other arm, and with the law.
 
-Whatever has to be fitted (a share, exponents) is fitted on validation targets; test targets are only judged. A model is plain
-values and paths, is judged in any process, and leaves one file, whole.
+Whatever has to be fitted (a calibration, exponents) is fitted on validation targets; test targets are only judged. A model is
+plain values and paths, is judged in any process, and leaves one file, whole.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from preceptor.recommend.footing import VALIDATION, Ground, Part, opened, train_
 from preceptor.recommend.rank import LanguageScorer
 from preceptor.recommend.score import Prompts
 
-FORMS = ALONE, PRIOR, GENERATOR = "alone", "prior", "generator"
+FORMS = ALONE, CALIBRATED, GENERATOR = "alone", "calibrated", "generator"
 Law = dict[str, np.ndarray]  # of each part, float32 [n, I] over X(h)
 
 
@@ -111,17 +111,14 @@ def scorer_of(model: Model, ground: Ground) -> LanguageScorer:
 
 
 def judged(model: Model, scorer: Scorer, parts: Mapping[str, Part]) -> Outcome:
-    """Alone; with the prior that it wasn't taught; multiplied with the generator's law."""
+    """Alone; calibrated; and that multiplied with the generator's law."""
     found = Outcome()
     scores = {name: calibrate.dense(scorer, part.offered) for name, part in parts.items()}
     _judge(found, ALONE, parts, lambda name: of_scores(scores[name], parts[name].offered))
-    q = {name: calibrate.probabilities(scores[name], calibrate.RAW, part.offered) for name, part in parts.items()}
-    seen = parts[VALIDATION]
-    if seen.prior is not None:
-        share = combine.fit_added(q[VALIDATION], seen.prior, seen.offered)
-        q = {name: combine.added(q[name], _given(part.prior), share) for name, part in parts.items()}
-        _judge(found, PRIOR, parts, lambda name: calibrate.judge(q[name], parts[name].offered))
-        found.fitted.append(_fitted(model, PRIOR, share, 1 - share))
+    chosen = calibrate.fit(scores[VALIDATION], parts[VALIDATION].offered)
+    q = {name: calibrate.probabilities(scores[name], chosen, part.offered) for name, part in parts.items()}
+    _judge(found, CALIBRATED, parts, lambda name: calibrate.judge(q[name], parts[name].offered))
+    found.fitted.append(FittedRow(model.study_arm, model.run, model.tokens, CALIBRATED, **dataclasses.asdict(chosen), law=None))
     _multiplied(found, model, q, parts)
     return found
 
@@ -143,20 +140,12 @@ def _multiplied(found: Outcome, model: Model, q: Law, parts: Mapping[str, Part])
 
     def product(name: str) -> Judged:
         part = parts[name]
-        return calibrate.judge(combine.multiplied(q[name], _given(part.law), (a, b)), part.offered)
+        assert part.law is not None
+        return calibrate.judge(combine.multiplied(q[name], part.law, (a, b)), part.offered)
 
     _judge(found, GENERATOR, parts, product)
-    found.fitted.append(_fitted(model, GENERATOR, a, b))
+    found.fitted.append(FittedRow(model.study_arm, model.run, model.tokens, GENERATOR, None, None, a, None, None, b))
 
 
 def _judge(found: Outcome, form: str, parts: Mapping[str, Part], judged: Callable[[str], Judged]) -> None:
     found.judged[form] = {name: judged(name) for name in parts}
-
-
-def _fitted(model: Model, form: str, weight: float, other: float) -> FittedRow:
-    return FittedRow(model.study_arm, model.run, model.tokens, form, weight, other)
-
-
-def _given(law: np.ndarray | None) -> np.ndarray:
-    assert law is not None
-    return law

@@ -12,8 +12,10 @@ from preceptor.core import metrics, rng
 from preceptor.core.tables.recommend import ANSWER, HISTORY, NEXT, ExampleRow, FittedRow
 from preceptor.core.threads import limited
 from preceptor.generator.events import select
-from preceptor.ranking import calibrate, combine
-from preceptor.recommend.arms import PRIOR, Model, scorer_of
+from preceptor.ranking import calibrate
+from preceptor.ranking.calibrate import Calibration
+from preceptor.recommend.arms import Model, scorer_of
+from preceptor.recommend.calibrated import calibration_of
 from preceptor.recommend.config import RecommendConfig
 from preceptor.recommend.footing import TEST, VALIDATION, Ground, Part, opened, train_of
 
@@ -33,8 +35,9 @@ def examples(
     parts = opened(ground)
     name = TEST if TEST in parts else VALIDATION
     part = _some(parts[name], ground, config)
-    share = next((r.model for r in fitted if (r.run, r.tokens, r.form) == (model.run, model.tokens, PRIOR)), None)
-    p = _probabilities(model, ground, part, share, config.threads)
+    chosen = calibration_of(fitted, model.run, model.tokens)
+    assert chosen is not None  # every model that is ranked is calibrated
+    p = _probabilities(model, ground, part, chosen, config.threads)
     targets, rank = part.offered.targets, metrics.ranks(p, part.offered.targets.item)
     found = []
     for t in range(len(targets)):
@@ -58,16 +61,11 @@ def _some(part: Part, ground: Ground, config: RecommendConfig) -> Part:
     _, first = np.unique(np.asarray(part.offered.targets.user)[drawn], return_index=True)
     rows = drawn[np.sort(first)][: config.examples]
     offered = calibrate.offer(select(part.offered.targets, rows), train_of(ground.data).popularity, ground.repeats)
-    return replace(part, number=part.number[rows], offered=offered, law=None, prior=_rows(part.prior, rows))
+    return replace(part, number=part.number[rows], offered=offered, law=None)
 
 
-def _rows(law: np.ndarray | None, rows: np.ndarray) -> np.ndarray | None:
-    return None if law is None else law[rows]
-
-
-def _probabilities(model: Model, ground: Ground, part: Part, share: float | None, threads: int) -> np.ndarray:
-    """The model's probabilities over X(h), with the prior given back where there is one; float [targets, I]."""
+def _probabilities(model: Model, ground: Ground, part: Part, chosen: Calibration, threads: int) -> np.ndarray:
+    """The calibrated model's probabilities over X(h), float [targets, I]."""
     with limited(threads):
         scores = calibrate.dense(scorer_of(model, ground), part.offered)
-    q = calibrate.probabilities(scores, calibrate.RAW, part.offered)
-    return q if share is None or part.prior is None else combine.added(q, part.prior, share)
+    return calibrate.probabilities(scores, chosen, part.offered)

@@ -1,4 +1,4 @@
-"""What all arms have in common: the same targets after the same histories, the same candidates, the law and its prior.
+"""What all arms have in common: the same targets after the same histories, the same candidates, and the law.
 
 Candidates X(h) are those of the ranking models: items with a training interaction, less the history where items don't repeat.
 """
@@ -6,7 +6,7 @@ Candidates X(h) are those of the ranking models: items with a training interacti
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -30,15 +30,14 @@ class Ground:
     """What decides targets and candidates, as plain values and paths: every process opens it for itself.
 
     data: folder with train/, validation/ and test/. ranking: folder of that stage, which has judged the same targets of the
-    split. law: folder of the generator's law, or None. taught: how much of the law's prior is in the documents. repeats:
-    whether items may come again. parts: of the data. targets: at most so many of each.
+    split. law: folder of the generator's law, or None. repeats: whether items may come again. parts: of the data. targets: at
+    most so many of each.
     """
 
     data: str
     ranking: str
     split: str
     law: str | None
-    taught: float
     repeats: bool
     parts: tuple[str, ...]
     targets: int
@@ -47,12 +46,11 @@ class Ground:
 
 @dataclass(frozen=True)
 class Part:
-    """Targets of a part. number: int64 [n], which of the part's they are. law, prior: float32 [n, I] over X(h), or None."""
+    """Targets of a part. number: int64 [n], which of the part's they are. law: float32 [n, I] over X(h), or None."""
 
     number: np.ndarray
     offered: Offer
     law: np.ndarray | None
-    prior: np.ndarray | None
 
 
 @functools.lru_cache(maxsize=1)
@@ -65,11 +63,9 @@ def train_of(data: str) -> TrainSplit:
 def opened(ground: Ground) -> dict[str, Part]:
     """The parts by name, validation first, with the law. `forget` what was opened before its files change."""
     law = None if ground.law is None else Mixture.load(Path(ground.law))
-    prior = None if law is None or ground.taught >= 1 else prior_of(law)
     found = {}
     for name, part in without_law(ground).items():
-        rows = (None if mixture is None else over(LawScorer(mixture), part.offered) for mixture in (law, prior))
-        found[name] = Part(part.number, part.offered, *rows)
+        found[name] = Part(part.number, part.offered, None if law is None else over(LawScorer(law), part.offered))
     return found
 
 
@@ -81,7 +77,7 @@ def without_law(ground: Ground) -> dict[str, Part]:
         targets = Targets.load(Path(ground.data) / name)
         number = sample(name, judged_numbers(ground, name, len(targets)), train.n_items, ground)
         offered = calibrate.offer(events.select(targets, number), train.popularity, ground.repeats)
-        found[name] = Part(number, offered, None, None)
+        found[name] = Part(number, offered, None)
     return found
 
 
@@ -106,12 +102,3 @@ def sample(part: str, numbers: np.ndarray, n_items: int, ground: Ground) -> np.n
 def over(law: Scorer, offered: Offer) -> np.ndarray:
     """The probabilities that a law gives to X(h), renormalised, float32 [n, I]."""
     return calibrate.probabilities(calibrate.dense(law, offered, log=True), calibrate.RAW, offered)
-
-
-def prior_of(law: Mixture) -> Mixture | None:
-    """The law's priors alone, which read no history; None for a law without any."""
-    total = law.prior_share
-    if total <= 0:
-        return None
-    priors = tuple(replace(prior, weight=prior.weight / total) for prior in law.priors)
-    return replace(law, graphs=(), names=(), parts=(), priors=priors)

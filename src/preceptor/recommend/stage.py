@@ -109,7 +109,6 @@ def ground_of(config: RecommendConfig, inputs: Inputs) -> Ground:
         ranking=str(inputs["ranking"].path),
         split=data.json("summary")["kind"],
         law=str(inputs["generator"].path / "all" / "law") if drawn["law"] == "mixture" else None,
-        taught=float(drawn["prior"]),
         repeats=not mask_history(train, RankingConfig(**inputs["ranking"].manifest["config"])),
         parts=(VALIDATION, TEST) if config.test else (VALIDATION,),
         targets=config.targets if one_token(inputs["curriculum"]) else config.trie_targets,
@@ -196,7 +195,7 @@ def cost(config: RecommendConfig, inputs: Inputs) -> Cost:
 
 STAGE = Stage(
     name="recommend",
-    version=2,
+    version=3,
     section="recommend",
     needs=("data", "codes", "generator", "curriculum", "ranking", "lm"),
     build=build,

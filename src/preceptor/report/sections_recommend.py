@@ -23,12 +23,7 @@ LINES = {  # arms drawn as lines: (palette name, dashes)
     "generator": ("third", "-"),
 }
 METRICS = {"recall_100": "Recall@100", "ndcg_10": "NDCG@10"}
-FORMS = {
-    "alone": "alone",
-    "calibrated": "",
-    "prior": "with the prior",
-    "generator": "× the law",
-}
+FORMS = {"alone": "alone", "calibrated": "", "generator": "× the law"}
 
 
 def recommend(inputs: Artifacts) -> Section:
@@ -37,7 +32,7 @@ def recommend(inputs: Artifacts) -> Section:
     if not rows:
         return Section(missing("The recommend stage is not among the inputs: how well the models rank is not known."))
     chosen = shown(rows)
-    models = taught(chosen)
+    models = calibrated(chosen)
     drawings = [_panel(models, chosen, name) for name in METRICS] if models else []
     first = chosen[0]
     said = [
@@ -45,9 +40,9 @@ def recommend(inputs: Artifacts) -> Section:
         " items with a training interaction; those that the person met before are left out where people don't meet an item"
         f" twice. {f.whole(first.inside)} of the targets are among these candidates, the others count as ranked last. Ties"
         " count against the model, and every row is about the same targets after the same histories.",
-        "A model that was taught on histories of the signal alone lacks the prior, which is known: it is given back as"
-        " λ·model + (1 − λ)·prior, with λ fitted on validation targets. So are the exponents of model × law. The"
-        " other arms are those of the ranking stage, calibrated on validation too.",
+        "Every arm is calibrated in the same way: by a temperature and by shares of popularity and of a uniform guess, which"
+        " are fitted on validation targets. “alone” is a language model as it is. The exponents of model × law are fitted on"
+        " validation too. The other arms are those of the ranking stage.",
     ]
     if first.held_out:
         said.append(
@@ -56,7 +51,7 @@ def recommend(inputs: Artifacts) -> Section:
         )
     parts: list[Html | None] = [h("p", h("strong", verdict(inputs))), paragraphs(*said)]
     if drawings:
-        parts.append(figure(drawings, _caption(models), _legend(models, chosen)))
+        parts.append(figure(drawings, _caption(), _legend(models, chosen)))
     parts += [
         _table(chosen),
         *_people(inputs.rows("recommend", ExampleRow)),
@@ -74,16 +69,14 @@ def shown(rows: Sequence[RecommendRow], study_arm: str = "") -> list[RecommendRo
     return [r for r in rows if (r.part, r.balance, r.study_arm) == (part, "targets", study_arm)]
 
 
-def taught(rows: Sequence[RecommendRow]) -> list[RecommendRow]:
-    """The language models: with the prior where they lack it, else alone."""
-    models = [r for r in rows if r.arm == LM]
-    kind = "prior" if any(r.form == "prior" for r in models) else "alone"
-    return [r for r in models if r.form == kind]
+def calibrated(rows: Sequence[RecommendRow]) -> list[RecommendRow]:
+    """The language models, calibrated as the other arms are."""
+    return [r for r in rows if (r.arm, r.form) == (LM, "calibrated")]
 
 
 def largest(rows: Sequence[RecommendRow]) -> RecommendRow | None:
     """The language model of most parameters at its largest budget."""
-    return max(taught(rows), key=lambda r: (r.params or 0, r.tokens or 0), default=None)
+    return max(calibrated(rows), key=lambda r: (r.params or 0, r.tokens or 0), default=None)
 
 
 def compared(rows: Sequence[RecommendRow]) -> list[RecommendRow]:
@@ -101,9 +94,8 @@ def verdict(inputs: Artifacts) -> str:
         return "No language model was ranked." if rows else ""
     arms = {r.arm: r for r in rows if r.arm != LM}
     beside = ", ".join(f"{label(arms[arm])} {f.percent(arms[arm].recall_100)}" for arm in LINES if arm in arms)
-    with_prior = ", with the prior given back," if best.form == "prior" else ""
     said = (
-        f"The largest language model (N = {f.size(best.params)}, D = {f.size(best.tokens)}){with_prior} has the next item of"
+        f"The largest language model (N = {f.size(best.params)}, D = {f.size(best.tokens)}) has the next item of"
         f" real {best.part} histories among its first 100 in {f.percent(best.recall_100)}"
         f" {_percents(best.recall_100_lo, best.recall_100_hi)} of cases"
     )
@@ -183,9 +175,8 @@ def _series(axes: Axes, rows: Sequence[RecommendRow], metric: str, name: str, ma
         axes.vlines(tokens, getattr(r, f"{metric}_lo"), getattr(r, f"{metric}_hi"), color=colour(name), linewidth=1)
 
 
-def _caption(models: Sequence[RecommendRow]) -> str:
-    with_prior = ", with the prior given back" if models[0].form == "prior" else ""
-    return f"Language models of every size and budget{with_prior}, and, as lines, what else ranks the same targets."
+def _caption() -> str:
+    return "Language models of every size and budget, and, as lines, what else ranks the same targets."
 
 
 def _legend(models: Sequence[RecommendRow], rows: Sequence[RecommendRow]) -> Html:
@@ -290,10 +281,10 @@ def _fitted(rows: Sequence[FittedRow]) -> Html | None:
         [
             ", ".join(x for x in (r.study_arm, r.run, f"D = {f.size(r.tokens)}") if x),
             FORMS.get(r.form, r.form),
-            *(f.fixed(x) for x in (r.model, r.other)),
+            *(f.fixed(x) for x in (r.temperature, r.alpha, r.model, r.popularity, r.uniform, r.law)),
         ]
         for r in rows
     ]
-    head = ["Model", "Form", "Its weight", "The other side's"]
-    inner = table(head, body, "Shares where they are added, exponents where model and law are multiplied", 2)
+    head = ["Model", "Form", "Temperature", "Popularity's exponent", "Model", "Popularity", "Uniform", "Law"]
+    inner = table(head, body, "Shares of model, popularity and uniform, or exponents of the calibrated model and the law", 2)
     return h("details", h("summary", "What was fitted on validation"), inner)

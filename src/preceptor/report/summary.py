@@ -104,7 +104,7 @@ def _learnt(inputs: Artifacts) -> str:
         return ""
     sizes = sorted({c.params for found in by_set.values() for c in found})
     most = max(float(c.tokens[-1]) for found in by_set.values() for c in found)
-    models = recommended.taught(recommended.shown(inputs.rows("recommend", RecommendRow)))
+    models = recommended.calibrated(recommended.shown(inputs.rows("recommend", RecommendRow)))
 
     def last(found: Sequence[Curve], value: Callable[[Curve], float | None]) -> list[float | None]:
         return [next((value(c) for c in found if c.params == n and c.tokens[-1] == most), None) for n in sizes]
@@ -137,8 +137,7 @@ def _recommended(inputs: Artifacts) -> str:
     """The largest language model beside the ranking arms on the same targets; of two rankers put together the better form."""
     rows = recommended.compared(recommended.shown(inputs.rows("recommend", RecommendRow)))
     kept = better_forms([r.arm for r in rows if r.arm != recommended.LM])
-    with_prior = any(r.form == "prior" for r in rows)
-    rows = [r for r in rows if r.arm in kept or (r.arm == recommended.LM and not (with_prior and r.form == "alone"))]
+    rows = [r for r in rows if r.arm in kept or (r.arm == recommended.LM and r.form != "alone")]
     if not any(r.arm == recommended.LM for r in rows):
         return ""
     body = [

@@ -13,10 +13,10 @@ class RecommendRow(Row):
     """How an arm ranks the real targets of a part; rows of equal part and study_arm are over the same targets.
 
     study_arm: the arm of the study whose language models these are, or stand beside; empty: the study's own. arm: lm, or an arm
-    of the ranking comparison (tables/ranking.py). form, of a language model: alone; prior (share·model + the rest·the
-    generator's prior); generator (the former multiplied with the law); what it has to fit is fitted on validation. Of other
-    arms: calibrated, as the ranking stage has them. run, params, tokens: of a language model. seeds: models averaged. verdict:
-    of a trained ranking arm, as there; else empty. balance: targets (each counts the same) or users (each user does).
+    of the ranking comparison (tables/ranking.py). form: calibrated on validation, every arm in the same way
+    (`ranking.calibrate`); of language models also alone (as they are), and generator (the calibrated one multiplied with the
+    law). run, params, tokens: of a language model. seeds: models averaged. verdict: of a trained ranking arm, as there; else
+    empty. balance: targets (each counts the same) or users (each user does).
 
     targets, users: how many. inside: targets among the candidates, items with a training interaction that weren't met before
     where items don't repeat; others are ranked last. held_out: targets that are held-out items. nats: −ln p(target) over the
@@ -58,8 +58,11 @@ class RecommendRow(Row):
 
 @dataclass(frozen=True)
 class FittedRow(Row):
-    """What was fitted on validation for a form of a language model: the weights, or exponents where they are multiplied, of the
-    model and of the other side. study_arm: as in RecommendRow."""
+    """What was fitted on validation for a form of a language model. study_arm: as in RecommendRow.
+
+    calibrated: temperature, exponent alpha of popularity, and the weights of model, popularity and uniform, which sum to 1.
+    generator: the exponents of the (calibrated) model and of the law.
+    """
 
     FILE: ClassVar[str] = "fitted.csv"
 
@@ -67,8 +70,12 @@ class FittedRow(Row):
     run: str
     tokens: int
     form: str
+    temperature: float | None
+    alpha: float | None
     model: float
-    other: float
+    popularity: float | None
+    uniform: float | None
+    law: float | None
 
 
 HISTORY, ANSWER, NEXT = "history", "answer", "next"
@@ -79,8 +86,8 @@ class ExampleRow(Row):
     """An item of one of a few real histories that are shown with the model's answer beside what the person did next.
 
     example: from 1. role: history (the last items before, oldest first), answer (the model's likeliest items, likeliest first)
-    or next (what the person did). place: from 1; of `next` its rank among the candidates. probability: the model's, with the
-    prior given back where it has one; None in the history. title: text of the catalogue, which is untrusted.
+    or next (what the person did). place: from 1; of `next` its rank among the candidates. probability: the
+    calibrated model's; None in the history. title: text of the catalogue, which is untrusted.
     """
 
     FILE: ClassVar[str] = "examples.csv"
