@@ -73,6 +73,16 @@ def test_differences_are_over_item_knn_and_paired(tmp_path: Path) -> None:
     assert (twin.over_knn, twin.over_knn_lo, twin.over_knn_hi) == (0.0, 0.0, 0.0)
 
 
+def test_differences_to_the_law_are_of_its_ranks_and_of_its_nats(tmp_path: Path) -> None:
+    law = ([1, 3, 50, 200], [2.0, 3.0, 3.5, np.nan])
+    found = made(*LM, *ranking(tmp_path, "generator", law))
+    lm = found["lm", "targets"]
+    assert (lm.over_law, lm.over_law_lo, lm.over_law_hi) == (0.0, 0.0, 0.0)  # the same ranks
+    assert lm.nats_over_law == pytest.approx((-1 - 1 - 0.5) / 3)
+    assert lm.over_knn is None
+    assert found["generator", "targets"].over_law is found["generator", "targets"].nats_over_law is None
+
+
 def test_seeds_of_a_ranking_arm_are_averaged_target_by_target(tmp_path: Path) -> None:
     two = (([1, 3, 50, 200], [1.0, 2.0, 3.0, np.nan]), ([11, 3, 50, 1], [3.0, 2.0, 1.0, np.nan]))
     one = made(*ranking(tmp_path, "real", *two))["real", "targets"]

@@ -74,7 +74,8 @@ def _ranked(run: str, params: int, tokens: int, recall: float) -> RecommendRow:
     values = {"ndcg_10": 0.0}
     for metric in METRICS:
         values |= {metric: recall, f"{metric}_lo": recall - 0.02, f"{metric}_hi": recall + 0.02}
-    rest = dict.fromkeys(("nats", "nats_lo", "nats_hi", "ndcg_10_lo", "ndcg_10_hi", "over_knn", "over_knn_lo", "over_knn_hi"))
+    bounded = ("nats", "ndcg_10", "over_knn", "over_law", "nats_over_law")
+    rest = {f"{name}{end}": None for name in bounded for end in ("", "_lo", "_hi") if name + end != "ndcg_10"}
     return RecommendRow(
         part="test", study_arm="", arm="lm", form="calibrated", run=run, params=params, tokens=tokens, seeds=1, verdict="",
         balance="targets", targets=900, users=100, inside=900, held_out=0, **values, **rest,  # type: ignore[arg-type]

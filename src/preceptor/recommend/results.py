@@ -1,4 +1,4 @@
-"""From ranks and nats of every arm to the table: means with intervals over users, and what each is over item-kNN."""
+"""From ranks and nats of every arm to the table: means with intervals over users, and differences to item-kNN and the law."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from preceptor.core.tables import row
 from preceptor.core.tables.ranking import ArmRun
 from preceptor.core.tables.recommend import RecommendRow
 from preceptor.ranking import panel
+from preceptor.ranking.trials import GENERATOR
 from preceptor.recommend.arms import Model, Outcome
 from preceptor.recommend.config import RecommendConfig
 
@@ -24,6 +25,7 @@ KNN, LM, CALIBRATED = "item-knn", "lm", "calibrated"
 BALANCES = ("targets", "users")
 _COLUMNS = {"recall_10": ("recall", 10), "recall_100": ("recall", 100), "ndcg_10": ("ndcg", 10)}
 _NDCG = list(_COLUMNS).index("ndcg_10")
+Means = tuple[np.ndarray, np.ndarray]  # of each column, and of each resample and column
 
 
 @dataclass(frozen=True)
@@ -50,8 +52,7 @@ class Asked:
 
 def rows(judged: Sequence[Judgement], part: str, asked: Asked, config: RecommendConfig) -> list[RecommendRow]:
     """The table's rows of a part, in the order given."""
-    knn = next((one for one in judged if one.facts["arm"] == KNN), None)
-    return [r for balance in BALANCES for r in _rows(part, balance, judged, knn, asked, config)]
+    return [r for balance in BALANCES for r in _rows(part, balance, judged, asked, config)]
 
 
 def of_models(outcomes: Sequence[tuple[Model, Outcome]], part: str) -> list[Judgement]:
@@ -98,39 +99,48 @@ def _values(ranks: Sequence[np.ndarray]) -> np.ndarray:
     return np.mean([np.stack([metrics.value(m, rank, k) for m, k in _COLUMNS.values()], 1) for rank in ranks], axis=0)
 
 
-def _rows(
-    part: str, balance: str, judged: Sequence[Judgement], knn: Judgement | None, asked: Asked, config: RecommendConfig
-) -> list[RecommendRow]:
+def _rows(part: str, balance: str, judged: Sequence[Judgement], asked: Asked, config: RecommendConfig) -> list[RecommendRow]:
     settings = (config.bootstraps, config.seed, config.confidence)
-    all_users, inside_users = _units(asked.user, balance), _units(asked.user[asked.inside], balance)
-    resamples, of_inside = Resamples(all_users, *settings), Resamples(inside_users, *settings)
-    beside = None if knn is None else resamples.means(_balanced(knn.values, asked.user, balance))
+    inside = asked.user[asked.inside]
+    of_all, of_inside = (Resamples(_units(user, balance), *settings) for user in (asked.user, inside))
     counts: dict[str, Any] = {
         "targets": len(asked.user),
         "users": len(np.unique(asked.user)),
         "inside": int(asked.inside.sum()),
         "held_out": int(asked.held_out.sum()),
     }
+    arms = [one.facts["arm"] for one in judged]
+    metric = [of_all.means(_balanced(one.values, asked.user, balance)) for one in judged]
+    nats = [
+        of_inside.means(_balanced(known[:, None], inside, balance)) if len(known) and np.isfinite(known).all() else None
+        for known in (one.nats[asked.inside] for one in judged)
+    ]
+    beside = [arms.index(arm) if arm in arms else None for arm in (KNN, GENERATOR)]
+    knn, law = (None if k is None else metric[k] for k in beside)
+    law_nats = None if beside[1] is None else nats[beside[1]]
     found = []
-    for one in judged:
-        mean, drawn = resamples.means(_balanced(one.values, asked.user, balance))
+    for k, one in enumerate(judged):
         cells: dict[str, Any] = {}
         for c, name in enumerate(_COLUMNS):
-            cells |= _cells(name, resamples.interval(float(mean[c]), drawn[:, c]))
-        over = None
-        if beside is not None and one is not knn:
-            over = difference((mean[_NDCG], drawn[:, _NDCG]), (beside[0][_NDCG], beside[1][:, _NDCG]), resamples)
-        cells |= _cells("over_knn", over) | _cells("nats", _nats(one, asked, balance, of_inside))
+            cells |= _cells(name, _own(metric[k], c, of_all))
+        cells |= _cells("nats", _own(nats[k], 0, of_inside))
+        cells |= _cells("over_knn", _over(metric[k], knn, _NDCG, of_all))
+        cells |= _cells("over_law", _over(metric[k], law, _NDCG, of_all))
+        cells |= _cells("nats_over_law", _over(nats[k], law_nats, 0, of_inside))
         found.append(RecommendRow(part=part, balance=balance, **one.facts, **counts, **cells))
     return found
 
 
-def _nats(one: Judgement, asked: Asked, balance: str, resamples: Resamples) -> Interval | None:
-    nats = one.nats[asked.inside]
-    if not len(nats) or not np.isfinite(nats).all():
+def _own(means: Means | None, column: int, resamples: Resamples) -> Interval | None:
+    return None if means is None else resamples.interval(float(means[0][column]), means[1][:, column])
+
+
+def _over(own: Means | None, other: Means | None, column: int, resamples: Resamples) -> Interval | None:
+    """What a column is over another arm's, paired over users; None beside itself, and where either isn't known."""
+    if own is None or other is None or own is other:
         return None
-    mean, drawn = resamples.means(_balanced(nats[:, None], asked.user[asked.inside], balance))
-    return resamples.interval(float(mean[0]), drawn[:, 0])
+    a, b = ((float(mean[column]), drawn[:, column]) for mean, drawn in (own, other))
+    return difference(a, b, resamples)
 
 
 def _balanced(values: np.ndarray, user: np.ndarray, balance: str) -> np.ndarray:

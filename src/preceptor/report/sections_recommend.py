@@ -106,6 +106,11 @@ def verdict(inputs: Artifacts) -> str:
             f" Its NDCG@10 is {f.fixed(best.ndcg_10, 4)}, {how} item-kNN's"
             f" ({f.signed(best.over_knn, 4)} {f.interval(best.over_knn_lo, best.over_knn_hi, 4)})."
         )
+    if best.nats_over_law is not None:
+        said += (
+            f" Next items cost it {f.fixed(best.nats)} nats, {_beside_law(best)} the law that drew the histories it has read"
+            f" ({f.signed(best.nats_over_law)} {f.interval(best.nats_over_law_lo, best.nats_over_law_hi)})."
+        )
     same = (best.run, best.tokens, "generator")
     together = next((r for r in rows if r.arm == LM and (r.run, r.tokens, r.form) == same), None)
     if together is not None:
@@ -118,6 +123,13 @@ def reading(row: RecommendRow) -> str:
     if row.over_knn_lo is not None and row.over_knn_lo > 0:
         return "above"
     return "below" if row.over_knn_hi is not None and row.over_knn_hi < 0 else "not told apart from"
+
+
+def _beside_law(row: RecommendRow) -> str:
+    """How the row's nats compare with the law's: fewer than, more than, or not told apart from them."""
+    if row.nats_over_law_hi is not None and row.nats_over_law_hi < 0:
+        return "fewer than"
+    return "more than" if row.nats_over_law_lo is not None and row.nats_over_law_lo > 0 else "not told apart from"
 
 
 def _percents(lo: float | None, hi: float | None) -> str:
@@ -187,7 +199,7 @@ def _legend(models: Sequence[RecommendRow], rows: Sequence[RecommendRow]) -> Htm
     return legend(entries + [(*LINES[arm], label(lines[arm])) for arm in LINES if arm in lines])
 
 
-_HEAD = ["Arm", "Form", "Nats", "Recall@100", "NDCG@10", "Over item-kNN"]
+_HEAD = ["Arm", "Form", "Nats", "Recall@100", "NDCG@10", "Over item-kNN", "Over the law"]
 
 
 def _cells(row: RecommendRow) -> list[object]:
@@ -195,18 +207,20 @@ def _cells(row: RecommendRow) -> list[object]:
         value, lo, hi = (getattr(row, name + end) for end in ("", "_lo", "_hi"))
         return join([f.fixed(value, digits), h("small", f" {f.interval(lo, hi, digits)}") if value is not None else None])
 
-    over = (
-        f"{f.signed(row.over_knn, 4)} {f.interval(row.over_knn_lo, row.over_knn_hi, 4)}"
-        if row.over_knn is not None
-        else f.ABSENT
-    )
+    def over(name: str) -> str:
+        value, lo, hi = (getattr(row, name + end) for end in ("", "_lo", "_hi"))
+        return f.ABSENT if value is None else f"{f.signed(value, 4)} {f.interval(lo, hi, 4)}"
+
     measured = (with_interval("nats", 3), *(with_interval(m, 4) for m in METRICS))
-    return [label(row), form(row), *measured, over]
+    return [label(row), form(row), *measured, over("over_knn"), over("over_law")]
 
 
 def _table(rows: Sequence[RecommendRow]) -> Html:
     counted = f"{f.whole(rows[0].targets)} targets of {f.whole(rows[0].users)} users"
-    caption = f"{rows[0].part.capitalize()} part: {counted}; the last column is NDCG@10 less item-kNN's, paired over users"
+    caption = (
+        f"{rows[0].part.capitalize()} part: {counted}; the last two columns are NDCG@10 less item-kNN's and less the law's,"
+        " paired over users"
+    )
     return table(_HEAD, [_cells(r) for r in compared(rows)], caption, text_columns=2)
 
 

@@ -20,7 +20,8 @@ class RecommendRow(Row):
 
     targets, users: how many. inside: targets among the candidates, items with a training interaction that weren't met before
     where items don't repeat; others are ranked last. held_out: targets that are held-out items. nats: −ln p(target) over the
-    candidates, of targets inside. over_knn: NDCG@10 less item-kNN's, over the same users. lo, hi: intervals.
+    candidates, of targets inside. over_knn, over_law: NDCG@10 less item-kNN's and less the law's (arm generator), over the same
+    users; nats_over_law: nats less the law's. lo, hi: intervals.
     """
 
     FILE: ClassVar[str] = "recommend.csv"
@@ -54,6 +55,12 @@ class RecommendRow(Row):
     over_knn: float | None
     over_knn_lo: float | None
     over_knn_hi: float | None
+    over_law: float | None
+    over_law_lo: float | None
+    over_law_hi: float | None
+    nats_over_law: float | None
+    nats_over_law_lo: float | None
+    nats_over_law_hi: float | None
 
 
 @dataclass(frozen=True)
