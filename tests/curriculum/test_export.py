@@ -17,6 +17,7 @@ from curriculum.support import CONFIG, LENGTH, Built
 from fixtures import HOSTILE
 from preceptor.core.errors import PreceptorError
 from preceptor.curriculum import export, export_histories, uih
+from preceptor.curriculum.config import Mixture
 from preceptor.curriculum.export_shards import verify
 from preceptor.curriculum.export_study import Study
 from preceptor.curriculum.stream import EvalSet, Stream
@@ -95,6 +96,15 @@ def test_packed_tokens_equal_the_stream(study: Study, built: Built, tmp_path: Pa
     assert named["item_id"].to_list() == study.item_ids
     first = [int(token) - original.first_code for token in named["tokens"][3].split()]
     assert first == built.codes[3].tolist()
+
+
+def test_people_do_not_leave_the_house_in_packed_tokens(build, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    study = Study.open(build(replace(CONFIG, mixture=Mixture(real=0.1))).path.parent, min_users=1)
+    with pytest.raises(PreceptorError, match=r"people's own histories(.|\n)*curriculum\.mixture\.real"):
+        export.tokens(study, tmp_path / "out", blocks=5)
+    assert not (tmp_path / "out").exists()
+    export.text(study, tmp_path / "text", export.KINDS, 10)
+    assert set(pl.read_parquet(tmp_path / "text/*.parquet")["kind"]) == set(export.KINDS)
 
 
 def test_a_nano_gpt_loader_reads_the_shards(study: Study, built: Built, tmp_path: Path) -> None:

@@ -192,6 +192,26 @@ def test_history_documents_are_not_repeated(built: Built) -> None:
     assert len(set(walks)) > 0.9 * len(walks)
 
 
+def test_real_histories_are_those_of_the_training_part_without_held_out_items(
+    build: Callable[..., Artifact], built: Built
+) -> None:
+    made = build(replace(CONFIG, mixture=Mixture(0.0, 0.0, 0.0, 0.75, real=0.25)))
+    found = Built(built.split, built.inputs, made)
+    written = [found.items_of(d) for d in source_documents(made, "real")]
+    train, stream = built.split.train, Stream.open(made.path)
+    expected = []
+    for a, b in itertools.pairwise(train.user_indptr):
+        known = [i for i in train.item[a:b].tolist() if not built.held_out[i]]
+        expected += [known[k : k + LENGTH] for k in range(0, len(known), LENGTH)]
+    assert written == expected
+    assert max(map(len, written)) == LENGTH
+    assert stream.sources == ("uih", "real")
+    assert stream.tokens_by_source(0, 1000)["real"] == pytest.approx(0.25 * 128_000, rel=0.01)
+    assert stream.epochs(1000)["real"] > 1  # it ends, and is read again
+    assert "real" not in made.json("preview")  # people are not shown
+    assert made.json("floor") == built.artifact.json("floor"), "what histories are drawn from stays as it is"
+
+
 def test_shares_are_kept_by_the_token(built: Built) -> None:
     stream = Stream.open(built.artifact.path)
     drawn = stream.tokens_by_source(0, 1000)

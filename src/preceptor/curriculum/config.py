@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-SOURCES = ("general", "item-text", "cf", "uih")
+SOURCES = ("general", "item-text", "cf", "uih", "real")
 
 
 @dataclass(frozen=True)
@@ -38,17 +38,19 @@ class Templates:
 class Mixture:
     """Shares of the training tokens; they are divided by their sum. The defaults are the paper's.
 
-    general: general text. item_text: descriptions of items. cf: pairs of items. uih: synthetic histories.
+    general: general text. item_text: descriptions of items. cf: pairs of items. uih: synthetic histories. real: people's own
+    training histories, which the paper leaves out; what models that have read them say can give people away.
     """
 
     general: float = 0.5
     item_text: float = 0.5 * 0.82 / 4.67
     cf: float = 0.5 * 2.85 / 4.67
     uih: float = 0.5 * 1.0 / 4.67
+    real: float = 0.0
 
     def shares(self) -> dict[str, float]:
         """Share of each source of SOURCES, as given."""
-        return dict(zip(SOURCES, (self.general, self.item_text, self.cf, self.uih), strict=True))
+        return dict(zip(SOURCES, (self.general, self.item_text, self.cf, self.uih, self.real), strict=True))
 
 
 @dataclass(frozen=True)

@@ -77,9 +77,17 @@ def tokens(study: Study, out: Path, blocks: int, first_block: int = 0, shard_blo
     """Write training blocks as raw tokens, OUT/blocks-00000.bin …, with index.json, the tokenizer and the evaluation sets.
 
     The folder can be trained from like the curriculum itself, as far as its blocks go. OUT/items.csv says which original id the
-    tokens of an item stand for. Returns the index.
+    tokens of an item stand for. Returns the index. Raises PreceptorError where people's own histories are among the sources.
     """
     out, stream = Path(out), Stream.open(study.curriculum.path)
+    if "real" in stream.sources:
+        raise PreceptorError(
+            "The blocks would hold people's own histories",
+            where=study.curriculum.path,
+            found="a source 'real' in the mixture",
+            expected="drawn histories alone in what leaves the house",
+            remedy="export from a study without curriculum.mixture.real, or write its documents with `export text`",
+        )
     dtype = "<u2" if stream.vocab_size <= 1 << 16 else "<u4"
     starts = range(first_block, first_block + blocks, shard_blocks)
 

@@ -1,4 +1,4 @@
-"""The layers of the curriculum: a function for each of general text, item texts, pairs and histories makes all of it."""
+"""The layers of the curriculum: a function for each of general text, item texts, pairs, histories, and real histories."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from preceptor.curriculum.documents import Documents, Writer
 from preceptor.curriculum.general import GeneralText
 from preceptor.curriculum.stream import EvalSet
 from preceptor.curriculum.walk_items import with_next_items
+from preceptor.data.log import TrainSplit
 from preceptor.generator.histories import Sampler, sample
 from preceptor.generator.shared import code_groups
 from preceptor.graph.pairs import Pairs
@@ -162,6 +163,20 @@ def histories(
     items, lengths = sample(seen, seed, "preview", 0, config.preview_documents)
     examples = uih.documents(parts, [row[:n] for row, n in zip(items, lengths, strict=True)])
     return Layer("uih", Endless(seen, parts), examples, tuple(sets), floors, left_out)
+
+
+def real(writer: Writer, train: TrainSplit, held_out: np.ndarray, longest: int) -> Layer:
+    """People's own training histories, in the form of drawn ones: cut after every `longest` items, without held-out ones.
+
+    No example is kept to be looked at: these are people. held_out: bool [I].
+    """
+    parts = uih.parts(writer, longest)
+    rows = []
+    for a, b in zip(train.user_indptr[:-1].tolist(), train.user_indptr[1:].tolist(), strict=True):
+        known = train.item[a:b][~held_out[train.item[a:b]]]
+        rows += [known[i : i + longest] for i in range(0, len(known), longest)]
+    left_out = {} if rows else {"real": "every training interaction is with a held-out item"}
+    return Layer("real", uih.documents(parts, rows) if rows else None, None, (), left_out=left_out)
 
 
 def _examples(name: str, made: Documents, config: CurriculumConfig) -> Documents:

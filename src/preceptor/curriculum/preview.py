@@ -15,6 +15,7 @@ KINDS = {
     "item-text": "items, codes and text",
     "cf": "pairs of items that users share",
     "uih": "synthetic histories: walks over the item graph",
+    "real": "people's own histories",
     "general": "general text",
 }
 _LINES = 8  # lines of a general text that are shown

@@ -48,6 +48,7 @@ def build(config: CurriculumConfig, inputs: Inputs, folder: Path) -> Counts:
         layers.item_text(writer, fields, held_out, config),
         layers.pairs(writer, Pairs.load(inputs["graph"].path), held_out, config),
         layers.histories(writer, seen, every, unseen, generator.json("floor"), generator.counts["unseen"], config),
+        *([layers.real(writer, train, held_out, seen.longest)] if config.mixture.real > 0 else []),
     ]
     sets = [tested for layer in made for tested in layer.sets]
     left_out = {name: why for layer in made for name, why in layer.left_out.items()}
@@ -234,7 +235,7 @@ def phases(config: CurriculumConfig, shares: Mapping[str, float]) -> list[dict[s
     if config.order == "mixed":
         return [{"blocks": None, "shares": mixed}]
     stages: list[dict[str, Any]] = []
-    for blocks, inside in ((-(-config.staged_tokens // config.block_tokens), ("item-text", "cf")), (None, ("uih",))):
+    for blocks, inside in ((-(-config.staged_tokens // config.block_tokens), ("item-text", "cf")), (None, ("uih", "real"))):
         layer = sum(mixed.get(name, 0.0) for name in inside)
         if layer > 0:
             room = 1 - mixed.get("general", 0.0)

@@ -18,6 +18,7 @@ _KINDS = {
     "item-text": "what each item is",
     "cf": "which items go together",
     "uih": "histories drawn from the law",
+    "real": "people's own histories",
     "general": "general text",
 }
 _SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"), (10_000_000, "1M<n<10M"))
@@ -102,7 +103,7 @@ def model_card(inputs: Artifacts, about: About, run: str, tokens: int, usage: st
         "## Evaluation: as a recommender",
         facts.recommending(inputs, run, tokens),
         "## What it may give away",
-        "It read the documents alone, so it can reveal what they reveal.\n\n" + facts.privacy(inputs),
+        _read(inputs, tokens) + "\n\n" + facts.privacy(inputs),
         "## What was not reproduced",
         facts.not_reproduced(inputs),
         "## Licence",
@@ -174,6 +175,18 @@ def _sources(inputs: Artifacts, tokens: int) -> str:
         if r.tokens == tokens
     ]
     return table(["source", "tokens read", "distinct tokens", "times read"], rows)
+
+
+def _read(inputs: Artifacts, tokens: int) -> str:
+    """What a model can give away by what it has read."""
+    said = "It read the documents alone, so it can reveal what they reveal."
+    own = [r for r in inputs.rows("lm", SourceTokens) if (r.tokens, r.source) == (tokens, "real")]
+    for r in own:
+        said += (
+            f" People's own histories are among them ({f.whole(r.unique_tokens)} tokens, read {f.fixed(r.epochs, 1)} times):"
+            " it may recite them, and the audit below, which is of drawn histories, says nothing of that."
+        )
+    return said
 
 
 def _losses(points: Sequence[Point]) -> str:
