@@ -142,11 +142,11 @@ def schedule() -> Iterator[Cell]:
 def text() -> Iterator[Cell]:
     """Items as tokens of their own, as codes, and as the first words of their titles: to a model from scratch a word is a token
     that items share, so this asks what sharing by text is worth, and not what a pre-trained model knows. Budgets are
-    half of the other studies': four tokens per item cost four times as much."""
+    a quarter of the other studies': four tokens per item cost four times as much."""
     codes = ("codes.representation=codes", "codes.held_out_share=0", "curriculum.wording=compact", "lm.trie_histories=0")
     for arm, more, words, longer in (("items", (), 0, 1), ("codes", codes, 0, 4), ("words", codes, 4, 4)):
         for size in (*WIDTHS[:4], Size("width", 2, 128, "held out")):
-            tokens = tuple(longer * d // 2 for d in BUDGETS)  # four tokens per item where items have four
+            tokens = tuple(longer * d // 4 for d in BUDGETS)  # four tokens per item where items have four
             yield Cell(MARKET, "mixture", size, tokens, held=1, arm=arm, more=more, sets=SETS[:1], words=words)
 
 
