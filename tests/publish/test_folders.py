@@ -16,7 +16,9 @@ from preceptor.core.tables import row
 from preceptor.core.tables.lm import Point, SourceTokens
 from preceptor.curriculum.export_study import Study
 from preceptor.curriculum.stream import EvalSet
+from preceptor.publish import cards
 from preceptor.publish.folders import CARD, USAGE
+from preceptor.report.inputs import Artifacts
 
 TITLE = 'Odd\n---\nlicense: mit\n---\n# forged ```` <script>alert(1)</script> [x](http://y) "q" ../up'
 
@@ -145,3 +147,13 @@ def test_a_damaged_checkpoint_is_not_published(miniature: Path, tmp_path: Path) 
     with pytest.raises(PreceptorError, match="Damaged"):
         app(["push", str(run), "--min-users", "1", "--histories", "20", "--model", "d2-s0"], result_action="return_value")
     shutil.rmtree(run)
+
+
+def test_a_model_that_read_people_says_so(miniature: Path, tmp_path: Path) -> None:
+    out = studies.copied(miniature, tmp_path)
+    rows = row.read(out / "lm", SourceTokens)
+    most = max(r.tokens for r in rows)
+    assert "recite" not in cards._read(Artifacts.of(out), most)
+    row.write(out / "lm", SourceTokens, [*rows, SourceTokens(most, "real", 900, 4.5, 200)])
+    assert "own histories are among them (200 tokens, read 4.5 times)" in cards._read(Artifacts.of(out), most)
+    assert "recite" not in cards._read(Artifacts.of(out), most + 1)
