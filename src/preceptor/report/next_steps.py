@@ -80,7 +80,10 @@ def limit(inputs: Artifacts) -> str | None:
         return None
     best = min(float(c.loss[-1]) for c in found)
     if best <= limit:
-        return f"Better histories need a better law: the models are at its own loss on real next items ({f.fixed(limit)} nats)."
+        return (
+            f"The law is the limit now: the models are at its own loss on real next items ({f.fixed(limit)} nats). Fit a better"
+            " law, or let the models read the log's own histories too (curriculum.mixture.real, where privacy allows it)."
+        )
     if best - limit < _NEAR:
         return (
             f"A better law would help soon: on real next items the models are only {f.fixed(best - limit)} nats from their"
