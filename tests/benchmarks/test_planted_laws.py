@@ -34,7 +34,7 @@ def test_the_table_of_planted_laws_says_what_was_asked() -> None:
 def test_bands_hold_more_than_noise_alone_and_score_better() -> None:
     rows = {(r["sweep"], r["laws"]): r for r in csv.DictReader((RESULTS / "bands.csv").open(encoding="utf-8"))}
     pooled = rows["all", "both"]
-    assert 0.9 <= float(pooled["covered_band"]) <= 0.99  # 90 to 98 % was asked
+    assert 0.9 <= float(pooled["covered_band"]) <= 0.985  # 90 to 98 % was asked
     for family in ("joint", "size", "both"):
         assert float(rows["all", family]["score_band"]) < float(rows["all", family]["score_noise"])
 

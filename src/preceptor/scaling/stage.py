@@ -121,7 +121,7 @@ def _set_summary(law: Law, entry: SetLaws) -> dict[str, Any]:
 
 STAGE = Stage(
     name="scaling",
-    version=10,
+    version=11,
     section="scaling",
     needs=("lm",),
     build=build,
