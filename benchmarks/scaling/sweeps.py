@@ -76,7 +76,7 @@ def _representation() -> Iterator[Sweep]:
 def _studies() -> Iterator[Sweep]:
     """One size per sweep of the studies of results/scaling: on histories of a law, and on people where it was fitted to them,
     for the loss on people turns up as a model learns walks. Run since, and many of one kind: they would drown the others' τ."""
-    for study in ("known-floor", "known-end", "schedule", "repetition", "collapse"):
+    for study in ("known-floor", "nulls", "known-end", "schedule", "repetition", "collapse"):
         path = ROOT / "results" / "scaling" / study / "points.csv"
         if not path.is_file():
             continue
