@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -143,9 +143,10 @@ def label(row: RecommendRow) -> str:
     return NAMES.get(row.arm, row.arm)
 
 
-def form(row: RecommendRow) -> str:
-    """What was made of a language model, or that an arm that was trained hasn't converged."""
-    return FORMS[row.form] or (NO_VERDICT if row.verdict == NO_VERDICT else "")
+def named(row: RecommendRow) -> str:
+    """The arm with what was made of a language model, or that one that was trained hasn't converged."""
+    form = FORMS[row.form] or (NO_VERDICT if row.verdict == NO_VERDICT else "")
+    return f"{label(row)}, {form}" if form else label(row)
 
 
 def _sizes(models: Sequence[RecommendRow]) -> list[int]:
@@ -199,20 +200,16 @@ def _legend(models: Sequence[RecommendRow], rows: Sequence[RecommendRow]) -> Htm
     return legend(entries + [(*LINES[arm], label(lines[arm])) for arm in LINES if arm in lines])
 
 
-_HEAD = ["Arm", "Form", "Nats", "Recall@100", "NDCG@10", "Over item-kNN", "Over the law"]
+_HEAD = ["Arm", "Nats", "Recall@100", "NDCG@10", "Over item-kNN", "Over the law"]
 
 
 def _cells(row: RecommendRow) -> list[object]:
-    def with_interval(name: str, digits: int) -> Html:
+    def with_interval(name: str, digits: int, written: Callable[[float, int], str] = f.fixed) -> Html:
         value, lo, hi = (getattr(row, name + end) for end in ("", "_lo", "_hi"))
-        return join([f.fixed(value, digits), h("small", f" {f.interval(lo, hi, digits)}") if value is not None else None])
-
-    def over(name: str) -> str:
-        value, lo, hi = (getattr(row, name + end) for end in ("", "_lo", "_hi"))
-        return f.ABSENT if value is None else f"{f.signed(value, 4)} {f.interval(lo, hi, 4)}"
+        return join([written(value, digits), h("small", f" {f.interval(lo, hi, digits)}") if value is not None else None])
 
     measured = (with_interval("nats", 3), *(with_interval(m, 4) for m in METRICS))
-    return [label(row), form(row), *measured, over("over_knn"), over("over_law")]
+    return [named(row), *measured, *(with_interval(name, 4, f.signed) for name in ("over_knn", "over_law"))]
 
 
 def _table(rows: Sequence[RecommendRow]) -> Html:
@@ -221,7 +218,7 @@ def _table(rows: Sequence[RecommendRow]) -> Html:
         f"{rows[0].part.capitalize()} part: {counted}; the last two columns are NDCG@10 less item-kNN's and less the law's,"
         " paired over users"
     )
-    return table(_HEAD, [_cells(r) for r in compared(rows)], caption, text_columns=2)
+    return table(_HEAD, [_cells(r) for r in compared(rows)], caption, text_columns=1)
 
 
 def _study_arms(rows: Sequence[RecommendRow]) -> list[str]:
@@ -233,7 +230,7 @@ def _study_arm(rows: Sequence[RecommendRow], name: str) -> Html:
     own = shown(rows, name)
     counted = f"{f.whole(own[0].targets)} targets of {f.whole(own[0].users)} users"
     kept = [r for r in compared(own) if r.arm in (LM, *LINES)]
-    return table(_HEAD, [_cells(r) for r in kept], f"Arm {name} of the study: {counted}", text_columns=2)
+    return table(_HEAD, [_cells(r) for r in kept], f"Arm {name} of the study: {counted}", text_columns=1)
 
 
 def _people(rows: Sequence[ExampleRow]) -> list[Html]:
@@ -275,7 +272,7 @@ def _models(rows: Sequence[RecommendRow]) -> Html | None:
     models = sorted((r for r in rows if r.arm == LM), key=lambda r: (r.params or 0, r.run or "", r.tokens or 0))
     if not models:
         return None
-    inner = table(["Arm", "Run", *_HEAD[1:]], [[c[0], r.run, *c[1:]] for r in models for c in [_cells(r)]], "", 3)
+    inner = table(["Arm", "Run", *_HEAD[1:]], [[c[0], r.run, *c[1:]] for r in models for c in [_cells(r)]], "", 2)
     return h("details", h("summary", "Every language model, in every form"), inner)
 
 
@@ -284,7 +281,7 @@ def _every(rows: Sequence[RecommendRow], chosen: Sequence[RecommendRow]) -> Html
     if not others:
         return None
     body = [[r.part, "each user counts the same" if r.balance == "users" else "each target does", *_cells(r)] for r in others]
-    inner = table(["Part", "Mean", *_HEAD], body, "Shares and exponents were fitted on the validation part", 4)
+    inner = table(["Part", "Mean", *_HEAD], body, "All that was fitted was fitted on the validation part", 3)
     return h("details", h("summary", "The other part, and means in which each user counts the same"), inner)
 
 

@@ -142,7 +142,7 @@ def _recommended(inputs: Artifacts) -> str:
         return ""
     body = [
         [
-            ", ".join(x for x in (recommended.label(r), recommended.form(r)) if x),
+            recommended.named(r),
             f.fixed(r.ndcg_10, 4),
             f.interval(r.ndcg_10_lo, r.ndcg_10_hi, 4),
             f.fixed(r.recall_100, 4),
