@@ -11,11 +11,11 @@ sources.csv: rows of those tables, by share. Share 0 is results/quick.
 from __future__ import annotations
 
 import argparse
-import csv
 import shutil
-from collections.abc import Sequence
 from pathlib import Path
 
+from benchmarks.scaling.judge import write
+from benchmarks.scaling.studies import read
 from preceptor import study
 from preceptor.core.progress import say
 
@@ -55,21 +55,6 @@ def settings(share: str) -> tuple[str, ...]:
 def kept(row: dict[str, str]) -> bool:
     """Rows of language models, the law and SASRec, on the sets of histories."""
     return row.get("arm", "lm") in ("lm", "generator", "real", "real+synthetic") and row.get("set", SETS[0]) in SETS
-
-
-def read(path: Path) -> list[dict[str, str]]:
-    """The rows of a table."""
-    with open(path, encoding="utf-8", newline="") as f:
-        return list(csv.DictReader(f))
-
-
-def write(path: Path, rows: Sequence[dict[str, str]]) -> None:
-    """Write rows, all of the same columns."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with open(path, "w", encoding="utf-8", newline="") as f:
-        out = csv.DictWriter(f, list(rows[0]), lineterminator="\n")
-        out.writeheader()
-        out.writerows(rows)
 
 
 if __name__ == "__main__":

@@ -52,7 +52,7 @@ def test_a_difference_is_called_one_where_its_interval_is_off_nought(
 def test_the_student_is_held_against_its_law(
     miniature: Path, rows: list[RecommendRow], tmp_path: Path, lo: float, hi: float, word: str
 ) -> None:
-    assert "the law that drew the histories" in verdict(Artifacts.of(miniature))
+    assert "the law that drew its synthetic histories" in verdict(Artifacts.of(miniature))
     told = [dataclasses.replace(r, nats_over_law=(lo + hi) / 2, nats_over_law_lo=lo, nats_over_law_hi=hi) for r in rows]
     assert word in verdict(rewritten(miniature, tmp_path / "told", told))
     paper = [dataclasses.replace(r, nats_over_law=None) for r in rows]  # under the paper's walks the law is no arm

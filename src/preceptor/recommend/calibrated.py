@@ -46,7 +46,7 @@ class Calibrated:
             )
         return (
             f"Calibrated on validation: temperature {self.chosen.temperature:.2f}, and a share of"
-            f" {1 - self.chosen.model:.0%} for what is popular in any case."
+            f" {1 - self.chosen.model:.0%} for popularity and a uniform guess."
         )
 
 

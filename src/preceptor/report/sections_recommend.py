@@ -108,7 +108,7 @@ def verdict(inputs: Artifacts) -> str:
         )
     if best.nats_over_law is not None:
         said += (
-            f" Next items cost it {f.fixed(best.nats)} nats, {_beside_law(best)} the law that drew the histories it has read"
+            f" Next items cost it {f.fixed(best.nats)} nats, {_beside_law(best)} the law that drew its synthetic histories"
             f" ({f.signed(best.nats_over_law)} {f.interval(best.nats_over_law_lo, best.nats_over_law_hi)})."
         )
     same = (best.run, best.tokens, "generator")
