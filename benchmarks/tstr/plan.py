@@ -15,7 +15,7 @@ from benchmarks.tstr import sets as tstr_sets
 from benchmarks.tstr.arms import ARMS, BIGRAM, PRIMARY, REAL, SIGNAL, UNBIASED, UNBIASED_LAW, WALKS, Setting
 from benchmarks.tstr.known import Known
 from benchmarks.tstr.sets import SETS, WHOLE, base_of
-from benchmarks.tstr.tables import TrialRow, read
+from benchmarks.tstr.tables import BudgetRow, TrialRow, read
 from benchmarks.tstr.train import Cell, schedule_of, weights_file
 from preceptor.ranking.trials import BASELINES
 
@@ -28,7 +28,7 @@ class Study:
     """sets; arms that are trained on all of them, and `more` on some; seeds. levelled: at the sets' levels, in place of whole.
 
     again: one seed more of the real arm, for real ⊕ real. raw: rankers that are also shown without calibration. left_out: arms
-    that are not trained at an axis' levels.
+    that are not trained at an axis' levels. only: levels that it is cut down to, where any are named.
     """
 
     name: str
@@ -40,6 +40,7 @@ class Study:
     raw: tuple[str, ...] = ()
     more: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     left_out: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    only: tuple[str, ...] = ()
 
     def arms_of(self, name: str) -> tuple[str, ...]:
         return (*self.arms, *self.more.get(name, ()))
@@ -49,7 +50,8 @@ class Study:
         return tuple(arm for arm in self.arms_of(name) if arm not in self.left_out.get(tstr_sets.axis_of(level), ()))
 
     def levels_of(self, name: str) -> tuple[str, ...]:
-        return SETS[name].levels if self.levelled else (WHOLE,)
+        levels = SETS[name].levels if self.levelled else (WHOLE,)
+        return tuple(level for level in levels if level in self.only) if self.only else levels
 
 
 FINALISTS = (REAL, WALKS, SIGNAL, PRIMARY, BIGRAM)  # beside real ⊕ generator, which is put together and not trained
@@ -116,13 +118,13 @@ class Plan:
         for arm in self.study.arms_of(name):
             for trial in known.trials_left(base, arm):
                 cells += 1
-                minutes += _minutes(base, arm, trial.budget, self)
+                minutes += _minutes(base, WHOLE, arm, trial.budget, self)
         for level in self.study.levels_of(name):
             for arm in self.study.arms_at(name, level):
                 for seed in self.seeds_of(arm):
                     if not known.done(name, level, arm, seed):
                         cells += 1
-                        minutes += _minutes(name, arm, _updates_left(name, level, arm, seed, known), self)
+                        minutes += _minutes(name, level, arm, _updates_left(name, level, arm, seed, known), self)
             folder = tstr_sets.folder_of(name, level, self.work)
             if not (tstr_sets.prepared(folder) and all((folder / n).exists() for n in self._needs(name))):
                 cells += 1
@@ -227,7 +229,7 @@ class Plan:
 
 def minutes_of(cell: Cell, plan: Plan) -> float:
     """Core-minutes of a cell, at most."""
-    return _minutes(cell.set, cell.arm, cell.budget or _most(cell.set, cell.arm), plan)
+    return _minutes(cell.set, cell.level, cell.arm, cell.budget or _most(cell.set, cell.arm), plan)
 
 
 def _updates_left(name: str, level: str, arm: str, seed: int, known: Known) -> float:
@@ -246,8 +248,10 @@ def _most(name: str, arm: str) -> int:
     return last + sum(b - schedule.trunk(b) for b in schedule.budgets)
 
 
-def _minutes(name: str, arm: str, updates: int, plan: Plan) -> float:
-    """By the median pace of the set's trials (a busy machine stretches some), else by the one that is written down."""
-    known = [r.seconds / r.updates for r in read(plan.out, TrialRow) if r.set == name]
+def _minutes(name: str, level: str, arm: str, updates: float, plan: Plan) -> float:
+    """By the median pace of the level's runs (a busy machine stretches some), else of the set's trials, else by what is written
+    down; both of these are the whole catalogue's, which a thin level has a part of."""
+    runs = [r.seconds / r.updates / ARMS[r.arm].batch for r in read(plan.out, BudgetRow) if (r.set, r.level) == (name, level)]
+    known = runs or [r.seconds / r.updates for r in read(plan.out, TrialRow) if r.set == name]
     pace = statistics.median(known) if known else SETS[name].pace
     return updates * pace * ARMS[arm].batch / 60

@@ -10,15 +10,16 @@
 
 Finished cells go to --out at once (trials.csv, budgets.csv), and a study that is run again skips them; splits, laws, models and
 ranks of every target are in --work, and a cell whose model is gone is trained again, to the same bytes. --minutes: begin no
-cell after so many. --arms, --seeds, --sets, --levels: train these alone. --plan: what is left, in core-minutes. Where a set is
-complete, it is judged on validation. --test opens its test targets, once for each study and set: what is frozen by then is in
-opened.csv, and anything else is refused. PRECEPTOR_WORKERS: cells side by side. --data-root holds the folders
-amazon-games-2018, amazon-office-2018 and ml-latest-small.
+cell after so many. --arms, --seeds: train these alone. --sets, --levels: train and judge these alone. --plan: what is left, in
+core-minutes. Where a set is complete, it is judged on validation. --test opens its test targets, once for each study, set and
+level: what is frozen by then is in opened.csv, and anything else is refused. PRECEPTOR_WORKERS: cells side by side.
+--data-root holds the folders amazon-games-2018, amazon-office-2018 and ml-latest-small.
 """
 
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import os
 import sys
 import time
@@ -52,6 +53,7 @@ def main() -> int:
     sets = _among(args.sets, (*study.sets, "tiny")) or study.sets
     plan = Plan(study, sets, args.out, args.work)
     only = Only(*(_among(given, known) for given, known in _choices(args, plan)))
+    plan = dataclasses.replace(plan, study=dataclasses.replace(study, only=only.levels))
     try:
         if args.plan:
             _show(plan, only)

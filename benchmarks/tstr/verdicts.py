@@ -22,7 +22,7 @@ from benchmarks.tstr import shares as tstr_shares
 from benchmarks.tstr.arms import PRIMARY, REAL, split_of
 from benchmarks.tstr.judge import AGAIN, Frozen, Panel, Trained, best_form, judge_job, laws_of, targets_of
 from benchmarks.tstr.plan import Plan
-from benchmarks.tstr.sets import SETS, WHOLE
+from benchmarks.tstr.sets import SETS, WHOLE, axis_of
 from benchmarks.tstr.tables import (
     BudgetRow,
     CrossingRow,
@@ -82,18 +82,20 @@ def map_tables(plan: Plan, sets: Sequence[str], test: bool) -> None:
     for part in ("validation", "test") if test else ("validation",):
         for name in sets:
             levels = {r.level: r for r in read(plan.out, LevelRow) if r.set == name}
-            users, lengths = ([level for level in SETS[name].levels if levels[level].axis == a] for a in ("users", "lengths"))
-            longest = [*lengths, users[-1]] if lengths else []  # whole histories of all that may be taken
+            asked = plan.study.levels_of(name)
+            users, lengths = ([level for level in asked if axis_of(level) == a] for a in ("users", "lengths"))
+            most = next((level for level in reversed(SETS[name].levels) if axis_of(level) == "users"), WHOLE)
+            longest = [*lengths, most] if lengths and most in users else []  # whole histories of all that may be taken
             for axis, chosen in (("users", users), ("lengths", longest)):
                 if len(chosen) > 1:
                     given = [_level(plan, name, levels[k], part) for k in chosen]
-                    asked = same_people([targets_of(_panels(plan, name, k)[0], part) for k in chosen], f"{name}, {part}")
-                    crossings, ratios = tstr_map.crossings(name, axis, part, given, asked)
+                    people = same_people([targets_of(_panels(plan, name, k)[0], part) for k in chosen], f"{name}, {part}")
+                    crossings, ratios = tstr_map.crossings(name, axis, part, given, people)
                     replace(plan.out, CrossingRow, crossings, "set", "axis", "part")
                     replace(plan.out, RatioRow, ratios, "set", "axis", "part")
                     if axis == "users":
                         half = {k: _synthetic(plan, name, k) for k in chosen}
-                        replace(plan.out, WorthRow, tstr_map.worth(name, part, given, half, asked), "set", "part")
+                        replace(plan.out, WorthRow, tstr_map.worth(name, part, given, half, people), "set", "part")
 
 
 def same_people(asked: Sequence[Targets], where: str) -> Targets:

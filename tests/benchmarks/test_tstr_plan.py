@@ -29,6 +29,24 @@ def test_the_primary_arm_is_not_trained_on_cut_histories() -> None:
     assert study.arms_at("amazon-games", "last-2") == (REAL, WALKS, SIGNAL)
 
 
+def test_a_study_can_be_cut_down_to_some_levels() -> None:
+    """Cells of other levels are not missing then, so that these can be judged."""
+    study = dataclasses.replace(tstr_plan.STUDIES["sparsity"], only=("users-600", "users-140"))
+    assert study.levels_of("amazon-games") == ("users-600",)
+    assert study.levels_of("market") == ("users-140",)
+
+
+def test_a_level_s_cost_is_told_by_its_own_runs(tmp_path: Path) -> None:
+    """A thin level has a smaller catalogue than the one whose trials are known."""
+    given = plan(tmp_path)
+    rows = [
+        BudgetRow("tiny", "users-20", REAL, 0, "s", 40, True, "converged", 1.0, 0.1, 0.0, 0.1, 1.0, 0.1, 0.1, 2.0, 100, 5.0)
+    ]
+    replace(given.out, BudgetRow, rows, "set", "level", "arm", "seed")
+    cell = Cell("tiny", "users-20", REAL, 1, "s", budget=60)
+    assert tstr_plan.minutes_of(cell, given) == pytest.approx(60 * 5.0 / 100 / 60)
+
+
 def test_other_seeds_cost_the_one_budget_that_they_train(tmp_path: Path) -> None:
     given = plan(tmp_path, "finalists")
     prepared(given)
@@ -39,7 +57,7 @@ def test_other_seeds_cost_the_one_budget_that_they_train(tmp_path: Path) -> None
     assert left is not None
     arms = given.study.arms_of("tiny")
     assert left.cells == 2 * len(arms)
-    pace = 1 / 40  # of the trials that `commit` writes
+    pace = 1 / 100  # of the runs that `commit` writes
     assert left.minutes == pytest.approx(2 * len(arms) * 80 * pace / 60)
     finish(given)
     assert given.missing("tiny") is None
