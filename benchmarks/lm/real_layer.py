@@ -2,10 +2,10 @@
 
     python -m benchmarks.lm.real_layer [--work run/real-layer] [--shares 0.1,0.25,0.5]
 
-Each share is the study `quick-full` without arms, at 214,000 parameters and one seed. Real histories take the place of drawn
-ones, all other layers stay. Stages that don't read the curriculum are the same for all shares: they are made once and copied.
-Resumable. About ten minutes of one core per share, and twenty on two for the ranking arms. Writes recommend.csv, points.csv and
-sources.csv: rows of those tables, by share. Share 0 is results/quick.
+Each share is the study `quick-full` without arms, at 214,000 parameters; a tenth has three seeds, the others one. Real
+histories take the place of drawn ones, all other layers stay. Stages that don't read the curriculum are the same for all
+shares: they are made once and copied. Resumable. About ten minutes of one core per share and seed, and twenty on two for the
+ranking arms. Writes recommend.csv, points.csv and sources.csv: rows of those tables, by share. Share 0 is results/quick.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ from benchmarks.scaling.studies import read
 from preceptor import study
 from preceptor.core.progress import say
 
-SIZE = ("arms=null", "lm.depths=[4]", "lm.seeds=[1]")
+SIZE = ("arms=null", "lm.depths=[4]")
+SEEDS = {"0.1": 3}  # else one
 SAME = ("data", "codes", "graph", "generator", "reality", "audit", "ranking")  # stages that don't read the curriculum
 SETS = ("uih-in-graph", "real-validation-seen", "real-test-seen")
 TABLES = {"recommend": "recommend/recommend.csv", "points": "lm/points.csv", "sources": "lm/sources.csv"}
@@ -49,7 +50,8 @@ def main() -> None:
 def settings(share: str) -> tuple[str, ...]:
     """Those of a share, over quick-full's."""
     drawn = round(ALL_HISTORIES - float(share), 6)
-    return (*SIZE, f"curriculum.mixture={{general: 0.05, item_text: 0.05, cf: 0.1, uih: {drawn}, real: {share}}}")
+    seeds = f"lm.seeds=[{SEEDS.get(share, 1)}]"
+    return (*SIZE, seeds, f"curriculum.mixture={{general: 0.05, item_text: 0.05, cf: 0.1, uih: {drawn}, real: {share}}}")
 
 
 def kept(row: dict[str, str]) -> bool:
