@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 from pathlib import Path
 
 import pytest
@@ -58,3 +59,20 @@ def test_a_command_takes_it(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(PreceptorError, match=r"--memory"):
         memory.ask("a lot")
     assert memory.budget() == 2 << 30
+
+
+@pytest.mark.skipif(
+    not Path("/proc/self/status").exists() or platform.libc_ver()[0] != "glibc", reason="needs Linux with glibc"
+)
+def test_what_was_freed_between_kept_blocks_is_handed_back() -> None:
+    """Such gaps stay with the process otherwise: the top of its heap is in use."""
+
+    def held() -> int:
+        line = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmRSS"))
+        return int(line.split()[1]) << 10
+
+    blocks = [bytearray(b"x") * (1 << 16) for _ in range(4000)]
+    del blocks[::2], blocks[1::2]
+    before = held()
+    memory.release()
+    assert before - held() > 100 << 20

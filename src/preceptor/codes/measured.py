@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import time
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ import numpy as np
 from preceptor.codes.build import fit_tokeniser
 from preceptor.codes.config import CodesConfig
 from preceptor.codes.tokenisers import Tokeniser
+from preceptor.core import memory
 
 
 def fit_measured(x: np.ndarray, config: CodesConfig) -> tuple[Tokeniser, dict[str, Any]]:
@@ -24,11 +24,11 @@ def fit_measured(x: np.ndarray, config: CodesConfig) -> tuple[Tokeniser, dict[st
 def _reset_peak() -> float | None:
     """Hand freed memory back, set the process's peak back to what it holds now, and return that in MiB; None where the system
     can't. Without the first, what an earlier fit had freed would be used again and not be counted."""
+    memory.release()
     try:
-        ctypes.CDLL(None).malloc_trim(0)
         Path("/proc/self/clear_refs").write_text("5")
         return _status("VmHWM")
-    except (OSError, AttributeError):
+    except OSError:
         return None
 
 

@@ -5,6 +5,8 @@ Never part of a config: results don't depend on it. Standard library only.
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import os
 import re
 from pathlib import Path
@@ -43,6 +45,13 @@ def parse(text: str, where: str) -> int:
     if size < _LEAST:
         raise PreceptorError("Bad amount of memory", where=where, found=text, expected="0.5GiB or more, such as 6GiB")
     return size
+
+
+def release() -> None:
+    """Hand what was freed back to the system, where its C library can (glibc). Tensors of ever other sizes leave gaps between
+    them: a process that trains ranking models one after the other came to hold 6.6 GB, of which .6 were in use."""
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def available() -> int | None:

@@ -26,6 +26,7 @@ from types import TracebackType
 from typing import IO, Any
 
 import preceptor
+from preceptor.core import memory
 from preceptor.core.terminal import guarded
 
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
@@ -254,14 +255,20 @@ def _serve(calls: IO[bytes], leader: _Leader) -> None:
             call = _receive(calls)
         except OSError:
             return
-        try:
-            work, arguments, named = pickle.loads(call)
-            kind, content = RESULT, packed("A task's answer", work(*arguments, **named))
-        except Exception as error:
-            error.add_note(f"In a worker process:\n{traceback.format_exc()}")
-            kind, content = ERROR, pickle.dumps(portable(error))
+        answer = _answered(call)
         leader.advance(0, now=True)
-        leader.answer(kind, content)
+        leader.answer(*answer)
+        memory.release()
+
+
+def _answered(call: bytes) -> tuple[int, bytes]:
+    """What a packed call gives: (RESULT, packed value) or (ERROR, packed exception)."""
+    try:
+        work, arguments, named = pickle.loads(call)
+        return RESULT, packed("A task's answer", work(*arguments, **named))
+    except Exception as error:
+        error.add_note(f"In a worker process:\n{traceback.format_exc()}")
+        return ERROR, pickle.dumps(portable(error))
 
 
 def portable(error: Exception) -> Exception:

@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from preceptor.core import deadline
+from preceptor.core import deadline, memory
 from preceptor.core.artifact import write_atomic
 from preceptor.core.errors import PreceptorError
 from preceptor.ranking import losses, models
@@ -170,6 +170,7 @@ def train(
         updates = trunk.done + sum(b - schedule.trunk(b) for b in schedule.budgets[: k + 1])
         ends.append(Finished(budget, mean, error, change, change_error, branch.loss, updates, trunk.seconds + branches))
         branch = None
+        memory.release()
         if k >= schedule.least and (verdict := judge(ends)) != NO_VERDICT:
             break
     if keep is not None:
