@@ -6,18 +6,28 @@ Each share is the study `quick-full` without arms, at 214,000 parameters; a tent
 histories take the place of drawn ones, all other layers stay. Stages that don't read the curriculum are the same for all
 shares: they are made once and copied. Resumable. About ten minutes of one core per share and seed, and twenty on two for the
 ranking arms. Writes recommend.csv, points.csv and sources.csv: rows of those tables, by share. Share 0 is results/quick.
+Where a share has several seeds, seeds.csv has the means over them, test targets, less the law's and less SASRec's on the real
+log: values are averaged over the seeds for each target, then users are resampled.
 """
 
 from __future__ import annotations
 
 import argparse
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
+
+import numpy as np
+from safetensors.numpy import load_file
 
 from benchmarks.scaling.judge import write
 from benchmarks.scaling.studies import read
 from preceptor import study
+from preceptor.core import metrics
 from preceptor.core.progress import say
+from preceptor.core.statistics import Interval, Resamples, difference
+from preceptor.data.log import Targets
+from preceptor.ranking import panel
 
 SIZE = ("arms=null", "lm.depths=[4]")
 SEEDS = {"0.1": 3}  # else one
@@ -45,6 +55,59 @@ def main() -> None:
         rows = [{"real": share} | row for share in shares for row in read(args.work / f"real-{share}" / file) if kept(row)]
         write(args.out / f"{name}.csv", rows)
         say(f"{args.out / name}.csv: {len(rows)} rows")
+    several = [share for share in shares if SEEDS.get(share, 1) > 1]
+    write(args.out / "seeds.csv", [row for share in several for row in over_seeds(args.work / f"real-{share}", share)])
+
+
+def over_seeds(folder: Path, share: str) -> Iterator[dict[str, object]]:
+    """A row for each budget, form and measure: the mean over the seeds, and less the mean of the law and of SASRec."""
+    targets = Targets.load(folder / "data" / "test")
+    asked = np.load(folder / "recommend" / "targets" / "test.npy")
+    if len(asked) != len(targets):
+        raise SystemExit(f"{folder}: {len(asked)} of {len(targets)} test targets were ranked; all are needed")
+    others = {"law": _values(*_of_ranking(folder, "generator", 1)), "sasrec": _values(*_of_ranking(folder, "real", 3))}
+    judged = sorted((folder / "recommend" / "judged").glob("d4-s0-D*"), key=lambda file: int(file.stem.rpartition("D")[2]))
+    for first in judged:
+        seeds = [load_file(first.with_name(first.name.replace("-s0-", f"-s{k}-"))) for k in range(SEEDS[share])]
+        for form in ("alone", "calibrated", "generator"):
+            own = _values(*([seed[f"{form}.test.{kind}"] for seed in seeds] for kind in ("rank", "nats")))
+            for measure, values in own.items():
+                known = np.isfinite(values)  # nats: of targets that are candidates
+                resamples = Resamples(targets.user[known], 1000, 0)
+                mean = _mean(values, known, resamples)
+                facts = {"real": share, "tokens": int(first.stem.rpartition("D")[2]), "form": form, "measure": measure}
+                row = facts | {"seeds": len(seeds), **_cells("mean", resamples.interval(*mean))}
+                for arm, other in others.items():
+                    row |= _cells(f"less_{arm}", difference(mean, _mean(other[measure], known, resamples), resamples))
+                yield row
+
+
+def _of_ranking(folder: Path, arm: str, seeds: int) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """Ranks and nats of each seed of a ranking arm on the test targets."""
+    ranks, nats = (
+        [np.load(panel.file(folder / "ranking", kind, "temporal", "test", arm, k)) for k in range(seeds)]
+        for kind in ("ranks", "nats")
+    )
+    return ranks, nats
+
+
+def _values(ranks: list[np.ndarray], nats: list[np.ndarray]) -> dict[str, np.ndarray]:
+    """NDCG@10, recall@100 and nats of each target, averaged over the seeds."""
+    return {
+        "ndcg10": np.mean([metrics.ndcg(r, 10) for r in ranks], axis=0),
+        "recall100": np.mean([metrics.recall(r, 100) for r in ranks], axis=0),
+        "nats": np.mean(nats, axis=0, dtype=np.float64),
+    }
+
+
+def _mean(values: np.ndarray, known: np.ndarray, resamples: Resamples) -> tuple[float, np.ndarray]:
+    """The mean, and its resamples."""
+    mean, drawn = resamples.means(values[known][:, None])
+    return float(mean[0]), drawn[:, 0]
+
+
+def _cells(name: str, found: Interval) -> dict[str, float]:
+    return {name: found.value, f"{name}_lo": found.lo, f"{name}_hi": found.hi}
 
 
 def settings(share: str) -> tuple[str, ...]:
