@@ -91,6 +91,20 @@ def test_seeds_of_a_ranking_arm_are_averaged_target_by_target(tmp_path: Path) ->
     assert one.nats == pytest.approx(2.0)
 
 
+def test_seeds_of_a_language_model_are_averaged_beside_each() -> None:
+    """Of each size and budget that has several."""
+    nats = [1.0, 2.0, 3.0, np.nan], [3.0, 2.0, 1.0, np.nan]
+    ranks = [1, 3, 50, 200], [11, 3, 50, 1]
+    same = [(Model("", f"d1-s{k}", 10, 20, "", "", 64, True, 400), outcome(ranks[k], nats[k])) for k in range(2)]
+    other = (Model("", "d1-s0", 10, 40, "", "", 64, True, 400), outcome(ranks[0], nats[0]))
+    found = [r for r in rows(of_models([*same, other], "test"), "test", ASKED, CONFIG) if r.balance == "targets"]
+    mean = found[-1]
+    assert [(r.run, r.tokens, r.seeds) for r in found] == [("d1-s0", 20, 1), ("d1-s1", 20, 1), ("d1-s0", 40, 1), (None, 20, 2)]
+    assert mean.recall_10 == pytest.approx((found[0].recall_10 + found[1].recall_10) / 2)
+    assert mean.nats == pytest.approx(2.0)
+    assert mean.params == 10
+
+
 def test_ranks_of_other_targets_are_refused(tmp_path: Path) -> None:
     with pytest.raises(PreceptorError, match=r"other targets(.|\n)*item-knn"):
         ranking(tmp_path, "item-knn", KNN, there=9)

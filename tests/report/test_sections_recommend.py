@@ -38,6 +38,22 @@ def test_verdict_is_about_the_largest_model_and_what_it_is_compared_with(miniatu
     assert f"{best.ndcg_10:.4f}" in main_table(miniature)
 
 
+def test_of_several_seeds_the_mean_is_shown_and_no_single_one(
+    miniature: Path, rows: list[RecommendRow], tmp_path: Path
+) -> None:
+    best = largest(shown(rows))
+    assert best is not None
+    mean = dataclasses.replace(best, run=None, seeds=3, ndcg_10=0.7654)
+    inputs = rewritten(miniature, tmp_path, [*rows, mean])
+    assert largest(shown(inputs.rows("recommend", RecommendRow))) == mean
+    assert "Its NDCG@10 is 0.7654" in verdict(inputs)
+    page = recommend(inputs).html
+    assert "mean of 3 seeds" in page
+    table, every = page.split("Every language model, in every form")
+    assert f"{best.ndcg_10:.4f}" in every
+    assert "0.7654" in table
+
+
 @pytest.mark.parametrize(
     ("lo", "hi", "word"), [(0.01, 0.03, "above item-kNN"), (-0.03, -0.01, "below item-kNN"), (-1, 1, "not told apart from")]
 )

@@ -105,7 +105,7 @@ def recommending(inputs: Artifacts, run: str, tokens: int) -> str:
     own = [r for r in rows if (r.run, r.tokens) == (run, tokens)]
     if not own:
         return "This model was not held against other recommenders."
-    others = [r for r in rows if r.run is None]
+    others = [r for r in rows if r.params is None]
     lines = [
         [
             f"this model ({r.form})" if r.run else NAMES.get(r.arm, r.arm),

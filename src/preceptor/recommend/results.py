@@ -56,16 +56,19 @@ def rows(judged: Sequence[Judgement], part: str, asked: Asked, config: Recommend
 
 
 def of_models(outcomes: Sequence[tuple[Model, Outcome]], part: str) -> list[Judgement]:
-    """Every form of every language model."""
-    return [
-        Judgement(
-            _facts(model.study_arm, LM, form, model.run, model.params, model.tokens),
-            _values([judged[part].rank]),
-            judged[part].nats,
-        )
-        for model, outcome in outcomes
-        for form, judged in outcome.judged.items()
-    ]
+    """Every form of every language model, and of each size and budget with several seeds their mean."""
+    found, same = [], dict[tuple[str, int, int, str], list[Judgement]]()
+    for model, outcome in outcomes:
+        for form, judged in outcome.judged.items():
+            facts = _facts(model.study_arm, LM, form, model.run, model.params, model.tokens)
+            found.append(Judgement(facts, _values([judged[part].rank]), judged[part].nats))
+            same.setdefault((model.study_arm, model.params, model.tokens, form), []).append(found[-1])
+    return [*found, *(_mean(seeds) for seeds in same.values() if len(seeds) > 1)]
+
+
+def _mean(seeds: Sequence[Judgement]) -> Judgement:
+    facts = {**seeds[0].facts, "run": None, "seeds": len(seeds)}
+    return Judgement(facts, np.mean([one.values for one in seeds], axis=0), np.mean([one.nats for one in seeds], axis=0))
 
 
 def of_ranking(folder: Path, split: str, study_arm: str, part: str, there: np.ndarray, number: np.ndarray) -> list[Judgement]:

@@ -195,7 +195,7 @@ def cost(config: RecommendConfig, inputs: Inputs) -> Cost:
 
 STAGE = Stage(
     name="recommend",
-    version=3,
+    version=4,
     section="recommend",
     needs=("data", "codes", "generator", "curriculum", "ranking", "lm"),
     build=build,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-import numpy as np
 from matplotlib.axes import Axes
 
 from preceptor.core.tables.ranking import NAMES, NO_VERDICT
@@ -42,7 +41,7 @@ def recommend(inputs: Artifacts) -> Section:
         " count against the model, and every row is about the same targets after the same histories.",
         "Every arm is calibrated in the same way: by a temperature and by shares of popularity and of a uniform guess, which"
         " are fitted on validation targets. “alone” is a language model as it is. The exponents of model × law are fitted on"
-        " validation too. The other arms are those of the ranking stage.",
+        " validation too. The other arms are those of the ranking stage. An arm with several seeds is shown by their mean.",
     ]
     if first.held_out:
         said.append(
@@ -70,20 +69,31 @@ def shown(rows: Sequence[RecommendRow], study_arm: str = "") -> list[RecommendRo
 
 
 def calibrated(rows: Sequence[RecommendRow]) -> list[RecommendRow]:
-    """The language models, calibrated as the other arms are."""
-    return [r for r in rows if (r.arm, r.form) == (LM, "calibrated")]
+    """The language models, calibrated as the other arms are; of a size and budget with several seeds their mean alone."""
+    models = [r for r in rows if (r.arm, r.form) == (LM, "calibrated")]
+    averaged = {_point(r) for r in models if r.seeds > 1}
+    return [r for r in models if r.seeds > 1 or _point(r) not in averaged]
+
+
+def _point(row: RecommendRow) -> tuple[int, int]:
+    return row.params or 0, row.tokens or 0
 
 
 def largest(rows: Sequence[RecommendRow]) -> RecommendRow | None:
-    """The language model of most parameters at its largest budget."""
-    return max(calibrated(rows), key=lambda r: (r.params or 0, r.tokens or 0), default=None)
+    """The language model of most parameters at its largest budget, in the mean over its seeds."""
+    return max(calibrated(rows), key=_point, default=None)
 
 
 def compared(rows: Sequence[RecommendRow]) -> list[RecommendRow]:
     """Every arm in every form, best NDCG@10 first; of the language models the largest."""
     best = largest(rows)
-    kept = [r for r in rows if r.arm != LM or (best is not None and (r.run, r.tokens) == (best.run, best.tokens))]
+    kept = [r for r in rows if r.arm != LM or (best is not None and _same(r, best))]
     return sorted(kept, key=lambda r: -r.ndcg_10)
+
+
+def _same(row: RecommendRow, other: RecommendRow) -> bool:
+    """Whether both are forms of one language model, or of the same mean."""
+    return (row.run, _point(row)) == (other.run, _point(other))
 
 
 def verdict(inputs: Artifacts) -> str:
@@ -111,8 +121,7 @@ def verdict(inputs: Artifacts) -> str:
             f" Next items cost it {f.fixed(best.nats)} nats, {_beside_law(best)} the law that drew its synthetic histories"
             f" ({f.signed(best.nats_over_law)} {f.interval(best.nats_over_law_lo, best.nats_over_law_hi)})."
         )
-    same = (best.run, best.tokens, "generator")
-    together = next((r for r in rows if r.arm == LM and (r.run, r.tokens, r.form) == same), None)
+    together = next((r for r in rows if r.arm == LM and r.form == "generator" and _same(r, best)), None)
     if together is not None:
         said += f" Multiplied with the generator's law, Recall@100 is {f.percent(together.recall_100)}."
     return said
@@ -176,16 +185,12 @@ def _panel(models: Sequence[RecommendRow], rows: Sequence[RecommendRow], metric:
 
 
 def _series(axes: Axes, rows: Sequence[RecommendRow], metric: str, name: str, marker: str) -> None:
-    """One size: means over seeds joined by a line, the interval of each run as a bar."""
-    by_tokens: dict[int, list[RecommendRow]] = {}
-    for r in rows:
-        by_tokens.setdefault(r.tokens or 0, []).append(r)
-    tokens = sorted(by_tokens)
-    means = [float(np.mean([getattr(r, metric) for r in by_tokens[d]])) for d in tokens]
-    axes.plot(tokens, means, marker=marker, color=colour(name))
-    if len(tokens) == 1:  # nothing joins it: its interval is what there is to see
-        r = by_tokens[tokens[0]][0]
-        axes.vlines(tokens, getattr(r, f"{metric}_lo"), getattr(r, f"{metric}_hi"), color=colour(name), linewidth=1)
+    """One size: its budgets joined by a line, or the interval of the only one as a bar."""
+    rows = sorted(rows, key=_point)
+    tokens = [_point(r)[1] for r in rows]
+    axes.plot(tokens, [getattr(r, metric) for r in rows], marker=marker, color=colour(name))
+    if len(rows) == 1:
+        axes.vlines(tokens, getattr(rows[0], f"{metric}_lo"), getattr(rows[0], f"{metric}_hi"), color=colour(name), linewidth=1)
 
 
 def _caption() -> str:
@@ -272,8 +277,12 @@ def _models(rows: Sequence[RecommendRow]) -> Html | None:
     models = sorted((r for r in rows if r.arm == LM), key=lambda r: (r.params or 0, r.run or "", r.tokens or 0))
     if not models:
         return None
-    inner = table(["Arm", "Run", *_HEAD[1:]], [[c[0], r.run, *c[1:]] for r in models for c in [_cells(r)]], "", 2)
+    inner = table(["Arm", "Run", *_HEAD[1:]], [[c[0], _run(r), *c[1:]] for r in models for c in [_cells(r)]], "", 2)
     return h("details", h("summary", "Every language model, in every form"), inner)
+
+
+def _run(row: RecommendRow) -> str:
+    return row.run or f"mean of {row.seeds} seeds"
 
 
 def _every(rows: Sequence[RecommendRow], chosen: Sequence[RecommendRow]) -> Html | None:

@@ -110,12 +110,12 @@ def _learnt(inputs: Artifacts) -> str:
         return [next((value(c) for c in found if c.params == n and c.tokens[-1] == most), None) for n in sizes]
 
     walks, real = by_set.get(FLOOR_SET, []), among.get(REAL, [])
-    recall = [[r.recall_100 for r in models if (r.params, r.tokens) == (n, most)] for n in sizes]
+    recall = [next((r.recall_100 for r in models if (r.params, r.tokens) == (n, most)), None) for n in sizes]
     measured: list[tuple[str, list[float | None]]] = [
         ("fresh histories", last(walks, lambda c: float(c.loss[-1]))),
         ("above the floor", last(walks, lambda c: float(c.excess[-1]) if c.floor is not None else None)),
         ("real next items", last(real, lambda c: float(c.loss[-1]))),
-        ("Recall@100", [sum(x) / len(x) if x else None for x in recall]),
+        ("Recall@100", recall),
     ]
     kept = [(head, values) for head, values in measured if any(v is not None for v in values)]
     body = [[f"N = {f.size(n)}", *(f.fixed(values[i]) for _, values in kept)] for i, n in enumerate(sizes)]

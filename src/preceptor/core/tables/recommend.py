@@ -15,8 +15,9 @@ class RecommendRow(Row):
     study_arm: the arm of the study whose language models these are, or stand beside; empty: the study's own. arm: lm, or an arm
     of the ranking comparison (tables/ranking.py). form: calibrated on validation, every arm in the same way
     (`ranking.calibrate`); of language models also alone (as they are), and generator (the calibrated one multiplied with the
-    law). run, params, tokens: of a language model. seeds: models averaged. verdict: of a trained ranking arm, as there; else
-    empty. balance: targets (each counts the same) or users (each user does).
+    law). run, params, tokens: of a language model; run is None where it is the mean over the seeds of a size and budget. seeds:
+    models averaged. verdict: of a trained ranking arm, as there; else empty. balance: targets (each counts the same) or users
+    (each user does).
 
     targets, users: how many. inside: targets among the candidates, items with a training interaction that weren't met before
     where items don't repeat; others are ranked last. held_out: targets that are held-out items. nats: −ln p(target) over the
