@@ -35,7 +35,7 @@ def cost(config: ReportConfig, inputs: Inputs) -> Cost:
 
 STAGE = Stage(
     name="report",
-    version=15,
+    version=16,
     section="report",
     needs=STAGES,
     build=build,
