@@ -3,7 +3,8 @@
     python -m benchmarks.tstr.report [results/tstr]
 
 What was found is said by hand in findings.md of that folder, and stands first. Where a study's test has been opened its test
-figures are shown, and validation ones else, which are named so: arms were calibrated and chosen on those very targets.
+figures are shown, and validation ones else, which are named so: arms were calibrated and chosen on those very targets. The
+picture (by-sparsity.svg) has test figures alone.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.tstr import arms as tstr_arms
+from benchmarks.tstr import picture as tstr_picture
 from benchmarks.tstr import report_map as sections
 from benchmarks.tstr.cells import gap, p_value, plain, signed, table, title, with_interval
 from benchmarks.tstr.figures import ENDPOINT, MEASURES
@@ -37,10 +39,11 @@ from benchmarks.tstr.tables import (
 from preceptor.core.artifact import write_atomic
 from preceptor.ranking.trials import GENERATOR
 
+PICTURE = f"![What is taught without the log, or beside it, over real, by interactions per item]({tstr_picture.FILE})"
 HEAD = """# Train on synthetic, test on real
 
 {findings}
-
+{picture}
 Asked: does a ranking model that is trained on synthetic histories, alone or beside the real log, rank real next items better?
 Three claims are kept apart: *complementarity* (real ⊕ generator beats real), *distillation* (one model, trained on real +
 synthetic, reaches real ⊕ generator), *synthetic histories as such* (it exceeds real ⊕ generator, and real with the exact law as
@@ -86,6 +89,9 @@ def main() -> None:
     parser.add_argument("out", type=Path, nargs="?", default=Path("results/tstr"), help="the folder of tables, and of the page")
     out = parser.parse_args().out
     write_atomic(out / "README.md", text(out))
+    drawn = tstr_picture.picture(out)
+    if drawn is not None:
+        write_atomic(out / tstr_picture.FILE, drawn)
 
 
 def text(out: Path) -> str:
@@ -93,7 +99,8 @@ def text(out: Path) -> str:
     said = out / "findings.md"
     findings = said.read_text(encoding="utf-8").strip() if said.exists() else "**No finding is written down yet.**"
     commands = "\n".join(f"    {c}" for c in COMMANDS)
-    parts = [HEAD.format(findings=findings, boot="2,000", commands=commands)]
+    shown = f"\n{PICTURE}\n" if tstr_picture.picture(out) else ""
+    parts = [HEAD.format(findings=findings, picture=shown, boot="2,000", commands=commands)]
     without_log = (sections.truth, sections.sparsity_map, sections.leads, sections.worth)
     for section in (_primary, _recipes, sections.shares, _studies, *without_log, _peers, _speed, _opened, _training):
         parts += [made for made in section(out) if made]
