@@ -25,6 +25,7 @@ def picture(out: Path) -> str | None:
     """A standalone SVG, or None before any test was opened. A panel for each measure, test targets, intervals over users."""
     places = {(r.set, r.level): r for r in read(out, LevelRow)}
     rows = [r for r in read(out, ShareRow) if r.part == "test" and r.study in STUDIES and r.arm in ARMS and r.share]
+    rows = [r for r in rows if (r.set, r.level) in places]
     if not rows:
         return None
 
