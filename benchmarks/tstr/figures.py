@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.tstr.sets import WHOLE
 from benchmarks.tstr.tables import MeanRow, PairRow
 from preceptor.core import metrics
 from preceptor.core.statistics import Interval, Resamples, two_sided
@@ -105,9 +106,11 @@ def tables(
 ) -> tuple[list[MeanRow], list[PairRow]]:
     """The rows of means.csv and paired.csv. head: study, set, level and part; verdict, fitted: of each arm; against: arms.
 
-    Differences by slice are of the test, and from the first two of `against` alone: a table stays small enough to be kept.
+    Differences by slice are of whole sets' tests, and from the first two of `against` alone: a table stays small enough to be
+    kept.
     """
     rows, pairs = [], []
+    sliced = head[2:] == (WHOLE, "test")
     arms = list(dict.fromkeys(arm for arm, _, _ in drawn.found))
     for arm, name, measure in drawn.found:
         got = drawn.resamples.interval(*drawn.found[arm, name, measure])
@@ -125,7 +128,7 @@ def tables(
             if a == b or b not in arms:
                 continue
             unsure = NO_VERDICT in (verdict.get(a), verdict.get(b))
-            for name in drawn.counts if head[-1] == "test" and b in against[:2] else ("all",):
+            for name in drawn.counts if sliced and b in against[:2] else ("all",):
                 for measure in MEASURES:
                     gap, p = drawn.difference(a, b, name, measure)
                     numbers_of_gap = map(short, (gap.value, gap.lo, gap.hi, p))
