@@ -1,10 +1,14 @@
 """What the tests of several folders share."""
 
+import os
 from pathlib import Path
 
 import pytest
 
 import miniature as studies
+
+# Tests run side by side already, and a second worker process costs more to start than it saves. Tests of workers set their own.
+os.environ.setdefault("PRECEPTOR_WORKERS", "1")
 
 
 @pytest.fixture(scope="session")

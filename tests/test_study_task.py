@@ -30,7 +30,7 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {p.relative_to(folder).as_posix(): p.read_bytes() for p in files}
 
 
-@pytest.mark.parametrize("wanted", ["graph", "lm", "lm@plain", "recommend"])
+@pytest.mark.parametrize("wanted", ["graph", "graph@plain", "lm", pytest.param("recommend", marks=pytest.mark.slow)])
 def test_a_stage_in_shards_has_the_bytes_of_the_run(miniature: Path, run: Path, wanted: str) -> None:
     name, _, arm = wanted.partition("@")
     home = run / "arms" / arm / name if arm else run / name

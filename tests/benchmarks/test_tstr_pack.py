@@ -109,18 +109,21 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
     return Home(plan, folder, kept, at / "there", json.loads(done.stdout), done.stderr)
 
 
+@pytest.mark.slow
 def test_a_pack_is_worked_on_in_slices(home: Home) -> None:
     assert home.codes[-1] == 0
     assert set(home.codes[:-1]) == {carry.UNFINISHED}
     assert "saved" in home.said  # a cell was cut short, and went on
 
 
+@pytest.mark.slow
 def test_test_targets_and_catalogues_stay_at_home(home: Home) -> None:
     files = {p.name for p in home.there.rglob("*")}
     assert "validation" in files
     assert not {"test", "items.parquet"} & files
 
 
+@pytest.mark.slow
 def test_the_study_skips_what_came_back(home: Home) -> None:
     assert left(home.plan) == []
     runs = [r for r in read(home.plan.out, BudgetRow) if r.chosen]
@@ -132,6 +135,7 @@ def test_the_study_skips_what_came_back(home: Home) -> None:
     assert {r.device for r in said} == {"cpu"}
 
 
+@pytest.mark.slow
 def test_rows_and_models_are_those_of_the_studys_own_cells(home: Home) -> None:
     law_rows_job(home.kept)
     for arm in (REAL, PRIMARY, LAW):
@@ -144,6 +148,7 @@ def test_rows_and_models_are_those_of_the_studys_own_cells(home: Home) -> None:
         assert one == other
 
 
+@pytest.mark.slow
 def test_a_pack_that_is_built_again_holds_what_is_left(home: Home, tmp_path: Path) -> None:
     """Nothing, here: models that are at home don't travel, and their cells aren't trained again."""
     tstr_pack.build(home.plan, ONLY, tmp_path / "gpu")
@@ -152,6 +157,7 @@ def test_a_pack_that_is_built_again_holds_what_is_left(home: Home, tmp_path: Pat
     assert not list((tmp_path / "there").rglob("*.safetensors"))
 
 
+@pytest.mark.slow
 def test_what_is_trained_again_at_home_is_no_longer_said_to_be_of_another_machine(home: Home, tmp_path: Path) -> None:
     out = Path(shutil.copytree(home.plan.out, tmp_path / "out"))
     again = [r for r in read(out, BudgetRow) if (r.arm, r.seed) == (REAL, 1)]

@@ -60,6 +60,7 @@ def peak(folder: Path) -> tuple[int, int, int]:
     return added * (1 if sys.platform == "darwin" else 1024), rows, items
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(resource, "getrusage"), reason="this platform doesn't tell the peak memory of a process")
 @pytest.mark.parametrize(("write", "rows"), [(merrec, 120_000), (amazon_2023, 20_000)])
 def test_memory_does_not_grow_with_the_number_of_files(write, rows: int, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]

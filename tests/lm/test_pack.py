@@ -46,6 +46,7 @@ def call(folder: Path, work: Path, out: Path, *more: str) -> "subprocess.Complet
     return subprocess.run(command, env=env, capture_output=True, text=True, timeout=600, check=False)
 
 
+@pytest.mark.slow
 def test_cells_are_trained_in_slices_and_come_back(
     packed: Path, made: Artifact, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
