@@ -119,14 +119,20 @@ def probabilities(scores: np.ndarray, calibration: Calibration, offered: Offer, 
     step = max(1, _CELLS // max(scores.shape[1], 1))
     for begin in range(0, len(rows), step):
         here = rows[begin : begin + step]
-        open_ = offered.open[here]
         p = np.exp(scores[here] / np.float32(calibration.temperature))
-        p *= np.float32(calibration.model) / p.sum(axis=1, keepdims=True)
-        popularity = open_ * worth
-        p += popularity * (np.float32(calibration.popularity) / popularity.sum(axis=1, keepdims=True))
-        p += open_ * (np.float32(calibration.uniform) / np.maximum(open_.sum(axis=1, keepdims=True), 1).astype(np.float32))
-        out[begin : begin + step] = p
+        out[begin : begin + step] = blended(p, worth, offered.open[here], calibration)
     return out
+
+
+def blended(p: np.ndarray, worth: np.ndarray, open_: np.ndarray, calibration: Calibration) -> np.ndarray:
+    """q' [rows, I] from a model's weights p [rows, I], which are overwritten and 0 outside X(h). worth: popularity^α, [I], of
+    the dtype of p. open_: X(h), bool [rows, I]."""
+    model, popularity, uniform = (p.dtype.type(v) for v in (calibration.model, calibration.popularity, calibration.uniform))
+    p *= model / p.sum(axis=1, keepdims=True)
+    offered = open_ * worth
+    p += offered * (popularity / np.maximum(offered.sum(axis=1, keepdims=True), np.finfo(p.dtype).tiny))
+    p += open_ * (uniform / np.maximum(open_.sum(axis=1, keepdims=True), 1).astype(p.dtype))
+    return p
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from preceptor.core.artifact import Artifact
 from preceptor.core.errors import PreceptorError
 from preceptor.core.tables import row
 from preceptor.core.tables.recommend import FittedRow
-from preceptor.ranking.calibrate import RAW, Calibration
+from preceptor.ranking.calibrate import RAW, Calibration, blended
 from preceptor.recommend.arms import CALIBRATED
 from preceptor.recommend.score import probabilities
 
@@ -31,11 +31,11 @@ class Calibrated:
         """q' over the items that are offered, float64 [I], of sum 1. log_p: the model's, [I]. popularity: training
         interactions. without: items not offered. Raises PreceptorError as `score.probabilities` does."""
         without, c = list(without), self.chosen or RAW
-        p = c.model * probabilities(log_p / c.temperature, without)
-        for share, worth in ((c.popularity, popularity.astype(np.float64) ** c.alpha), (c.uniform, np.ones(len(p)))):
-            worth[without] = 0.0
-            p += share * worth / max(float(worth.sum()), 1e-300)
-        return np.asarray(p / p.sum())
+        p = probabilities(log_p / c.temperature, without)
+        offered = np.ones((1, len(p)), bool)
+        offered[0, without] = False
+        q = blended(p[None], popularity.astype(np.float64) ** c.alpha, offered, c)[0]
+        return np.asarray(q / q.sum())  # no popularity may be left to share
 
     def note(self) -> str:
         """What a person should know of it."""
