@@ -250,6 +250,17 @@ def test_held_out_rows_are_forecast_as_a_plan_would(n_sizes: int) -> None:
     assert len(entry.weights["size"]) == 2  # and the average was asked for
 
 
+def test_an_unidentified_joint_law_speaks_only_where_a_size_has_no_law_of_its_own() -> None:
+    law = fit(sweep(4, 3, seeds=2, noise=0.01, floor=LAW["E"]), replace(LIGHT, forecast=False))
+    entry = law.sets["uih"]
+    assert not any(one.identified for one in entry.laws)
+    trained = float(entry.unshown[0].params or 0)
+    for size, own in ((trained, trained), (2 * trained, None)):
+        told = entry.at(size)
+        assert told is not None
+        assert told.params == own
+
+
 def test_a_forecasts_interval_is_that_of_the_form_of_most_weight(points: Points) -> None:
     law = fit(points.where(points.params == points.params[0]), replace(LIGHT, forecast=False))
     entry = law.sets["uih"]

@@ -115,9 +115,10 @@ class SetLaws:
     unshown: tuple[FittedLaw, ...] = ()
 
     def at(self, params: float) -> FittedLaw | None:
-        """The law at a size: an identified joint one, else an identified one of this size, else the same as they are."""
+        """The law at a size: an identified joint one, else one of this size. An unidentified joint law speaks only where
+        that size has none of its own, since it forecasts more tokens less well (decision 93)."""
         found = [law for law in (self.law(self.chosen) if self.chosen else None, self.of_size(params)) if law is not None]
-        return next(iter([*filter(self.identified, found), *found]), None)
+        return next(iter([*filter(self.identified, found), *reversed(found)]), None)
 
     def identified(self, law: FittedLaw) -> bool:
         """Whether a law is identified, or another of all sizes or of its size, as it is."""

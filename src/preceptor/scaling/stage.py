@@ -121,7 +121,7 @@ def _set_summary(law: Law, entry: SetLaws) -> dict[str, Any]:
 
 STAGE = Stage(
     name="scaling",
-    version=11,
+    version=12,
     section="scaling",
     needs=("lm",),
     build=build,
