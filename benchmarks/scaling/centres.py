@@ -1,0 +1,181 @@
+"""Which average of forms forecasts more tokens best at one size: the plan's, and others that were considered.
+
+    python -m benchmarks.scaling.centres   # writes centres.csv and families.csv into results/scaling; a minute of one core
+
+For every cell of the studies (one size, drawn histories, the floor known, no token repeated, finished runs) and every cut of at
+least three budgets, the forms are fitted to what is at or below the cut and predict what is above it, up to ten times as far.
+`below` are forecasts of budgets below those that a study held out, on which an average may be chosen; `held` are forecasts of
+the held-out budgets themselves, on which it may not. The forms: `late` and `line` as a plan averages them; and `bend`, where
+log excess = log A − β·log D + G/D through the last three budgets: a line whose slope's change halves with each doubling.
+Errors are shares of the excess of a cell's mean over seeds.
+
+families.csv asks whether a joint law or a size's own forecasts more tokens at a size that was trained. All sizes of a sweep are
+fitted to budgets at or below a cut, and both kinds predict those up to four times as far, each averaged as a plan averages it
+but with equal weights. Errors are of the log of the excess over the known floor, else of the log loss.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import math
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from benchmarks.scaling.points import WALKS, points_of
+from benchmarks.scaling.studies import read
+from benchmarks.scaling.sweeps import sweeps
+from preceptor.core.errors import PreceptorError
+from preceptor.scaling.burn_in import burn_in
+from preceptor.scaling.fit import Fit, fit_form
+from preceptor.scaling.fit_one import FAMILY, lacks
+from preceptor.scaling.forms import FORMS
+from preceptor.scaling.points import Points
+from preceptor.scaling.rolling import WINDOW
+
+FEWEST, SIZES = 3, 4  # budgets at or below a cut; sizes of a joint law
+STARTS = 24
+CHECKPOINTS = "one cosine"  # an arm of `schedule` whose points aren't finished runs
+AVERAGES = {
+    "late": (1.0, 0.0, 0.0),
+    "line": (0.0, 1.0, 0.0),
+    "bend": (0.0, 0.0, 1.0),
+    "late, line (a plan)": (1 / 2, 1 / 2, 0.0),
+    "late, line twice": (1 / 3, 2 / 3, 0.0),
+    "late, line, bend": (1 / 3, 1 / 3, 1 / 3),
+    "late, bend": (1 / 2, 0.0, 1 / 2),
+}  # weights of late, line and bend
+SPANS = {"one doubling": (0.0, 1.01), "two": (1.01, 2.01), "farther": (2.01, math.inf)}  # doublings beyond the cut
+
+
+class Guess(NamedTuple):
+    """What the forms said of a budget. said: log excess by late, line and bend; came: that of the mean over seeds."""
+
+    held: bool
+    doublings: float
+    said: tuple[float, float, float]
+    came: float
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, default=Path("results/scaling"))
+    args = parser.parse_args()
+    found = [g for name in sorted(p.parent.name for p in args.out.glob("*/points.csv")) for g in of_study(args.out / name)]
+    rows = summary(found)
+    with open(args.out / "centres.csv", "w", encoding="utf-8", newline="") as f:
+        writer = csv.DictWriter(f, list(rows[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+    families = of_families()
+    with open(args.out / "families.csv", "w", encoding="utf-8", newline="") as f:
+        writer = csv.DictWriter(f, list(families[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(families)
+    for row in [*rows, *families]:
+        print(*row.values(), sep="\t")
+
+
+def of_study(folder: Path) -> Iterator[Guess]:
+    """Every forecast of a study's cells; cells that another study shares count with the first, by its name."""
+    held = {(row["cell"], int(row["tokens"])) for row in read(folder / "held-out.csv")}
+    lines = [line for line in read(folder / "points.csv") if line["set"] == WALKS and line["floor"]]
+    for cell in dict.fromkeys(line["cell"] for line in lines if line["arm"] != CHECKPOINTS):
+        points = points_of([line for line in lines if line["cell"] == cell])
+        points = burn_in(points.where(~points.repeated))[0] if len(points) else points
+        yield from of_cell(points, {tokens for name, tokens in held if name == cell})
+
+
+def of_cell(points: Points, held: set[int]) -> Iterator[Guess]:
+    """Forecasts of one size's budgets from every cut below them."""
+    floor, budgets = points.known_floor(), np.unique(points.tokens)
+    if floor is None:
+        return
+    means = [float(np.mean(points.loss[points.tokens == d])) - floor for d in budgets]
+    if min(means, default=0.0) <= 0:
+        return
+    for last in range(FEWEST, len(budgets)):
+        train = points.where(points.tokens < budgets[last])
+        fits = [fit_form(FORMS[form], train, STARTS) for form in ("late", "line")]
+        for d, came in zip(budgets[last:], means[last:], strict=True):
+            if d <= WINDOW * budgets[last - 1] * (1 + 1e-9):
+                logs = [float(np.log(max(fit.predict(points.params[:1], d)[0] - floor, 1e-9))) for fit in fits]
+                third = bend(budgets[last - 3 : last], np.log(means[last - 3 : last]), float(d))
+                doublings = float(np.log2(d / budgets[last - 1]))
+                yield Guess(int(d) in held, doublings, (logs[0], logs[1], third), math.log(came))
+
+
+def bend(tokens: np.ndarray, log_excess: np.ndarray, at: float) -> float:
+    """log A − β·log D + G/D through three points, at D = `at`."""
+
+    def columns(d: np.ndarray) -> np.ndarray:
+        return np.stack([np.ones_like(d), np.log(d), tokens[-1] / d], axis=-1)
+
+    return float(columns(np.array([at]))[0] @ np.linalg.solve(columns(tokens), log_excess))
+
+
+def summary(found: Sequence[Guess]) -> list[dict[str, object]]:
+    """Errors of every average, by how far beyond the cut; forecasts of shared cells count once."""
+    rows: list[dict[str, object]] = []
+    once = list(dict.fromkeys(found))
+    for part in ("below", "held"):
+        for span, (least, most) in SPANS.items():
+            some = [g for g in once if g.held == (part == "held") and least < g.doublings <= most]
+            for name, weights in AVERAGES.items():
+                errors = np.array([math.exp(float(np.dot(weights, g.said)) - g.came) - 1 for g in some])
+                sizes = np.abs(errors)
+                rows.append({
+                    "part": part, "beyond": span, "forecasts": len(some), "average": name,
+                    "median": f"{np.median(sizes):.4f}", "nine_tenths": f"{np.quantile(sizes, 0.9):.4f}",
+                    "signed_median": f"{np.median(errors):+.4f}",
+                })  # fmt: skip
+    return rows
+
+
+def of_families() -> list[dict[str, object]]:
+    """Median errors of joint laws, of sizes' own and of the average of both, by sweep and by how far beyond the cut."""
+    found: dict[tuple[str, str], list[tuple[float, float]]] = {}
+    for sweep in sweeps():
+        for doublings, errors in _both(sweep.points):
+            for name in (f"{sweep.study}: {sweep.name}", "all"):
+                found.setdefault((name, "one doubling" if doublings <= SPANS["one doubling"][1] else "two"), []).append(errors)
+    rows: list[dict[str, object]] = []
+    for (name, beyond), errors in sorted(found.items(), key=lambda pair: pair[0][0] == "all"):
+        joint, own = np.array(errors).T
+        medians = {"joint": joint, "own": own, "both": (joint + own) / 2}
+        shown = {kind: f"{np.median(np.abs(values)):.4f}" for kind, values in medians.items()}
+        rows.append({"sweep": name, "beyond": beyond, "forecasts": len(errors), **shown})
+    return rows
+
+
+def _both(points: Points) -> Iterator[tuple[float, tuple[float, float]]]:
+    """(doublings, errors of the joint laws and of the size's own) of every later budget of a trained size."""
+    base, budgets = points.known_floor() or 0.0, np.unique(points.tokens)
+    for last in range(FEWEST, len(budgets)):
+        edge = budgets[last - 1]
+        train = points.where(points.tokens <= edge)
+        later = points.where((points.tokens > edge) & (points.tokens <= 4 * edge * (1 + 1e-9)))
+        joint = _fits("joint", train) if len(np.unique(train.params)) >= SIZES else []
+        for n in np.unique(later.params) if joint else ():
+            part = train.where(train.params == n)
+            own = _fits("size", part) if len(np.unique(part.tokens)) >= FEWEST else []
+            for d in np.unique(later.tokens[later.params == n]) if own else ():
+                came = float(np.mean(later.loss[(later.params == n) & (later.tokens == d)])) - base
+                if came > 0:
+                    said = [np.mean([np.log(max(fit.predict(n, d)[0] - base, 1e-9)) for fit in fits]) for fits in (joint, own)]
+                    yield float(np.log2(d / edge)), (float(said[0] - np.log(came)), float(said[1] - np.log(came)))
+
+
+def _fits(family: str, points: Points) -> list[Fit]:
+    """The forms that a plan averages, as many as these points allow."""
+    try:
+        return [fit_form(FORMS[f], points, STARTS) for f in FAMILY[family] if not lacks(FORMS[f], points)]
+    except PreceptorError:
+        return []
+
+
+if __name__ == "__main__":
+    main()
