@@ -124,7 +124,7 @@ def summary(found: Sequence[Guess]) -> list[dict[str, object]]:
     for part in ("below", "held"):
         for span, (least, most) in SPANS.items():
             some = [g for g in once if g.held == (part == "held") and least < g.doublings <= most]
-            for name, weights in AVERAGES.items():
+            for name, weights in AVERAGES.items() if some else ():
                 errors = np.array([math.exp(float(np.dot(weights, g.said)) - g.came) - 1 for g in some])
                 sizes = np.abs(errors)
                 rows.append({
