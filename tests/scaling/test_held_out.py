@@ -1,6 +1,7 @@
 """Train on these rows, predict those: rows that a person names, or brings in a second table; rows that are dropped."""
 
 import json
+import math
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -250,15 +251,25 @@ def test_held_out_rows_are_forecast_as_a_plan_would(n_sizes: int) -> None:
     assert len(entry.weights["size"]) == 2  # and the average was asked for
 
 
-def test_an_unidentified_joint_law_speaks_only_where_a_size_has_no_law_of_its_own() -> None:
+def test_without_an_identified_joint_law_sizes_speak_for_themselves_and_for_those_beside_them() -> None:
     law = fit(sweep(4, 3, seeds=2, noise=0.01, floor=LAW["E"]), replace(LIGHT, forecast=False))
     entry = law.sets["uih"]
     assert not any(one.identified for one in entry.laws)
-    trained = float(entry.unshown[0].params or 0)
-    for size, own in ((trained, trained), (2 * trained, None)):
-        told = entry.at(size)
-        assert told is not None
-        assert told.params == own
+    sizes = sorted({float(one.params) for one in entry.unshown if one.params is not None})
+    for n in sizes:
+        own = entry.at(n)
+        assert own is not None
+        assert own.params == n
+
+    def excess(n: float) -> float:
+        return float(law.predict(n, 2e6).loss[0]) - LAW["E"]
+
+    for asked, (a, b) in ((2 * sizes[-1], sizes[-2:]), (0.5 * (sizes[0] + sizes[1]), sizes[:2]), (sizes[0] / 3, sizes[:2])):
+        slope = math.log(excess(b) / excess(a)) / math.log(b / a)
+        assert excess(asked) == pytest.approx(excess(b) * (asked / b) ** slope)
+        found = law.predict(asked, 2e6)
+        assert found.reason.startswith("not identified")
+        assert found.interval_95 is not None
 
 
 def test_a_forecasts_interval_is_that_of_the_form_of_most_weight(points: Points) -> None:

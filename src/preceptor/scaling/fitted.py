@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -115,14 +115,16 @@ class SetLaws:
     unshown: tuple[FittedLaw, ...] = ()
 
     def at(self, params: float) -> FittedLaw | None:
-        """The law at a size: an identified joint one, else one of this size. An unidentified joint law speaks only where
-        that size has none of its own, since it forecasts more tokens less well (decision 93)."""
-        found = [law for law in (self.law(self.chosen) if self.chosen else None, self.of_size(params)) if law is not None]
-        return next(iter([*filter(self.identified, found), *reversed(found)]), None)
+        """The law at a size: an identified joint one, else one of this size. Where the size wasn't trained and no joint law is
+        identified, that of the nearest trained size, from which `centre` goes on (decision 93)."""
+        joint, own = self.law(self.chosen) if self.chosen else None, self.of_size(params)
+        found = [law for law in (joint, own) if law is not None and self.identified(law, params)]
+        nearest = min(self._sizes(), key=lambda n: abs(np.log(n / params)), default=params) if joint else params
+        return next((law for law in (*found, own, self.of_size(nearest), joint) if law is not None), None)
 
-    def identified(self, law: FittedLaw) -> bool:
-        """Whether a law is identified, or another of all sizes or of its size, as it is."""
-        return any(one.identified for one in self.laws if one.params == law.params)
+    def identified(self, law: FittedLaw, params: float) -> bool:
+        """Whether a law that speaks of a size is identified, or another of all sizes or of that size, as it is."""
+        return law.params in {None, params} and any(one.identified for one in self.laws if one.params == law.params)
 
     def of_size(self, params: float) -> FittedLaw | None:
         """The law of one size whose interval a forecast has: of those averaged the one of most weight, else any there is."""
@@ -138,12 +140,38 @@ class SetLaws:
         return "" if set(known) <= {law.form} else ", ".join(f"{FORMS[form].said} {weights[form]:.0%}" for form in known)
 
     def centre(self, law: FittedLaw, params: np.ndarray | float, tokens: np.ndarray | float) -> np.ndarray:
-        """The losses [n] that are forecast at sizes and tokens: a law's, averaged with those of the set's other forms."""
+        """The losses [n] that are forecast at sizes and tokens: a law's, averaged with those of the set's other forms.
+
+        A law of another size: the log-log line in N of what is forecast of the two trained sizes around `params`, or nearest to
+        it.
+        """
+        if law.params is not None and np.any(params != law.params):
+            return self._beside(float(np.atleast_1d(params)[0]), tokens)
         laws = self.averaged(law)
         if len(laws) == 1:
             return laws[0].predict(params, tokens)
         weights = self.weights["joint" if law.params is None else "size"]
         return average({one.form: one.predict(params, tokens) for one in laws}, weights, self.floor)
+
+    def _beside(self, params: float, tokens: np.ndarray | float) -> np.ndarray:
+        base, near = self.floor or 0.0, around(self._sizes(), params)
+        left = [np.log(np.maximum(self._trained(n, tokens) - base, 1e-12)) for n in near]
+        slope = (left[-1] - left[0]) / np.log(near[-1] / near[0]) if len(near) > 1 else 0.0
+        return np.asarray(base + np.exp(left[-1] + slope * np.log(params / near[-1])))
+
+    def _trained(self, params: float, tokens: np.ndarray | float) -> np.ndarray:
+        """Losses [n] of a size with a law of its own: what is forecast beyond its budgets, among them its law of all points,
+        since averaged forms are told by the last ones."""
+        law, data = self.of_size(params), self.law("data", params)
+        assert law is not None
+        beyond = self.centre(law, params, tokens)
+        if data is None or data.form_error is None:
+            return beyond
+        return np.where(np.atleast_1d(tokens) < data.form_error.tokens, data.predict(params, tokens), beyond)
+
+    def _sizes(self) -> list[float]:
+        """The sizes that have a law of their own, smallest first."""
+        return sorted({law.params for law in (*self.laws, *self.unshown) if law.params is not None})
 
     def averaged(self, law: FittedLaw) -> list[FittedLaw]:
         """The laws whose average a forecast is: those of the law's kind and size with a weight, else it alone."""
@@ -153,6 +181,12 @@ class SetLaws:
     def law(self, form: str, params: float | None = None) -> FittedLaw | None:
         """The law of a form (and size), where it was fitted."""
         return next((x for x in (*self.laws, *self.unshown) if x.form == form and x.params == params), None)
+
+
+def around(sizes: Sequence[float], params: float) -> list[float]:
+    """The two of some sizes, ascending, that a size lies between, or that are nearest to it; fewer where there are fewer."""
+    first = int(np.clip(np.searchsorted(sizes, params) - 1, 0, max(len(sizes) - 2, 0)))
+    return list(sizes[first : first + 2])
 
 
 class Tried(NamedTuple):

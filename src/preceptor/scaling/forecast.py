@@ -17,7 +17,7 @@ from preceptor.core.tables.scaling import Forecast
 from preceptor.scaling.config import ScalingConfig
 from preceptor.scaling.expect import expected
 from preceptor.scaling.fit_one import fit_laws, lacks, track_record
-from preceptor.scaling.fitted import FittedLaw, SetLaws
+from preceptor.scaling.fitted import FittedLaw, SetLaws, around
 from preceptor.scaling.forms import LAWS
 from preceptor.scaling.points import Points
 
@@ -79,9 +79,11 @@ def forecast(name: str, points: Points, config: ScalingConfig) -> list[Forecast]
 
 
 def laws_of_part(name: str, train: Points, config: ScalingConfig, sizes: np.ndarray) -> SetLaws:
-    """The laws of a part of a set's points. sizes: which get laws of their own, where the part has points of them."""
+    """The laws of a part of a set's points. sizes: those that are forecast: they get laws of their own, or the two sizes around
+    them do, where the part has no points of them."""
     tracks = track_record(train, config)
-    own = [float(n) for n in sizes if (train.params == n).any()]
+    trained = np.unique(train.params).tolist()
+    own = sorted({m for n in sizes.tolist() for m in ([n] if n in trained else around(trained, n))})
     laws, unshown, missing = fit_laws(train, config, tracks, own, doubt=False)
     floor, chosen = train.known_floor(), chief(laws, {})
     return SetLaws(name, str(train.unit[0]), floor, tuple(laws), chosen, missing, {}, weights=tracks.weights, unshown=unshown)
@@ -142,8 +144,8 @@ def _laws_at(entry: SetLaws, train: Points, n: float) -> list[tuple[str, FittedL
     if law is None:
         return [*found, (PLANNED, None, "neither a joint law nor one of this size")]
     said = entry.mixture(law) or law.form
-    of = "laws of this size" if law.params is not None else "joint laws"
-    return [*found, (PLANNED, law, f"{of}: {said}" + ("" if entry.identified(law) else ", not identified"))]
+    of = {None: "joint laws", n: "laws of this size"}.get(law.params, "a line in N through the laws of two sizes")
+    return [*found, (PLANNED, law, f"{of}: {said}" + ("" if entry.identified(law, n) else ", not identified"))]
 
 
 def _excess(test: Points, n: float, d: float, reference: float) -> float | None:

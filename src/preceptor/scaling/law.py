@@ -125,12 +125,14 @@ class Law(Shown):
             raise PreceptorError("No law for this size", where=names[0], found=quantity(size), expected=expected_sizes)
         found = expected(law, size, tokens, entry.centre(law, size, tokens))
         return (
-            found if entry.identified(law) else replace(found, reason="; ".join(filter(None, ("not identified", found.reason))))
+            found
+            if entry.identified(law, size)
+            else replace(found, reason="; ".join(filter(None, ("not identified", found.reason))))
         )
 
     def _known_at(self, name: str, size: float) -> bool:
         law = self.sets[name].at(size)
-        return law is not None and self.sets[name].identified(law)
+        return law is not None and self.sets[name].identified(law, size)
 
     def judged(self, held: str = NAMED) -> dict[str, Judged]:
         """How the forecasts of held-out points did, by set: errors as shares of the excess, and coverage of the 95 % intervals.

@@ -238,7 +238,7 @@ def _next(surface: Surface, params: float, tokens: float) -> str:
 def _expected(entry: SetLaws, law: FittedLaw, params: float, tokens: float) -> Expected:
     found, floor = expected(law, params, tokens, entry.centre(law, params, tokens)), entry.floor
     loss = float(found.loss[0])
-    notes = ("" if entry.identified(law) else "not identified", found.reason)
+    notes = ("" if entry.identified(law, params) else "not identified", found.reason)
     i80, i95 = (None if i is None else (float(i[0][0]), float(i[1][0])) for i in (found.interval_80, found.interval_95))
     excess = None if floor is None else loss - floor
     return Expected(loss, i80, i95, law.form, "; ".join(filter(None, notes)), excess, entry.mixture(law))
