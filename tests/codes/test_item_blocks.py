@@ -69,6 +69,7 @@ def test_workers_encode_blocks_to_the_same_files(
     assert files(found.path) == files(whole.path)
 
 
+@pytest.mark.slow
 def test_an_engine_encodes_blocks_to_the_same_files(inputs: Inputs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = STAGE.make(BRIEF, inputs, tmp_path / "whole")
     cut(monkeypatch)

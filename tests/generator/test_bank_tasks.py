@@ -97,6 +97,7 @@ def test_shards_by_hand_end_in_the_same_files(kind: str, inputs: Make, tmp_path:
     assert contents(tmp_path / "out" / "generator") == contents(whole.path)
 
 
+@pytest.mark.slow
 def test_an_engine_makes_every_graph_of_the_bank(inputs: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     given = inputs()
     whole = STAGE.make(CONFIG, given, tmp_path / "whole")

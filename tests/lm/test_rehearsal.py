@@ -125,6 +125,7 @@ def test_ledger_has_rehearsal_as_a_source_of_its_own(tmp_path: Path, made: Artif
     assert key["rehearsal"] == 0.25
 
 
+@pytest.mark.slow
 def test_a_run_by_itself_samples_what_its_stage_would(tmp_path: Path, made: Artifact, monkeypatch: pytest.MonkeyPatch) -> None:
     """Before, a shard by hand had no rehearsal folder, and ended with an error."""
     monkeypatch.setenv("PRECEPTOR_WORKERS", "1")
