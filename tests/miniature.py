@@ -41,6 +41,7 @@ OVERRIDES = (
     "audit.truth_multiples=[1, 2, 4]",
     "audit.told={users: 60, rounds: 1, folds: 2, epochs: 2, bootstraps: 40}",
     "audit.privacy={min_users: [1, 2, 60], halvings: 2, walks: 300, released: [30, 100], bootstraps: 50}",
+    "ranking.second_split=true",
     "ranking.seeds=2",
     "ranking.trials=2",
     "ranking.first=4",
