@@ -24,7 +24,6 @@ def campaign(name: str, work: Path, *options: str) -> list[dict[str, str]]:
         return list(csv.DictReader(f))
 
 
-@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_a_study_killed_three_times_ends_in_the_same_bytes(tmp_path: Path) -> None:
     *_, every = campaign("kills", tmp_path, "--wanted", "ranking", "--kills", "3", "--per-finish", "3")
