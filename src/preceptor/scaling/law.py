@@ -124,11 +124,9 @@ class Law(Shown):
             expected_sizes = ", ".join(quantity(n) for n in sizes) or "a set with a law; print(law) says what each lacks"
             raise PreceptorError("No law for this size", where=names[0], found=quantity(size), expected=expected_sizes)
         found = expected(law, size, tokens, entry.centre(law, size, tokens))
-        return (
-            found
-            if entry.identified(law, size)
-            else replace(found, reason="; ".join(filter(None, ("not identified", found.reason))))
-        )
+        if entry.identified(law, size):
+            return found
+        return replace(found, reason="; ".join(filter(None, ("not identified", found.reason))))
 
     def _known_at(self, name: str, size: float) -> bool:
         law = self.sets[name].at(size)
