@@ -17,7 +17,6 @@ but with equal weights. Errors are of the log of the excess over the known floor
 from __future__ import annotations
 
 import argparse
-import csv
 import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -26,9 +25,8 @@ from typing import NamedTuple
 import numpy as np
 
 from benchmarks.scaling.points import WALKS, points_of
-from benchmarks.scaling.studies import read
+from benchmarks.scaling.studies import read, write
 from benchmarks.scaling.sweeps import sweeps
-from preceptor.core.errors import PreceptorError
 from preceptor.scaling.burn_in import burn_in
 from preceptor.scaling.fit import Fit, fit_form
 from preceptor.scaling.fit_one import FAMILY, lacks
@@ -66,15 +64,9 @@ def main() -> None:
     args = parser.parse_args()
     found = [g for name in sorted(p.parent.name for p in args.out.glob("*/points.csv")) for g in of_study(args.out / name)]
     rows = summary(found)
-    with open(args.out / "centres.csv", "w", encoding="utf-8", newline="") as f:
-        writer = csv.DictWriter(f, list(rows[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
+    write(args.out / "centres.csv", list(rows[0]), [list(row.values()) for row in rows])
     families = of_families()
-    with open(args.out / "families.csv", "w", encoding="utf-8", newline="") as f:
-        writer = csv.DictWriter(f, list(families[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(families)
+    write(args.out / "families.csv", list(families[0]), [list(row.values()) for row in families])
     for row in [*rows, *families]:
         print(*row.values(), sep="\t")
 
@@ -171,10 +163,7 @@ def _both(points: Points) -> Iterator[tuple[float, tuple[float, float]]]:
 
 def _fits(family: str, points: Points) -> list[Fit]:
     """The forms that a plan averages, as many as these points allow."""
-    try:
-        return [fit_form(FORMS[f], points, STARTS) for f in FAMILY[family] if not lacks(FORMS[f], points)]
-    except PreceptorError:
-        return []
+    return [fit_form(FORMS[f], points, STARTS) for f in FAMILY[family] if not lacks(FORMS[f], points)]
 
 
 if __name__ == "__main__":

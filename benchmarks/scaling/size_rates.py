@@ -11,14 +11,13 @@ isn't trained again. In the end it prints what each size's rate loses against th
 from __future__ import annotations
 
 import argparse
-import csv
 from dataclasses import replace
 from pathlib import Path
 
 from benchmarks.lm.rates_job import job
 from benchmarks.scaling.cells import Cell
 from benchmarks.scaling.plan import DEPTHS, WIDTHS
-from benchmarks.scaling.studies import read
+from benchmarks.scaling.studies import read, write
 from preceptor import study
 from preceptor.curriculum.stream import Stream
 from preceptor.lm.grid import size_of
@@ -52,8 +51,7 @@ def main() -> None:
                     [*key[:3], str(found.params), str(tokens), str(factor), f"{found.lr:.6g}", repr(loss), repr(excess)]
                 )
                 print(*rows[-1], flush=True)
-            with open(table, "w", encoding="utf-8", newline="") as f:
-                csv.writer(f, lineterminator="\n").writerows([HEAD, *rows])
+            write(table, HEAD, rows)
     best(read(table))
 
 

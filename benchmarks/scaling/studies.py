@@ -144,7 +144,7 @@ def commit(table: Path, cell: Cell, points: Sequence[Point], beside: Beside | No
         new.append([*keys, *values, *own, told, beside.items, beside.effective_edges, *found, *where])
     replaced = {str(point.tokens) for point in points}
     stays = [old for old in read(table) if old["cell"] != cell.name or old["tokens"] not in replaced]
-    _write(table, HEAD, [*([old.get(name, "") for name in HEAD] for old in stays), *new])
+    write(table, HEAD, [*([old.get(name, "") for name in HEAD] for old in stays), *new])
 
 
 def finished(table: Path) -> dict[str, set[int]]:
@@ -196,7 +196,7 @@ def name_held_out(table: Path, cells: Sequence[Cell]) -> None:
             keys = (cell.name, cell.log, cell.law, cell.arm, s.ladder, s.depth, s.width)
             rows += [[*keys, tokens] for tokens in cell.held_out() if (cell.name, tokens) not in named]
     if len(rows) > len(old):
-        _write(table, HELD_HEAD, rows)
+        write(table, HELD_HEAD, rows)
 
 
 def read(table: Path) -> list[dict[str, str]]:
@@ -207,7 +207,8 @@ def read(table: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(f))
 
 
-def _write(table: Path, head: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+def write(table: Path, head: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+    """A table as csv, all of it or nothing."""
     table.parent.mkdir(parents=True, exist_ok=True)
     temporary = table.with_suffix(".tmp")
     with open(temporary, "w", encoding="utf-8", newline="") as f:
