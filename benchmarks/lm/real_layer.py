@@ -20,8 +20,7 @@ from pathlib import Path
 import numpy as np
 from safetensors.numpy import load_file
 
-from benchmarks.scaling.judge import write
-from benchmarks.scaling.studies import read
+from benchmarks.scaling.rows import read, write
 from preceptor import study
 from preceptor.core import metrics
 from preceptor.core.progress import say

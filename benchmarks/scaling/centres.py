@@ -25,7 +25,7 @@ from typing import NamedTuple
 import numpy as np
 
 from benchmarks.scaling.points import WALKS, points_of
-from benchmarks.scaling.studies import read, write
+from benchmarks.scaling.rows import read, write
 from benchmarks.scaling.sweeps import sweeps
 from preceptor.scaling.burn_in import burn_in
 from preceptor.scaling.fit import Fit, fit_form
@@ -64,9 +64,9 @@ def main() -> None:
     args = parser.parse_args()
     found = [g for name in sorted(p.parent.name for p in args.out.glob("*/points.csv")) for g in of_study(args.out / name)]
     rows = summary(found)
-    write(args.out / "centres.csv", list(rows[0]), [list(row.values()) for row in rows])
+    write(args.out / "centres.csv", rows)
     families = of_families()
-    write(args.out / "families.csv", list(families[0]), [list(row.values()) for row in families])
+    write(args.out / "families.csv", families)
     for row in [*rows, *families]:
         print(*row.values(), sep="\t")
 

@@ -15,7 +15,6 @@ have it. Where a table has no seeds, the scatter around the law stands for the n
 from __future__ import annotations
 
 import argparse
-import csv
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,6 +22,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.scaling.rows import write
 from benchmarks.scaling.sweeps import ROOT, Sweep, sweeps
 from preceptor.core.errors import PreceptorError
 from preceptor.scaling import bands, rolling
@@ -186,14 +186,6 @@ def main() -> None:
     write(args.out / "bands.csv", lines)
     for line in [*taus[-len(FAMILY) :], *lines[-4:]]:
         print(line)
-
-
-def write(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with open(path, "w", encoding="utf-8", newline="") as f:
-        out = csv.DictWriter(f, list(rows[0]), lineterminator="\n")
-        out.writeheader()
-        out.writerows(rows)
 
 
 if __name__ == "__main__":

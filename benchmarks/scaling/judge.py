@@ -27,7 +27,6 @@ of the loss (Gneiting & Raftery 2007); less is better.
 from __future__ import annotations
 
 import argparse
-import csv
 import math
 import sys
 from collections.abc import Mapping, Sequence
@@ -42,9 +41,10 @@ from benchmarks.scaling.ends import ends, recall
 from benchmarks.scaling.plan import SHARED
 from benchmarks.scaling.points import WALKS, Line, forecasts, points_of, without_later
 from benchmarks.scaling.report import readme
+from benchmarks.scaling.rows import read, write
 from benchmarks.scaling.sizes import arms, sizes
 from benchmarks.scaling.special import TABLES
-from benchmarks.scaling.studies import lines_of, read
+from benchmarks.scaling.studies import lines_of
 from preceptor.core.errors import PreceptorError
 from preceptor.core.tables.scaling import Forecast
 from preceptor.scaling.config import ScalingConfig
@@ -256,16 +256,6 @@ def summarise(judged: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
             }
         )
     return rows
-
-
-def write(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Write rows as CSV, None as nothing; an empty file where there is no row."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with open(path, "w", encoding="utf-8", newline="") as f:
-        if rows:
-            out = csv.writer(f, lineterminator="\n")
-            out.writerow(rows[0])
-            out.writerows([["" if value is None else value for value in row.values()] for row in rows])
 
 
 def _arm(line: dict[str, str]) -> dict[str, str]:

@@ -11,12 +11,12 @@ part for a wrong form, "band" the one that is shown: a planted form isn't wrong,
 from __future__ import annotations
 
 import argparse
-import csv
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
+from benchmarks.scaling.rows import write
 from preceptor.core import rng
 from preceptor.scaling.config import ScalingConfig
 from preceptor.scaling.expect import expected
@@ -102,13 +102,11 @@ def main() -> None:
     parser.add_argument("--laws", type=int, default=300)
     parser.add_argument("--out", type=Path, default=OUT)
     args = parser.parse_args()
-    args.out.parent.mkdir(parents=True, exist_ok=True)
-    with open(args.out, "w", encoding="utf-8", newline="") as f:
-        out = csv.writer(f, lineterminator="\n")
-        out.writerow(["form", "what", "laws", "covered"])
-        for (form, what), holds in study(args.laws).items():
-            out.writerow([form, what, len(holds), f"{np.mean(holds):.3f}"])
-            print(f"{form:<13} {what:<16} {np.mean(holds):.1%} of {len(holds)}")
+    rows = []
+    for (form, what), holds in study(args.laws).items():
+        rows.append({"form": form, "what": what, "laws": len(holds), "covered": f"{np.mean(holds):.3f}"})
+        print(f"{form:<13} {what:<16} {np.mean(holds):.1%} of {len(holds)}")
+    write(args.out, rows)
 
 
 if __name__ == "__main__":

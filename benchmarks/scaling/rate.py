@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.scaling.cells import Cell
+from benchmarks.scaling.rows import write
 from preceptor.lm.config import LMConfig
 from preceptor.lm.ladder import rung
 
@@ -82,10 +83,10 @@ def main() -> None:
     rows = []
     for depth, width, vocab in PROBES:
         flops, seconds = probe(depth, width, vocab)
-        rows.append((depth, width, vocab, flops, round(1e6 * seconds, 2), platform.processor() or platform.machine()))
-        print(*rows[-1], flush=True)
-    with open(OUT, "w", encoding="utf-8", newline="") as f:
-        csv.writer(f, lineterminator="\n").writerows([HEAD, *rows])
+        values = (depth, width, vocab, flops, round(1e6 * seconds, 2), platform.processor() or platform.machine())
+        rows.append(dict(zip(HEAD, values, strict=True)))
+        print(*values, flush=True)
+    write(OUT, rows)
 
 
 if __name__ == "__main__":

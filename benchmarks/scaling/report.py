@@ -7,17 +7,17 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from benchmarks.scaling.ends import holds_zero
 from benchmarks.scaling.plan import STUDIES
 from benchmarks.scaling.rate import cpu_seconds
+from benchmarks.scaling.rows import read, write
 from benchmarks.scaling.sections import SECTIONS
 from benchmarks.scaling.studies import lines_of
 from benchmarks.scaling.targets import targets
-from benchmarks.scaling.text import number, percent, read, table, whole
+from benchmarks.scaling.text import number, percent, table, whole
 
 Line = Mapping[str, str]
 TITLES = {
@@ -253,10 +253,7 @@ def index(out: Path) -> None:
                 "whole": str(sum(set(cell.tokens) <= here.get(cell.name, set()) for cell in cells)),
             }
         )
-    with open(out / "studies.csv", "w", encoding="utf-8", newline="") as f:
-        out_csv = csv.writer(f, lineterminator="\n")
-        out_csv.writerow(rows[0])
-        out_csv.writerows(row.values() for row in rows)
+    write(out / "studies.csv", rows)
     head = [
         "study",
         "what it asks",
@@ -278,10 +275,7 @@ def index(out: Path) -> None:
         " and can be stopped and taken up again."
     )
     asked = targets(out)
-    with open(out / "targets.csv", "w", encoding="utf-8", newline="") as f:
-        out_csv = csv.writer(f, lineterminator="\n")
-        out_csv.writerow(asked[0])
-        out_csv.writerows(row.values() for row in asked)
+    write(out / "targets.csv", asked)
     met = table(["asked of all studies together", "found", ""], [[row["asked"], row["found"], row["met"]] for row in asked])
     page = "\n\n".join(["# The studies of scaling laws", "## Targets", met, "## Studies", said, table(head, body)])
     (out / "studies.md").write_text(page + "\n", encoding="utf-8")

@@ -11,14 +11,13 @@ law. Rows go to OUT/collapse/rivals.csv at once; what is there isn't computed ag
 from __future__ import annotations
 
 import argparse
-import csv
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from benchmarks.scaling.plan import STUDIES
-from benchmarks.scaling.studies import read
+from benchmarks.scaling.rows import read, write
 from preceptor import study
 from preceptor.generator import histories
 
@@ -44,13 +43,11 @@ def main() -> None:
             continue
         made = study.run(own[0].config(), own[0].folder(args.work), wanted="generator")
         sampler = histories.load(made["generator"].path / "seen")
-        rows = [[row[name] for name in HEAD] for row in read(table)]
+        rows = read(table)
         for tokens, missing, counted in rivals(sampler, made["codes"].counts["items"], wanted):
-            rows.append([log, law, str(tokens), repr(missing), repr(counted)])
-            print(*rows[-1], flush=True)
-        table.parent.mkdir(parents=True, exist_ok=True)
-        with open(table, "w", encoding="utf-8", newline="") as f:
-            csv.writer(f, lineterminator="\n").writerows([HEAD, *rows])
+            rows.append(dict(zip(HEAD, (log, law, str(tokens), repr(missing), repr(counted)), strict=True)))
+            print(*rows[-1].values(), flush=True)
+        write(table, rows)
 
 
 def rivals(sampler: histories.Sampler, items: int, budgets: Sequence[int]) -> list[tuple[int, float, float]]:

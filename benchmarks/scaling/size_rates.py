@@ -17,7 +17,7 @@ from pathlib import Path
 from benchmarks.lm.rates_job import job
 from benchmarks.scaling.cells import Cell
 from benchmarks.scaling.plan import DEPTHS, WIDTHS
-from benchmarks.scaling.studies import read, write
+from benchmarks.scaling.rows import read, write
 from preceptor import study
 from preceptor.curriculum.stream import Stream
 from preceptor.lm.grid import size_of
@@ -45,13 +45,12 @@ def main() -> None:
             config = replace(lm, lr=lm.lr * factor, keep="none")
             stream = Stream.open(curriculum)
             found = size_of(config, size.depth, stream.vocab_size, stream.context)
-            rows = [[r[name] for name in HEAD] for r in read(table)]
+            rows = read(table)
             for tokens, loss, excess in job(curriculum, config, size.depth):
-                rows.append(
-                    [*key[:3], str(found.params), str(tokens), str(factor), f"{found.lr:.6g}", repr(loss), repr(excess)]
-                )
-                print(*rows[-1], flush=True)
-            write(table, HEAD, rows)
+                values = [*key[:3], str(found.params), str(tokens), str(factor), f"{found.lr:.6g}", repr(loss), repr(excess)]
+                rows.append(dict(zip(HEAD, values, strict=True)))
+                print(*values, flush=True)
+            write(table, rows)
     best(read(table))
 
 

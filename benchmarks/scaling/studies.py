@@ -19,7 +19,6 @@ real people the table keeps validation targets alone; the stage measures test ta
 from __future__ import annotations
 
 import argparse
-import csv
 import os
 import platform
 import re
@@ -37,6 +36,7 @@ from benchmarks.scaling.edges import effective_edges
 from benchmarks.scaling.plan import SHARED, STUDIES
 from benchmarks.scaling.rate import cpu_seconds
 from benchmarks.scaling.recall import recalls
+from benchmarks.scaling.rows import read, write
 from preceptor import study
 from preceptor.core.artifact import Artifact, canonical, write_atomic
 from preceptor.core.errors import PreceptorError
@@ -141,10 +141,11 @@ def commit(table: Path, cell: Cell, points: Sequence[Point], beside: Beside | No
         told = beside.b_given_a.get((point.run, point.tokens, point.set))
         found = beside.recall.get((point.run, point.tokens), (None, None)) if real else (None, None)
         where = (cell.config().lm.threads, platform.processor() or platform.machine())
-        new.append([*keys, *values, *own, told, beside.items, beside.effective_edges, *found, *where])
+        cells = (*keys, *values, *own, told, beside.items, beside.effective_edges, *found, *where)
+        new.append(dict(zip(HEAD, cells, strict=True)))
     replaced = {str(point.tokens) for point in points}
     stays = [old for old in read(table) if old["cell"] != cell.name or old["tokens"] not in replaced]
-    write(table, HEAD, [*([old.get(name, "") for name in HEAD] for old in stays), *new])
+    write(table, [*stays, *new], HEAD)
 
 
 def finished(table: Path) -> dict[str, set[int]]:
@@ -189,33 +190,15 @@ def name_held_out(table: Path, cells: Sequence[Cell]) -> None:
     old = read(table)
     named = {(line["cell"], int(line["tokens"])) for line in old}
     known = {name for name, _ in named}
-    rows: list[list[Any]] = [list(line.values()) for line in old]
+    rows: list[dict[str, Any]] = [*old]
     for cell in cells:
         s = cell.size
         if cell.name not in known or s.role == "held out":
             keys = (cell.name, cell.log, cell.law, cell.arm, s.ladder, s.depth, s.width)
-            rows += [[*keys, tokens] for tokens in cell.held_out() if (cell.name, tokens) not in named]
+            left = [tokens for tokens in cell.held_out() if (cell.name, tokens) not in named]
+            rows += [dict(zip(HELD_HEAD, (*keys, tokens), strict=True)) for tokens in left]
     if len(rows) > len(old):
-        write(table, HELD_HEAD, rows)
-
-
-def read(table: Path) -> list[dict[str, str]]:
-    """The rows of a table, none where there is no table."""
-    if not table.exists():
-        return []
-    with open(table, encoding="utf-8", newline="") as f:
-        return list(csv.DictReader(f))
-
-
-def write(table: Path, head: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
-    """A table as csv, all of it or nothing."""
-    table.parent.mkdir(parents=True, exist_ok=True)
-    temporary = table.with_suffix(".tmp")
-    with open(temporary, "w", encoding="utf-8", newline="") as f:
-        out = csv.writer(f, lineterminator="\n")
-        out.writerow(head)
-        out.writerows([["" if value is None else value for value in one] for one in rows])
-    os.replace(temporary, table)
+        write(table, rows)
 
 
 def _plan(left: Sequence[Cell]) -> None:

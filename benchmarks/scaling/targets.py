@@ -11,7 +11,8 @@ import numpy as np
 from benchmarks.scaling.collapse import LADDER
 from benchmarks.scaling.ends import holds_zero
 from benchmarks.scaling.plan import STUDIES
-from benchmarks.scaling.text import number, percent, read
+from benchmarks.scaling.rows import read
+from benchmarks.scaling.text import number, percent
 
 Line = Mapping[str, str]
 CELL = ("log", "law", "arm", "ladder", "params", "tokens")
