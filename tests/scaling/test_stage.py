@@ -1,5 +1,6 @@
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from preceptor.core import artifact
@@ -8,7 +9,7 @@ from preceptor.core.tables.lm import Point, SourceTokens
 from preceptor.core.tables.scaling import Fitted, Forecast
 from preceptor.scaling.config import ScalingConfig
 from preceptor.scaling.law import Law
-from preceptor.scaling.stage import STAGE, points_of, source_of
+from preceptor.scaling.stage import STAGE, points_of, sources_of
 from scaling.planted import sweep
 
 LIGHT = ScalingConfig(starts=30, bootstraps=20, bootstrap_starts=2)
@@ -77,7 +78,15 @@ def test_a_run_repeats_for_a_set_whose_own_source_was_read_more_than_once() -> N
     assert distinct["uih-in-graph", 4000] == distinct["real-test-seen", 4000] == pytest.approx(4000 / 1.5)
     assert distinct["uih-in-graph", 1000] != distinct["uih-in-graph", 1000]  # endless: nothing is known to repeat
     assert list(points.set[points.repeated]) == ["item-text", "uih-in-graph", "real-test-seen"]
-    assert source_of("uih-full") == "uih"
+    assert sources_of("uih-full") == ("uih",)
+
+
+def test_a_run_that_reads_people_s_histories_repeats_for_sets_of_people_by_what_it_read_again() -> None:
+    rows = [Point(10, 4000, 3.0, name, 0, name, 10, 2, "item", None, None, None) for name in ("uih-in-graph", "real-test-seen")]
+    sources = [SourceTokens(4000, "uih", 3000, None, 3000), SourceTokens(4000, "real", 1000, 4.0, 250)]
+    drawn, people = points_of(rows, sources, "x").unique_tokens
+    assert np.isnan(drawn)  # endless
+    assert people == 4000 * (3000 + 250) / 4000
 
 
 def test_points_of_a_study_that_repeat_are_in_no_law_of_fresh_tokens(tmp_path: Path) -> None:

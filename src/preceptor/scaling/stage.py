@@ -44,21 +44,27 @@ def build(config: ScalingConfig, inputs: Inputs, folder: Path) -> Counts:
 def points_of(rows: Sequence[Point], sources: Sequence[SourceTokens], where: object) -> Points:
     """The table of points, with the distinct tokens behind each.
 
-    A set learns from its own source, so a run repeats for it where that source was read more than once: of its tokens as many
+    A set learns from its own sources, so a run repeats for it where one of them was read more than once: of its tokens as many
     are distinct as one over the epochs.
     """
-    epochs = {(s.tokens, s.source): s.epochs for s in sources}
+    at = {(s.tokens, s.source): s for s in sources}
     distinct = []
     for point in rows:
-        times = epochs.get((point.tokens, source_of(point.set)))
-        distinct.append(None if times is None else point.tokens / max(times, 1.0))
+        read = [s for name in sources_of(point.set) if (s := at.get((point.tokens, name))) is not None]
+        known = any(s.epochs is not None for s in read)
+        distinct.append(point.tokens * _distinct_share(read) if known else None)
     return Points.of(row.table(Point, rows) | {"unique_tokens": distinct}, where)
 
 
-def source_of(name: str) -> str:
-    """The source that a set's loss is learnt from: its own layer's; of real histories the drawn ones."""
+def _distinct_share(read: Sequence[SourceTokens]) -> float:
+    """Of the tokens of some sources, the share that isn't a repeat; an endless source has none."""
+    return sum(s.source_tokens / max(s.epochs or 1.0, 1.0) for s in read) / max(sum(s.source_tokens for s in read), 1)
+
+
+def sources_of(name: str) -> tuple[str, ...]:
+    """The sources that a set's loss is learnt from: its own layer's; of real histories the drawn ones and people's own."""
     of_layer = [source for source in SOURCES if name == source or name.startswith(f"{source}-")]
-    return of_layer[0] if of_layer else "uih"
+    return (of_layer[0],) if of_layer else ("uih", "real")
 
 
 def cost(config: ScalingConfig, inputs: Inputs) -> Cost:
@@ -121,7 +127,7 @@ def _set_summary(law: Law, entry: SetLaws) -> dict[str, Any]:
 
 STAGE = Stage(
     name="scaling",
-    version=12,
+    version=13,
     section="scaling",
     needs=("lm",),
     build=build,
