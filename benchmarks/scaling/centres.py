@@ -5,9 +5,8 @@
 For every cell of the studies (one size, drawn histories, the floor known, no token repeated, finished runs) and every cut of at
 least three budgets, the forms are fitted to what is at or below the cut and predict what is above it, up to ten times as far.
 `below` are forecasts of budgets below those that a study held out, on which an average may be chosen; `held` are forecasts of
-the held-out budgets themselves, on which it may not. The forms: `late` and `line` as a plan averages them; and `bend`, where
-log excess = log A − β·log D + G/D through the last three budgets: a line whose slope's change halves with each doubling.
-Errors are shares of the excess of a cell's mean over seeds.
+the held-out budgets themselves, on which it may not. The forms are those that a plan averages at one size: `late`, `line` and
+`bend` (`preceptor.scaling.forms`). Errors are shares of the excess of a cell's mean over seeds.
 
 families.csv asks whether a joint law or a size's own forecasts more tokens at a size that was trained. All sizes of a sweep are
 fitted to budgets at or below a cut, and both kinds predict those up to four times as far, each averaged as a plan averages it
@@ -41,9 +40,9 @@ AVERAGES = {
     "late": (1.0, 0.0, 0.0),
     "line": (0.0, 1.0, 0.0),
     "bend": (0.0, 0.0, 1.0),
-    "late, line (a plan)": (1 / 2, 1 / 2, 0.0),
+    "late, line": (1 / 2, 1 / 2, 0.0),
     "late, line twice": (1 / 3, 2 / 3, 0.0),
-    "late, line, bend": (1 / 3, 1 / 3, 1 / 3),
+    "late, line, bend (a plan)": (1 / 3, 1 / 3, 1 / 3),
     "late, bend": (1 / 2, 0.0, 1 / 2),
 }  # weights of late, line and bend
 SPANS = {"one doubling": (0.0, 1.01), "two": (1.01, 2.01), "farther": (2.01, math.inf)}  # doublings beyond the cut
@@ -54,7 +53,7 @@ class Guess(NamedTuple):
 
     held: bool
     doublings: float
-    said: tuple[float, float, float]
+    said: tuple[float, ...]
     came: float
 
 
@@ -91,22 +90,12 @@ def of_cell(points: Points, held: set[int]) -> Iterator[Guess]:
         return
     for last in range(FEWEST, len(budgets)):
         train = points.where(points.tokens < budgets[last])
-        fits = [fit_form(FORMS[form], train, STARTS) for form in ("late", "line")]
+        fits = [fit_form(FORMS[form], train, STARTS) for form in FAMILY["size"]]
         for d, came in zip(budgets[last:], means[last:], strict=True):
             if d <= WINDOW * budgets[last - 1] * (1 + 1e-9):
-                logs = [float(np.log(max(fit.predict(points.params[:1], d)[0] - floor, 1e-9))) for fit in fits]
-                third = bend(budgets[last - 3 : last], np.log(means[last - 3 : last]), float(d))
+                logs = tuple(float(np.log(max(fit.predict(points.params[:1], d)[0] - floor, 1e-9))) for fit in fits)
                 doublings = float(np.log2(d / budgets[last - 1]))
-                yield Guess(int(d) in held, doublings, (logs[0], logs[1], third), math.log(came))
-
-
-def bend(tokens: np.ndarray, log_excess: np.ndarray, at: float) -> float:
-    """log A − β·log D + G/D through three points, at D = `at`."""
-
-    def columns(d: np.ndarray) -> np.ndarray:
-        return np.stack([np.ones_like(d), np.log(d), tokens[-1] / d], axis=-1)
-
-    return float(columns(np.array([at]))[0] @ np.linalg.solve(columns(tokens), log_excess))
+                yield Guess(int(d) in held, doublings, logs, math.log(came))
 
 
 def summary(found: Sequence[Guess]) -> list[dict[str, object]]:

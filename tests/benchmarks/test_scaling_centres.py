@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pytest
 
-from benchmarks.scaling.centres import AVERAGES, Guess, bend, of_cell, summary
+from benchmarks.scaling.centres import AVERAGES, Guess, of_cell, summary
 from preceptor.scaling.points import Points
 
 FLOOR = 2.0
@@ -12,12 +12,6 @@ FLOOR = 2.0
 def planted(tokens: np.ndarray) -> np.ndarray:
     """Excess with a slope whose change halves with each doubling."""
     return np.asarray(900.0 * tokens**-0.4 * np.exp(3e4 / tokens))
-
-
-def test_bend_goes_on_as_its_slope_did() -> None:
-    tokens = 2.0 ** np.arange(16, 19)
-    for at in (2.0**19, 2.0**21, 3e6):
-        assert bend(tokens, np.log(planted(tokens)), at) == pytest.approx(float(np.log(planted(np.array([at]))[0])))
 
 
 def test_every_later_budget_within_reach_is_forecast_from_every_cut() -> None:
@@ -29,7 +23,7 @@ def test_every_later_budget_within_reach_is_forecast_from_every_cut() -> None:
     assert [g.doublings for g in found] == pytest.approx([1, 2, 3, 1, 2, 1])
     assert [g.held for g in found] == [False, False, True, False, True, True]
     for g in found:
-        assert g.said[2] == pytest.approx(g.came, abs=1e-6)
+        assert g.said[2] == pytest.approx(g.came, abs=1e-5)
         assert g.said[1] < g.came  # a line never bends
 
 
@@ -39,4 +33,4 @@ def test_errors_are_shares_of_the_excess_and_shared_cells_count_once() -> None:
     assert list(rows) == list(AVERAGES)
     assert rows["late"]["forecasts"] == 1
     assert [rows[name]["median"] for name in ("late", "line", "bend")] == ["0.1000", "0.0000", "0.3000"]
-    assert rows["late, line (a plan)"]["median"] == f"{math.sqrt(1.1) - 1:.4f}"
+    assert rows["late, line, bend (a plan)"]["median"] == f"{(1.1 * 1.3) ** (1 / 3) - 1:.4f}"

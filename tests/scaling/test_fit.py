@@ -20,6 +20,29 @@ def test_a_line_goes_through_the_last_two_budgets_alone(seeds: int) -> None:
     assert fit.predict(n, d)[0] == pytest.approx(two_point(points, n, d, 1.0), rel=1e-4 if seeds == 1 else 2e-3)
 
 
+@pytest.mark.parametrize("g", [-3e4, 6e4])
+def test_a_law_that_bends_is_found_by_its_last_three_budgets(g: float) -> None:
+    tokens, floor = 2.0 ** np.arange(15, 22), np.full(7, 2.0)
+    excess = np.where(tokens < 2.0**19, 1.0, 90.0 * tokens**-0.3 * np.exp(g / tokens))
+    fit = fit_form(
+        FORMS["bend"], Points.of({"params": np.full(7, 1e5), "tokens": tokens, "loss": floor + excess, "floor": floor}), 20
+    )
+    assert fit.n == 3
+    assert fit.parameters == pytest.approx({"A": 90.0, "alpha": 0.3, "G": g}, rel=1e-3)
+    assert fit.predict(1e5, 8e6)[0] == pytest.approx(2.0 + 90.0 * 8e6**-0.3 * np.exp(g / 8e6))
+    assert not fit.at_bound
+
+
+def test_a_law_that_bends_may_level_off_and_goes_no_farther() -> None:
+    tokens, floor = 2.0 ** np.arange(19, 22), np.full(3, 2.0)
+    points = Points.of(
+        {"params": np.full(3, 1e5), "tokens": tokens, "loss": floor + np.array([0.5, 0.3, 0.29]), "floor": floor}
+    )
+    fit = fit_form(FORMS["bend"], points, 20)
+    assert fit.at_bound == {"alpha": "at 0"}
+    assert fit.predict(1e5, 1e9)[0] <= 2.29
+
+
 def test_late_points_tell_what_comes_where_the_start_is_flat() -> None:
     points = sweep(1, 12)
     n, early = float(points.params[0]), points.tokens < 1.2e5

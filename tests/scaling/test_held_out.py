@@ -248,7 +248,7 @@ def test_held_out_rows_are_forecast_as_a_plan_would(n_sizes: int) -> None:
         assert (row.lo, row.hi) == pytest.approx(plan.interval_95, rel=1e-12)
         assert row.note == f"laws of this size: {entry.mixture(own) or own.form}"
     assert law.judged()["uih"].error == pytest.approx(0, abs=0.01)
-    assert len(entry.weights["size"]) == 2  # and the average was asked for
+    assert len(entry.weights["size"]) == 3  # and the average was asked for
 
 
 def test_without_an_identified_joint_law_sizes_speak_for_themselves_and_for_those_beside_them() -> None:

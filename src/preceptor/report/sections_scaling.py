@@ -17,13 +17,14 @@ FORMS = {
     "excess": "floor + A·D⁻ᵅ",
     "late": "L∞ + A·D⁻ᵅ, points weighing by √D",
     "line": "floor + A·D⁻ᵅ through the last two budgets",
+    "bend": "floor + A·D⁻ᵅ·exp(G/D) through the last three budgets",
     "joint": "E + A·N⁻ᵅ + B·D⁻ᵝ",
     "joint-excess": "floor + A·N⁻ᵅ + B·D⁻ᵝ",
     "plan": "as a plan would",
 }
 PLANNED = "plan"  # the form of a forecast as a plan would make it
 HELD = {"corner": "corner", "size": "largest size", "tokens": "largest budgets", "named": "named"}
-SYMBOLS = {"L_inf": "L∞", "E": "E", "A": "A", "alpha": "α", "B": "B", "beta": "β"}
+SYMBOLS = {"L_inf": "L∞", "E": "E", "A": "A", "alpha": "α", "B": "B", "beta": "β", "G": "G"}
 
 
 def fitted(inputs: Artifacts) -> Section:

@@ -34,7 +34,7 @@ class Pooled(NamedTuple):
 
 
 # joint laws of sizes and tokens, and laws of tokens of one size: results/scaling/tau.csv
-POOLED = {"joint": Pooled(0.0402, 4.0), "size": Pooled(0.0309, 6.0)}
+POOLED = {"joint": Pooled(0.0402, 4.0), "size": Pooled(0.046, 8.0)}
 
 
 @dataclass(frozen=True)

@@ -9,17 +9,18 @@ import numpy as np
 from preceptor.core import rng
 from preceptor.core.errors import PreceptorError
 from preceptor.scaling import optimise
-from preceptor.scaling.forms import NO_FLOOR, Form, Grid, natural, terms
+from preceptor.scaling.forms import NO_FLOOR, Form, Grid, natural, placed, terms
 from preceptor.scaling.points import Points
 
 NEGLIGIBLE = 1e-3  # a floor below this share of the lowest loss is no floor
 SAME = 1e-4  # starts whose objectives agree to this share of the best are at the same optimum
 _EXPONENT = (0.0, 5.0)
+_STEEPEST = 20.0  # slope of a law's change, at its points' mean
 
 
 @dataclass(frozen=True)
 class Problem:
-    """What the minimiser works on. x [n, K]: centred logs; y [n]: log loss, or log excess where the floor is known.
+    """What the minimiser works on. x [n, K]: see `forms.placed`; y [n]: log loss, or log excess where the floor is known.
 
     grid: the distinct x of each term. lo, hi [1 + 2K]: bounds of theta. floor: what is added to the prediction exp(y).
     weight [n]: of the points, 1 on average.
@@ -37,7 +38,7 @@ class Problem:
 
     def log_prediction(self, theta: np.ndarray) -> np.ndarray:
         """[..., n], comparable with y."""
-        return np.log(np.exp(theta[..., :1]) + terms(theta, self.x))
+        return np.log(np.exp(theta[..., :1]) + terms(self.form, theta, self.x))
 
     def minimise(self, starts: np.ndarray, delta: float, weight: np.ndarray, **bounds: np.ndarray) -> tuple[np.ndarray, ...]:
         """(theta [S, p], objective [S], status [S], evaluations [S]) from every row of starts."""
@@ -48,19 +49,19 @@ class Problem:
             self.grid,
             self.y,
             weight * self.weight,
-            self.bend(delta),
+            self.turn(delta),
             optimise.Stop(),
         )
 
-    def bend(self, delta: float) -> float:
-        """Where the loss turns linear: nowhere for the points of two budgets, since between two seeds any median is one."""
+    def turn(self, delta: float) -> float:
+        """Where the loss turns linear: nowhere for the points of a few budgets, since between two seeds any median is one."""
         return np.inf if self.form.last else delta
 
     def minimise_resamples(self, starts: np.ndarray, ys: np.ndarray, weights: np.ndarray, delta: float) -> np.ndarray:
         """The best theta [R, p] for each of R resamples: targets ys [R, n], weights [R, n]."""
         theta, _ = optimise.minimise_resamples(
             np.ascontiguousarray(starts), optimise.Box(self.lo, self.hi), self.grid,
-            np.ascontiguousarray(ys), np.ascontiguousarray(weights * self.weight / delta), self.bend(delta), optimise.Stop(),
+            np.ascontiguousarray(ys), np.ascontiguousarray(weights * self.weight / delta), self.turn(delta), optimise.Stop(),
         )  # fmt: skip
         return theta
 
@@ -123,10 +124,7 @@ def predict(
     tokens: np.ndarray | float,
 ) -> np.ndarray:
     """Loss of a law given as theta [..., 1 + 2K], at sizes and tokens [n]. Returns [..., n]."""
-    columns = np.broadcast_arrays(np.atleast_1d(params), np.atleast_1d(tokens))
-    named = dict(zip(("params", "tokens"), columns, strict=True))
-    x = np.stack([np.log(named[name]) for name in form.over], axis=-1) - centre
-    return floor + np.exp(theta[..., :1]) + terms(theta, x)
+    return floor + np.exp(theta[..., :1]) + terms(form, theta, placed(form, centre, params, tokens))
 
 
 def used_by(form: Form, points: Points) -> Points:
@@ -148,9 +146,8 @@ def pose(form: Form, points: Points) -> Problem:
     points = used_by(form, points)
     if len(points) < form.n_free:
         raise PreceptorError(f"Too few points for form {form.name!r}", found=len(points), expected=f"at least {form.n_free}")
-    columns = np.stack([np.log(getattr(points, name)) for name in form.over], axis=-1)
-    centre = columns.mean(axis=0)
-    x = columns - centre
+    centre = np.stack([np.log(getattr(points, name)) for name in form.over], axis=-1).mean(axis=0)
+    x = placed(form, centre, points.params, points.tokens)
     sizes = [np.unique(x[:, k], return_inverse=True) for k in range(x.shape[1])]
     n_levels = np.array([len(values) for values, _ in sizes], dtype=np.int64)
     levels = np.zeros((len(sizes), n_levels.max()))
@@ -163,9 +160,11 @@ def pose(form: Form, points: Points) -> Problem:
     for _ in form.over:
         lo += [y.min() - 15.0, _EXPONENT[0]]
         hi += [y.max() + 5.0, _EXPONENT[1]]
+    if form.bends:
+        lo, hi = [*lo, 0.0, -_STEEPEST], [*hi, 0.0, _STEEPEST]
     known = floor if form.fixed_floor and floor else 0.0
     late = (points.tokens / points.tokens.max()) ** form.late
-    grid = Grid(levels, n_levels, index)
+    grid = Grid(levels, n_levels, index, form.bends)
     return Problem(form, centre, x, y, grid, np.array(lo), np.array(hi), known, late / late.mean())
 
 
@@ -173,7 +172,7 @@ def starting_points(problem: Problem, n: int, seed: int) -> np.ndarray:
     """n starts [n, 1 + 2K]: the floor a share of the lowest loss, the rest shared out between the terms, exponents 0.02–1.5."""
     gen = rng.generator(seed, f"scaling/starts/{problem.form.name}")
     k = len(problem.form.over)
-    starts = np.empty((n, 1 + 2 * k))
+    starts = np.zeros((n, 1 + 2 * problem.form.n_terms))
     low, middle = np.exp(problem.y.min()), np.exp(problem.y.mean())
     share = np.zeros(n) if problem.form.fixed_floor else gen.uniform(0.0, 1.0, n)
     known = np.exp(problem.lo[0])
@@ -215,7 +214,8 @@ def _bounds_hit(problem: Problem, theta: np.ndarray) -> dict[str, str]:
             hit[form.symbols[0]] = "at 0"
         elif theta[0] >= problem.hi[0] - 1e-6:
             hit[form.symbols[0]] = "at the lowest loss"
-    for j, name in enumerate(form.symbols[0 if form.fixed_floor else 1 :], start=1):
+    free = [j for j in range(1, len(theta)) if problem.lo[j] < problem.hi[j]]
+    for j, name in zip(free, form.symbols[0 if form.fixed_floor else 1 :], strict=True):
         if theta[j] <= problem.lo[j] + 1e-6:
             hit[name] = "at 0"
         elif theta[j] >= problem.hi[j] - 1e-6:

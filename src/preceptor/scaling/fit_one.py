@@ -20,7 +20,7 @@ from preceptor.scaling.noise import Noise, around, of_dear_runs, of_set
 from preceptor.scaling.points import Points
 from preceptor.scaling.vpnls import second
 
-FAMILY = {"joint": ("joint-excess", "joint"), "size": ("late", "line")}  # forms whose forecasts are averaged
+FAMILY = {"joint": ("joint-excess", "joint"), "size": ("late", "line", "bend")}  # forms whose forecasts are averaged
 _UNSHOWN = "it counts in forecasts alone"
 NO_FLOOR_KNOWN = "the floor of this set isn't known"
 FAR = 10.0  # times the largest tokens: where methods and points are compared
@@ -134,5 +134,5 @@ def lacks(form: Form, points: Points) -> str:
         if n < 3:
             return f"{n} different value(s) of {variable}"
     n = len(used_by(form, points))
-    enough = n >= form.n_free if form.last else n > form.n_free  # a line through two points is what it is
+    enough = n >= form.n_free if form.last else n > form.n_free  # what goes through two points, or three, is what it is
     return "" if enough else f"{n} points for {form.n_free} parameters"

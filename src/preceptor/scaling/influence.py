@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from preceptor.scaling.fit import Fit
+from preceptor.scaling.forms import placed
 from preceptor.scaling.noise import Scatter
 from preceptor.scaling.points import Points
 from preceptor.scaling.rolling import parameters, slopes
@@ -43,8 +44,7 @@ def influence(fit: Fit, points: Points, scatter: Scatter, far: tuple[float, floa
     n = fit.n
     residual = fit.problem.y - fit.problem.log_prediction(fit.theta)
     covariance, _ = parameters(fit, 1.0)
-    at = dict(zip(("params", "tokens"), far, strict=True))
-    x_far = np.array([[np.log(at[name]) for name in fit.form.over]]) - fit.centre
+    x_far = placed(fit.form, fit.centre, *far)
     bent = np.clip(residual, -scatter.delta, scatter.delta)
     linear = slopes(fit, fit.problem.x) @ covariance @ slopes(fit, x_far)[0] * bent
     first = np.argsort(-np.abs(linear), kind="stable")[:_REFITTED]

@@ -58,7 +58,8 @@ class Intervals:
             if s in ("A", "B") and min(a, b, value) > 0:
                 found[s] = (value * (a / value) ** factor, value * (b / value) ** factor)
             else:
-                found[s] = (max(0.0, value + factor * (a - value)), value + factor * (b - value))
+                least = -np.inf if s == "G" else 0.0  # a law's slope may grow or shrink
+                found[s] = (max(least, value + factor * (a - value)), value + factor * (b - value))
         return found
 
 

@@ -14,7 +14,7 @@ import numpy as np
 from preceptor.core.errors import PreceptorError
 from preceptor.scaling import bands
 from preceptor.scaling.fit import Fit, fit_form, used_by
-from preceptor.scaling.forms import FORMS, terms
+from preceptor.scaling.forms import FORMS, placed, terms
 from preceptor.scaling.noise import around, of_dear_runs, of_set
 from preceptor.scaling.points import Points
 
@@ -115,7 +115,7 @@ def _guess(name: str, train: Points, later: Points, seed: int, delta: float) -> 
     scatter = around(fit, used, seeds)
     covariance, end = parameters(fit, scatter.scale**2 + (seeds.run**2 if seeds else 0.0))
     dear = of_dear_runs(fit, used)
-    x = np.stack([np.log(getattr(later, v)) for v in form.over], axis=-1) - fit.centre
+    x = placed(form, fit.centre, later.params, later.tokens)
     bends = slopes(fit, x)
     loss = fit.predict(later.params, later.tokens)
     own = (dear.run**2 + dear.point**2) * dear.scale(1 - fit.floor / loss) ** 2
@@ -150,10 +150,11 @@ def parameters(fit: Fit, variance: float) -> tuple[np.ndarray, float]:
 
 def slopes(fit: Fit, x: np.ndarray) -> np.ndarray:
     """Derivatives [n, 1 + 2K] of the log of what the form predicts above its fixed floor, by theta."""
-    total = np.exp(fit.theta[0]) + terms(fit.theta, x)
+    above = terms(fit.form, fit.theta, x)
+    total = np.exp(fit.theta[0]) + above
     parts = [np.full(len(x), np.exp(fit.theta[0])) / total]
     for k in range(x.shape[1]):
-        term = np.exp(fit.theta[1 + 2 * k] - fit.theta[2 + 2 * k] * x[:, k]) / total
+        term = (above if fit.form.bends else np.exp(fit.theta[1 + 2 * k] - fit.theta[2 + 2 * k] * x[:, k])) / total
         parts += [term, -x[:, k] * term]
     return np.stack(parts, axis=-1)
 

@@ -15,6 +15,7 @@ from itertools import combinations
 import numpy as np
 
 from preceptor.scaling.fit import Fit
+from preceptor.scaling.forms import placed
 
 LO, HI = 0.004, 3.0  # of exponents
 _GRID, _ZOOM, _ROUNDS = 41, 9, 9
@@ -48,8 +49,7 @@ def second(fit: Fit, bounds: Mapping[str, tuple[float, float]], far: tuple[float
     for k, exponent in enumerate(exponents):
         values[names[2 * k]] = float(linear[k + 1] * np.exp(exponent * fit.centre[k]))
         values[names[2 * k + 1]] = float(exponent)
-    at = dict(zip(("params", "tokens"), far, strict=True))
-    x = np.array([np.log(at[name]) for name in fit.form.over]) - fit.centre
+    x = placed(fit.form, fit.centre, *far)[0]
     there = fit.floor + linear[0] + sum(linear[k + 1] * np.exp(-e * x[k]) for k, e in enumerate(exponents))
     first = float(fit.predict(*far)[0])
     end = fit.floor if fit.form.fixed_floor else fit.parameters[fit.form.symbols[0]]
