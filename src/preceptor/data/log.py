@@ -17,7 +17,7 @@ from preceptor.core.shown import Shown
 from preceptor.core.tables.data import FunnelStep
 from preceptor.data import parquet, split
 from preceptor.data.config import SplitConfig, check_split
-from preceptor.data.rows import Targets, indptr_of, popularity_of
+from preceptor.data.rows import Counted, Targets
 
 TEXT_FIELDS = ("title", "brand", "categories", "description")
 CATALOGUE = {
@@ -31,7 +31,7 @@ QUARANTINE = {"file": pl.String, "line": pl.Int64, "reason": pl.String, "row": p
 
 
 @dataclass(frozen=True, repr=False)
-class TrainSplit(Shown):
+class TrainSplit(Counted):
     """Training interactions beside the catalogue. Rows are sorted by user, then time, then file order.
 
     items: one row per item, row number = item index; columns item_id, title, brand, categories (list of str), description;
@@ -51,20 +51,6 @@ class TrainSplit(Shown):
     @property
     def n_items(self) -> int:
         return self.items.height
-
-    @property
-    def user_indptr(self) -> np.ndarray:
-        """int64 [n_users + 1]: the history of user u is item[user_indptr[u]:user_indptr[u + 1]]."""
-        return indptr_of(self.user, self.n_users)
-
-    @property
-    def popularity(self) -> np.ndarray:
-        """Training interactions per item, int64 [n_items]."""
-        return popularity_of(self.item, self.n_items)
-
-    def facts(self) -> dict[str, Any]:
-        """What it shows of itself."""
-        return {"interactions": len(self.user), "users": self.n_users, "items": self.n_items}
 
     def save(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)

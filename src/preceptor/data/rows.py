@@ -49,8 +49,26 @@ class Training(Protocol):
         ...
 
 
+class Counted(Shown):
+    """What follows from training rows, with or without their catalogue."""
+
+    @property
+    def user_indptr(self: Training) -> np.ndarray:
+        """int64 [n_users + 1]: the history of user u is item[user_indptr[u]:user_indptr[u + 1]]."""
+        return np.searchsorted(self.user, np.arange(self.n_users + 1)).astype(np.int64)
+
+    @property
+    def popularity(self: Training) -> np.ndarray:
+        """Training interactions per item, int64 [n_items]."""
+        return np.bincount(self.item, minlength=self.n_items).astype(np.int64)
+
+    def facts(self: Training) -> dict[str, Any]:
+        """What it shows of itself."""
+        return {"interactions": len(self.user), "users": self.n_users, "items": self.n_items}
+
+
 @dataclass(frozen=True, repr=False)
-class TrainRows(Shown):
+class TrainRows(Counted):
     """The rows of a `TrainSplit` (see there) without times and catalogue."""
 
     n_items: int
@@ -62,20 +80,6 @@ class TrainRows(Shown):
     def of(cls, split: Training) -> TrainRows:
         """The rows of a training split."""
         return cls(split.n_items, split.n_users, np.asarray(split.user), np.asarray(split.item))
-
-    @property
-    def user_indptr(self) -> np.ndarray:
-        """int64 [n_users + 1]: the history of user u is item[user_indptr[u]:user_indptr[u + 1]]."""
-        return indptr_of(self.user, self.n_users)
-
-    @property
-    def popularity(self) -> np.ndarray:
-        """Training interactions per item, int64 [n_items]."""
-        return popularity_of(self.item, self.n_items)
-
-    def facts(self) -> dict[str, Any]:
-        """What it shows of itself."""
-        return {"interactions": len(self.user), "users": self.n_users, "items": self.n_items}
 
     def save(self, folder: Path) -> None:
         """Write n_items.npy, n_users.npy, user.npy and item.npy."""
@@ -141,16 +145,6 @@ class Targets(Shown):
     @classmethod
     def load(cls, folder: Path) -> Targets:
         return cls(*(_mapped(folder, name) for name in ("user", "sequence", "start", "end")))
-
-
-def indptr_of(user: np.ndarray, n_users: int) -> np.ndarray:
-    """Where each user's rows begin, of rows sorted by user, int64 [n_users + 1]."""
-    return np.searchsorted(user, np.arange(n_users + 1)).astype(np.int64)
-
-
-def popularity_of(item: np.ndarray, n_items: int) -> np.ndarray:
-    """Rows of each item, int64 [n_items]."""
-    return np.bincount(item, minlength=n_items).astype(np.int64)
 
 
 def _mapped(folder: Path, name: str) -> np.ndarray:
