@@ -15,3 +15,10 @@ os.environ.setdefault("PRECEPTOR_WORKERS", "1")
 def miniature(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a finished miniature study; tests that change anything take a copy (`miniature.copied`)."""
     return studies.shared(studies.root_of(tmp_path_factory))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """One test of the miniature first and the others last: the other worker needn't wait until it is made."""
+    users = [item for item in items if "miniature" in getattr(item, "fixturenames", ())]
+    later = set(users)
+    items[:] = [*users[:1], *(item for item in items if item not in later), *users[1:]]

@@ -272,6 +272,22 @@ def test_without_an_identified_joint_law_sizes_speak_for_themselves_and_for_thos
         assert found.interval_95 is not None
 
 
+def test_well_below_the_largest_budget_the_law_of_all_points_speaks() -> None:
+    law = fit(sweep(1, 8, seeds=2, noise=0.01, floor=LAW["E"]), replace(LIGHT, forecast=False))
+    entry = law.sets["uih"]
+    size, top = float(law.tried.largest[0]), law.tried.tokens_range[1]
+    own, whole = entry.of_size(size), entry.law("data", size)
+    assert own is not None
+    assert whole is not None
+    tokens = top * np.array([1 / 64, 1 / 8, 0.18, 1 / 4, 1.0, 8.0])
+    told, of_all = entry.centre(own, size, tokens), whole.predict(size, tokens)
+    alone = replace(entry, laws=tuple(x for x in entry.laws if x.form != "data"))
+    averaged = alone.centre(own, size, tokens)
+    assert told[:2] == pytest.approx(of_all[:2], rel=1e-12)
+    assert told[3:].tolist() == averaged[3:].tolist()
+    assert sorted((of_all[2], averaged[2]))[0] < told[2] < sorted((of_all[2], averaged[2]))[1]
+
+
 def test_a_forecasts_interval_is_that_of_the_form_of_most_weight(points: Points) -> None:
     law = fit(points.where(points.params == points.params[0]), replace(LIGHT, forecast=False))
     entry = law.sets["uih"]

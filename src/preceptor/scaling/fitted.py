@@ -143,31 +143,29 @@ class SetLaws:
         """The losses [n] that are forecast at sizes and tokens: a law's, averaged with those of the set's other forms.
 
         A law of another size: the log-log line in N of what is forecast of the two trained sizes around `params`, or nearest to
-        it.
+        it. The averaged forms of one size are told by its last budgets; well below these its law of all points speaks.
         """
         if law.params is not None and np.any(params != law.params):
             return self._beside(float(np.atleast_1d(params)[0]), tokens)
-        laws = self.averaged(law)
-        if len(laws) == 1:
-            return laws[0].predict(params, tokens)
-        weights = self.weights["joint" if law.params is None else "size"]
-        return average({one.form: one.predict(params, tokens) for one in laws}, weights, self.floor)
+        laws, weights = self.averaged(law), self.weights.get("joint" if law.params is None else "size", {})
+        losses = {one.form: one.predict(params, tokens) for one in laws}
+        late = next(iter(losses.values())) if len(losses) == 1 else average(losses, weights, self.floor)
+        whole = self.law("data", law.params) if law.params is not None else None
+        if whole is None or whole.form_error is None or not weights:
+            return late
+        # from an eighth to a quarter of the largest budget the one law passes into the others
+        share = np.clip(np.log2(np.atleast_1d(tokens) * 8 / whole.form_error.tokens), 0, 1)
+        base = self.floor or 0.0
+        above = [np.log(np.maximum(losses - base, 1e-12)) for losses in (late, whole.predict(params, tokens))]
+        return np.where(share == 1, late, base + np.exp(share * above[0] + (1 - share) * above[1]))
 
     def _beside(self, params: float, tokens: np.ndarray | float) -> np.ndarray:
         base, near = self.floor or 0.0, around(self._sizes(), params)
-        left = [np.log(np.maximum(self._trained(n, tokens) - base, 1e-12)) for n in near]
+        own = {n: law for n in near if (law := self.of_size(n)) is not None}
+        left = [np.log(np.maximum(self.centre(law, n, tokens) - base, 1e-12)) for n, law in own.items()]
+        near = list(own)
         slope = (left[-1] - left[0]) / np.log(near[-1] / near[0]) if len(near) > 1 else 0.0
         return np.asarray(base + np.exp(left[-1] + slope * np.log(params / near[-1])))
-
-    def _trained(self, params: float, tokens: np.ndarray | float) -> np.ndarray:
-        """Losses [n] of a size with a law of its own: what is forecast beyond its budgets, among them its law of all points,
-        since averaged forms are told by the last ones."""
-        law, data = self.of_size(params), self.law("data", params)
-        assert law is not None
-        beyond = self.centre(law, params, tokens)
-        if data is None or data.form_error is None:
-            return beyond
-        return np.where(np.atleast_1d(tokens) < data.form_error.tokens, data.predict(params, tokens), beyond)
 
     def _sizes(self) -> list[float]:
         """The sizes that have a law of their own, smallest first."""
