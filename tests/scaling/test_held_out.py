@@ -246,7 +246,7 @@ def test_held_out_rows_are_forecast_as_a_plan_would(n_sizes: int) -> None:
         plan = law.plan(tokens=row.tokens, params=row.params).losses["uih"]
         assert row.predicted == pytest.approx(plan.loss, rel=1e-12)
         assert (row.lo, row.hi) == pytest.approx(plan.interval_95, rel=1e-12)
-        assert row.note == f"laws of this size: {entry.mixture(own) or own.form}"
+        assert row.note == f"laws of this size: {entry.mixture(own, row.tokens) or own.form}"
     assert law.judged()["uih"].error == pytest.approx(0, abs=0.01)
     assert len(entry.weights["size"]) == 3  # and the average was asked for
 
@@ -285,6 +285,9 @@ def test_well_below_the_largest_budget_the_law_of_all_points_speaks() -> None:
     averaged = alone.centre(own, size, tokens)
     assert told[:2] == pytest.approx(of_all[:2], rel=1e-12)
     assert told[3:].tolist() == averaged[3:].tolist()
+    assert ["late" in entry.mixture(own, d) for d in tokens.tolist()] == [False, False, True, True, True, True]
+    assert "data 4" in entry.mixture(own, float(tokens[2]))
+    assert entry.mixture(own, top / 64) == "data 100%"
     assert sorted((of_all[2], averaged[2]))[0] < told[2] < sorted((of_all[2], averaged[2]))[1]
 
 

@@ -133,11 +133,13 @@ class SetLaws:
         own = [law for form in forms if (law := self.law(form, params)) is not None]
         return next((law for law in own if len(law.draws)), own[0] if own else None)
 
-    def mixture(self, law: FittedLaw) -> str:
+    def mixture(self, law: FittedLaw, tokens: float) -> str:
         """Which forms a forecast averages, by weight; empty where the law speaks alone."""
         weights = self.weights.get("joint" if law.params is None else "size", {})
-        known = [form for form in FORMS if form in weights and self.law(form, law.params) is not None]
-        return "" if set(known) <= {law.form} else ", ".join(f"{FORMS[form].said} {weights[form]:.0%}" for form in known)
+        late = float(self._late_share(law, tokens)[0])
+        shares = {form: late * weights[form] for form in FORMS if form in weights and self.law(form, law.params) is not None}
+        known = {form: share for form, share in ({"data": 1 - late} | shares).items() if share > 0}
+        return "" if set(known) <= {law.form} else ", ".join(f"{FORMS[form].said} {share:.0%}" for form, share in known.items())
 
     def centre(self, law: FittedLaw, params: np.ndarray | float, tokens: np.ndarray | float) -> np.ndarray:
         """The losses [n] that are forecast at sizes and tokens: a law's, averaged with those of the set's other forms.
@@ -147,17 +149,24 @@ class SetLaws:
         """
         if law.params is not None and np.any(params != law.params):
             return self._beside(float(np.atleast_1d(params)[0]), tokens)
-        laws, weights = self.averaged(law), self.weights.get("joint" if law.params is None else "size", {})
-        losses = {one.form: one.predict(params, tokens) for one in laws}
-        late = next(iter(losses.values())) if len(losses) == 1 else average(losses, weights, self.floor)
-        whole = self.law("data", law.params) if law.params is not None else None
-        if whole is None or whole.form_error is None or not weights:
-            return late
-        # from an eighth to a quarter of the largest budget the one law passes into the others
-        share = np.clip(np.log2(np.atleast_1d(tokens) * 8 / whole.form_error.tokens), 0, 1)
+        losses = {one.form: one.predict(params, tokens) for one in self.averaged(law)}
+        weights = self.weights.get("joint" if law.params is None else "size", {})
+        told = next(iter(losses.values())) if len(losses) == 1 else average(losses, weights, self.floor)
+        late, whole = self._late_share(law, tokens), self.law("data", law.params)
+        if whole is None or np.all(late == 1):
+            return told
         base = self.floor or 0.0
-        above = [np.log(np.maximum(losses - base, 1e-12)) for losses in (late, whole.predict(params, tokens))]
-        return np.where(share == 1, late, base + np.exp(share * above[0] + (1 - share) * above[1]))
+        above = [np.log(np.maximum(found - base, 1e-12)) for found in (told, whole.predict(params, tokens))]
+        return np.where(late == 1, told, base + np.exp(late * above[0] + (1 - late) * above[1]))
+
+    def _late_share(self, law: FittedLaw, tokens: np.ndarray | float) -> np.ndarray:
+        """What the averaged forms of one size, which its last budgets tell, count at tokens [n]; its law of all points has the
+        rest. All from a quarter of the largest budget on, nothing up to an eighth of it.
+        """
+        whole = self.law("data", law.params) if law.params is not None and self.weights.get("size") else None
+        if whole is None or whole.form_error is None:
+            return np.ones(np.atleast_1d(tokens).shape)
+        return np.clip(np.log2(np.atleast_1d(tokens) * 8 / whole.form_error.tokens), 0, 1)
 
     def _beside(self, params: float, tokens: np.ndarray | float) -> np.ndarray:
         base, near = self.floor or 0.0, around(self._sizes(), params)

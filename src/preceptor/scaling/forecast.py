@@ -111,7 +111,7 @@ def predict(entry: SetLaws, train: Points, test: Points, held: str) -> list[Fore
             "nearest_smaller_error": _share(base_near - actual, excess),
             "reference": _known(reference), "reference_kind": kind,
         }  # fmt: skip
-        for form, law, said in _laws_at(entry, train, n):
+        for form, law, said in _laws_at(entry, train, n, d):
             value, lo, hi, why = math.nan, math.nan, math.nan, ""
             if law is not None:
                 made = expected(law, n, d, entry.centre(law, n, d) if form == PLANNED else None)
@@ -130,8 +130,8 @@ def predict(entry: SetLaws, train: Points, test: Points, held: str) -> list[Fore
     return found
 
 
-def _laws_at(entry: SetLaws, train: Points, n: float) -> list[tuple[str, FittedLaw | None, str]]:
-    """(form, its law at a size, what to say of it), what a plan would say last."""
+def _laws_at(entry: SetLaws, train: Points, n: float, d: float) -> list[tuple[str, FittedLaw | None, str]]:
+    """(form, its law at a size, what to say of it at so many tokens), what a plan would say last."""
     found: list[tuple[str, FittedLaw | None, str]] = []
     for form in LAWS.values():
         single = len(form.over) == 1
@@ -143,7 +143,7 @@ def _laws_at(entry: SetLaws, train: Points, n: float) -> list[tuple[str, FittedL
     law = entry.at(n)
     if law is None:
         return [*found, (PLANNED, None, "neither a joint law nor one of this size")]
-    said = entry.mixture(law) or law.form
+    said = entry.mixture(law, d) or law.form
     of = {None: "joint laws", n: "laws of this size"}.get(law.params, "a line in N through the laws of two sizes")
     return [*found, (PLANNED, law, f"{of}: {said}" + ("" if entry.identified(law, n) else ", not identified"))]
 

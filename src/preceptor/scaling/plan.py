@@ -128,7 +128,7 @@ def make_plan(
         usd=hours * budget.price if hours is not None and budget.price else None,
         recall={metric: reading(found, own) for metric, found in beside.recall(surface.name).items()},
         same_loss=equals(surface, n, d),
-        averaged=surface.entry.mixture(surface.law(n)),
+        averaged=surface.entry.mixture(surface.law(n), d),
     )
 
 
@@ -241,7 +241,7 @@ def _expected(entry: SetLaws, law: FittedLaw, params: float, tokens: float) -> E
     notes = ("" if entry.identified(law, params) else "not identified", found.reason)
     i80, i95 = (None if i is None else (float(i[0][0]), float(i[1][0])) for i in (found.interval_80, found.interval_95))
     excess = None if floor is None else loss - floor
-    return Expected(loss, i80, i95, law.form, "; ".join(filter(None, notes)), excess, entry.mixture(law))
+    return Expected(loss, i80, i95, law.form, "; ".join(filter(None, notes)), excess, entry.mixture(law, tokens))
 
 
 def _optimum_intervals(surface: Surface, flops: float) -> tuple[tuple[float, float] | None, tuple[float, float] | None]:
