@@ -27,13 +27,15 @@ from benchmarks.scaling.points import WALKS, points_of
 from benchmarks.scaling.rows import read, write
 from benchmarks.scaling.sweeps import sweeps
 from preceptor.scaling.burn_in import burn_in
-from preceptor.scaling.fit import Fit, fit_form
-from preceptor.scaling.fit_one import FAMILY, lacks
+from preceptor.scaling.config import ScalingConfig
+from preceptor.scaling.fit import fit_form
+from preceptor.scaling.fit_one import FAMILY
 from preceptor.scaling.forms import FORMS
+from preceptor.scaling.kinds import missed
 from preceptor.scaling.points import Points
 from preceptor.scaling.rolling import WINDOW
 
-FEWEST, SIZES = 3, 4  # budgets at or below a cut; sizes of a joint law
+FEWEST = 3  # budgets at or below a cut
 STARTS = 24
 CHECKPOINTS = "one cosine"  # an arm of `schedule` whose points aren't finished runs
 AVERAGES = {
@@ -120,9 +122,10 @@ def of_families() -> list[dict[str, object]]:
     """Median errors of joint laws, of sizes' own and of the average of both, by sweep and by how far beyond the cut."""
     found: dict[tuple[str, str], list[tuple[float, float]]] = {}
     for sweep in sweeps():
-        for doublings, errors in _both(sweep.points):
+        for one in missed(sweep.points, ScalingConfig()):
             for name in (f"{sweep.study}: {sweep.name}", "all"):
-                found.setdefault((name, "one doubling" if doublings <= SPANS["one doubling"][1] else "two"), []).append(errors)
+                span = "one doubling" if one.beyond <= SPANS["one doubling"][1] else "two"
+                found.setdefault((name, span), []).append((one.joint, one.own))
     rows: list[dict[str, object]] = []
     for (name, beyond), errors in sorted(found.items(), key=lambda pair: pair[0][0] == "all"):
         joint, own = np.array(errors).T
@@ -130,29 +133,6 @@ def of_families() -> list[dict[str, object]]:
         shown = {kind: f"{np.median(np.abs(values)):.4f}" for kind, values in medians.items()}
         rows.append({"sweep": name, "beyond": beyond, "forecasts": len(errors), **shown})
     return rows
-
-
-def _both(points: Points) -> Iterator[tuple[float, tuple[float, float]]]:
-    """(doublings, errors of the joint laws and of the size's own) of every later budget of a trained size."""
-    base, budgets = points.known_floor() or 0.0, np.unique(points.tokens)
-    for last in range(FEWEST, len(budgets)):
-        edge = budgets[last - 1]
-        train = points.where(points.tokens <= edge)
-        later = points.where((points.tokens > edge) & (points.tokens <= 4 * edge * (1 + 1e-9)))
-        joint = _fits("joint", train) if len(np.unique(train.params)) >= SIZES else []
-        for n in np.unique(later.params) if joint else ():
-            part = train.where(train.params == n)
-            own = _fits("size", part) if len(np.unique(part.tokens)) >= FEWEST else []
-            for d in np.unique(later.tokens[later.params == n]) if own else ():
-                came = float(np.mean(later.loss[(later.params == n) & (later.tokens == d)])) - base
-                if came > 0:
-                    said = [np.mean([np.log(max(fit.predict(n, d)[0] - base, 1e-9)) for fit in fits]) for fits in (joint, own)]
-                    yield float(np.log2(d / edge)), (float(said[0] - np.log(came)), float(said[1] - np.log(came)))
-
-
-def _fits(family: str, points: Points) -> list[Fit]:
-    """The forms that a plan averages, as many as these points allow."""
-    return [fit_form(FORMS[f], points, STARTS) for f in FAMILY[family] if not lacks(FORMS[f], points)]
 
 
 if __name__ == "__main__":

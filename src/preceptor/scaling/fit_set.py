@@ -17,6 +17,7 @@ from preceptor.scaling.fitted import FittedLaw, SetLaws
 from preceptor.scaling.forecast import NAMED, PLANNED, cells_of, chief, forecast, predict
 from preceptor.scaling.forms import FORMS, LAWS
 from preceptor.scaling.identify import coefficients, verdicts
+from preceptor.scaling.kinds import compared
 from preceptor.scaling.noise import around, of_set, widest
 from preceptor.scaling.points import Points
 from preceptor.scaling.repetition import fit_repetition
@@ -64,8 +65,14 @@ def fit_set(name: str, points: Points, config: ScalingConfig, named: Sequence[Po
     weights = {f: w for f, w in tracks.weights.items() if any(law.form in FAMILY[f] for law in (*laws, *unshown))}
     entry = SetLaws(
         name, unit, floor, tuple(laws), chosen, missing, errors, repetition, weights, cells, burn, repeated=len(repeated),
-        unshown=unshown,
+        unshown=unshown, kinds=compared(fresh, config) if len(fresh) else None,
     )  # fmt: skip
+    joint = entry.law(chosen) if chosen else None
+    if entry.kinds and entry.own_first and joint is not None and joint.identified:
+        notes.append(
+            f"the joint law misses later budgets of the trained sizes by {entry.kinds.joint:.2%} and the sizes' own laws by"
+            f" {entry.kinds.own:.2%}, so that forecasts and plans rest on the latter"
+        )
     for test in named:
         again = int(np.sum(test.repeated))
         if again:

@@ -19,6 +19,8 @@ from preceptor.scaling.repetition import Repetition
 from preceptor.scaling.rolling import average
 from preceptor.scaling.vpnls import Second
 
+_CLEARLY = 0.5  # of the mean squared error
+
 
 @dataclass(frozen=True)
 class Parameter:
@@ -89,6 +91,15 @@ class FittedLaw:
 
 
 @dataclass(frozen=True)
+class Kinds:
+    """What joint laws and sizes' own missed of a set's later budgets (root mean square), over so many forecasts."""
+
+    joint: float
+    own: float
+    forecasts: int
+
+
+@dataclass(frozen=True)
 class SetLaws:
     """The laws of one evaluation set. chosen: the joint form with the least held-out error; not_fitted: form → reason.
 
@@ -96,7 +107,8 @@ class SetLaws:
     forecast_error: of each form, the mean over the held-out cells; forecast_cells: of each cell. weights: how the forms are
     averaged in a forecast, of joint laws ("joint") and of laws of one size ("size"); empty: a law speaks alone. burn_in: which
     points the laws leave out because models hadn't learnt the format. notes: what else to know of the set. repeated: how many
-    points repeat data. unshown: of single sizes, the forms that count in forecasts alone.
+    points repeat data. unshown: of single sizes, the forms that count in forecasts alone. kinds: how joint laws and sizes'
+    own told the set's later budgets, where that can be asked.
     """
 
     name: str
@@ -113,18 +125,30 @@ class SetLaws:
     notes: tuple[str, ...] = ()
     repeated: int = 0
     unshown: tuple[FittedLaw, ...] = ()
+    kinds: Kinds | None = None
 
     def at(self, params: float) -> FittedLaw | None:
-        """The law at a size: an identified joint one, else one of this size. Where the size wasn't trained and no joint law is
-        identified, that of the nearest trained size, from which `centre` goes on (decision 93)."""
+        """The law at a size: an identified joint one, else one of this size; the other way round where sizes' own laws told
+        later budgets better (decision 95). Where the size wasn't trained, its own is that of the nearest trained size, from
+        which `centre` goes on (decision 93)."""
         joint, own = self.law(self.chosen) if self.chosen else None, self.of_size(params)
-        found = [law for law in (joint, own) if law is not None and self.identified(law, params)]
-        nearest = min(self._sizes(), key=lambda n: abs(np.log(n / params)), default=params) if joint else params
-        return next((law for law in (*found, own, self.of_size(nearest), joint) if law is not None), None)
+        if own is None and joint is not None:
+            own = self.of_size(min(self._sizes(), key=lambda n: abs(np.log(n / params)), default=params))
+        order = (own, joint) if self.own_first else (joint, own)
+        known = [law for law in order if law is not None and self._known(law)]
+        return next((law for law in (*known, own, joint) if law is not None), None)
+
+    @property
+    def own_first(self) -> bool:
+        """Whether laws of single sizes come before an identified joint one, as those that told later budgets clearly better."""
+        return self.kinds is not None and self.kinds.own**2 < _CLEARLY * self.kinds.joint**2
 
     def identified(self, law: FittedLaw, params: float) -> bool:
         """Whether a law that speaks of a size is identified, or another of all sizes or of that size, as it is."""
-        return law.params in {None, params} and any(one.identified for one in self.laws if one.params == law.params)
+        return law.params in {None, params} and self._known(law)
+
+    def _known(self, law: FittedLaw) -> bool:
+        return any(one.identified for one in self.laws if one.params == law.params)
 
     def of_size(self, params: float) -> FittedLaw | None:
         """The law of one size whose interval a forecast has: of those averaged the one of most weight, else any there is."""

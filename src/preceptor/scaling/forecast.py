@@ -19,6 +19,7 @@ from preceptor.scaling.expect import expected
 from preceptor.scaling.fit_one import fit_laws, lacks, track_record
 from preceptor.scaling.fitted import FittedLaw, SetLaws, around
 from preceptor.scaling.forms import LAWS
+from preceptor.scaling.kinds import compared
 from preceptor.scaling.points import Points
 
 NAMED = "named"  # held: rows that a person named, or a table of their own
@@ -86,7 +87,10 @@ def laws_of_part(name: str, train: Points, config: ScalingConfig, sizes: np.ndar
     own = sorted({m for n in sizes.tolist() for m in ([n] if n in trained else around(trained, n))})
     laws, unshown, missing = fit_laws(train, config, tracks, own, doubt=False)
     floor, chosen = train.known_floor(), chief(laws, {})
-    return SetLaws(name, str(train.unit[0]), floor, tuple(laws), chosen, missing, {}, weights=tracks.weights, unshown=unshown)
+    kinds = compared(train, config)
+    return SetLaws(
+        name, str(train.unit[0]), floor, tuple(laws), chosen, missing, {}, weights=tracks.weights, unshown=unshown, kinds=kinds
+    )
 
 
 def chief(laws: Sequence[FittedLaw], errors: Mapping[str, float]) -> str | None:

@@ -11,7 +11,7 @@ import numpy as np
 from preceptor.core.tables.scaling import Forecast
 from preceptor.scaling.bands import FormError
 from preceptor.scaling.burn_in import BurnIn
-from preceptor.scaling.fitted import Dropped, FittedLaw, Parameter, SetLaws
+from preceptor.scaling.fitted import Dropped, FittedLaw, Kinds, Parameter, SetLaws
 from preceptor.scaling.forms import FORMS
 from preceptor.scaling.influence import Influence
 from preceptor.scaling.noise import Dear, Noise
@@ -61,7 +61,8 @@ def _set(v: Mapping[str, Any]) -> SetLaws:
     if burn is not None:
         burn = BurnIn(**{**burn, "dropped": tuple(map(tuple, burn["dropped"])), "late": tuple(burn["late"])})
     fitted = {k: tuple(map(_one, v[k])) for k in ("laws", "unshown")}
-    changed = fitted | {"repetition": repetition, "burn_in": burn, "notes": tuple(v["notes"])}
+    kinds = Kinds(**v["kinds"]) if v.get("kinds") else None
+    changed = fitted | {"repetition": repetition, "burn_in": burn, "notes": tuple(v["notes"]), "kinds": kinds}
     return SetLaws(**{**v, **changed})
 
 

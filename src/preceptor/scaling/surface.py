@@ -179,7 +179,8 @@ def sizes_of_draws(surface: Surface, flops: float) -> np.ndarray:
 def surface_of(sets: Mapping[str, SetLaws], tried: Tried, cost: TrainingCost, target: str | None) -> Surface:
     """The law to plan with: of the set asked for, else of the first that has one, sets with a known floor first.
 
-    An identified joint law comes before identified laws of single sizes. Raises PreceptorError where nothing is identified.
+    An identified joint law comes before identified laws of single sizes, unless these told later budgets better. Raises
+    PreceptorError where nothing is identified.
     """
     if target is not None and target not in sets:
         raise PreceptorError("No such set", where="--of", found=target, expected=", ".join(sets))
@@ -188,11 +189,10 @@ def surface_of(sets: Mapping[str, SetLaws], tried: Tried, cost: TrainingCost, ta
     for name in names:
         entry = sets[name]
         joint = entry.law(entry.chosen) if entry.chosen else None
-        if joint is not None and joint.identified:
-            return Surface(name, entry, (joint,), cost, tried)
-        of_sizes = _of_sizes(entry)
-        if of_sizes:
-            return Surface(name, entry, of_sizes, cost, tried)
+        kinds = [(joint,) if joint is not None and joint.identified else (), _of_sizes(entry)]
+        laws = next(filter(None, reversed(kinds) if entry.own_first else kinds), None)
+        if laws:
+            return Surface(name, entry, laws, cost, tried)
         why = f"{name} ({joint.form}): {joint.why_not}" if joint else f"{name}: {_no_joint(entry)}"
         reasons.append(why)
     raise PreceptorError(
