@@ -31,7 +31,7 @@ from preceptor.scaling.config import ScalingConfig
 from preceptor.scaling.fit import fit_form
 from preceptor.scaling.fit_one import FAMILY
 from preceptor.scaling.forms import FORMS
-from preceptor.scaling.kinds import missed
+from preceptor.scaling.kinds import cuts, missed
 from preceptor.scaling.points import Points
 from preceptor.scaling.rolling import WINDOW
 
@@ -122,7 +122,7 @@ def of_families() -> list[dict[str, object]]:
     """Median errors of joint laws, of sizes' own and of the average of both, by sweep and by how far beyond the cut."""
     found: dict[tuple[str, str], list[tuple[float, float]]] = {}
     for sweep in sweeps():
-        for one in missed(sweep.points, ScalingConfig()):
+        for one in (one for cut in cuts(sweep.points) for one in missed(sweep.points, cut, ScalingConfig())):
             for name in (f"{sweep.study}: {sweep.name}", "all"):
                 span = "one doubling" if one.beyond <= SPANS["one doubling"][1] else "two"
                 found.setdefault((name, span), []).append((one.joint, one.own))

@@ -4,9 +4,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from preceptor.scaling import kinds
 from preceptor.scaling.config import ScalingConfig
 from preceptor.scaling.fitted import Kinds
-from preceptor.scaling.kinds import compared, missed
+from preceptor.scaling.kinds import compared, cuts, missed
 from preceptor.scaling.law import fit
 from preceptor.scaling.points import Points
 from scaling.laws import FLOOR, SIZES, joint_law, laws_of_sizes
@@ -25,20 +26,29 @@ def each_its_own() -> Points:
 
 def test_both_kinds_are_asked_by_the_latest_cuts_that_leave_a_few_forecasts() -> None:
     points = each_its_own()
-    found = list(missed(points, LIGHT))
-    assert sorted({round(one.beyond, 2) for one in found}) == [0.72, 1.45]
-    kinds = compared(points, LIGHT)
-    assert kinds is not None
-    last = [one for one in found if one.cut == max(m.cut for m in found)]
-    assert kinds.forecasts == len(last) == 5
-    assert kinds.own == pytest.approx(float(np.sqrt(np.mean([one.own**2 for one in last]))))
-    assert kinds.own < 0.2 * kinds.joint
+    assert [round(one.beyond, 2) for one in missed(points, cuts(points)[-2], LIGHT)] == [0.72, 1.45] * 5
+    last = list(missed(points, cuts(points)[-1], LIGHT))
+    told = compared(points, LIGHT)
+    assert told is not None
+    assert told.forecasts == len(last) == 5
+    assert told.own == pytest.approx(float(np.sqrt(np.mean([one.own**2 for one in last]))))
+    assert told.own < 0.2 * told.joint
+
+
+def test_a_table_with_a_budget_of_its_own_for_every_run_is_asked_a_few_times_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    points = sweep(1, 300)
+    sizes = np.geomspace(2e4, 7e5, 300)
+    asked = []
+    monkeypatch.setattr(kinds, "missed", lambda points, cut, config: asked.append(cut) or [])
+    apart = {"params": sizes, "run": [f"r{i}" for i in range(300)]}
+    assert compared(Points.of(points.columns() | apart), LIGHT) is None
+    assert asked == cuts(points)[:-7:-1]
 
 
 def test_where_one_law_holds_for_all_sizes_it_comes_first() -> None:
-    kinds = compared(sweep(5, 8, seeds=2, noise=0.01), LIGHT)
-    assert kinds is not None
-    assert kinds.joint < kinds.own
+    told = compared(sweep(5, 8, seeds=2, noise=0.01), LIGHT)
+    assert told is not None
+    assert told.joint < told.own
 
 
 def test_too_few_sizes_or_budgets_say_nothing() -> None:
@@ -49,9 +59,9 @@ def test_too_few_sizes_or_budgets_say_nothing() -> None:
 def test_sizes_of_their_own_come_before_an_identified_joint_law_that_told_less() -> None:
     joint, own = joint_law(), laws_of_sizes()
     entry = replace(joint.sets["uih"], laws=(*joint.sets["uih"].laws, *own.sets["uih"].laws))
-    told = {False: Kinds(0.05, 0.05, 4), True: Kinds(0.2, 0.05, 4)}
-    for first, kinds in told.items():
-        law = replace(joint, sets={"uih": replace(entry, kinds=kinds)})
+    errors = {False: Kinds(0.05, 0.05, 4), True: Kinds(0.2, 0.05, 4)}
+    for first, told in errors.items():
+        law = replace(joint, sets={"uih": replace(entry, kinds=told)})
         at = law.sets["uih"].at(SIZES[0])
         assert at is not None
         assert (at.params == SIZES[0]) is first
