@@ -9,7 +9,6 @@ a + b·FLOP, both at least 0 by least squares. Evaluation, and what lies before 
 
 from __future__ import annotations
 
-import csv
 import platform
 import time
 from pathlib import Path
@@ -19,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.scaling.cells import Cell
-from benchmarks.scaling.rows import write
+from benchmarks.scaling.rows import read, write
 from preceptor.lm.config import LMConfig
 from preceptor.lm.ladder import rung
 
@@ -64,10 +63,9 @@ def cost_of(flops: np.ndarray, seconds: np.ndarray) -> tuple[float, float]:
 
 def cpu_seconds(cell: Cell) -> float:
     """CPU seconds of a cell's training, by the measured rates; nan where none were measured."""
-    if not OUT.exists():
+    rows = read(OUT)
+    if not rows:
         return float("nan")
-    with open(OUT, encoding="utf-8", newline="") as f:
-        rows = list(csv.DictReader(f))
     a, b = cost_of(*(np.array([float(r[name]) for r in rows]) for name in HEAD[3:5]))
     size = rung(cell.lm(), cell.size.depth, OTHER_ROWS + items_of(cell.log), CONTEXT)
     return cell.trained() * (a + b * size.flops_per_token) / 1e6
