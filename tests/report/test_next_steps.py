@@ -1,6 +1,7 @@
 """What a study's tables ask for next: which of tokens and parameters, what is unfinished, what a law allows."""
 
 import dataclasses
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -58,20 +59,23 @@ def law(form: str, params: float | None, identified: bool) -> Law:
 
 
 @pytest.mark.parametrize(
-    ("found", "said"),
+    ("found", "joint", "said"),
     [
-        ([law("joint", None, True)], "Plan a budget with the law: preceptor plan DIR/"),
-        ([law("joint", None, False), law("excess", 2e5, True)], "−0.26 [0.22, 0.30]; laws of this form missed"),
-        ([law("joint", None, False), law("excess", 2e5, False)], "Plan nothing with these laws yet"),
+        ([law("joint", None, True)], True, "Plan a budget with the law: preceptor plan DIR/"),
+        ([law("joint", None, True)], False, "though that one is identified. preceptor plan DIR/"),
+        ([law("joint", None, False), law("excess", 2e5, True)], False, "−0.26 [0.22, 0.30]; laws of this form missed"),
+        ([law("joint", None, False), law("excess", 2e5, False)], False, "Plan nothing with these laws yet"),
     ],
 )  # fmt: skip
 def test_a_plan_is_offered_as_far_as_a_law_is_identified(
-    miniature: Path, monkeypatch: pytest.MonkeyPatch, found: list[Law], said: str
+    miniature: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, found: list[Law], joint: bool, said: str
 ) -> None:
+    out = copied(miniature, tmp_path)
+    (out / "scaling" / "plan.json").write_text(json.dumps({"sets": [{"name": "uih-in-graph", "joint": joint}]}))
     smallest = min(p.params for p in row.read(miniature / "lm", Point))
     own = [one if one.params is None else dataclasses.replace(one, params=smallest) for one in found]
     monkeypatch.setattr("preceptor.report.next_steps.laws", lambda inputs: own)
-    assert any(said in step for step in next_steps(Artifacts.of(miniature), "DIR"))
+    assert any(said in step for step in next_steps(Artifacts.of(out), "DIR"))
 
 
 def test_the_budget_offered_is_within_reach_of_the_size_that_has_a_law(

@@ -112,6 +112,11 @@ def _law(inputs: Artifacts, out: str) -> str | None:
     if not joint or not swept:
         return None
     chosen = next((law for law in joint if law.chosen), joint[0])
+    if chosen.identified and _among_sizes(inputs):
+        return (
+            "Plan among the trained sizes: their own laws told later budgets better than the law of all sizes, though that"
+            f" one is identified. {_plan(inputs, out)}."
+        )
     if chosen.identified:
         return f"Plan a budget with the law: {_plan(inputs, out)}."
     own = [law for law in found if law.params is not None and law.form == "excess" and law.identified]
@@ -129,6 +134,12 @@ def _law(inputs: Artifacts, out: str) -> str | None:
         f"Plan nothing with these laws yet: {len(swept)} sizes, {budgets} budgets and at most {seeds} seeds don't fix them."
         " Sweep more of each (lm.depths, lm.tokens, lm.seeds)."
     )
+
+
+def _among_sizes(inputs: Artifacts) -> bool:
+    """Whether a plan of drawn histories chooses among the trained sizes, by a law of each."""
+    found = inputs.document("scaling", "plan.json")
+    return found is not None and any(one["name"] == FLOOR_SET and not one["joint"] for one in found["sets"])
 
 
 def _plan(inputs: Artifacts, out: str, sizes: Collection[float | None] = ()) -> str:

@@ -43,8 +43,8 @@ def plan(inputs: Artifacts) -> Section:
     if not all(one["joint"] for one in sets):
         parts.append(
             paragraphs(
-                "Where what N does is not identified, each trained size has a law of tokens of its own, and a plan chooses"
-                " among these sizes."
+                "Where what N does is not identified, or one law of all sizes told later budgets worse than the sizes' own,"
+                " each trained size has a law of tokens of its own, and a plan chooses among these sizes."
             )
         )
     parts += [_controls(), _data(found, recall)]
