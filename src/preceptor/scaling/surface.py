@@ -69,7 +69,7 @@ class Surface:
             raise PreceptorError(
                 "No law of this size", where="--params", found=quantity(params),
                 expected="one of " + ", ".join(quantity(n) for n in self.sizes),
-                remedy="what N does isn't identified by these points, so that only trained sizes can be planned with",
+                remedy="each size has a law of its own here, so that only trained sizes can be planned with",
             )  # fmt: skip
         return float(near)
 
