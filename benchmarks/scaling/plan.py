@@ -83,6 +83,9 @@ def collapse() -> Iterator[Cell]:
         small = (32_768, 131_072) if items == 30_000 else SMALL[1:] if large else SMALL  # from .1 per effective edge on
         for law in ("first-order", *(() if items == 30_000 else ("mixture",))):
             yield from _of_catalogue(log, law, few, small, large)
+    for items, few in ((20_000, BUDGETS[1:5]), (60_000, BUDGETS[3:])):  # trained after `collapse.py` knew of a start
+        log = f"market:n_items={items},n_interactions={60 * items}"
+        yield Cell(log, "first-order", Size("catalogue", 2, 64, "held out"), few, 1, more=("graph.top_k=10",))
     log = "market:n_items=10000,n_interactions=600000"
     yield Cell(log, "first-order", Size("wide", 2, 128, "held out"), BUDGETS[1:4], 1, more=("graph.top_k=10",))
     for law in ("first-order", "mixture"):

@@ -60,7 +60,23 @@ def test_a_planted_collapse_is_found_over_edges_and_not_over_its_rivals() -> Non
     errors = {x: max(abs(row["error"]) for row in found if row["x"] == x) for x in scaling_collapse.SCALES}
     assert errors["per effective edge"] < 1e-6
     assert all(errors[rival] > 0.1 for rival in ("per item", "tokens", "missing edge mass", "counted model"))
-    assert {row["x"] for row in scaling_collapse.collapse(lines)} == {"per effective edge", "per item", "tokens"}
+    without = {row["x"] for row in scaling_collapse.collapse(lines)}
+    assert without == {"per effective edge", "per item", "tokens", scaling_collapse.START}
+
+
+def test_a_start_that_every_catalogue_costs_is_found() -> None:
+    """Shares that collapse over tokens per (edge and 6,000 more) don't over tokens per edge."""
+    lines = [row | {"loss": str(5 + 2 * _left(row, 6000))} for row in catalogues()[0]]
+    found = [row for row in scaling_collapse.collapse(lines) if row["x"] == scaling_collapse.START]
+    assert [row["start"] for row in found] == [pytest.approx(6000, rel=0.04)] * len(found)
+    assert [row["tokens"] for row in found] == [100_000, 400_000, 800_000], "once a model has begun"
+    assert max(abs(row["error"]) for row in found) < 0.02
+    others = [row for row in scaling_collapse.collapse(lines) if row["x"] == "per effective edge" and row["asked"]]
+    assert max(abs(row["error"]) for row in others) > 0.1
+
+
+def _left(row: dict[str, str], start: float) -> float:
+    return math.exp(-0.4 - 0.3 * math.log(float(row["tokens"]) / (float(row["effective_edges"]) + start)))
 
 
 def test_a_share_is_asked_for_at_a_tenth_to_ten_tokens_per_edge_and_below_the_unigram() -> None:
