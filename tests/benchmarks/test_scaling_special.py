@@ -65,10 +65,10 @@ def test_a_planted_collapse_is_found_over_edges_and_not_over_its_rivals() -> Non
 
 
 def test_a_start_that_every_catalogue_costs_is_found() -> None:
-    """Shares that collapse over tokens per (edge and 6,000 more) don't over tokens per edge."""
-    lines = [row | {"loss": str(5 + 2 * _left(row, 6000))} for row in catalogues()[0]]
+    """Shares that collapse over tokens per (edge and 20,000 more) don't over tokens per edge."""
+    lines = [row | {"loss": str(5 + 2 * _left(row, 20_000))} for row in catalogues()[0]]
     found = [row for row in scaling_collapse.collapse(lines) if row["x"] == scaling_collapse.START]
-    assert [row["start"] for row in found] == [pytest.approx(6000, rel=0.04)] * len(found)
+    assert [row["start"] for row in found] == [pytest.approx(20_000, rel=0.04)] * len(found)
     assert [row["tokens"] for row in found] == [100_000, 400_000, 800_000], "once a model has begun"
     assert max(abs(row["error"]) for row in found) < 0.02
     others = [row for row in scaling_collapse.collapse(lines) if row["x"] == "per effective edge" and row["asked"]]
