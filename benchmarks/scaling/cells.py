@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
@@ -14,6 +15,8 @@ from preceptor import study
 from preceptor.lm.config import LMConfig
 from preceptor.lm.grid import training_tokens
 
+SHARED = Path(os.environ.get("PRECEPTOR_SHARED_DATA", Path(__file__).parents[3] / "shared" / "data"))
+FOLDERS = ("ml-latest-small", "amazon-office-2018", "amazon-games-2018")  # logs of `SHARED`
 SETS = ("uih-in-graph", "real-validation-seen")
 BASE = (
     *("codes.representation=items", "curriculum.mixture={general: 0, item_text: 0, cf: 0, uih: 1}", "arms=null"),
@@ -95,7 +98,7 @@ class Cell:
         return (*BASE, *LAWS[self.law], *self.size.settings(), *grid, *self.more, *more)
 
     def config(self, more: Sequence[str] = ()) -> study.StudyConfig:
-        return study.load_config("quick", self.log, self.settings(more))
+        return study.load_config("quick", source(self.log), self.settings(more))
 
     def lm(self) -> LMConfig:
         """Its language models' settings; as those of `config`, in no time."""
@@ -111,6 +114,11 @@ class Cell:
     def folder(self, work: Path) -> Path:
         """Where it is run: cells of one log share what their settings leave alone."""
         return work / self.log.replace(":", "-").replace(",", "-")
+
+
+def source(log: str) -> str:
+    """Where a log is read: a folder of the shared data where it is one, else it is a source by name."""
+    return str(SHARED / log) if log in FOLDERS else log
 
 
 @cache

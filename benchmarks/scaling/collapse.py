@@ -6,20 +6,21 @@ the floor (both by `rivals.py`), tokens per item of the catalogue, and tokens al
 effective edge: the parabola of that range is fitted there, that of the rest to all tokens. What lies at or above the unigram
 (a share of 1) is burn-in: it is fitted by nothing, and predicted nowhere.
 
-Ten tokens per edge are a few dozen updates of a small catalogue. So there is one more x, "per edge, with a start": tokens over
-effective edges plus a number of edges that every catalogue costs, whatever its size. That number is fitted with a cubic to all
-shares below .8 of the small catalogues, since the same x isn't the same number of tokens per edge there.
+Ten tokens per edge are a few dozen updates of a small catalogue, and catalogues differ in how unevenly their items are visited.
+So there is one more law, of the visits of each item (`visits.py`): its three numbers are fitted to all shares below .8 of the
+small catalogues, and predict such shares of others from their histories' law alone.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from scipy import stats
+
+from benchmarks.scaling.visits import Profile, fit, profiles
 
 Line = Mapping[str, str]
 Cell = Mapping[str, Any]
@@ -29,9 +30,8 @@ LADDER = "catalogue"  # of the models that are judged
 FEWEST = 6  # cells that a parabola is fitted to
 RIVALS = ("missing edge mass", "counted model")
 SCALES = ("per effective edge", *RIVALS, "per item", "tokens")
-START = "per edge, with a start"
+VISITS = "visits of each item"
 BEGUN = 0.8  # the share left of a model that has begun to learn the law
-_STARTS = np.geomspace(100, 100_000, 200)
 
 
 def share_left(line: Line) -> float:
@@ -40,15 +40,15 @@ def share_left(line: Line) -> float:
     return (loss - floor) / (unigram + ends - floor)
 
 
-def collapse(lines: Sequence[Line], rivals: Sequence[Line] = ()) -> list[dict[str, Any]]:
+def collapse(lines: Sequence[Line], rivals: Sequence[Line] = (), visits: Sequence[Line] = ()) -> list[dict[str, Any]]:
     """Rows of collapse.csv: the share left of held-out catalogues and its prediction, by law and x.
 
     lo, hi: 95 %, Student's t of how far each fitted catalogue is off (root mean square of logs) when the others predict it.
-    rivals: rows of rivals.csv; without them the two rivals that need it are left out. A ladder other than LADDER is predicted
-    too, and is in no verdict.
+    rivals, visits: rows of rivals.csv and visits.csv; what needs them is left out without. A ladder other than LADDER is
+    predicted too, and is in no verdict.
     """
     known = {(r["log"], r["law"], r["tokens"]): r for r in rivals}
-    cells = _cells(lines, known)
+    cells = _cells(lines, known, profiles(visits))
     rows = []
     for law in dict.fromkeys(cell["law"] for cell in cells):
         own = [cell for cell in cells if cell["law"] == law]
@@ -59,46 +59,42 @@ def collapse(lines: Sequence[Line], rivals: Sequence[Line] = ()) -> list[dict[st
             wanted = [cell for cell in predicted if cell["asked"] == asked]
             for name in SCALES:
                 rows += _predicted(train, wanted, name)
-        train, wanted = ([cell for cell in some if cell["left"] < BEGUN] for some in (fitted, predicted))
-        rows += _predicted(train, wanted, START)
+        begun, wanted = ([cell for cell in some if cell["left"] < BEGUN] for some in (fitted, predicted))
+        rows += _predicted(begun, wanted, VISITS)
     return rows
 
 
 def _predicted(fitted: Sequence[Cell], wanted: Sequence[Cell], name: str) -> list[dict[str, Any]]:
-    """Rows of cells, predicted over an x by cells that are fitted; none where these are too few."""
-    usable = [cell for cell in fitted if name == START or name in cell["x"]]
-    if len(usable) < FEWEST:
+    """Rows of cells that are predicted by x, from cells that are fitted; none where these are too few."""
+    fitted, wanted = ([cell for cell in some if name in cell["x"]] for some in (fitted, wanted))
+    if len(fitted) < FEWEST:
         return []
-    curve, reach = _curve(usable, name), _reach(usable, name)
-    places = [curve.place(cell) for cell in usable]
-    rows = []
-    for cell in wanted:
-        if name != START and name not in cell["x"]:
-            continue
-        place = curve.place(cell)
-        said = float(np.polyval(curve.form, place))
-        rows.append(
-            {
-                **{"law": cell["law"], "x": name, "cell": cell["cell"], "tokens": cell["tokens"], "ladder": cell["ladder"]},
-                **{"per_edge": cell["x"]["per effective edge"], "asked": cell["asked"], "start": curve.start or None},
-                **{"within_fitted": min(places) <= place <= max(places), "share_left": cell["left"]},
-                "predicted": math.exp(said),
-                "lo": math.exp(said - reach) if reach is not None else None,
-                "hi": math.exp(said + reach) if reach is not None else None,
-                "error": math.exp(said) / cell["left"] - 1,
-            }
-        )
-    return rows
+    said, reach = _law(fitted, name), _reach(fitted, name)
+    seen = [_place(cell, name) for cell in fitted]
+    return [
+        {
+            **{"law": cell["law"], "x": name, "cell": cell["cell"], "tokens": cell["tokens"], "ladder": cell["ladder"]},
+            **{"per_edge": cell["x"]["per effective edge"], "asked": cell["asked"]},
+            **{"within_fitted": min(seen) <= _place(cell, name) <= max(seen), "share_left": cell["left"]},
+            "predicted": math.exp(said(cell)),
+            "lo": math.exp(said(cell) - reach) if reach is not None else None,
+            "hi": math.exp(said(cell) + reach) if reach is not None else None,
+            "error": math.exp(said(cell)) / cell["left"] - 1,
+        }
+        for cell in wanted
+    ]
 
 
-def _cells(lines: Sequence[Line], known: Mapping[tuple[str, str, str], Line]) -> list[dict[str, Any]]:
+def _cells(
+    lines: Sequence[Line], known: Mapping[tuple[str, str, str], Line], visited: Mapping[tuple[str, str], Profile]
+) -> list[Cell]:
     """Cells by their means over seeds: share left, and every x that is known and above 0."""
     walks = [line for line in lines if line["set"] == WALKS and line["unigram"] and line["effective_edges"]]
-    cells = []
+    cells: list[Cell] = []
     for key in dict.fromkeys((line["cell"], line["tokens"]) for line in walks):
         own = [line for line in walks if (line["cell"], line["tokens"]) == key]
         first, tokens = own[0], float(own[0]["tokens"])
-        x = {"per effective edge": tokens / float(first["effective_edges"])}
+        x: dict[str, Any] = {"per effective edge": tokens / float(first["effective_edges"])}
         found = known.get((first["log"], first["law"], first["tokens"]), {})
         x |= {
             name: float(found[column]) for name, column in zip(RIVALS, ("missing", "counted"), strict=True) if found.get(column)
@@ -115,46 +111,33 @@ def _cells(lines: Sequence[Line], known: Mapping[tuple[str, str, str], Line]) ->
                     "ladder": first.get("ladder", ""),
                 },
                 "left": float(np.mean([share_left(line) for line in own])),
-                "edges": float(first["effective_edges"]),
-                "x": {name: value for name, value in x.items() if value > 0},
+                "x": {name: value for name, value in x.items() if value > 0} | _profile(visited, first),
                 "asked": LEAST <= x["per effective edge"] <= MOST,
             }
         )
     return cells
 
 
-@dataclass(frozen=True)
-class Curve:
-    """The log of the share left over the log of an x. form: coefficients, of the highest power first; start: edges that every
-    catalogue costs, 0 where the x knows of none."""
-
-    name: str
-    form: np.ndarray
-    start: float = 0.0
-
-    def place(self, cell: Cell) -> float:
-        """The log of a cell's x."""
-        if self.name == START:
-            return math.log(cell["tokens"] / (cell["edges"] + self.start))
-        return math.log(cell["x"][self.name])
-
-    def misses(self, cells: Sequence[Cell]) -> np.ndarray:
-        """Errors of the logs [n] of what cells have left."""
-        said = np.polyval(self.form, [self.place(cell) for cell in cells])
-        return np.asarray(said - [math.log(cell["left"]) for cell in cells])
+def _profile(visited: Mapping[tuple[str, str], Profile], line: Line) -> dict[str, Profile]:
+    found = visited.get((line["log"], line["law"]))
+    return {} if found is None else {VISITS: found}
 
 
-def _curve(cells: Sequence[Cell], name: str) -> Curve:
-    """The parabola of an x (a line where it has but two values), or the cubic and the start that miss the cells least."""
-    if name != START:
-        return _polynomial(cells, Curve(name, np.zeros(1)), 2)
-    curves = [_polynomial(cells, Curve(name, np.zeros(1), float(start)), 3) for start in _STARTS]
-    return min(curves, key=lambda curve: float(np.square(curve.misses(cells)).sum()))
+def _law(cells: Sequence[Cell], name: str) -> Callable[[Cell], float]:
+    """The log of the share left of a cell: by the law of visits, else a parabola, or a line where there are but two x."""
+    if name == VISITS:
+        law = fit([(cell["tokens"], cell["x"][VISITS], cell["left"]) for cell in cells])
+        return lambda cell: math.log(law.left(cell["tokens"], cell["x"][VISITS]))
+    x = [round(_place(cell, name), 9) for cell in cells]
+    form = np.polyfit(x, [math.log(cell["left"]) for cell in cells], min(2, len(set(x)) - 1))
+    return lambda cell: float(np.polyval(form, _place(cell, name)))
 
 
-def _polynomial(cells: Sequence[Cell], curve: Curve, degree: int) -> Curve:
-    x = [round(curve.place(cell), 9) for cell in cells]
-    return replace(curve, form=np.polyfit(x, [math.log(cell["left"]) for cell in cells], min(degree, len(set(x)) - 1)))
+def _place(cell: Cell, name: str) -> float:
+    """The log of a cell's x; of the law of visits, of the visits of an item of the middle of its nats."""
+    if name == VISITS:
+        return math.log(cell["tokens"]) - float(cell["x"][VISITS].nats @ np.log(cell["x"][VISITS].every))
+    return math.log(cell["x"][name])
 
 
 def _reach(cells: Sequence[Cell], name: str) -> float | None:
@@ -165,7 +148,8 @@ def _reach(cells: Sequence[Cell], name: str) -> float | None:
         out, others = ([cell for cell in cells if (cell["log"] == log) is left] for left in (True, False))
         if len(others) < 4:
             return None
-        misses.append(float(np.mean(np.square(_curve(others, name).misses(out)))))
+        said = _law(others, name)
+        misses.append(float(np.mean([(said(cell) - math.log(cell["left"])) ** 2 for cell in out])))
     if len(logs) < 3:
         return None
     return float(stats.t.ppf(0.975, len(logs) - 1) * math.sqrt(np.mean(misses)))

@@ -23,19 +23,29 @@ def effective_edges(generator: Artifact) -> float | None:
 def of_walks(folder: Path) -> float | None:
     """exp(H(source) + H(target | source)) over all steps of first-order walks, exactly; None for other
     walks, and for those without repeats."""
+    tables = first_order(folder)
+    if tables is None:
+        return None
+    p = leaving(tables)
+    some = p > 0
+    return math.exp(float(-(p[some] * np.log(p[some])).sum() + p @ tables.graph.row_entropy()))
+
+
+def first_order(folder: Path) -> WalkTables | None:
+    """The tables of first-order walks with repeats; None of any other law."""
     tables = load(folder)
     if not isinstance(tables, WalkTables):
         return None
     policy, repeats = tables.policy[:2]
-    if policy != FIRST_ORDER or not repeats:
-        return None
+    return tables if policy == FIRST_ORDER and repeats else None
+
+
+def leaving(tables: WalkTables) -> np.ndarray:
+    """Which share [I] of the steps of first-order walks leaves each item."""
     graph = tables.graph
     goes_on = 1 - np.cumsum(np.asarray(tables.length, np.float64) / TOTAL)  # of a walk of t items, at t
     here, source = np.asarray(tables.start, np.float64) / TOTAL, np.zeros(graph.n_items)
     for t in range(1, tables.longest):
-        moving = here * (graph.degree > 0) * max(goes_on[t], 0.0)
-        source += moving
+        source += here * (graph.degree > 0) * max(goes_on[t], 0.0)
         here = np.bincount(graph.indices, here[graph.source] * (np.asarray(graph.weight) / TOTAL), graph.n_items)
-    p = source / source.sum()
-    some = p > 0
-    return math.exp(float(-(p[some] * np.log(p[some])).sum() + p @ graph.row_entropy()))
+    return np.asarray(source / source.sum())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from benchmarks.scaling.cells import SETS, Cell, Size
+from benchmarks.scaling.cells import FOLDERS, SETS, Cell, Size
 
 BUDGETS = tuple(65_536 << k for k in range(1, 7))  # .1 to 3.3 million items
 MARKET = "market:n_items=5000,n_interactions=300_000"
@@ -83,8 +83,9 @@ def collapse() -> Iterator[Cell]:
         small = (32_768, 131_072) if items == 30_000 else SMALL[1:] if large else SMALL  # from .1 per effective edge on
         for law in ("first-order", *(() if items == 30_000 else ("mixture",))):
             yield from _of_catalogue(log, law, few, small, large)
-    for items, few in ((20_000, BUDGETS[1:5]), (60_000, BUDGETS[3:])):  # trained after `collapse.py` knew of a start
-        log = f"market:n_items={items},n_interactions={60 * items}"
+    later = {f"market:n_items={n},n_interactions={60 * n}": few for n, few in ((20_000, BUDGETS[1:5]), (60_000, BUDGETS[3:]))}
+    later |= dict.fromkeys(FOLDERS, BUDGETS[:5])
+    for log, few in later.items():  # trained after the law of visits was found
         yield Cell(log, "first-order", Size("catalogue", 2, 64, "held out"), few, 1, more=("graph.top_k=10",))
     log = "market:n_items=10000,n_interactions=600000"
     yield Cell(log, "first-order", Size("wide", 2, 128, "held out"), BUDGETS[1:4], 1, more=("graph.top_k=10",))

@@ -8,19 +8,18 @@ A sweep is one evaluation set of one study. Sweeps of a study share runs or an a
 from __future__ import annotations
 
 import csv
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
+from benchmarks.scaling.cells import SHARED
 from preceptor.scaling.burn_in import burn_in
 from preceptor.scaling.law import NO_LAW
 from preceptor.scaling.points import Points
 
 ROOT = Path(__file__).parents[2]
-SHARED = Path(os.environ.get("PRECEPTOR_SHARED_DATA", ROOT.parent / "shared" / "data"))
 FEWEST = 5  # of Chinchilla's points, by tokens per parameter: left out, as Besiroglu et al. (2404.10102) do
 SKIPPED = {"cf-permuted"}  # a control
 DECAYED = 2  # budgets of the paper's curves that carry the decay of the learning rate, and so are no points of the same curve
