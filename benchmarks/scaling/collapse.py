@@ -7,8 +7,8 @@ effective edge: the parabola of that range is fitted there, that of the rest to 
 (a share of 1) is burn-in: it is fitted by nothing, and predicted nowhere.
 
 Ten tokens per edge are a few dozen updates of a small catalogue, and catalogues differ in how unevenly their items are visited.
-So there is one more law, of the visits of each item (`visits.py`): its three numbers are fitted to all shares below .8 of the
-small catalogues, and predict such shares of others from their histories' law alone.
+So there is one more law, of the uses of each item's edges (`uses.py`). Its three numbers are fitted to all shares below .5 of
+the small catalogues, and predict such shares of others from their histories' law alone.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
-from benchmarks.scaling.visits import Profile, fit, profiles
+from benchmarks.scaling.uses import Profile, fit, profiles
 
 Line = Mapping[str, str]
 Cell = Mapping[str, Any]
@@ -30,8 +30,8 @@ LADDER = "catalogue"  # of the models that are judged
 FEWEST = 6  # cells that a parabola is fitted to
 RIVALS = ("missing edge mass", "counted model")
 SCALES = ("per effective edge", *RIVALS, "per item", "tokens")
-VISITS = "visits of each item"
-BEGUN = 0.8  # the share left of a model that has begun to learn the law
+USES = "uses of each edge"
+BEGUN = 0.5  # the share left of a model that has begun to learn the law
 
 
 def share_left(line: Line) -> float:
@@ -40,15 +40,15 @@ def share_left(line: Line) -> float:
     return (loss - floor) / (unigram + ends - floor)
 
 
-def collapse(lines: Sequence[Line], rivals: Sequence[Line] = (), visits: Sequence[Line] = ()) -> list[dict[str, Any]]:
+def collapse(lines: Sequence[Line], rivals: Sequence[Line] = (), uses: Sequence[Line] = ()) -> list[dict[str, Any]]:
     """Rows of collapse.csv: the share left of held-out catalogues and its prediction, by law and x.
 
     lo, hi: 95 %, Student's t of how far each fitted catalogue is off (root mean square of logs) when the others predict it.
-    rivals, visits: rows of rivals.csv and visits.csv; what needs them is left out without. A ladder other than LADDER is
+    rivals, uses: rows of rivals.csv and uses.csv; what needs them is left out without. A ladder other than LADDER is
     predicted too, and is in no verdict.
     """
     known = {(r["log"], r["law"], r["tokens"]): r for r in rivals}
-    cells = _cells(lines, known, profiles(visits))
+    cells = _cells(lines, known, profiles(uses))
     rows = []
     for law in dict.fromkeys(cell["law"] for cell in cells):
         own = [cell for cell in cells if cell["law"] == law]
@@ -60,7 +60,7 @@ def collapse(lines: Sequence[Line], rivals: Sequence[Line] = (), visits: Sequenc
             for name in SCALES:
                 rows += _predicted(train, wanted, name)
         begun, wanted = ([cell for cell in some if cell["left"] < BEGUN] for some in (fitted, predicted))
-        rows += _predicted(begun, wanted, VISITS)
+        rows += _predicted(begun, wanted, USES)
     return rows
 
 
@@ -120,23 +120,23 @@ def _cells(
 
 def _profile(visited: Mapping[tuple[str, str], Profile], line: Line) -> dict[str, Profile]:
     found = visited.get((line["log"], line["law"]))
-    return {} if found is None else {VISITS: found}
+    return {} if found is None else {USES: found}
 
 
 def _law(cells: Sequence[Cell], name: str) -> Callable[[Cell], float]:
-    """The log of the share left of a cell: by the law of visits, else a parabola, or a line where there are but two x."""
-    if name == VISITS:
-        law = fit([(cell["tokens"], cell["x"][VISITS], cell["left"]) for cell in cells])
-        return lambda cell: math.log(law.left(cell["tokens"], cell["x"][VISITS]))
+    """The log of the share left of a cell: by the law of uses, else a parabola, or a line where there are but two x."""
+    if name == USES:
+        law = fit([(cell["tokens"], cell["x"][USES], cell["left"]) for cell in cells])
+        return lambda cell: math.log(law.left(cell["tokens"], cell["x"][USES]))
     x = [round(_place(cell, name), 9) for cell in cells]
     form = np.polyfit(x, [math.log(cell["left"]) for cell in cells], min(2, len(set(x)) - 1))
     return lambda cell: float(np.polyval(form, _place(cell, name)))
 
 
 def _place(cell: Cell, name: str) -> float:
-    """The log of a cell's x; of the law of visits, of the visits of an item of the middle of its nats."""
-    if name == VISITS:
-        return math.log(cell["tokens"]) - float(cell["x"][VISITS].nats @ np.log(cell["x"][VISITS].every))
+    """The log of a cell's x; of the law of uses, those of an edge in the middle of the nats."""
+    if name == USES:
+        return math.log(cell["tokens"]) - float(cell["x"][USES].nats @ np.log(cell["x"][USES].every))
     return math.log(cell["x"][name])
 
 

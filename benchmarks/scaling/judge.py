@@ -92,7 +92,7 @@ def main() -> int:
     if args.study == "known-floor":
         write(folder / "sizes.csv", sizes(lines, named, CONFIG))
     if args.study == "collapse":
-        write(folder / "collapse.csv", collapse(lines, read(folder / "rivals.csv"), read(folder / "visits.csv")))
+        write(folder / "collapse.csv", collapse(lines, read(folder / "rivals.csv"), read(folder / "uses.csv")))
     if args.study == "text":
         write(folder / "arms.csv", arms(fits))
     (folder / "README.md").write_text(readme(args.study, folder), encoding="utf-8")

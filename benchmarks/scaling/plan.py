@@ -85,8 +85,8 @@ def collapse() -> Iterator[Cell]:
             yield from _of_catalogue(log, law, few, small, large)
     later = {f"market:n_items={n},n_interactions={60 * n}": few for n, few in ((20_000, BUDGETS[1:5]), (60_000, BUDGETS[3:]))}
     later |= dict.fromkeys(FOLDERS, BUDGETS[:5])
-    for log, few in later.items():  # trained after the law of visits was found
-        yield Cell(log, "first-order", Size("catalogue", 2, 64, "held out"), few, 1, more=("graph.top_k=10",))
+    for log, tokens in later.items():  # trained after the law of uses was found
+        yield Cell(log, "first-order", Size("catalogue", 2, 64, "held out"), tokens, 1, more=("graph.top_k=10",))
     log = "market:n_items=10000,n_interactions=600000"
     yield Cell(log, "first-order", Size("wide", 2, 128, "held out"), BUDGETS[1:4], 1, more=("graph.top_k=10",))
     for law in ("first-order", "mixture"):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from statistics import median
 
-from benchmarks.scaling.collapse import BEGUN, LADDER, VISITS
+from benchmarks.scaling.collapse import BEGUN, LADDER, USES
 from benchmarks.scaling.text import number, percent, table, whole
 
 Line = Mapping[str, str]
@@ -72,12 +72,12 @@ def collapse(rows: Sequence[Line]) -> str:
             f" .1 to 10 tokens per effective edge, are within 10 % of the prediction; its 95 % interval holds {inside} of"
             f" {len(banded)}. Median error: {rivals}."
         )
-        begun = [r for r in judged if (r["law"], r["x"]) == (law, VISITS)]
+        begun = [r for r in judged if (r["law"], r["x"]) == (law, USES)]
         if begun:
             near = sum(abs(float(r["error"])) <= 0.1 for r in begun)
             inside = sum(float(r["lo"]) <= float(r["share_left"]) <= float(r["hi"]) for r in begun if r["lo"])
             found.append(
-                f"- **{law}, by the visits of each item**: {near} of {len(begun)} of these shares, of models that have begun,"
+                f"- **{law}, by the uses of each edge**: {near} of {len(begun)} of these shares, of models that have begun,"
                 f" are within 10 %; the interval holds {inside}."
             )
     edges = [r for r in rows if r["x"] == "per effective edge"]
@@ -105,9 +105,9 @@ def collapse(rows: Sequence[Line]) -> str:
         "A parabola of the log of the share left over the log of x is fitted to catalogues of at most 3,000 items: to .1 to"
         " 10 tokens per effective edge for the cells of that range, to all tokens for the others. Cells above the unigram"
         " are left out. The interval is Student's t of the misses when each fitted catalogue is predicted by the other two."
-        f" The law of visits is fitted to all shares below {BEGUN:g} of these catalogues and predicts such shares; its three"
-        " numbers are an item's visits before it is learnt, the power after that, and a start"
-        " (`benchmarks/scaling/visits.py`)."
+        f" The law of uses is fitted to all shares below {BEGUN:g} of these catalogues and predicts such shares; its three"
+        " numbers are an edge's uses before its row is learnt, the power after that, and a start"
+        " (`benchmarks.scaling.uses.py`)."
     )
     return "\n\n".join(["## Small catalogues predict large ones", "\n".join(found), table(head, body), said])
 

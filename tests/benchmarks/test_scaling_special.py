@@ -13,7 +13,7 @@ from benchmarks.scaling import effects as scaling_effects
 from benchmarks.scaling import rivals as scaling_rivals
 from benchmarks.scaling import sections as scaling_sections
 from benchmarks.scaling import special as scaling_special
-from benchmarks.scaling import visits as scaling_visits
+from benchmarks.scaling import uses as scaling_uses
 from preceptor.generator.histories import sample, save
 from preceptor.generator.walk_tables import walk_tables
 from preceptor.graph.graph import from_edges
@@ -64,19 +64,19 @@ def test_a_planted_collapse_is_found_over_edges_and_not_over_its_rivals() -> Non
     assert {row["x"] for row in scaling_collapse.collapse(lines)} == {"per effective edge", "per item", "tokens"}
 
 
-def test_a_planted_law_of_visits_predicts_catalogues_that_tokens_per_edge_do_not() -> None:
-    law, lines, visits = scaling_visits.VisitLaw(17, 0.8, 300), [], []
+def test_a_planted_law_of_uses_predicts_catalogues_that_tokens_per_edge_do_not() -> None:
+    law, lines, groups_of = scaling_uses.UseLaw(17, 0.8, 300), [], []
     for row in catalogues()[0]:
         items = int(row["items"])
         every = np.geomspace(20, 10 * items, 50) if row["log"] != "l1" else np.full(50, float(items))  # l1: all alike
-        profile = scaling_visits.Profile(every, np.full(50, 0.02))
+        profile = scaling_uses.Profile(every, np.full(50, 0.02))
         lines.append(row | {"loss": str(5 + 2 * law.left(float(row["tokens"]), profile))})
-        if not any(line["log"] == row["log"] for line in visits):
+        if not any(line["log"] == row["log"] for line in groups_of):
             groups = zip(every.tolist(), profile.nats.tolist(), strict=True)
-            visits += [{"log": row["log"], "law": row["law"], "every": str(a), "nats": str(b)} for a, b in groups]
-    found = [row for row in scaling_collapse.collapse(lines, visits=visits) if row["x"] == scaling_collapse.VISITS]
+            groups_of += [{"log": row["log"], "law": row["law"], "every": str(a), "nats": str(b)} for a, b in groups]
+    found = [row for row in scaling_collapse.collapse(lines, uses=groups_of) if row["x"] == scaling_collapse.USES]
     assert found
-    assert all(row["share_left"] < 0.8 for row in found), "of models that have begun"
+    assert all(row["share_left"] < 0.5 for row in found), "of models that have begun"
     assert max(abs(row["error"]) for row in found) < 0.001
     others = [row for row in scaling_collapse.collapse(lines) if row["x"] == "per effective edge" and row["asked"]]
     assert max(abs(row["error"]) for row in others) > 0.1
@@ -85,29 +85,33 @@ def test_a_planted_law_of_visits_predicts_catalogues_that_tokens_per_edge_do_not
 def test_items_in_groups_have_all_their_nats_and_about_the_same_left() -> None:
     gen = np.random.default_rng(0)
     every, nats = np.exp(gen.normal(8, 2, 5000)), gen.random(5000)
-    grouped = scaling_visits.grouped(every, nats)
-    assert len(grouped.every) <= scaling_visits.BINS
+    grouped = scaling_uses.grouped(every, nats)
+    assert len(grouped.every) <= scaling_uses.BINS
     assert grouped.nats.sum() == pytest.approx(1)
     assert (np.diff(grouped.every) > 0).all()
-    each = scaling_visits.Profile(every, nats / nats.sum())
-    law = scaling_visits.VisitLaw(17, 0.8, 300)
+    each = scaling_uses.Profile(every, nats / nats.sum())
+    law = scaling_uses.UseLaw(17, 0.8, 300)
     for tokens in (10_000, 1_000_000):
         assert law.left(tokens, grouped) == pytest.approx(law.left(tokens, each), rel=0.01)
 
 
-def test_visits_are_those_of_drawn_walks_and_nats_those_of_rows() -> None:
+def test_steps_are_those_of_drawn_walks_and_nats_those_of_rows() -> None:
     gen = np.random.default_rng(0)
     source, target = np.nonzero((gen.random((12, 12)) < 0.5) & ~np.eye(12, dtype=bool))
     graph = from_edges(12, source, target, gen.random(len(source)) + 0.1)
     tables = walk_tables(graph, gen.random(12) + 0.1, np.array([0, 0, 1, 2, 3.0]))
-    drawn, lengths = sample(tables, 0, "visits", 0, 40_000)
+    drawn, lengths = sample(tables, 0, "uses", 0, 40_000)
     here, then = scaling_rivals.steps(drawn, lengths)
     assert scaling_edges.leaving(tables) == pytest.approx(np.bincount(here, minlength=12) / len(here), abs=0.005)
-    found = scaling_visits.profile(tables)
+    found = scaling_uses.profile(tables)
     pairs = np.bincount(here * 12 + then, minlength=144).reshape(12, 12) / len(here)
     with np.errstate(all="ignore"):
         nats = np.nansum(pairs * np.log(pairs / pairs.sum(1, keepdims=True) / pairs.sum(0)), axis=1)
-    order = np.argsort(1 / pairs.sum(1))
+    rows = pairs / pairs.sum(1, keepdims=True)
+    with np.errstate(all="ignore"):
+        edges = np.exp(-np.nansum(rows * np.log(rows), axis=1))
+    order = np.argsort(edges / pairs.sum(1))
+    assert found.every == pytest.approx((edges / pairs.sum(1))[order], rel=0.05)
     assert found.nats == pytest.approx((nats / nats.sum())[order], abs=0.01)
 
 

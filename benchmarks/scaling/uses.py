@@ -1,14 +1,15 @@
-"""What a law's catalogue asks of a model: how often histories leave each item, and how much is to be learnt there.
+"""What a law's catalogue asks of a model: how often histories use each edge of an item, and how much is to be learnt there.
 
-    python -m benchmarks.scaling.visits [--cells TEXT] [--work run/scaling]   # no model is trained
+    python -m benchmarks.scaling.uses [--cells TEXT] [--work run/scaling]   # no model is trained
 
-For each log of `collapse` with first-order histories. An item's row has so many nats beyond the unigram, and histories leave it
-once in so many tokens, both exact. Items are put together in at most BINS groups of equal nats; rows (tokens between visits,
-share of the nats) go to OUT/collapse/visits.csv at once, and what is there isn't computed again.
+For each log of `collapse` with first-order histories. An item's row has so many nats beyond the unigram and so many effective
+edges, and histories leave it once in so many tokens: all exact. Items are put together in at most BINS groups of equal nats;
+rows (tokens between two uses of an edge, share of the nats) go to OUT/collapse/uses.csv at once, and what is there isn't
+computed again.
 
-`VisitLaw` says what is left to learn after so many tokens: all of an item's row until it was left `visits` times, then
-a power of its visits. A model needs some tokens whatever it reads, so every item counts as if `start` more tokens lay between
-its visits.
+`UseLaw` says what is left to learn after so many tokens: all of an item's row until each of its edges was used `least` times,
+then a power of these. A model needs some tokens whatever it reads, so every edge counts as if `start` more tokens lay between
+its uses.
 """
 
 from __future__ import annotations
@@ -36,53 +37,55 @@ LAW = "first-order"
 
 @dataclass(frozen=True)
 class Profile:
-    """Groups of items: tokens between two visits [n], and shares of the nats that can be learnt [n]."""
+    """Groups of items: tokens between two uses of an edge of theirs [n], and shares of the nats that can be learnt [n]."""
 
     every: np.ndarray
     nats: np.ndarray
 
 
 @dataclass(frozen=True)
-class VisitLaw:
-    """visits: of an item before its row begins to be learnt; power: of what is left in the visits after that; start: tokens
-    per visit that every item costs more."""
+class UseLaw:
+    """least: uses of an edge before its row begins to be learnt; power: of what is left, in the uses after that; start: tokens
+    per use that every edge costs more."""
 
-    visits: float
+    least: float
     power: float
     start: float
 
     def left(self, tokens: float, profile: Profile) -> float:
         """The share of the nats that is left after so many tokens."""
-        visits = tokens / (profile.every + self.start)
-        return float(profile.nats @ np.minimum(1.0, (visits / self.visits) ** -self.power))
+        uses = tokens / (profile.every + self.start)
+        return float(profile.nats @ np.minimum(1.0, (uses / self.least) ** -self.power))
 
 
-def fit(left: Sequence[tuple[float, Profile, float]]) -> VisitLaw:
+def fit(left: Sequence[tuple[float, Profile, float]]) -> UseLaw:
     """The law that misses the logs of shares least, given as (tokens, profile, share left)."""
 
     def misses(theta: np.ndarray) -> list[float]:
-        law = VisitLaw(*np.exp(theta))
+        law = UseLaw(*np.exp(theta))
         return [math.log(law.left(tokens, profile) / share) for tokens, profile, share in left]
 
-    starts = [(math.log(visits), 0.0, math.log(start)) for visits in (2.0, 20.0) for start in (30.0, 1000.0, 10_000.0)]
+    starts = [(math.log(least), 0.0, math.log(start)) for least in (1.0, 20.0) for start in (30.0, 1000.0, 10_000.0)]
     found = [least_squares(misses, start, bounds=([-8, -3, -4], [10, 2, 16])) for start in starts]
-    return VisitLaw(*(float(v) for v in np.exp(min(found, key=lambda one: float(one.cost)).x)))
+    return UseLaw(*(float(v) for v in np.exp(min(found, key=lambda one: float(one.cost)).x)))
 
 
 def profile(tables: WalkTables) -> Profile:
-    """Of first-order walks: nats are those of an item's next against the unigram of all nexts, times how often it is left."""
+    """Of first-order walks: nats are those of an item's next against the unigram of all nexts, times how often it is left; its
+    edges are exp(entropy of the next)."""
     graph, p = tables.graph, leaving(tables)
     weight = np.asarray(graph.weight) / TOTAL
     unigram = np.bincount(graph.indices, p[graph.source] * weight, graph.n_items)
     some = weight > 0
     told = weight[some] * np.log(weight[some] / unigram[graph.indices[some]])
     nats = p * np.bincount(graph.source[some], told, graph.n_items)
-    return grouped(1 / p[nats > 0], nats[nats > 0])
+    learnt = nats > 0
+    return grouped(np.exp(graph.row_entropy()[learnt]) / p[learnt], nats[learnt])
 
 
 def grouped(every: np.ndarray, nats: np.ndarray) -> Profile:
-    """Items [I] in groups of about equal nats, those that are visited most first; a group's tokens between visits are a mean of
-    logs."""
+    """Items [I] in groups of about equal nats, those of the most used edges first; a group's tokens between uses are a mean
+    of logs."""
     order = np.argsort(every, kind="stable")
     every, share = every[order], nats[order] / nats.sum()
     group = np.minimum((BINS * (np.cumsum(share) - share / 2)).astype(np.int64), BINS - 1)
@@ -92,7 +95,7 @@ def grouped(every: np.ndarray, nats: np.ndarray) -> Profile:
 
 
 def profiles(rows: Sequence[Mapping[str, str]]) -> dict[tuple[str, str], Profile]:
-    """Those of visits.csv, by log and law."""
+    """Those of uses.csv, by log and law."""
     found: dict[tuple[str, str], list[tuple[float, float]]] = {}
     for row in rows:
         found.setdefault((row["log"], row["law"]), []).append((float(row["every"]), float(row["nats"])))
@@ -105,7 +108,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("results/scaling"))
     parser.add_argument("--work", type=Path, default=Path("run/scaling"))
     args = parser.parse_args()
-    table = args.out / "collapse" / "visits.csv"
+    table = args.out / "collapse" / "uses.csv"
     cells = {cell.log: cell for cell in STUDIES["collapse"] if args.cells in cell.name and cell.law == LAW}
     for log, cell in cells.items():
         rows = read(table)
