@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.scaling.collapse import LADDER
+from benchmarks.scaling.collapse import LADDER, USES
 from benchmarks.scaling.ends import holds_zero
 from benchmarks.scaling.plan import STUDIES
 from benchmarks.scaling.rows import read
@@ -28,7 +28,7 @@ def targets(out: Path) -> list[dict[str, str]]:
         if row["set"] == "uih-in-graph"
     }  # a cell of two studies counts once
     ends = [row for study in STUDIES for row in read(out / study / "ends.csv")]
-    shares = [row for row in read(out / "collapse" / "collapse.csv") if row["x"] == "per effective edge"]
+    shares = read(out / "collapse" / "collapse.csv")
     return [_errors(list(judged.values())), _bands(list(judged.values())), _ends(ends), _collapse(shares)]
 
 
@@ -79,17 +79,18 @@ def _ends(rows: Sequence[Line]) -> dict[str, str]:
 
 
 def _collapse(rows: Sequence[Line]) -> dict[str, str]:
-    asked = "Collapse predicts the share left of 10,000 and 30,000 items within 10 % (first-order laws, .1 to 10 per edge)"
-    own = [
-        r
-        for r in rows
-        if (r["law"], r["ladder"], r["asked"]) == ("first-order", LADDER, "True") and r["cell"].startswith("market")
-    ]
-    held = sum(abs(float(row["error"])) <= 0.1 for row in own)
-    sizes = len({row["cell"].partition(" ")[0] for row in own})
-    return _row(
-        asked, f"{held} of {len(own)} on {sizes} catalogue(s)" if own else "nothing yet", sizes >= 2 and held == len(own)
-    )
+    asked = "Collapse predicts the share left of 10,000 to 60,000 items within 10 % (first-order laws, .1 to 10 per edge)"
+    found, met = [], False
+    for name in ("per effective edge", USES):
+        keys = (name, "first-order", LADDER, "True")
+        own = [r for r in rows if (r["x"], r["law"], r["ladder"], r["asked"]) == keys and r["cell"].startswith("market")]
+        held = sum(abs(float(row["error"])) <= 0.1 for row in own)
+        sizes = len({row["cell"].partition(" ")[0] for row in own})
+        met |= sizes >= 2 and held == len(own)
+        if own:
+            worst = max(abs(float(row["error"])) for row in own)
+            found.append(f"by {name} {held} of {len(own)} on {sizes} catalogue(s), at most {worst:.0%} off")
+    return _row(asked, "; ".join(found) or "nothing yet", met)
 
 
 def _row(asked: str, found: str, met: bool) -> dict[str, str]:

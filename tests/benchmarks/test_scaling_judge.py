@@ -185,3 +185,8 @@ def test_collapse_is_met_on_both_large_catalogues_or_not_at_all(tmp_path: Path) 
     assert scaling_targets.targets(tmp_path)[-1]["met"] == "met", "a wider model is in no verdict"
     table(tmp_path / "collapse" / "collapse.csv", [*rows, rows[0] | {"error": -0.3}])
     assert scaling_targets.targets(tmp_path)[-1]["met"] == "not met"
+    by_uses = [row | {"x": "uses of each edge"} for row in rows]
+    table(tmp_path / "collapse" / "collapse.csv", [*rows, rows[0] | {"error": -0.3}, *by_uses])
+    found = scaling_targets.targets(tmp_path)[-1]
+    assert found["met"] == "met", "by one x or the other"
+    assert "by per effective edge 2 of 3 on 2 catalogue(s), at most 30% off; by uses of each edge 2 of 2" in found["found"]
