@@ -44,6 +44,7 @@ def collapse(lines: Sequence[Line], rivals: Sequence[Line] = (), uses: Sequence[
     """Rows of collapse.csv: the share left of held-out catalogues and its prediction, by law and x.
 
     lo, hi: 95 %, Student's t of how far each fitted catalogue is off (root mean square of logs) when the others predict it.
+    numbers: those of the law of uses, in words.
     rivals, uses: rows of rivals.csv and uses.csv; what needs them is left out without. A ladder other than LADDER is
     predicted too, and is in no verdict.
     """
@@ -69,7 +70,7 @@ def _predicted(fitted: Sequence[Cell], wanted: Sequence[Cell], name: str) -> lis
     fitted, wanted = ([cell for cell in some if name in cell["x"]] for some in (fitted, wanted))
     if len(fitted) < FEWEST:
         return []
-    said, reach = _law(fitted, name), _reach(fitted, name)
+    (said, numbers), reach = _law(fitted, name), _reach(fitted, name)
     seen = [_place(cell, name) for cell in fitted]
     return [
         {
@@ -80,6 +81,7 @@ def _predicted(fitted: Sequence[Cell], wanted: Sequence[Cell], name: str) -> lis
             "lo": math.exp(said(cell) - reach) if reach is not None else None,
             "hi": math.exp(said(cell) + reach) if reach is not None else None,
             "error": math.exp(said(cell)) / cell["left"] - 1,
+            "numbers": numbers,
         }
         for cell in wanted
     ]
@@ -123,14 +125,16 @@ def _profile(visited: Mapping[tuple[str, str], Profile], line: Line) -> dict[str
     return {} if found is None else {USES: found}
 
 
-def _law(cells: Sequence[Cell], name: str) -> Callable[[Cell], float]:
-    """The log of the share left of a cell: by the law of uses, else a parabola, or a line where there are but two x."""
+def _law(cells: Sequence[Cell], name: str) -> tuple[Callable[[Cell], float], str]:
+    """The log of the share left of a cell, by the law of uses, else a parabola, or a line where there are but two x; and the
+    numbers of the law of uses in words, else nothing."""
     if name == USES:
         law = fit([(cell["tokens"], cell["x"][USES], cell["left"]) for cell in cells])
-        return lambda cell: math.log(law.left(cell["tokens"], cell["x"][USES]))
+        numbers = f"{law.least:.2f} uses, a power of {law.power:.2f}, a start of {law.start:,.0f} tokens"
+        return lambda cell: math.log(law.left(cell["tokens"], cell["x"][USES])), numbers
     x = [round(_place(cell, name), 9) for cell in cells]
     form = np.polyfit(x, [math.log(cell["left"]) for cell in cells], min(2, len(set(x)) - 1))
-    return lambda cell: float(np.polyval(form, _place(cell, name)))
+    return lambda cell: float(np.polyval(form, _place(cell, name))), ""
 
 
 def _place(cell: Cell, name: str) -> float:
@@ -148,7 +152,7 @@ def _reach(cells: Sequence[Cell], name: str) -> float | None:
         out, others = ([cell for cell in cells if (cell["log"] == log) is left] for left in (True, False))
         if len(others) < 4:
             return None
-        said = _law(others, name)
+        said, _ = _law(others, name)
         misses.append(float(np.mean([(said(cell) - math.log(cell["left"])) ** 2 for cell in out])))
     if len(logs) < 3:
         return None

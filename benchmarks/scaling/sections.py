@@ -77,8 +77,8 @@ def collapse(rows: Sequence[Line]) -> str:
             near = sum(abs(float(r["error"])) <= 0.1 for r in begun)
             inside = sum(float(r["lo"]) <= float(r["share_left"]) <= float(r["hi"]) for r in begun if r["lo"])
             found.append(
-                f"- **{law}, by the uses of each edge**: {near} of {len(begun)} of these shares, of models that have begun,"
-                f" are within 10 %; the interval holds {inside}."
+                f"- **{law}, by the uses of each edge** ({begun[0]['numbers']}): {near} of {len(begun)} of these shares, of"
+                f" models that have begun, are within 10 %; the interval holds {inside}. {_on_the_same(rows, law)}"
             )
     edges = [r for r in rows if r["x"] == "per effective edge"]
     for wide in (r for r in edges if r["ladder"] != LADDER):
@@ -107,9 +107,23 @@ def collapse(rows: Sequence[Line]) -> str:
         " are left out. The interval is Student's t of the misses when each fitted catalogue is predicted by the other two."
         f" The law of uses is fitted to all shares below {BEGUN:g} of these catalogues and predicts such shares; its three"
         " numbers are an edge's uses before its row is learnt, the power after that, and a start"
-        " (`benchmarks.scaling.uses.py`)."
+        " (`benchmarks/scaling/uses.py`)."
     )
     return "\n\n".join(["## Small catalogues predict large ones", "\n".join(found), table(head, body), said])
+
+
+def _on_the_same(rows: Sequence[Line], law: str) -> str:
+    """Median errors of every x at all cells that the law of uses predicts, asked or not, and how many its interval holds."""
+    own = {(r["cell"], r["tokens"], r["x"]): r for r in rows if r["law"] == law and r["ladder"] == LADDER}
+    cells = [(cell, tokens) for cell, tokens, x in own if x == USES]
+    held = sum(
+        bool(r["lo"]) and float(r["lo"]) <= float(r["share_left"]) <= float(r["hi"]) for c in cells if (r := own[*c, USES])
+    )
+    said = []
+    for name in dict.fromkeys(x for _, _, x in own):
+        errors = [abs(float(own[*cell, name]["error"])) for cell in cells if (*cell, name) in own]
+        said.append(f"by {name} {percent(str(median(errors)))}" + (f" (of {len(errors)})" if len(errors) < len(cells) else ""))
+    return f"At all {len(cells)} such shares, median errors: {'; '.join(said)}. The interval holds {held}."
 
 
 def epochs(rows: Sequence[Line]) -> str:

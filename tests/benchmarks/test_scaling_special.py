@@ -74,7 +74,12 @@ def test_a_planted_law_of_uses_predicts_catalogues_that_tokens_per_edge_do_not()
         if not any(line["log"] == row["log"] for line in groups_of):
             groups = zip(every.tolist(), profile.nats.tolist(), strict=True)
             groups_of += [{"log": row["log"], "law": row["law"], "every": str(a), "nats": str(b)} for a, b in groups]
-    found = [row for row in scaling_collapse.collapse(lines, uses=groups_of) if row["x"] == scaling_collapse.USES]
+    rows = scaling_collapse.collapse(lines, uses=groups_of)
+    found = [row for row in rows if row["x"] == scaling_collapse.USES]
+    page = scaling_sections.SECTIONS["collapse"](shown(rows))
+    assert "**first-order, by the uses of each edge** (17.00 uses, a power of 0.80, a start of 300 tokens): " in page
+    assert f"At all {len(found)} such shares, median errors: by per effective edge" in page
+    assert f"by uses of each edge 0.0 %. The interval holds {len(found)}." in page
     assert found
     assert all(row["share_left"] < 0.5 for row in found), "of models that have begun"
     assert max(abs(row["error"]) for row in found) < 0.001
