@@ -16,7 +16,7 @@ from preceptor.lm.config import LMConfig
 from preceptor.lm.grid import training_tokens
 
 SHARED = Path(os.environ.get("PRECEPTOR_SHARED_DATA", Path(__file__).parents[3] / "shared" / "data"))
-FOLDERS = ("ml-latest-small", "amazon-office-2018", "amazon-games-2018")  # logs of `SHARED`
+FOLDERS = {"ml-latest-small": 9125, "amazon-office-2018": 3459, "amazon-games-2018": 16_859}  # logs of `SHARED`, their items
 SETS = ("uih-in-graph", "real-validation-seen")
 BASE = (
     *("codes.representation=items", "curriculum.mixture={general: 0, item_text: 0, cf: 0, uih: 1}", "arms=null"),

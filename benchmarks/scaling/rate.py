@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.scaling.cells import Cell
+from benchmarks.scaling.cells import FOLDERS, Cell
 from benchmarks.scaling.rows import read, write
 from preceptor.lm.config import LMConfig
 from preceptor.lm.ladder import rung
@@ -74,7 +74,7 @@ def cpu_seconds(cell: Cell) -> float:
 def items_of(log: str) -> int:
     """Items of a log, about."""
     settings = dict(part.split("=") for part in log.partition(":")[2].split(",") if part)
-    return int(settings.get("n_items", 1682))
+    return int(settings.get("n_items", FOLDERS.get(log, 1682)))
 
 
 def main() -> None:

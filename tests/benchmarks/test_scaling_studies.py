@@ -132,6 +132,14 @@ def test_a_tokens_cost_is_between_those_of_its_neighbours(studies: ModuleType) -
     assert (a, b) == pytest.approx((2e-6, 3e-12))
 
 
+def test_a_tokens_cost_counts_the_items_of_each_log() -> None:
+    from benchmarks.scaling.rate import items_of
+
+    assert [items_of(log) for log in ("ml-100k", "amazon-games-2018", "market:n_items=300,n_interactions=18000")] == [
+        1682, 16_859, 300,
+    ]  # fmt: skip
+
+
 @pytest.fixture(scope="module")
 def planted(studies: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """known-end with two generators of which everything is a power of the tokens: floor 5, T to 0, the paper's walks' real loss
