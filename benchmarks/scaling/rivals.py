@@ -10,14 +10,13 @@ law. Rows go to OUT/collapse/rivals.csv at once; what is there isn't computed ag
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 
 from benchmarks.scaling.plan import STUDIES
 from benchmarks.scaling.rows import read, write
+from benchmarks.scaling.uses import arguments
 from preceptor import study
 from preceptor.generator import histories
 
@@ -28,11 +27,7 @@ LEAST = 1e-3  # counts that an item has which was never met, together
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--cells", default="", help="only cells whose name contains this")
-    parser.add_argument("--out", type=Path, default=Path("results/scaling"))
-    parser.add_argument("--work", type=Path, default=Path("run/scaling"))
-    args = parser.parse_args()
+    args = arguments(__doc__)
     table = args.out / "collapse" / "rivals.csv"
     cells = [cell for cell in STUDIES["collapse"] if args.cells in cell.name]
     for log, law in dict.fromkeys((cell.log, cell.law) for cell in cells):

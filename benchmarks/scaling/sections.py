@@ -61,7 +61,7 @@ def collapse(rows: Sequence[Line]) -> str:
             continue
         held = sum(abs(float(r["error"])) <= 0.1 for r in own)
         banded = [r for r in own if r["lo"]]
-        inside = sum(float(r["lo"]) <= float(r["share_left"]) <= float(r["hi"]) for r in banded)
+        inside = sum(map(_inside, own))
         rivals = "; ".join(
             f"by {name} {percent(str(median([abs(float(r['error'])) for r in of])))}"
             for name in dict.fromkeys(r["x"] for r in judged)
@@ -75,7 +75,7 @@ def collapse(rows: Sequence[Line]) -> str:
         begun = [r for r in judged if (r["law"], r["x"]) == (law, USES)]
         if begun:
             near = sum(abs(float(r["error"])) <= 0.1 for r in begun)
-            inside = sum(float(r["lo"]) <= float(r["share_left"]) <= float(r["hi"]) for r in begun if r["lo"])
+            inside = sum(map(_inside, begun))
             found.append(
                 f"- **{law}, by the uses of each edge** ({begun[0]['numbers']}): {near} of {len(begun)} of these shares, of"
                 f" models that have begun, are within 10 %; the interval holds {inside}. {_on_the_same(rows, law)}"
@@ -112,13 +112,16 @@ def collapse(rows: Sequence[Line]) -> str:
     return "\n\n".join(["## Small catalogues predict large ones", "\n".join(found), table(head, body), said])
 
 
+def _inside(row: Line) -> bool:
+    """Whether the interval of a prediction holds the share left."""
+    return bool(row["lo"]) and float(row["lo"]) <= float(row["share_left"]) <= float(row["hi"])
+
+
 def _on_the_same(rows: Sequence[Line], law: str) -> str:
     """Median errors of every x at all cells that the law of uses predicts, asked or not, and how many its interval holds."""
     own = {(r["cell"], r["tokens"], r["x"]): r for r in rows if r["law"] == law and r["ladder"] == LADDER}
     cells = [(cell, tokens) for cell, tokens, x in own if x == USES]
-    held = sum(
-        bool(r["lo"]) and float(r["lo"]) <= float(r["share_left"]) <= float(r["hi"]) for c in cells if (r := own[*c, USES])
-    )
+    held = sum(_inside(own[*cell, USES]) for cell in cells)
     said = []
     for name in dict.fromkeys(x for _, _, x in own):
         errors = [abs(float(own[*cell, name]["error"])) for cell in cells if (*cell, name) in own]

@@ -102,12 +102,17 @@ def profiles(rows: Sequence[Mapping[str, str]]) -> dict[tuple[str, str], Profile
     return {key: Profile(*np.array(values).T) for key, values in found.items()}
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def arguments(said: str | None) -> argparse.Namespace:
+    """The options of a command that reads the study's laws and trains nothing: cells, out, work."""
+    parser = argparse.ArgumentParser(description=said, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--cells", default="", help="only cells whose name contains this")
     parser.add_argument("--out", type=Path, default=Path("results/scaling"))
     parser.add_argument("--work", type=Path, default=Path("run/scaling"))
-    args = parser.parse_args()
+    return parser.parse_args()
+
+
+def main() -> None:
+    args = arguments(__doc__)
     table = args.out / "collapse" / "uses.csv"
     cells = {cell.log: cell for cell in STUDIES["collapse"] if args.cells in cell.name and cell.law == LAW}
     for log, cell in cells.items():
