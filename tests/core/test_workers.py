@@ -40,6 +40,13 @@ def test_tasks_that_need_a_gpu_go_one_after_the_other_here(monkeypatch: pytest.M
     assert workers.side_by_side(8, gpus=1) == 1
 
 
+@pytest.mark.parametrize(("tasks", "found"), [(1, 1), (2, 2), (3, 3), (4, 2), (5, 2)])
+def test_even_tasks_share_the_cores_where_one_would_be_idle(tasks: int, found: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PRECEPTOR_WORKERS", "2")
+    assert workers.side_by_side(tasks, even=True) == found
+    assert workers.side_by_side(tasks, gpus=1, even=True) == 1
+
+
 def test_worker_dies_with_its_parent() -> None:
     code = (
         "import os, time\nfrom preceptor.core import workers\n"

@@ -96,6 +96,7 @@ def pool(
     advance: Callable[[float], None] | None = None,
     gpus: int = 0,
     processes: int = 1,
+    even: bool = False,
 ) -> Executor:
     """A pool of at most one worker per task, each limited to `threads` compute threads. Use as a context manager.
 
@@ -103,16 +104,18 @@ def pool(
     preference a `Task`, which has a name. What it says of its progress (`advance` in this module) is handed to `advance` here,
     one call at a time. A worker whose parent is killed dies at once, so that it can't write into a folder which the next run
     has taken over. Left by an exception, the pool kills its workers. gpus: of a task; here such tasks go one after the other.
-    processes: that a task keeps busy, with `threads` each.
+    processes: that a task keeps busy, with `threads` each. even: that the tasks take equally long; then three of them share two
+    cores here, where otherwise a core would be idle during the third.
     """
     if _elsewhere:
         return _elsewhere[0].pool(tasks, threads, gpus, processes, advance)
-    return Pool(side_by_side(tasks, processes, gpus), threads, advance)
+    return Pool(side_by_side(tasks, processes, gpus, even), threads, advance)
 
 
-def side_by_side(tasks: int, processes: int = 1, gpus: int = 0) -> int:
+def side_by_side(tasks: int, processes: int = 1, gpus: int = 0, even: bool = False) -> int:
     """How many tasks a pool carries out at a time on this machine. Those that need a GPU would all take the first one."""
-    return 1 if gpus else max(1, min(count() // processes, tasks))
+    at_once = 1 if gpus else max(1, min(count() // processes, tasks))
+    return tasks if even and at_once < tasks < 2 * at_once else at_once
 
 
 def advance(work: float) -> None:

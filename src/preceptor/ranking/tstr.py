@@ -293,7 +293,7 @@ def _executor(in_process: bool, config: RankingConfig) -> Iterator[Executor | No
         with limited(config.threads):
             yield None
         return
-    with workers.pool(len(config.arms) * max(config.trials, config.seeds), threads=config.threads) as pool:
+    with workers.pool(len(config.arms) * max(config.trials, config.seeds), threads=config.threads, even=True) as pool:
         yield pool
 
 

@@ -41,13 +41,15 @@ def build(config: RecommendConfig, inputs: Inputs, folder: Path) -> Counts:
     fitted: list[FittedRow] = []
     shown: list[ExampleRow] = []
     counts: dict[str, int] = {}
-    for name, own in variants(inputs).items():
-        home = folder / "arms" / name if name else folder
-        ground, models = ground_of(config, own), models_of(config, own, name)
+    asking = {name: (ground_of(config, own), models_of(config, own, name)) for name, own in variants(inputs).items()}
+    for name in asking:
         for below in ("targets", "judged"):
-            (home / below).mkdir(parents=True, exist_ok=True)
-        forget()
-        _judge(models, ground, home / "judged", config)
+            (_home(folder, name) / below).mkdir(parents=True, exist_ok=True)
+    forget()
+    _judge([(model, ground, name) for name, (ground, models) in asking.items() for model in models], folder, config)
+    for name, own in variants(inputs).items():
+        ground, models = asking[name]
+        home = _home(folder, name)
         outcomes = [(model, Outcome.load(home / "judged" / f"{model.name}.safetensors")) for model in models]
         fitted += [one for _, outcome in outcomes for one in outcome.fitted]
         if not name:
@@ -145,22 +147,25 @@ def _points(lm: Artifact) -> list[Point]:
     return [first[key] for key in sorted(first)]
 
 
-def _judge(models: Sequence[Model], ground: Ground, folder: Path, config: RecommendConfig) -> None:
-    """Judge every model, side by side where there is more than one worker."""
-    with Progress("recommend", len(models), "models") as progress:
+def _judge(asked: Sequence[tuple[Model, Ground, str]], folder: Path, config: RecommendConfig) -> None:
+    """Judge every model, side by side where there are workers: first those that take long, of arms and large ones."""
+    calls = [(model, ground, str(_home(folder, name) / "judged"), config.threads) for model, ground, name in reversed(asked)]
+    with Progress("recommend", len(calls), "models") as progress:
         if workers.alone():
-            for model in models:
-                judge(model, ground, str(folder), config.threads)
+            for call in calls:
+                judge(*call)
                 progress.advance()
             return
-        with workers.pool(len(models), config.threads) as pool:
-            futures = [
-                pool.submit(workers.Task(model.name, judge), model, ground, str(folder), config.threads)
-                for model in reversed(models)
-            ]
+        with workers.pool(len(calls), config.threads) as pool:
+            futures = [pool.submit(workers.Task(call[0].name, judge), *call) for call in calls]
             for future in as_completed(futures):
                 future.result()
                 progress.advance()
+
+
+def _home(folder: Path, name: str) -> Path:
+    """Where what belongs to an arm of the study lies, or to the study itself ("")."""
+    return folder / "arms" / name if name else folder
 
 
 def shards(config: RecommendConfig, inputs: Inputs) -> list[Shard]:
@@ -175,7 +180,7 @@ def shards(config: RecommendConfig, inputs: Inputs) -> list[Shard]:
 
 
 def _shard(model: Model, ground: Ground, name: str, threads: int, folder: Path) -> None:
-    home = (folder / "arms" / name if name else folder) / "judged"
+    home = _home(folder, name) / "judged"
     home.mkdir(parents=True, exist_ok=True)
     judge(model, ground, str(home), threads)
 
