@@ -94,52 +94,64 @@ def _add_graph(mixture: Mixture, number: int, targets: Targets, rows: np.ndarray
         fade[m, : part.memory.longest] = likelihood.fades((part.memory.decay,), part.memory.longest)[0]
     weight = np.array([part.weight for part in own])
     asked = likelihood.Asked(targets.sequence, targets.start[rows], targets.end[rows], mixture.repeats)
-    _add(likelihood.edges_of(mixture.graphs[number], mixture.members), asked, fade, weight, out, passed)
+    reach = np.array([np.flatnonzero(one)[-1] + 1 for one in fade])
+    memories = (fade, reach, np.argsort(-reach, kind="stable"))
+    _add(likelihood.edges_of(mixture.graphs[number], mixture.members), asked, memories, weight, out, passed)
 
 
 @njit(nogil=True, cache=True)
-def _add(edges, asked, fade, share, out, passed):  # type: ignore[no-untyped-def]
+def _add(edges, asked, memories, share, out, passed):  # type: ignore[no-untyped-def]
+    """fade [M, longest], how far back each memory reads [M], and the memories' numbers, the farthest first."""
     indptr, indices, weight, members = edges
+    fade, reach, farthest_first = memories
     sequence, start, end, repeats = asked
-    n_memories, longest = fade.shape
+    n_memories = len(fade)
     n = len(members)
-    closed = np.zeros(n, np.bool_)
-    mass, seen = np.zeros((n, n_memories), np.int64), np.zeros(n, np.bool_)
+    closed, seen = np.zeros(n, np.bool_), np.zeros(n, np.bool_)
+    mass = np.zeros((n_memories, n), np.int64)  # of items outside X(h) too: they are left out of what is handed out
     touched = np.empty(n, np.int64)
+    factor = np.zeros(n_memories)
     for b in range(len(start)):
+        m_touched = 0
+        for p in range(max(start[b], end[b] - reach[farthest_first[0]]), end[b]):
+            h, j = sequence[p], end[b] - 1 - p
+            for k in range(n_memories):
+                m = farthest_first[k]
+                if j >= reach[m]:
+                    break
+                worth, own = fade[m, j], mass[m]
+                if k == 0:
+                    for e in range(indptr[h], indptr[h + 1]):
+                        x = indices[e]
+                        if not seen[x]:
+                            seen[x] = True
+                            touched[m_touched] = x
+                            m_touched += 1
+                        own[x] += worth * np.int64(weight[e])
+                else:
+                    for e in range(indptr[h], indptr[h + 1]):
+                        own[indices[e]] += worth * np.int64(weight[e])
         if not repeats:
             for p in range(start[b], end[b]):
                 closed[sequence[p]] = True
-        total = np.zeros(n_memories, np.int64)
-        m_touched = 0
-        for p in range(max(start[b], end[b] - longest), end[b]):
-            h, j = sequence[p], end[b] - 1 - p
-            if fade[:, j].max() == 0:
-                continue
-            for e in range(indptr[h], indptr[h + 1]):
-                x = indices[e]
-                if closed[x] or not members[x]:
-                    continue
-                if not seen[x]:
-                    seen[x] = True
-                    touched[m_touched] = x
-                    m_touched += 1
-                for m in range(n_memories):
-                    worth = fade[m, j] * np.int64(weight[e])
-                    mass[x, m] += worth
-                    total[m] += worth
-        factor = np.zeros(n_memories)
         for m in range(n_memories):
-            if total[m] > 0:
-                factor[m] = share[m] / total[m]
+            total = np.int64(0)
+            for k in range(m_touched):
+                x = touched[k]
+                if members[x] and not closed[x]:
+                    total += mass[m, x]
+            factor[m] = 0.0
+            if total > 0:
+                factor[m] = share[m] / total
             else:
                 passed[b] += share[m]
         for k in range(m_touched):
             x = touched[k]
-            for m in range(n_memories):
-                out[b, x] += factor[m] * mass[x, m]
-                mass[x, m] = 0
             seen[x] = False
+            for m in range(n_memories):
+                if members[x] and not closed[x]:
+                    out[b, x] += factor[m] * mass[m, x]
+                mass[m, x] = 0
         if not repeats:
             for p in range(start[b], end[b]):
                 closed[sequence[p]] = False
