@@ -2,8 +2,8 @@
 
 K_c(x | h) = Σ_j D_j·w(h_j, x) / Σ_j D_j·(m(h_j) − r(h_j)), h_0 the last item, D_j = decay^j in units of 2^−22, w the graph's
 integer weights, m(i) the weight of row i on members and r(i) that on members in the history (0 where items repeat). So only
-the weights among the items of one timeline are read: for an event with m items before it 2m look-ups in rows, as the weights
-towards an item that was a target are those that it takes off the candidates when it has become history.
+the weights among the items of one timeline are read: the rows of its items once, then for each event the edges that lead to
+its item. These it also takes off the candidates when it has become history.
 """
 
 from __future__ import annotations
@@ -60,9 +60,10 @@ def densities(
     """K_c of each event's item under one graph and each memory, and whether the component has mass on X(h) at all.
 
     float64 [events, M] (0 without mass), bool [events, M]. members: bool [I]. The last `longest` items are read; the whole
-    history is taken off the candidates. Every event's item is to be in X(h). Linear in events × memory.
+    history is taken off the candidates. Every event's item is to be in X(h). Linear in events × memory and in the rows read.
     """
     fade = fades(decays, longest)
+    reach = np.array([np.flatnonzero(one)[-1] + 1 for one in fade])
     order = np.lexsort((events.end, events.start))
     start, end = events.start[order], events.end[order]
     value, alive = np.zeros((len(order), len(decays))), np.zeros((len(order), len(decays)), np.bool_)
@@ -74,7 +75,7 @@ def densities(
     def chunk(k: int) -> None:
         part = slice(cuts[k], cuts[k + 1])
         asked = Asked(events.sequence, start[part], end[part], repeats)
-        _densities(edges, in_row, asked, fade, value[part], alive[part])
+        _densities(edges, in_row, asked, (fade, reach), value[part], alive[part])
 
     with ThreadPoolExecutor(workers.count()) as pool:
         list(pool.map(chunk, range(len(cuts) - 1)))
@@ -141,105 +142,141 @@ def _row_totals(edges):  # type: ignore[no-untyped-def]
 
 
 @njit(nogil=True, cache=True)
-def _advance(edges, asked, begin, first, done, end, marked, gone):  # type: ignore[no-untyped-def]
-    """Bring `gone` (weight of each place's row on the items before `end`) from `done` to `end`, for the last `longest` places.
+def _timeline(edges, in_row, asked, e, longest, number):  # type: ignore[no-untyped-def]
+    """The timeline of event e and of those after it that share it, from its beginning to their last item.
 
-    gone[p − begin] belongs to place p. What lies further back than `first` is not read and not kept.
+    Returns the first event of the next one, the number of the item at each place, the weight of each item's row, and the edges
+    among the items by where they lead: those to item k are begin[k] to begin[k + 1]. Rows that no event reads have no edges.
+    number: −1 for every item of the catalogue, before and after.
     """
-    if asked.repeats:
-        return
-    indptr, indices, weight, members = edges
-    sequence = asked.sequence
-    fresh = done == begin or end - done > 32
-    for q in range(done, end):
-        y = sequence[q]
-        new = not marked[y]
-        marked[y] = True
-        if not fresh:
-            if new and members[y]:
-                for p in range(max(first, begin), q):
-                    gone[p - begin] += edge_weight(indptr, indices, weight, sequence[p], y)
-            gone[q - begin] = _on_marked(edges, marked, y)
-    if fresh:
-        for p in range(first, end):
-            gone[p - begin] = _on_marked(edges, marked, sequence[p])
-
-
-@njit(nogil=True, cache=True)
-def _entered(asked, e, begin, done, marked, gone):  # type: ignore[no-untyped-def]
-    """(where event e's timeline begins, how far it was read, what is gone at its places); a new one unmarks the one before."""
-    sequence, start, end, _ = asked
-    if e > 0 and start[e] == begin:
-        return begin, done, gone
-    for p in range(begin, done):
-        marked[sequence[p]] = False
-    last = e
-    while last + 1 < len(start) and start[last + 1] == start[e]:
-        last += 1
-    return start[e], start[e], np.zeros(end[last] - start[e] + 1, np.int64)
-
-
-@njit(nogil=True, cache=True)
-def _on_marked(edges, marked, row):  # type: ignore[no-untyped-def]
-    indptr, indices, weight, members = edges
-    total = int64(0)
-    for e in range(indptr[row], indptr[row + 1]):
-        if marked[indices[e]] and members[indices[e]]:
-            total += int64(weight[e])
-    return total
-
-
-@njit(nogil=True, cache=True)
-def _densities(edges, in_row, asked, fade, value, alive):  # type: ignore[no-untyped-def]
     indptr, indices, weight, _ = edges
     sequence, start, end, _ = asked
-    n_memories, longest = fade.shape
-    marked = np.zeros(len(indptr) - 1, np.bool_)
-    gone = np.zeros(1, np.int64)
-    hit, rest = np.zeros(n_memories, np.int64), np.zeros(n_memories, np.int64)
-    begin = done = int64(0)
-    for e in range(len(start)):
-        begin, done, gone = _entered(asked, e, begin, done, marked, gone)
-        first = max(begin, end[e] - longest)
-        _advance(edges, asked, begin, first, done, end[e], marked, gone)
-        done = end[e]
-        x = sequence[end[e]]
-        for m in range(n_memories):
-            hit[m], rest[m] = 0, 0
-        for p in range(first, end[e]):
-            h = sequence[p]
-            if in_row[h] == 0:
-                continue
-            w = edge_weight(indptr, indices, weight, h, x)
-            left = in_row[h] - gone[p - begin]
-            for m in range(n_memories):
-                d = fade[m, end[e] - 1 - p]
-                hit[m] += d * w
-                rest[m] += d * left
-        for m in range(n_memories):
-            alive[e, m] = rest[m] > 0
-            value[e, m] = hit[m] / rest[m] if rest[m] > 0 else 0.0
+    after = e + 1
+    while after < len(start) and start[after] == start[e]:
+        after += 1
+    place = np.empty(end[after - 1] - start[e] + 1, np.int64)
+    items = np.empty(len(place), np.int64)
+    n = 0
+    for p in range(len(place)):
+        x = sequence[start[e] + p]
+        if number[x] < 0:
+            number[x], items[n] = n, x
+            n += 1
+        place[p] = number[x]
+    read = np.zeros(n, np.bool_)
+    for p in range(max(0, end[e] - longest - start[e]), len(place)):
+        read[place[p]] = True
+    most = 0
+    for k in range(n):
+        if read[k]:
+            most += min(n, indptr[items[k] + 1] - indptr[items[k]])
+    leads, from_, by = np.empty(most, np.int32), np.empty(most, np.int32), np.empty(most, np.int64)
+    begin, left, found = np.zeros(n + 1, np.int64), np.empty(n, np.int64), 0
+    for k in range(n):
+        left[k] = in_row[items[k]]
+        if read[k]:
+            for i in range(indptr[items[k]], indptr[items[k] + 1]):
+                to = number[indices[i]]
+                if to >= 0:
+                    leads[found], from_[found], by[found] = to, k, weight[i]
+                    begin[to + 1] += 1
+                    found += 1
+    for k in range(n):
+        begin[k + 1] += begin[k]
+        number[items[k]] = -1
+    source, worth, free = np.empty(found, np.int32), np.empty(found, np.int64), begin.copy()
+    for i in range(found):
+        at = free[leads[i]]
+        source[at], worth[at] = from_[i], by[i]
+        free[leads[i]] += 1
+    return after, place, items[:n], left, (begin, source, worth)
+
+
+@njit(nogil=True, cache=True)
+def _close(within, members, items, places, closed, left):  # type: ignore[no-untyped-def]
+    """Take the items at these places off the candidates: what is left of each row's weight."""
+    begin, source, worth = within
+    for k in places:
+        if not closed[k]:
+            closed[k] = True
+            if members[items[k]]:
+                for i in range(begin[k], begin[k + 1]):
+                    left[source[i]] -= worth[i]
+
+
+@njit(nogil=True, cache=True)
+def _densities(edges, in_row, asked, memories, value, alive):  # type: ignore[no-untyped-def]
+    fade, reach = memories
+    sequence, start, end, repeats = asked
+    longest = fade.shape[1]
+    hits, lefts = np.empty(longest, np.int64), np.empty(longest, np.int64)
+    if repeats:  # no row loses weight, so that a look-up for each place is all there is to do
+        for t in range(len(start)):
+            lags = min(longest, end[t] - start[t])
+            for j in range(lags):
+                h = sequence[end[t] - 1 - j]
+                hits[j] = edge_weight(edges.indptr, edges.indices, edges.weight, h, sequence[end[t]])
+                lefts[j] = in_row[h]
+            _weigh(fade, reach, hits[:lags], lefts[:lags], value[t], alive[t])
+        return
+    number = np.full(len(in_row), -1, np.int32)
+    t = 0
+    while t < len(start):
+        origin, done = start[t], 0
+        after, place, items, left, within = _timeline(edges, in_row, asked, t, longest, number)
+        begin, source, worth = within
+        closed, to = np.zeros(len(items), np.bool_), np.zeros(len(items), np.int64)
+        while t < after:
+            now = end[t] - origin
+            _close(within, edges.members, items, place[done:now], closed, left)
+            done, x = now, place[now]
+            for i in range(begin[x], begin[x + 1]):
+                to[source[i]] = worth[i]
+            lags = min(longest, now)
+            for j in range(lags):
+                k = place[now - 1 - j]
+                hits[j], lefts[j] = to[k], left[k]
+            _weigh(fade, reach, hits[:lags], lefts[:lags], value[t], alive[t])
+            for i in range(begin[x], begin[x + 1]):
+                to[source[i]] = 0
+            t += 1
+
+
+@njit(nogil=True, cache=True)
+def _weigh(fade, reach, hits, lefts, value, alive):  # type: ignore[no-untyped-def]
+    """What each memory gives: hits over lefts, both from the last item on back."""
+    for m in range(len(fade)):
+        hit, rest = int64(0), int64(0)
+        for j in range(min(len(hits), reach[m])):
+            hit += fade[m, j] * hits[j]
+            rest += fade[m, j] * lefts[j]
+        alive[m] = rest > 0
+        value[m] = hit / rest if rest > 0 else 0.0
 
 
 @njit(nogil=True, cache=True)
 def _source_use(edges, in_row, asked, fade, share, use):  # type: ignore[no-untyped-def]
-    sequence, start, end, _ = asked
+    sequence, start, end, repeats = asked
     longest = fade.shape[1]
-    marked = np.zeros(len(edges.members), np.bool_)
-    gone = np.zeros(1, np.int64)
-    begin = done = int64(0)
-    for e in range(len(start)):
-        begin, done, gone = _entered(asked, e, begin, done, marked, gone)
-        first = max(begin, end[e] - longest)
-        _advance(edges, asked, begin, first, done, end[e], marked, gone)
-        done = end[e]
-        rest = 0.0
-        for p in range(first, end[e]):
-            rest += float(fade[0, end[e] - 1 - p]) * float(in_row[sequence[p]] - gone[p - begin])
-        if rest > 0:
-            for p in range(first, end[e]):
-                h = sequence[p]
-                use[h] += share[e] * float(fade[0, end[e] - 1 - p]) * float(in_row[h] - gone[p - begin]) / rest
+    number = np.full(len(in_row), -1, np.int32)
+    t = 0
+    while t < len(start):
+        origin, done = start[t], 0
+        after, place, items, left, within = _timeline(edges, in_row, asked, t, longest, number)
+        closed = np.zeros(len(items), np.bool_)
+        while t < after:
+            now = end[t] - origin
+            if not repeats:
+                _close(within, edges.members, items, place[done:now], closed, left)
+            done = now
+            rest = 0.0
+            for p in range(max(0, now - longest), now):
+                rest += float(fade[0, now - 1 - p]) * float(left[place[p]])
+            if rest > 0:
+                for p in range(max(0, now - longest), now):
+                    k = place[p]
+                    use[items[k]] += share[t] * float(fade[0, now - 1 - p]) * float(left[k]) / rest
+            t += 1
 
 
 @njit(nogil=True, cache=True)
