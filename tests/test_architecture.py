@@ -212,6 +212,17 @@ def test_help_loads_nothing_heavy() -> None:
     subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT, env={"PYTHONPATH": "src", "PATH": ""})
 
 
+def test_a_study_is_planned_without_what_trains_or_draws() -> None:
+    code = (
+        "import sys\n"
+        "from preceptor import study\n"
+        "assert len(study.stages()) > 10\n"
+        "loaded = {'torch', 'transformers', 'sklearn', 'matplotlib', 'faiss'} & set(sys.modules)\n"
+        "assert not loaded, loaded"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT, env={"PYTHONPATH": "src", "PATH": ""})
+
+
 def test_light_part_runs_where_nothing_else_is_installed(tmp_path: Path) -> None:
     """With its own packages alone on the path, the trainer's command starts and the stream can be imported."""
     light.link_only(light.ROOTS, tmp_path)

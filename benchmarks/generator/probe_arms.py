@@ -37,6 +37,7 @@ from preceptor.ranking.config import Recipe
 from preceptor.ranking.evaluate import subsample
 from preceptor.ranking.histories import RealHistories
 from preceptor.ranking.models import ModelScorer, NextItemModel
+from preceptor.ranking.schedule import Schedule
 from preceptor.ranking.synthetic import WalkHistories, tables_for
 from preceptor.ranking.teach import Halves, Plain, RealWithLaw, Samples, Source, law_of_training
 
@@ -234,9 +235,9 @@ def train_job(folder: Path, spec: Spec, arm: str, seed: int, dropout: float, tri
         look(-1, model, True)
         return judged.nats
 
-    schedule = converge.Schedule(spec.first, spec.doublings, looks=LOOKS)
+    schedule = Schedule(spec.first, spec.doublings, looks=LOOKS)
     if trial or budget:
-        schedule = converge.Schedule(budget or spec.first, 0, looks=() if trial else LOOKS)
+        schedule = Schedule(budget or spec.first, 0, looks=() if trial else LOOKS)
     key = int(purpose_key(seed, f"probes/{spec.key}") >> 1)
     done = converge.train(
         recipe(dropout), TAUGHT[arm](given, spec.positions, key), given.train.n_items, schedule, key, validate,

@@ -26,7 +26,7 @@ from preceptor.core import metrics
 from preceptor.core.progress import say
 from preceptor.core.statistics import Interval, Resamples, difference
 from preceptor.data.log import Targets
-from preceptor.ranking import panel
+from preceptor.ranking import places
 
 SIZE = ("arms=null", "lm.depths=[4]")
 SEEDS = {"0.1": 3}  # else one
@@ -84,7 +84,7 @@ def over_seeds(folder: Path, share: str) -> Iterator[dict[str, object]]:
 def _of_ranking(folder: Path, arm: str, seeds: int) -> tuple[list[np.ndarray], list[np.ndarray]]:
     """Ranks and nats of each seed of a ranking arm on the test targets."""
     ranks, nats = (
-        [np.load(panel.file(folder / "ranking", kind, "temporal", "test", arm, k)) for k in range(seeds)]
+        [np.load(places.file(folder / "ranking", kind, "temporal", "test", arm, k)) for k in range(seeds)]
         for kind in ("ranks", "nats")
     )
     return ranks, nats

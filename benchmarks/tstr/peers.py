@@ -54,6 +54,7 @@ from preceptor.ranking.config import Recipe
 from preceptor.ranking.evaluate import rank_targets
 from preceptor.ranking.histories import RealHistories
 from preceptor.ranking.models import ModelScorer, NextItemModel
+from preceptor.ranking.schedule import Schedule
 from preceptor.ranking.teach import Plain
 
 SHARES = {"ml-100k": 1.0, "amazon-games": 0.1, "tiny": 1.0}
@@ -342,7 +343,7 @@ def _train(
         spent["validation"] += time.process_time() - at
         return own[0]
 
-    schedule = converge.Schedule(given.first, doublings)
+    schedule = Schedule(given.first, doublings)
     source = Plain(RealHistories(train, 50, given.positions, key))
     done = converge.train(recipe, source, train.n_items, schedule, key, validate, validation.user)
     return done, curve, time.process_time() - begin - spent["validation"]

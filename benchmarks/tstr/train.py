@@ -26,6 +26,7 @@ from preceptor.data.rows import Targets, Training
 from preceptor.ranking import calibrate, converge, judging
 from preceptor.ranking.config import RankingConfig
 from preceptor.ranking.models import ModelScorer, NextItemModel, weights_of
+from preceptor.ranking.schedule import Schedule
 
 AS_FIRST, AS_TOLD = "as seed 0", "as told"
 AT_HOME = "models/at-home.json"  # names of the models that a set's folder was sent away without
@@ -59,11 +60,11 @@ def config_of(name: str) -> RankingConfig:
     return RankingConfig(validation_targets=tstr_sets.SETS[name].targets)
 
 
-def schedule_of(name: str, arm: str) -> converge.Schedule:
+def schedule_of(name: str, arm: str) -> Schedule:
     """The budgets by which an arm comes to rest: a quarter and a half of the first, and doublings; the first is doubled in any
     case. An arm that sees no real data may go on once more: it meets nothing twice, and comes to rest later."""
     given = tstr_sets.SETS[name]
-    return converge.Schedule(given.first // 4, 2 + given.doublings + (ARMS[arm].real == 0), least=3)
+    return Schedule(given.first // 4, 2 + given.doublings + (ARMS[arm].real == 0), least=3)
 
 
 def weights_file(folder: Path, arm: str, seed: int, setting: str) -> Path:
@@ -98,7 +99,7 @@ def train_job(cell: Cell, folder: Path, start: str = "", device: str = "cpu") ->
 
     positions = max(2, round(arm.batch * given.positions))
     key = int(purpose_key(cell.seed, f"tstr/{cell.set}/{cell.level}") >> 1)
-    schedule = converge.Schedule(cell.budget, 0) if cell.budget else schedule_of(cell.set, cell.arm)
+    schedule = Schedule(cell.budget, 0) if cell.budget else schedule_of(cell.set, cell.arm)
     budgets = f"{schedule.budgets[0]}-{schedule.budgets[-1]}"
     done = converge.train(
         recipe(cell.arm, setting), arm.taught(folder, positions, key), train.n_items, schedule, key, validate,

@@ -9,7 +9,7 @@ from safetensors.numpy import save_file
 from benchmarks.lm.real_layer import over_seeds
 from preceptor.core import metrics
 from preceptor.data.log import Targets
-from preceptor.ranking import panel
+from preceptor.ranking import places
 
 USERS, COUNT = 5, 20
 
@@ -34,7 +34,7 @@ def folder(tmp_path: Path) -> Path:
     for arm, seeds in (("generator", 1), ("real", 3)):
         for k in range(seeds):
             for kind, values in (("ranks", draw.integers(1, 200, COUNT).astype(np.int32)), ("nats", nats(draw))):
-                file = panel.file(tmp_path / "ranking", kind, "temporal", "test", arm, k)
+                file = places.file(tmp_path / "ranking", kind, "temporal", "test", arm, k)
                 file.parent.mkdir(parents=True, exist_ok=True)
                 np.save(file, values)
     return tmp_path
@@ -50,11 +50,11 @@ def test_values_are_averaged_over_the_seeds_and_held_against_the_law_and_sasrec(
     rows = {(r["form"], r["measure"]): r for r in over_seeds(folder, "0.1")}
     assert len(rows) == 9
     found = rows["calibrated", "nats"]
-    law = np.load(panel.file(folder / "ranking", "nats", "temporal", "test", "generator", 0))
+    law = np.load(places.file(folder / "ranking", "nats", "temporal", "test", "generator", 0))
     assert (found["real"], found["tokens"], found["seeds"]) == ("0.1", 4096, 3)
     assert found["mean"] - found["less_law"] == pytest.approx(np.nanmean(law))  # type: ignore[operator]
     assert found["less_law_lo"] < found["less_law"] < found["less_law_hi"]  # type: ignore[operator]
-    ranks = [np.load(panel.file(folder / "ranking", "ranks", "temporal", "test", "real", k)) for k in range(3)]
+    ranks = [np.load(places.file(folder / "ranking", "ranks", "temporal", "test", "real", k)) for k in range(3)]
     found = rows["alone", "ndcg10"]
     assert found["mean"] - found["less_sasrec"] == pytest.approx(np.mean([metrics.ndcg(r, 10) for r in ranks]))  # type: ignore[operator]
 

@@ -12,9 +12,10 @@ from fixtures import tiny_split
 from preceptor.core.errors import PreceptorError
 from preceptor.ranking import converge, updates
 from preceptor.ranking.config import Recipe
-from preceptor.ranking.converge import Converged, Finished, Schedule
+from preceptor.ranking.converge import Converged, Finished
 from preceptor.ranking.histories import RealHistories
 from preceptor.ranking.sasrec import SASRec
+from preceptor.ranking.schedule import Schedule
 from preceptor.ranking.teach import Plain
 
 TINY = Recipe(length=6, dim=8, layers=1, heads=1, dropout=0.1, warmup=2)

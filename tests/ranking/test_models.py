@@ -11,10 +11,10 @@ from preceptor.core import metrics
 from preceptor.data.log import Targets
 from preceptor.ranking import converge
 from preceptor.ranking.config import MODELS, Recipe
-from preceptor.ranking.converge import Schedule
 from preceptor.ranking.evaluate import rank_targets
 from preceptor.ranking.histories import RealHistories
 from preceptor.ranking.models import ModelScorer, NextItemModel, build
+from preceptor.ranking.schedule import Schedule
 from preceptor.ranking.teach import Lesson, Plain, lesson_loss
 
 SMALL = Recipe(length=12, dim=16, layers=2, heads=2, dropout=0.0, learning_rate=5e-3)

@@ -9,10 +9,10 @@ import pytest
 from preceptor.data.log import Targets
 from preceptor.generator.config import GeneratorConfig
 from preceptor.generator.score import score
-from preceptor.ranking import jobs, judging, panel
+from preceptor.ranking import jobs, judging, panel, places
 from preceptor.ranking.config import RankingConfig
-from preceptor.ranking.converge import Schedule
 from preceptor.ranking.panel import Panel
+from preceptor.ranking.schedule import Schedule
 from ranking.laws import law_and_split
 
 CONFIG = RankingConfig(seeds=2, dim=8, layers=1, heads=1, positions=120, mask_history=True)
@@ -76,7 +76,7 @@ def test_ranks_are_those_of_the_targets_in_order(fitted: Panel, tmp_path: Path) 
     lists = panel.gather(fitted, tmp_path)
     whole = panel.judged([fitted], CONFIG, test, range(len(test)))[0]
     for n, arm in enumerate(fitted.arms):
-        kept = np.load(panel.file(tmp_path, "ranks", "temporal", "test", arm, 0))
+        kept = np.load(places.file(tmp_path, "ranks", "temporal", "test", arm, 0))
         assert (kept == whole["rank"][n]).mean() > 0.99
         hit = kept <= lists[arm].shape[1]
         assert (lists[arm][hit, kept[hit] - 1] == test.item[hit]).mean() > 0.9  # a tie counts against the target
@@ -107,7 +107,7 @@ def test_validation_is_kept_with_its_numbers(fitted: Panel) -> None:
     assert (np.diff(rows) > 0).all()
     offered = jobs.seen(fitted.source, capped)
     assert np.array_equal(offered.targets.item, targets(fitted, "validation").item[rows])
-    kept = np.load(panel.file(Path(fitted.source.data), "ranks", "temporal", "validation", "real", 0))
+    kept = np.load(places.file(Path(fitted.source.data), "ranks", "temporal", "validation", "real", 0))
     assert len(kept) == len(targets(fitted, "validation"))
 
 

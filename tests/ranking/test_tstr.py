@@ -19,7 +19,7 @@ from preceptor.data.log import Split, Targets
 from preceptor.generator.config import GeneratorConfig
 from preceptor.graph.config import GraphConfig
 from preceptor.graph.item_graph import build_graph
-from preceptor.ranking import arm_runs, jobs, panel, tstr
+from preceptor.ranking import arm_runs, jobs, panel, places, schedule, tstr
 from preceptor.ranking.config import RankingConfig
 from preceptor.ranking.converge import NO_VERDICT
 from ranking.laws import law_and_split
@@ -121,12 +121,12 @@ def test_a_setting_that_wins_at_the_second_budget_of_a_trial_is_chosen(given: li
         stem = tmp_path / f"real-trial{t}"
         ends = [{"budget": budget, "nats": x, "ndcg": 0.1} for budget, x in zip((3, 6), nats, strict=True)]
         stem.with_suffix(".json").write_text(json.dumps({"ends": ends}))
-        trials.append(jobs.Job(given[0], "real", tried, 0, tstr.trial_schedule(CONFIG), str(stem), keep=False))
+        trials.append(jobs.Job(given[0], "real", tried, 0, schedule.trial(CONFIG), str(stem), keep=False))
     assert trials[0].schedule.budgets == (3, 6)
     assert tstr.best_of("real", trials, CONFIG) == slow
     tstr.freeze(tmp_path, trials, {"real": slow}, [], given[0])
     assert [(r.budget, r.chosen) for r in row.read(tmp_path, Trial)] == [(3, False), (6, True)]
-    assert tstr.trial_schedule(dataclasses.replace(CONFIG, doublings=0)).budgets == (3,)
+    assert schedule.trial(dataclasses.replace(CONFIG, doublings=0)).budgets == (3,)
 
 
 def test_seed_0_decides_the_budget_and_a_verdict_needs_convergence(finished: Path) -> None:
@@ -218,7 +218,7 @@ def test_killed_anywhere_it_ends_in_the_same_bytes(given: list[jobs.Source], fin
                     raise Killed
                 plain(path, content)
 
-            for module in (jobs, tstr, panel, arm_runs):
+            for module in (jobs, tstr, panel, places, arm_runs):
                 patch.setattr(module, "write_atomic", write)
             with pytest.raises(Killed):
                 tstr.run(given, CONFIG, tmp_path, in_process=True)

@@ -17,7 +17,7 @@ from preceptor.core.tables.lm import Point
 from preceptor.core.tables.ranking import ArmMean, ArmRun
 from preceptor.core.tables.recommend import FittedRow, RecommendRow
 from preceptor.data.log import Targets
-from preceptor.ranking import calibrate, panel
+from preceptor.ranking import calibrate, places
 from preceptor.recommend.config import RecommendConfig
 from preceptor.recommend.footing import opened
 from preceptor.recommend.stage import STAGE, cost, ground_of, models_of
@@ -50,7 +50,7 @@ def test_targets_and_ranks_of_the_other_arms_are_the_ranking_stage_s(miniature: 
     assert {r.arm for r in found} == {"lm"} | {r.arm for r in runs}
     for arm in {r.arm for r in runs}:
         seeds = [r.seed for r in runs if r.arm == arm]
-        rank = [np.load(panel.file(ranking, "ranks", "temporal", "test", arm, s))[number(miniature, "test")] for s in seeds]
+        rank = [np.load(places.file(ranking, "ranks", "temporal", "test", arm, s))[number(miniature, "test")] for s in seeds]
         ours = next(r for r in found if (r.arm, r.part, r.balance) == (arm, "test", "targets"))
         assert ours.recall_100 == pytest.approx(np.mean(np.array(rank) <= 100))
         assert ours.seeds == len(seeds)

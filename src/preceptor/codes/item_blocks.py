@@ -15,7 +15,7 @@ import polars as pl
 from preceptor.codes.config import CodesConfig
 from preceptor.codes.encoders import Encoder, TfidfEncoder, item_texts
 from preceptor.codes.index_json import is_index
-from preceptor.codes.items import representation_of
+from preceptor.codes.items import ITEMS, representation_of
 from preceptor.codes.minibatches import BLOCK
 from preceptor.codes.sentences import SentenceEncoder
 from preceptor.codes.tokenisers import Tokeniser, by_block, encode, in_order, load_tokeniser
@@ -26,7 +26,6 @@ from preceptor.data import parquet
 WORDS = 128 * BLOCK  # items of a block: TF-IDF
 SENTENCES = 4 * BLOCK  # a sentence encoder: a minute of a core, about
 ROWS = 128 * BLOCK  # a tokeniser: whole blocks of its own
-ITEMS = "items.parquet"
 
 
 def shards(config: CodesConfig, inputs: Inputs) -> list[Shard]:

@@ -20,6 +20,7 @@ from preceptor.core.tables.codes import Quality
 from preceptor.data.log import TrainSplit
 
 INDEX = "codes.index.json"
+ITEMS = "items.parquet"  # of a training part
 
 
 def representation_of(config: CodesConfig, n_items: int) -> tuple[str, str]:

@@ -7,20 +7,27 @@ from typing import Any
 
 import polars as pl
 
-from preceptor.codes.build import build as build_codes
 from preceptor.codes.config import CodesConfig, check
-from preceptor.codes.item_blocks import ITEMS, shards
-from preceptor.codes.items import INDEX, representation_of
+from preceptor.codes.items import INDEX, ITEMS, representation_of
 from preceptor.core import artifact
-from preceptor.core.stage import Cost, Counts, Inputs, Key, Stage, with_files
+from preceptor.core.stage import Cost, Counts, Inputs, Key, Shard, Stage, with_files
 from preceptor.data import parquet
 from preceptor.data.log import TrainSplit
 
 
 def build(config: CodesConfig, inputs: Inputs, folder: Path) -> Counts:
     """Write OUT/codes from the training part of the data artifact."""
+    from preceptor.codes.build import build as build_codes
+
     train = inputs["train"].path
     return build_codes(TrainSplit.load(train), config, folder, train / ITEMS)
+
+
+def shards(config: CodesConfig, inputs: Inputs) -> list[Shard]:
+    """See `item_blocks.shards`."""
+    from preceptor.codes import item_blocks
+
+    return item_blocks.shards(config, inputs)
 
 
 def key(config: CodesConfig, inputs: Inputs) -> Key:

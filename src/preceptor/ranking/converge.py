@@ -27,37 +27,11 @@ from preceptor.ranking import losses, models
 from preceptor.ranking.config import Recipe
 from preceptor.ranking.losses import NextItemLoss
 from preceptor.ranking.models import NextItemModel
+from preceptor.ranking.schedule import Schedule
 from preceptor.ranking.teach import Source
 from preceptor.ranking.updates import Learner, adam
 
 CONVERGED, TURNED, NO_VERDICT = "converged", "turned", "no verdict"
-
-
-@dataclass(frozen=True)
-class Schedule:
-    """first: the least budget, in updates. doublings: how often it may be doubled. least: how often it is in any case.
-
-    decay: share of a budget over which the rate falls to 0. looks: updates of the trunk after which `watch` is called.
-    """
-
-    first: int = 400
-    doublings: int = 2
-    least: int = 1
-    decay: float = 0.2
-    looks: tuple[int, ...] = ()
-
-    @property
-    def budgets(self) -> tuple[int, ...]:
-        return tuple(self.first << k for k in range(self.doublings + 1))
-
-    @property
-    def updates(self) -> int:
-        """Updates of a run through every budget: the trunk of the last, and the decay of each."""
-        return self.trunk(self.budgets[-1]) + sum(b - self.trunk(b) for b in self.budgets)
-
-    def trunk(self, budget: int) -> int:
-        """Updates at the constant rate within a budget."""
-        return budget - max(1, round(self.decay * budget))
 
 
 @dataclass(frozen=True)

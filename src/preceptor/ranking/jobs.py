@@ -35,6 +35,7 @@ from preceptor.ranking.ease import Ease
 from preceptor.ranking.evaluate import Scorer
 from preceptor.ranking.judging import calibrated, deciding, mask_history
 from preceptor.ranking.models import ModelScorer, NextItemModel, build
+from preceptor.ranking.schedule import Schedule
 from preceptor.ranking.synthetic import teacher
 from preceptor.ranking.trials import GENERATOR, Settings, grid, recipe, taught
 
@@ -66,7 +67,7 @@ class Job:
     arm: str
     settings: Settings
     seed: int
-    schedule: converge.Schedule
+    schedule: Schedule
     stem: str
     keep: bool = True
 

@@ -7,7 +7,6 @@ blocks, so that memory is a few [block, I] arrays whatever the number of targets
 from __future__ import annotations
 
 import dataclasses
-import io
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +20,7 @@ from preceptor.core import disk, metrics
 from preceptor.core.artifact import canonical, write_atomic
 from preceptor.core.tables import document
 from preceptor.data.log import Targets
-from preceptor.ranking import calibrate, combine, impressions, jobs
+from preceptor.ranking import calibrate, combine, impressions, jobs, places
 from preceptor.ranking.config import RankingConfig
 from preceptor.ranking.evaluate import TOP, Scorer, best
 from preceptor.ranking.jobs import Source
@@ -198,16 +197,11 @@ def shown_job(panels: Sequence[Panel], folder: str, config: RankingConfig) -> st
                 found[panel.stem][n, begin:end] = shown.auc(begin, end, p, offered.open)
     for panel in panels:
         for arm, values in zip(panel.arms, found[panel.stem], strict=True):
-            path = auc_file(Path(folder), source.name, arm, panel.seed)
+            path = places.auc_file(Path(folder), source.name, arm, panel.seed)
             path.parent.mkdir(parents=True, exist_ok=True)
-            write_array(path, values)
+            places.write_array(path, values)
     write_atomic(done, canonical({"users": len(shown.user)}))
     return str(done)
-
-
-def auc_file(folder: Path, split: str, arm: str, seed: int) -> Path:
-    """Where an arm's AUC on each user's impressions lies, float64."""
-    return folder / "auc" / split / f"{arm}-seed{seed}.npy"
 
 
 def gather(panel: Panel, folder: Path) -> dict[str, np.ndarray]:
@@ -220,23 +214,11 @@ def gather(panel: Panel, folder: Path) -> dict[str, np.ndarray]:
     return dict(zip(panel.arms, whole["top"], strict=True))
 
 
-def file(folder: Path, kind: str, split: str, part: str, arm: str, seed: int) -> Path:
-    """Where one number per target lies. kind: ranks (int32, 1 = best) or nats (float32, NaN where the item is no candidate)."""
-    return folder / kind / split / part / f"{arm}-seed{seed}.npy"
-
-
 def _keep(folder: Path, panel: Panel, part: str, arm: str, rank: np.ndarray, nats: np.ndarray) -> None:
     for kind, values in (("ranks", rank), ("nats", nats)):
-        path = file(folder, kind, panel.source.name, part, arm, panel.seed)
+        path = places.file(folder, kind, panel.source.name, part, arm, panel.seed)
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_array(path, values)
-
-
-def write_array(path: Path, values: np.ndarray) -> None:
-    """Write a .npy file whole or not at all."""
-    content = io.BytesIO()
-    np.save(content, values)
-    write_atomic(path, content.getvalue())
+        places.write_array(path, values)
 
 
 def _probabilities(

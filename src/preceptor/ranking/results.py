@@ -21,7 +21,7 @@ from preceptor.core.statistics import Interval, Resamples, difference, ratio
 from preceptor.core.tables import row
 from preceptor.core.tables.ranking import NO_VERDICT, Answer, ArmMean, ArmRun, Paired, ShownMean, SliceMean
 from preceptor.data.log import Targets
-from preceptor.ranking import arm_runs, impressions, panel
+from preceptor.ranking import arm_runs, impressions, panel, places
 from preceptor.ranking.answer import Shown, answer, best_form
 from preceptor.ranking.config import RankingConfig
 from preceptor.ranking.evaluate import TOP
@@ -120,7 +120,7 @@ def _order(panels: Sequence[Panel]) -> list[str]:
 def _judgement(folder: Path, split: str, arm: str, panels: Sequence[Panel]) -> Judgement:
     seeds = [p.seed for p in panels if arm in p.arms]
     rank, nats = (
-        np.stack([load_array(panel.file(folder, kind, split, "test", arm, s)) for s in seeds]) for kind in ("ranks", "nats")
+        np.stack([load_array(places.file(folder, kind, split, "test", arm, s)) for s in seeds]) for kind in ("ranks", "nats")
     )
     return Judgement(rank, nats)
 
@@ -131,7 +131,7 @@ def _given_lists(
     """A user's own lists on the test targets: ranks (kept as those of all arms are), the lists' items, and counts."""
     lists, train = read_lists(file, Path(source.data)), opened(source.data)
     rank, top = lists.judge(targets, train.popularity > 0, not mask_history(train, config))
-    panel.write_array(panel.file(folder, "ranks", source.name, "test", BASELINE, 0), rank)
+    places.write_array(places.file(folder, "ranks", source.name, "test", BASELINE, 0), rank)
     return Judgement(rank[None], np.full((1, len(rank)), np.nan, np.float32)), top, lists.facts(targets)
 
 
@@ -139,7 +139,9 @@ def _on_impressions(
     folder: Path, source: Source, panels: Sequence[Panel], verdict: Mapping[str, str], config: RankingConfig, file: Path
 ) -> tuple[list[ShownMean], dict[str, Any]]:
     """Every arm on what people were shown, which is written to shown.csv, and counts."""
-    files = {arm: [panel.auc_file(folder, source.name, arm, p.seed) for p in panels if arm in p.arms] for arm in _order(panels)}
+    files = {
+        arm: [places.auc_file(folder, source.name, arm, p.seed) for p in panels if arm in p.arms] for arm in _order(panels)
+    }
     rows, judged = impressions.means(source.name, files, verdict, config.bootstraps, config.seed, config.confidence)
     row.write(folder, ShownMean, rows)
     return rows, impressions.read(file, Path(source.data)).facts(judged)

@@ -6,6 +6,7 @@ import dataclasses
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from preceptor.core import artifact
 from preceptor.core.artifact import file_digest
@@ -18,11 +19,11 @@ from preceptor.generator.config import GeneratorConfig
 from preceptor.generator.made import moved
 from preceptor.graph.config import GraphConfig
 from preceptor.graph.item_graph import build_graph
+from preceptor.ranking import schedule
 from preceptor.ranking.config import RankingConfig, check
-from preceptor.ranking.converge import Schedule
-from preceptor.ranking.jobs import Source
-from preceptor.ranking.tstr import each_one, run_one, trial_schedule
-from preceptor.ranking.tstr import run as run_comparison
+
+if TYPE_CHECKING:
+    from preceptor.ranking.jobs import Source
 
 _SECOND = "leave_last_out"
 
@@ -34,7 +35,9 @@ def build(config: RankingConfig, inputs: Inputs, folder: Path) -> Counts:
     frozen on the temporal split are trained and tested on it too, with histories drawn from a graph, or graphs, of its own
     training part (graph-leave-last-out/).
     """
-    counts = run_comparison(sources_of(config, inputs, folder), config, folder)
+    from preceptor.ranking import tstr
+
+    counts = tstr.run(sources_of(config, inputs, folder), config, folder)
     for name, found in counts.items():
         say(f"ranking: {name}: {found['targets']:,} test targets of {found['users']:,} users, tested once")
         if found["left_out"]:
@@ -46,6 +49,8 @@ def build(config: RankingConfig, inputs: Inputs, folder: Path) -> Counts:
 
 def sources_of(config: RankingConfig, inputs: Inputs, folder: Path) -> list[Source]:
     """The splits that are compared; what a second one needs is made below `folder`."""
+    from preceptor.ranking.jobs import Source
+
     data, graph = inputs["data"], inputs["graph"]
     histories = GeneratorConfig(**inputs["generator"].manifest["config"])
     law = inputs["generator"].path / "all" / "law"
@@ -64,12 +69,16 @@ def sources_of(config: RankingConfig, inputs: Inputs, folder: Path) -> list[Sour
 
 def shards(config: RankingConfig, inputs: Inputs) -> list[Shard]:
     """One for each trained arm, and one for each baseline."""
+    from preceptor.ranking.tstr import each_one
+
     made = {name: str(found.path) for name, found in inputs.items()}
     first = sources_of(dataclasses.replace(config, second_split=False), inputs, Path())[0]
     return [Shard(name, _shard, (name, config, made), config.threads) for name in each_one(first, config)]
 
 
 def _shard(name: str, config: RankingConfig, made: Mapping[str, str], folder: Path) -> None:
+    from preceptor.ranking.tstr import run_one
+
     inputs = {key: artifact.load(Path(path)) for key, path in made.items()}
     with tempfile.TemporaryDirectory() as home:
         run_one(name, sources_of(config, inputs, Path(home)), config, folder)
@@ -78,8 +87,8 @@ def _shard(name: str, config: RankingConfig, made: Mapping[str, str], folder: Pa
 def cost(config: RankingConfig, inputs: Inputs) -> Cost:
     """Predicted positions of all training runs, at most: an arm that converges early stops."""
     splits = 2 if config.second_split and "data" in inputs and (inputs["data"].path / _SECOND).is_dir() else 1
-    trial = trial_schedule(config).updates if config.trials > 1 else 0
-    whole, last = Schedule(config.first, config.doublings).updates, config.first << config.doublings
+    trial = schedule.trial(config).updates if config.trials > 1 else 0
+    whole, last = schedule.whole(config).updates, config.first << config.doublings
     updates = len(config.arms) * (config.trials * trial + splits * (whole + (config.seeds - 1) * last))
     return Cost(updates * config.positions, "positions")
 

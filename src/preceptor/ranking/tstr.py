@@ -30,13 +30,13 @@ from preceptor.data.log import Split, Targets
 from preceptor.generator.config import GeneratorConfig
 from preceptor.generator.mixture import Mixture
 from preceptor.graph.graph import Graph
-from preceptor.ranking import arm_runs, impressions, panel
+from preceptor.ranking import arm_runs, impressions, places, schedule
 from preceptor.ranking import results as tables
 from preceptor.ranking.config import RankingConfig, check
-from preceptor.ranking.converge import Schedule
 from preceptor.ranking.jobs import Job, Source, opened, train_job, tune_job, validation_rows
 from preceptor.ranking.lists import read as read_lists
 from preceptor.ranking.panel import PARTS, Panel, fit_job, shown_job, test_job
+from preceptor.ranking.schedule import Schedule
 from preceptor.ranking.trials import BASELINES, EASE_ITEMS, Settings, settings, taught
 
 _Call = tuple[Callable[..., str], *tuple[Any, ...]]  # of a task, and its arguments
@@ -101,7 +101,9 @@ def run(sources: Sequence[Source], config: RankingConfig, folder: Path, in_proce
     with _executor(in_process, config) as pool, Progress("ranking", len(trials) + len(tunes) + more, "runs") as progress:
         _all(pool, _training(trials, config), progress)
         chosen = {arm: best_of(arm, trials, config) for arm in config.arms}
-        firsts = [_job(runs, source, arm, chosen[arm], 0, _schedule(config)) for source in sources for arm in _slowest(config)]
+        firsts = [
+            _job(runs, source, arm, chosen[arm], 0, schedule.whole(config)) for source in sources for arm in _slowest(config)
+        ]
         _all(
             pool,
             [*_training(firsts, config), *((_named(stem, tune_job), s, b, stem, config) for s, b, stem in tunes)],
@@ -116,7 +118,7 @@ def run(sources: Sequence[Source], config: RankingConfig, folder: Path, in_proce
         _open_test(folder, pool, panels, config, progress)
     for source in sources:
         (folder / "ranks" / source.name / "validation").mkdir(parents=True, exist_ok=True)
-        panel.write_array(folder / "ranks" / source.name / "validation" / "rows.npy", validation_rows(source, config))
+        places.write_array(folder / "ranks" / source.name / "validation" / "rows.npy", validation_rows(source, config))
     counts = tables.write(folder, sources, panels, config)
     for p in panels:
         for part in range(PARTS):
@@ -137,7 +139,7 @@ def run_one(name: str, sources: Sequence[Source], config: RankingConfig, folder:
     for job in trials:
         train_job(job, config)
     chosen = best_of(name, trials, config)
-    firsts = [_job(runs, source, name, chosen, 0, _schedule(config)) for source in sources]
+    firsts = [_job(runs, source, name, chosen, 0, schedule.whole(config)) for source in sources]
     for job in firsts:
         train_job(job, config)
     for job in _others(firsts, config, runs):
@@ -202,7 +204,7 @@ def _trials(source: Source, config: RankingConfig, runs: Path) -> list[Job]:
     for arm in config.arms:
         every = settings(arm, config)
         made += [
-            Job(source, arm, tried, 0, trial_schedule(config), str(runs / f"{arm}-trial{t}"), keep=False)
+            Job(source, arm, tried, 0, schedule.trial(config), str(runs / f"{arm}-trial{t}"), keep=False)
             for t, tried in enumerate(every)
             if len(every) > 1
         ]
@@ -235,16 +237,6 @@ def _open_test(folder: Path, pool: Executor | None, panels: Sequence[Panel], con
     if config.impressions is not None:
         source = panels[0].source
         _all(pool, [(_named(f"{source.name}-shown", shown_job), by_split[source], str(folder), config)], progress)
-
-
-def trial_schedule(config: RankingConfig) -> Schedule:
-    """A trial's budgets: the first and, where there is one, the second. Short runs alone favour settings that regularise too
-    little (results/tstr)."""
-    return Schedule(config.first, min(1, config.doublings))
-
-
-def _schedule(config: RankingConfig) -> Schedule:
-    return Schedule(config.first, config.doublings)
 
 
 def _slowest(config: RankingConfig) -> list[str]:

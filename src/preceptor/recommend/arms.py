@@ -11,6 +11,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from safetensors import safe_open
@@ -20,13 +21,13 @@ from preceptor.core import disk, metrics
 from preceptor.core.artifact import write_atomic
 from preceptor.core.tables.recommend import FittedRow
 from preceptor.core.threads import limited
-from preceptor.lm.checkpoints import load_model
 from preceptor.ranking import calibrate, combine
 from preceptor.ranking.calibrate import Judged, Offer
 from preceptor.ranking.evaluate import Scorer
 from preceptor.recommend.footing import VALIDATION, Ground, Part, opened, train_of
-from preceptor.recommend.rank import LanguageScorer
-from preceptor.recommend.score import Prompts
+
+if TYPE_CHECKING:
+    from preceptor.recommend.rank import LanguageScorer
 
 FORMS = ALONE, CALIBRATED, GENERATOR = "alone", "calibrated", "generator"
 Law = dict[str, np.ndarray]  # of each part, float32 [n, I] over X(h)
@@ -104,6 +105,10 @@ def outcome_of(model: Model, ground: Ground) -> Outcome:
 
 def scorer_of(model: Model, ground: Ground) -> LanguageScorer:
     """The language model as a ranker of the study's items."""
+    from preceptor.lm.checkpoints import load_model
+    from preceptor.recommend.rank import LanguageScorer
+    from preceptor.recommend.score import Prompts
+
     met = train_of(ground.data).popularity > 0
     known = met if model.one_token else np.ones(len(met), bool)
     prompts = Prompts.open(Path(model.curriculum))

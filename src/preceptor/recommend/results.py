@@ -16,7 +16,7 @@ from preceptor.core.statistics import Interval, Resamples, difference
 from preceptor.core.tables import row
 from preceptor.core.tables.ranking import ArmRun
 from preceptor.core.tables.recommend import RecommendRow
-from preceptor.ranking import panel
+from preceptor.ranking import places
 from preceptor.ranking.trials import GENERATOR
 from preceptor.recommend.arms import Model, Outcome
 from preceptor.recommend.config import RecommendConfig
@@ -80,7 +80,7 @@ def of_ranking(folder: Path, split: str, study_arm: str, part: str, there: np.nd
             runs.setdefault(run.arm, []).append(run)
     found = []
     for arm, seeds in runs.items():
-        files = [panel.file(folder, kind, split, part, arm, run.seed) for kind in ("ranks", "nats") for run in seeds]
+        files = [places.file(folder, kind, split, part, arm, run.seed) for kind in ("ranks", "nats") for run in seeds]
         arrays = [load_array(file) for file in files]
         if any(len(values) != len(there) for values in arrays):
             raise PreceptorError("The ranking stage has judged other targets", where=files[0], remedy="run the study again")

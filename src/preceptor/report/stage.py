@@ -8,8 +8,6 @@ from preceptor.core.artifact import write_atomic
 from preceptor.core.stage import Cost, Counts, Inputs, Stage
 from preceptor.report.config import ReportConfig, check
 from preceptor.report.inputs import STAGES, Artifacts
-from preceptor.report.page import page
-from preceptor.report.picture import picture
 
 
 def build(config: ReportConfig, inputs: Inputs, folder: Path) -> Counts:
@@ -17,6 +15,9 @@ def build(config: ReportConfig, inputs: Inputs, folder: Path) -> Counts:
 
     Inputs may be absent: the section says what is missing.
     """
+    from preceptor.report.page import page
+    from preceptor.report.picture import picture
+
     document, drawings = page(Artifacts(inputs), config)
     (folder / "figures").mkdir(exist_ok=True)
     for drawing in drawings:
