@@ -20,7 +20,7 @@ from preceptor.data.log import Targets
 from preceptor.ranking import jobs
 from preceptor.ranking.jobs import Source
 from preceptor.ranking.kept import recommended
-from preceptor.ranking.panel import file
+from preceptor.ranking.places import file
 from preceptor.recommend.ranked import load
 
 ARMS = (
