@@ -45,6 +45,8 @@ def test_even_tasks_share_the_cores_where_one_would_be_idle(tasks: int, found: i
     monkeypatch.setenv("PRECEPTOR_WORKERS", "2")
     assert workers.side_by_side(tasks, even=True) == found
     assert workers.side_by_side(tasks, gpus=1, even=True) == 1
+    monkeypatch.setenv("PRECEPTOR_WORKERS", "16")
+    assert [workers.side_by_side(n, even=True) for n in (24, 25, 31)] == [24, 16, 16]
 
 
 def test_worker_dies_with_its_parent() -> None:

@@ -105,7 +105,8 @@ def pool(
     one call at a time. A worker whose parent is killed dies at once, so that it can't write into a folder which the next run
     has taken over. Left by an exception, the pool kills its workers. gpus: of a task; here such tasks go one after the other.
     processes: that a task keeps busy, with `threads` each. even: that the tasks take equally long; then three of them share two
-    cores here, where otherwise a core would be idle during the third.
+    cores here, where otherwise a core would be idle during the third. At most half as many workers more than cores: each has
+    memory of its own.
     """
     if _elsewhere:
         return _elsewhere[0].pool(tasks, threads, gpus, processes, advance)
@@ -115,7 +116,7 @@ def pool(
 def side_by_side(tasks: int, processes: int = 1, gpus: int = 0, even: bool = False) -> int:
     """How many tasks a pool carries out at a time on this machine. Those that need a GPU would all take the first one."""
     at_once = 1 if gpus else max(1, min(count() // processes, tasks))
-    return tasks if even and at_once < tasks < 2 * at_once else at_once
+    return tasks if even and at_once < tasks <= 1.5 * at_once else at_once
 
 
 def advance(work: float) -> None:

@@ -31,6 +31,11 @@ def fades(decays: tuple[float, ...], longest: int) -> np.ndarray:
     return np.stack([history(decay, longest)[2 : 2 + longest] for decay in decays])
 
 
+def reaches(fade: np.ndarray) -> np.ndarray:
+    """How many items back each memory reads, int64 [M]: farther back its D_j are 0."""
+    return np.array([np.flatnonzero(one)[-1] + 1 for one in fade])
+
+
 class Edges(NamedTuple):
     """A graph's rows (int64 [I + 1], int32 [E], uint32 [E]) and the items that may come next (bool [I]), for compiled code."""
 
@@ -63,7 +68,7 @@ def densities(
     history is taken off the candidates. Every event's item is to be in X(h). Linear in events × memory and in the rows read.
     """
     fade = fades(decays, longest)
-    reach = np.array([np.flatnonzero(one)[-1] + 1 for one in fade])
+    reach = reaches(fade)
     order = np.lexsort((events.end, events.start))
     start, end = events.start[order], events.end[order]
     value, alive = np.zeros((len(order), len(decays))), np.zeros((len(order), len(decays)), np.bool_)

@@ -41,13 +41,14 @@ def build(config: RecommendConfig, inputs: Inputs, folder: Path) -> Counts:
     fitted: list[FittedRow] = []
     shown: list[ExampleRow] = []
     counts: dict[str, int] = {}
-    asking = {name: (ground_of(config, own), models_of(config, own, name)) for name, own in variants(inputs).items()}
+    studies = variants(inputs)
+    asking = {name: (ground_of(config, own), models_of(config, own, name)) for name, own in studies.items()}
     for name in asking:
         for below in ("targets", "judged"):
             (_home(folder, name) / below).mkdir(parents=True, exist_ok=True)
     forget()
     _judge([(model, ground, name) for name, (ground, models) in asking.items() for model in models], folder, config)
-    for name, own in variants(inputs).items():
+    for name, own in studies.items():
         ground, models = asking[name]
         home = _home(folder, name)
         outcomes = [(model, Outcome.load(home / "judged" / f"{model.name}.safetensors")) for model in models]
