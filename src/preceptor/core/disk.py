@@ -115,6 +115,13 @@ def load_array(path: Path, mmap: bool = False) -> np.ndarray:
     return found
 
 
+def frozen(array: np.ndarray) -> np.ndarray:
+    """A read-only view. Made or memory-mapped, the array is then of one type to numba, and a kernel is compiled once."""
+    view = np.asarray(array).view()
+    view.flags.writeable = False
+    return view
+
+
 @contextlib.contextmanager
 def reading(what: str, path: Path) -> Iterator[None]:
     """Around reading and unpacking one file: whatever goes wrong there is that the file is damaged. Raises PreceptorError."""

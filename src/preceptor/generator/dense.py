@@ -93,7 +93,7 @@ def _add_graph(mixture: Mixture, number: int, targets: Targets, rows: np.ndarray
     for m, part in enumerate(own):
         fade[m, : part.memory.longest] = likelihood.fades((part.memory.decay,), part.memory.longest)[0]
     weight = np.array([part.weight for part in own])
-    asked = likelihood.Asked(targets.sequence, targets.start[rows], targets.end[rows], mixture.repeats)
+    asked = likelihood.asked_of(targets, rows, mixture.repeats)
     reach = likelihood.reaches(fade)
     memories = (fade, reach, np.argsort(-reach, kind="stable"))
     _add(likelihood.edges_of(mixture.graphs[number], mixture.members), asked, memories, weight, out, passed)

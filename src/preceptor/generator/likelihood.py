@@ -15,6 +15,7 @@ import numpy as np
 from numba import int64, njit
 
 from preceptor.core import workers
+from preceptor.core.disk import frozen
 from preceptor.core.errors import PreceptorError
 from preceptor.data.rows import Targets
 from preceptor.generator.mass import edge_weight
@@ -56,7 +57,12 @@ class Asked(NamedTuple):
 
 def edges_of(graph: Graph, members: np.ndarray) -> Edges:
     """A graph as kernels take it."""
-    return Edges(graph.indptr, graph.indices, graph.weight, members)
+    return Edges(graph.indptr, graph.indices, graph.weight, frozen(members))
+
+
+def asked_of(events: Targets, rows: np.ndarray, repeats: bool) -> Asked:
+    """The histories of these rows of the events as kernels take them."""
+    return Asked(frozen(events.sequence), frozen(events.start[rows]), frozen(events.end[rows]), repeats)
 
 
 def densities(
@@ -70,7 +76,7 @@ def densities(
     fade = fades(decays, longest)
     reach = reaches(fade)
     order = np.lexsort((events.end, events.start))
-    start, end = events.start[order], events.end[order]
+    start = events.start[order]
     value, alive = np.zeros((len(order), len(decays))), np.zeros((len(order), len(decays)), np.bool_)
     edges = edges_of(graph, members)
     in_row = _row_totals(edges)
@@ -79,8 +85,7 @@ def densities(
 
     def chunk(k: int) -> None:
         part = slice(cuts[k], cuts[k + 1])
-        asked = Asked(events.sequence, start[part], end[part], repeats)
-        _densities(edges, in_row, asked, (fade, reach), value[part], alive[part])
+        _densities(edges, in_row, asked_of(events, order[part], repeats), (fade, reach), value[part], alive[part])
 
     with ThreadPoolExecutor(workers.count()) as pool:
         list(pool.map(chunk, range(len(cuts) - 1)))
@@ -112,7 +117,7 @@ def prior_rest(worth: np.ndarray, events: Targets, repeats: bool) -> np.ndarray:
     taken = np.empty((len(events), worth.shape[1]))
     order = np.lexsort((events.end, events.start))
     part = np.empty_like(taken)
-    _taken(worth, events.sequence, events.start[order], events.end[order], part)
+    _taken(worth, frozen(events.sequence), events.start[order], events.end[order], part)
     taken[order] = part
     return np.where(whole - taken <= 1e-9 * whole, 0.0, whole - taken)
 
@@ -130,7 +135,7 @@ def source_use(
     use = np.zeros(graph.n_items)
     edges = edges_of(graph, members)
     order = np.lexsort((events.end, events.start))
-    asked = Asked(events.sequence, events.start[order], events.end[order], repeats)
+    asked = asked_of(events, order, repeats)
     _source_use(edges, _row_totals(edges), asked, fades((decay,), longest), np.asarray(share, np.float64)[order], use)
     return use
 

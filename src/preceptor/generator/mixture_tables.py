@@ -21,10 +21,11 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
+from preceptor.core.disk import frozen
 from preceptor.core.errors import PreceptorError
 from preceptor.generator.mixture import Memory, Mixture
 from preceptor.generator.packed_cells import packed_rows
-from preceptor.generator.walk_tables import exact_weights, frozen
+from preceptor.generator.walk_tables import exact_weights
 from preceptor.graph.graph import TOTAL, Graph
 
 MOST_COMPONENTS = 63

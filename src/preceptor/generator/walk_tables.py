@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numba import njit, uint64
 
-from preceptor.core.disk import load_array, save_array
+from preceptor.core.disk import frozen, load_array, save_array
 from preceptor.core.errors import PreceptorError
 from preceptor.generator import policies
 from preceptor.graph.graph import TOTAL, Graph, apportion
@@ -143,13 +143,6 @@ def load_tables(folder: Path, prefix: str = "", kind: Any = None) -> Any:
     kind = kind or WalkTables
     paths = (Path(folder) / f"{prefix}{name}.npy" for name in kind._fields)
     return kind(*(frozen(load_array(path, mmap=True)) for path in paths))
-
-
-def frozen(array: np.ndarray) -> np.ndarray:
-    """A read-only view: built and memory-mapped tables are then of one numba type."""
-    view = np.asarray(array).view()
-    view.flags.writeable = False
-    return view
 
 
 @njit(nogil=True, cache=True)

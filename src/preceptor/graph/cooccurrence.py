@@ -19,6 +19,7 @@ import numpy as np
 from numba import njit
 
 from preceptor.core import workers
+from preceptor.core.disk import frozen
 from preceptor.data.rows import Training
 from preceptor.graph.meetings import UNIT, Counting, Histories, Rows, meeting_rows
 from preceptor.graph.weights import Weighting
@@ -90,7 +91,7 @@ def meetings(split: TrainSplit, window: int = 0, directed: bool = False) -> np.n
     out = np.zeros(split.n_items, np.int64)
     indptr_u = split.user_indptr
     reach = window or int(np.diff(indptr_u).max(initial=1))
-    _meetings(_read_only(split.item), indptr_u, reach * (1 if directed else 2), out)
+    _meetings(frozen(split.item), indptr_u, reach * (1 if directed else 2), out)
     return out
 
 
@@ -130,7 +131,7 @@ def kept_rows(
         bound = np.minimum(bound, top_k)
     begin, end = items or (0, n)
     cuts = [begin + cut for cut in _cuts(bound[begin:end])]
-    log = Histories(_read_only(user), _read_only(item), indptr_u, places, indptr_i)
+    log = Histories(frozen(user), frozen(item), indptr_u, places, indptr_i)
     counting = Counting(
         counted,
         value,
@@ -165,7 +166,7 @@ def _distinct(split: Training) -> tuple[np.ndarray, np.ndarray]:
     """Each (user, item) once, by user."""
     user, item = np.asarray(split.user), np.asarray(split.item)
     first = np.empty(len(item), np.bool_)
-    _first_meetings(_read_only(user), _read_only(item), np.full(split.n_items, -1, np.int32), first)
+    _first_meetings(frozen(user), frozen(item), np.full(split.n_items, -1, np.int32), first)
     return (user, item) if first.all() else (user[first], item[first])
 
 
@@ -217,17 +218,10 @@ def _symmetric(indptr: np.ndarray, indices: np.ndarray, values: np.ndarray) -> t
     return np.cumsum(sizes), targets, out_values
 
 
-def _read_only(array: np.ndarray) -> np.ndarray:
-    """A view that can't be written to: memory-mapped or not, the kernel is compiled once."""
-    view = array.view()
-    view.flags.writeable = False
-    return view
-
-
 def _counts(item: np.ndarray, n_items: int) -> np.ndarray:
     """How often each item occurs, int64 [I], without the wider copy that bincount makes."""
     out = np.zeros(n_items, np.int64)
-    _count(_read_only(item), out)
+    _count(frozen(item), out)
     return out
 
 
@@ -235,7 +229,7 @@ def _places(item: np.ndarray, n_items: int) -> tuple[np.ndarray, np.ndarray]:
     """Positions in the log by item, ascending (int32 [n], int64 when there are 2^31 or more; and int64 [I + 1])."""
     indptr = np.concatenate([[0], np.cumsum(_counts(item, n_items))])
     places = np.empty(len(item), np.int32 if len(item) < 2**31 else np.int64)
-    _scatter(_read_only(item), indptr[:-1].copy(), places)
+    _scatter(frozen(item), indptr[:-1].copy(), places)
     return places, indptr
 
 

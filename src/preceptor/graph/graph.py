@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from preceptor.core.disk import load_array, save_array
+from preceptor.core.disk import frozen, load_array, save_array
 from preceptor.core.errors import PreceptorError
 from preceptor.graph.order import kth_largest
 
@@ -25,12 +25,16 @@ class Graph:
     """Items and their transitions.
 
     indptr: int64 [I + 1]; indices: int32 [E], ascending in a row, never the row itself; weight: uint32 [E], each ≥ 1, each
-    non-empty row sums to 2^31.
+    non-empty row sums to 2^31. None can be written to.
     """
 
     indptr: np.ndarray
     indices: np.ndarray
     weight: np.ndarray
+
+    def __post_init__(self) -> None:
+        for name in ("indptr", "indices", "weight"):
+            object.__setattr__(self, name, frozen(getattr(self, name)))
 
     @property
     def n_items(self) -> int:
@@ -105,11 +109,11 @@ def from_weights(indptr: np.ndarray, indices: np.ndarray, weight: np.ndarray) ->
     """
     indptr, indices = np.asarray(indptr, np.int64), np.asarray(indices, np.int32)
     weight = np.asarray(weight, np.float64)
-    graph = Graph(indptr, indices, np.empty(len(indices), np.uint32))
+    out = np.empty(len(indices), np.uint32)
     if not _well_formed(indptr, indices, weight):
-        _refuse(graph, weight)
-    _apportion_rows(indptr, weight, graph.weight)
-    return graph
+        _refuse(Graph(indptr, indices, out), weight)
+    _apportion_rows(indptr, weight, out)
+    return Graph(indptr, indices, out)
 
 
 def _refuse(graph: Graph, weight: np.ndarray) -> None:
