@@ -1,6 +1,7 @@
 """The cost of a law on real next items: counted apart what it can't give, held-out items dropped, nothing upstream told."""
 
 import dataclasses
+import functools
 
 import numpy as np
 import pytest
@@ -11,21 +12,26 @@ from preceptor.data.log import Targets
 from preceptor.generator.config import GeneratorConfig
 from preceptor.generator.fit import FitConfig, fit
 from preceptor.generator.made import within
+from preceptor.generator.mixture import Mixture
 from preceptor.generator.reality import of_walks, reality, without
 from preceptor.generator.score import score
 from preceptor.graph.graph import from_edges
 
 SPLIT = tiny_split(n_users=120)
-LAW = fit(SPLIT.train, FitConfig(resamples=2, singles=False)).mixture
 UNSEEN = np.arange(SPLIT.train.n_items) % 5 == 2
 GRAPH = from_edges(6, [0, 1, 1, 2, 3], [1, 0, 2, 1, 4], [1.0, 1.0, 1.0, 1.0, 1.0])
 MET = np.array([True, True, True, True, True, False])
 TARGETS = targets_of([[0, 1, 2, 0, 5], [3, 1, 4]])  # next items 1, 2, 0, 5 and 1, 4
 
 
+@functools.cache
+def fitted_law() -> Mixture:
+    return fit(SPLIT.train, FitConfig(resamples=2, singles=False)).mixture
+
+
 def test_the_cost_is_the_mean_of_what_the_law_gives_targets() -> None:
-    found = reality(LAW, SPLIT.validation, "validation", "all")
-    scored = score(LAW, SPLIT.validation)
+    found = reality(fitted_law(), SPLIT.validation, "validation", "all")
+    scored = score(fitted_law(), SPLIT.validation)
     assert found.inside == scored.inside.sum()
     assert found.inside + found.repeats + found.held_out + found.new == found.targets == len(SPLIT.validation)
     assert found.nats == pytest.approx(np.nanmean(scored.nats))
@@ -48,27 +54,27 @@ def test_held_out_items_are_dropped_from_histories_and_not_asked_for() -> None:
         if not UNSEEN[targets.item[t]]
     ]
     assert [(int(kept.item[t]), kept.history(t).tolist()) for t in range(len(kept))] == [w for w in wanted if w[1]]
-    found = reality(within(LAW, ~UNSEEN), targets, "validation", "seen", UNSEEN)
+    found = reality(within(fitted_law(), ~UNSEEN), targets, "validation", "seen", UNSEEN)
     assert found.held_out == len(targets) - len(kept)
     assert found.inside + found.repeats + found.held_out + found.new == len(targets)
 
 
 def test_a_law_that_holds_no_target_has_no_cost() -> None:
-    none = within(LAW, np.zeros(len(LAW.members), bool))
+    none = within(fitted_law(), np.zeros(len(fitted_law().members), bool))
     found = reality(none, SPLIT.validation, "validation", "all")
     assert (found.inside, found.nats, found.recall_100) == (0, None, None)
     assert found.new == found.targets
     empty = Targets(*(getattr(SPLIT.validation, name)[:0] for name in ("user", "sequence", "start", "end")))
-    assert reality(LAW, empty, "validation", "all").targets == 0
+    assert reality(fitted_law(), empty, "validation", "all").targets == 0
 
 
 def test_a_better_law_costs_less() -> None:
     """Without parts the priors are left: they know no history."""
-    total = LAW.prior_share
+    total = fitted_law().prior_share
     blind = dataclasses.replace(
-        LAW, parts=(), priors=tuple(dataclasses.replace(p, weight=p.weight / total) for p in LAW.priors)
+        fitted_law(), parts=(), priors=tuple(dataclasses.replace(p, weight=p.weight / total) for p in fitted_law().priors)
     )
-    costs = [reality(law, SPLIT.validation, "validation", "all").nats for law in (LAW, blind)]
+    costs = [reality(law, SPLIT.validation, "validation", "all").nats for law in (fitted_law(), blind)]
     assert costs[0] < costs[1] - 0.1  # type: ignore[operator]
 
 
