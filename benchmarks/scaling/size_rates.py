@@ -7,7 +7,7 @@ All sizes share one rule (`lm.lr`, falling with the width to the power `lm.lr_po
 them. Here each size of both ladders, or the one named, is trained at some factors of its rate on the study's own histories and
 judged on fresh ones after some budgets, below what the study holds out. Seed 0. Rows go to OUT/size-rates.csv at once; what is
 there isn't trained again. In the end it prints the best factor of each size and budget. Where the rule's own rate isn't among
-the factors, OUT/points.csv has what it reaches.
+the factors, OUT/known-floor/points.csv has what it reaches.
 """
 
 from __future__ import annotations

@@ -1,7 +1,10 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numba import typeof
 
 from generator import law_reference
 from graph.graphs import random_graph
@@ -31,6 +34,18 @@ def cases(draw: st.DrawFn) -> tuple[Graph, Targets, np.ndarray, bool, int]:
     histories = draw(st.lists(st.lists(item, min_size=2, max_size=50), min_size=1, max_size=3))
     members = np.array(draw(st.lists(st.booleans(), min_size=n, max_size=n)))
     return graph, targets_of(histories), members, draw(st.booleans()), draw(st.integers(1, 60))
+
+
+def test_kernels_see_one_type_of_what_is_made_and_of_what_is_opened(tmp_path: Path) -> None:
+    graph, targets, members = random_graph(9, 20, 0), targets_of([[0, 1, 2, 3]]), np.ones(9, np.bool_)
+    graph.save(tmp_path / "graph")
+    targets.save(tmp_path / "targets")
+    types = {
+        (typeof(likelihood.edges_of(g, members)), typeof(likelihood.asked_of(t, np.array([0, 1]), False)))
+        for g in (graph, Graph.load(tmp_path / "graph"))
+        for t in (targets, Targets.load(tmp_path / "targets"))
+    }
+    assert len(types) == 1
 
 
 @given(cases())
