@@ -228,8 +228,9 @@ def sizes(rows: Sequence[Line]) -> str:
     said = (
         "Errors are means over the budgets of the sixth size, as shares of its excess; each seed has laws of its own. The"
         " law of tokens alone is pooled over the other sizes. *Learning rates*: one rule for all sizes (.004 at width 64,"
-        " power 1.5), probed at widths 32 to 80 on ml-100k's mixture ([lm-rates](../../lm-rates/README.md)); depth, the"
-        " other law and log and the widths 16, 96, 128 and 192 share it unprobed, so that an N-term may be that of a rate."
+        " power 1.5), probed at widths 32 to 80 on ml-100k's mixture ([lm-rates](../../lm-rates/README.md)), there at all"
+        " widths and up to two layers, and at the widest on the market's node2vec walks ([size-rates](../size-rates.csv));"
+        " the rest shares it unprobed, so that an N-term may be that of a rate."
     )
     return "\n\n".join(["## Does size count", "\n".join(found), table(head, body), said])
 
