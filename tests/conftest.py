@@ -24,8 +24,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
     The miniature is begun while other tests are left for the other worker; those that read it come last.
     """
-    users = [item for item in items if "miniature" in getattr(item, "fixturenames", ())]
-    rest = set(users)
-    others = sorted((item for item in items if item not in rest), key=lambda item: item.path.parent.name in COMPILED)
+    readers = [item for item in items if "miniature" in getattr(item, "fixturenames", ())]
+    known = set(readers)
+    others = sorted((item for item in items if item not in known), key=lambda item: item.path.parent.name in COMPILED)
     begun = len(others) * 3 // 5
-    items[:] = [*others[:begun], *users[:1], *others[begun:], *users[1:]]
+    items[:] = [*others[:begun], *readers[:1], *others[begun:], *readers[1:]]

@@ -52,7 +52,8 @@ def main() -> None:
         cell = Cell(LOGS[args.log], args.law, size, tuple(args.tokens), seeds=1)
         for factor in args.factors:
             key = (args.log, args.law, size.ladder, str(size.depth), str(size.width))
-            if (*key, str(factor)) in {tuple(r[name] for name in (*CELL, "factor")) for r in read(table)}:
+            there = {tuple(r[name] for name in (*CELL, "factor", "tokens")) for r in read(table)}
+            if all((*key, str(factor), str(tokens)) in there for tokens in args.tokens):
                 continue
             curriculum = study.run(cell.config(), cell.folder(args.work), wanted="curriculum")["curriculum"].path
             lm = cell.lm()
@@ -61,6 +62,8 @@ def main() -> None:
             found = size_of(config, size.depth, stream.vocab_size, stream.context)
             rows = read(table)
             for tokens, loss, excess in job(curriculum, config, size.depth):
+                if (*key, str(factor), str(tokens)) in there:
+                    continue
                 values = [*key, str(found.params), str(tokens), str(factor), f"{found.lr:.6g}", repr(loss), repr(excess)]
                 rows.append(dict(zip(HEAD, values, strict=True)))
                 print(*values, flush=True)
