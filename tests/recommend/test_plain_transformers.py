@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
-import pytest
 
 from preceptor.core import artifact
 from preceptor.lm.checkpoints import load_model
@@ -29,9 +28,15 @@ def printed(run: Path, model: str) -> list[str]:
     return found
 
 
-@pytest.mark.parametrize(("study", "model"), [("trained", "d2-s0/D4096"), ("miniature", "d4-s0/D16384")])
-def test_example_of_the_docs(study: str, model: str, request: pytest.FixtureRequest) -> None:
-    run: Path = request.getfixturevalue(study)
+def test_the_example_is_right_with_a_token_per_item(trained: Path) -> None:
+    check(trained, "d2-s0/D4096")
+
+
+def test_the_example_is_right_with_codes(miniature: Path) -> None:
+    check(miniature, "d4-s0/D16384")
+
+
+def check(run: Path, model: str) -> None:
     found = printed(run, model)
     assert len(found) == len(set(found)) == 10
     prompts = Prompts.open(run / "curriculum")
