@@ -10,7 +10,15 @@ import miniature as studies
 # Tests run side by side already, and a second worker process costs more to start than it saves. Tests of workers set their own.
 os.environ.setdefault("PRECEPTOR_WORKERS", "1")
 
-COMPILED = {"audit", "curriculum", "describe", "generator", "graph", "market"}  # folders that test kernels
+COMPILED = {
+    "audit",
+    "benchmarks",
+    "curriculum",
+    "describe",
+    "generator",
+    "graph",
+    "market",
+}  # folders whose tests ask for kernels
 
 
 @pytest.fixture(scope="session")

@@ -60,7 +60,8 @@ class Cell:
 
     tokens: the budgets. held: how many of the largest are held out, beside the sizes that are. arm: what sets it apart from
     cells of the same size and law, such as a mixture of documents. more: settings beside those of law and size. sets: whose
-    losses are kept. words: items are written by so many words of their titles; 0: by their own tokens or codes.
+    losses are kept. words: items are written by so many words of their titles; 0: by their own tokens or codes. sasrec: the
+    model is SASRec, its tokens next items.
     """
 
     log: str
@@ -73,6 +74,7 @@ class Cell:
     more: tuple[str, ...] = ()
     sets: tuple[str, ...] = SETS
     words: int = 0
+    sasrec: bool = False
 
     @property
     def name(self) -> str:

@@ -12,7 +12,7 @@ of the forms that can be fitted. Runs that repeat histories are fitted by no law
                  (of T: of T; of real losses: of the loss), whether runs lie in the 95 % band, interval scores
     fits.csv     parameters with intervals, and what burn-in left out
     summary.csv  by set: median errors (over all cells, and over those that both baselines reach), coverage, scores, cells, logs
-    ends.csv     known-end, known-floor: T's free end, least real loss and where, the cost C of the law
+    ends.csv     known-end, sasrec, known-floor: T's free end, least real loss and where, the cost C of the law
     sizes.csv    known-floor: does an N-term lower the error of the sixth size, by ladder and seed
     arms.csv     text: what the N-term is worth to each arm
     recall.csv   known-end: recall at 100 from the loss, one generator left out at a time
@@ -85,7 +85,7 @@ def main() -> int:
     write(folder / "summary.csv", summarise(judged))
     for name, table in TABLES.get(args.study, {}).items():
         write(folder / f"{name}.csv", table(lines))
-    if args.study in ("known-end", "known-floor"):
+    if args.study in ("known-end", "sasrec", "known-floor"):
         write(folder / "ends.csv", ends(lines, fits))
     if args.study == "known-end":
         write(folder / "recall.csv", recall(lines))

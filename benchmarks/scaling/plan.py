@@ -70,6 +70,20 @@ def known_end() -> Iterator[Cell]:
         yield Cell(log, "mixture, all of the prior", Size("deep and longer averages", 4, 64), tokens, held=1)
 
 
+def of_sasrec() -> Iterator[Cell]:
+    """known-end's questions asked of SASRec: T, the loss on people and recall by fresh next items, under laws of every kind."""
+    laws = (
+        "mixture, all of the prior",
+        "mixture",
+        "mixture, half walks",
+        "mixture, nine tenths walks",
+        "first-order",
+        "node2vec",
+    )
+    for log, law in (*(("ml-100k", law) for law in laws), (SMALL_LOGS[0], laws[0]), (MARKET, laws[0])):
+        yield Cell(log, law, Size("SASRec", 2, 64), BUDGETS, held=1, sasrec=True)
+
+
 def collapse() -> Iterator[Cell]:
     """Histories on catalogues whose rows have ten neighbours; those above 3,000 items, and a real log, are predicted.
 
@@ -158,6 +172,7 @@ STUDIES = {
     "known-floor": tuple(known_floor()),
     "nulls": tuple(nulls()),
     "known-end": tuple(known_end()),
+    "sasrec": tuple(of_sasrec()),
     "collapse": tuple(collapse()),
     "repetition": tuple(repetition()),
     "mixture": tuple(mixture()),

@@ -24,6 +24,7 @@ TITLES = {
     "known-floor": "A law of a law: the end of the loss is known",
     "nulls": "What of a law is owed to structure in the log",
     "known-end": "T, real loss and recall against tokens, by generator",
+    "sasrec": "T, real loss and recall of SASRec",
     "collapse": "Small catalogues predict large ones",
     "repetition": "What a repeated history is worth",
     "mixture": "What the layers do for each other",

@@ -1,18 +1,19 @@
-"""The studies of results/scaling that train language models: each one command that can be stopped and taken up again.
+"""The studies of results/scaling that train models by fresh tokens: each one command that can be stopped and taken up again.
 
     python -m benchmarks.scaling.studies known-floor [--minutes N] [--plan] [--cells TEXT] [--budgets K] [--name-held-out]
         known-floor: a law of a law, its end known          nulls: the same without structure
         known-end: T, real loss, recall by generator        collapse: small catalogues predict large ones
         repetition: epochs against endless                  mixture: what layers do for each other
         schedule: one cosine against decay branches         text: items as tokens, codes and words
+        sasrec: known-end's questions asked of SASRec
         tiny --work run/tiny --out run/tiny/out: one cell in seconds
 
 A cell is one size of model (all budgets, all seeds) on histories of one law of one log. Its points go to OUT/STUDY/points.csv
 at once, and a study that is run again trains what isn't there, budget by budget, nor in a study that has the same cell. What is
 held out goes to OUT/STUDY/held-out.csv before anything is trained (--name-held-out does only this). --minutes: begin no cell
 after so many. --cells: only those whose name contains the text. --budgets: only so many of the smallest budgets of each.
---plan: what is left, in tokens and in hours of CPU at the rates that `rate.py` measured. One token per item. Of
-real people the table keeps validation targets alone; the stage measures test targets too, and nobody looks at them.
+--plan: what is left, in tokens and in hours of CPU at the rates that `rate.py` measured of language models. One token per
+item. Of real people the table keeps validation targets alone; the stage measures test targets too, and nobody looks at them.
 `judge.py` reads the tables.
 """
 
@@ -31,6 +32,7 @@ from typing import Any
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
+from benchmarks.scaling import sasrec
 from benchmarks.scaling.cells import Cell
 from benchmarks.scaling.edges import effective_edges
 from benchmarks.scaling.plan import SHARED, STUDIES
@@ -38,7 +40,7 @@ from benchmarks.scaling.rate import cpu_seconds
 from benchmarks.scaling.recall import recalls
 from benchmarks.scaling.rows import read, write
 from preceptor import study
-from preceptor.core.artifact import Artifact, canonical, write_atomic
+from preceptor.core.artifact import canonical, write_atomic
 from preceptor.core.errors import PreceptorError
 from preceptor.core.progress import quantity, say
 from preceptor.core.tables import row
@@ -106,8 +108,12 @@ class Beside:
 def train(cell: Cell, work: Path) -> tuple[list[Point], Beside]:
     """The cell's points, and what stands beside them."""
     folder = cell.folder(work)
+    if cell.sasrec:
+        made = study.run(cell.config(), folder, wanted="real")
+        points, recall = sasrec.train(made, cell.size.depth, cell.size.width, cell.tokens, cell.seeds, cell.name)
+        return points, Beside(recall, items=made["codes"].counts["items"])
     more = (f"codes.pretrained={words_index(cell, folder)}",) if cell.words else ()
-    made: dict[str, Artifact] = study.run(cell.config(more), folder, wanted="lm")
+    made = study.run(cell.config(more), folder, wanted="lm")
     lm = made["lm"].path
     points = [point for point in row.read(lm, Point) if point.set in cell.sets]
     own = {(r.tokens, r.source): r.source_tokens for r in row.read(lm, SourceTokens)}
