@@ -72,15 +72,16 @@ def known_end() -> Iterator[Cell]:
 
 def of_sasrec() -> Iterator[Cell]:
     """known-end's questions asked of SASRec: T, the loss on people and recall by fresh next items, under laws of every kind."""
-    laws = (
-        "mixture, all of the prior",
-        "mixture",
-        "mixture, half walks",
-        "mixture, nine tenths walks",
-        "first-order",
-        "node2vec",
+    whole, walks = "mixture, all of the prior", "first-order"
+    more = ("mixture, nine tenths walks", "mixture", "node2vec", "mixture, half walks")
+    asked = (
+        ("ml-100k", whole),
+        (SMALL_LOGS[0], whole),
+        ("ml-100k", walks),
+        *(("ml-100k", law) for law in more),
+        (MARKET, whole),
     )
-    for log, law in (*(("ml-100k", law) for law in laws), (SMALL_LOGS[0], laws[0]), (MARKET, laws[0])):
+    for log, law in asked:
         yield Cell(log, law, Size("SASRec", 2, 64), BUDGETS, held=1, sasrec=True)
 
 
