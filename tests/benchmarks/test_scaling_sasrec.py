@@ -24,7 +24,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Artifact]:
 
 
 def test_the_history_of_every_next_item_is_that_of_its_document(made: dict[str, Artifact]) -> None:
-    evaluation = EvalSet.load(made["real"].path / sasrec.SET)
+    evaluation = EvalSet.load(made["real"].path / sasrec.VALIDATION)
     asked = evaluation.next_items
     assert asked is not None
     items = sasrec.items_of_tokens(made)
@@ -78,6 +78,6 @@ def test_its_cells_stand_in_the_table_beside_their_held_out_budget(tmp_path: Pat
 
 def _point() -> sasrec.Point:
     return sasrec.Point(
-        params=10, tokens=0, loss=1.5, run="r", seed=0, set=sasrec.SET, params_total=30, depth=2, unit="item", floor=None,
-        excess=None, bits_per_byte=None,
+        params=10, tokens=0, loss=1.5, run="r", seed=0, set=sasrec.VALIDATION, params_total=30, depth=2, unit="item",
+        floor=None, excess=None, bits_per_byte=None,
     )  # fmt: skip
