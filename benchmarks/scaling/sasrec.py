@@ -31,8 +31,8 @@ from preceptor.ranking.schedule import Schedule
 from preceptor.ranking.synthetic import WalkHistories
 from preceptor.ranking.teach import Plain, Samples, Source
 
-# On ml-100k's mixture with all of the prior, after a million next items (seed 0): of 512, 1,024 and 2,048 per update at rates of
-# .002 to .008, seven pairs, none leaves less of T by more than .006 nats (.293 to .351; these leave .299).
+# On ml-100k's mixture with all of the prior (seed 0): of 512, 1,024 and 2,048 next items per update at rates of .002 to .008, seven
+# pairs, none leaves less of T after a million next items by more than .006 nats (.293 to .351; these leave .299).
 POSITIONS = 1024  # next items per update
 RATE = 4e-3
 
