@@ -31,8 +31,8 @@ from preceptor.ranking.schedule import Schedule
 from preceptor.ranking.synthetic import WalkHistories
 from preceptor.ranking.teach import Plain, Samples, Source
 
-# On ml-100k's mixture with all of the prior (seed 0): of 512, 1,024 and 2,048 next items per update at rates of .002 to .008, seven
-# pairs, none leaves less of T after a million next items by more than .006 nats (.293 to .351; these leave .299).
+# Of 512, 1,024 and 2,048 next items per update at rates of .002 to .008, six other pairs, none leaves less of T after a million
+# next items of ml-100k's mixture with all of the prior by more than .006 nats (.293 to .351; these leave .299; seed 0).
 POSITIONS = 1024  # next items per update
 RATE = 4e-3
 
@@ -130,9 +130,10 @@ def point(asked: NextItems, found: ItemScores, model: NextItemModel, run: str, s
     own = sum(p.numel() for name, p in model.named_parameters() if name.startswith("blocks"))
     every = sum(p.numel() for p in model.parameters())
     items = model.items_ID.numel()
+    named = {k: v for k, v in loss.references.items() if k in ("uniform", "unigram", "bigram", "generator")}
     return Point(
         params=own, tokens=tokens, loss=loss.trie, run=run, seed=seed, set=VALIDATION, params_total=every, depth=depth,
-        unit="item", floor=None, excess=None, bits_per_byte=None, se=loss.trie_se, asked=loss.asked, trie=loss.trie, trie_se=loss.trie_se,
-        trie_prior=loss.trie_prior, model_share=loss.model_share, kl=loss.kl, flops_per_token=6 * (own + items),
-        unique_uih=tokens, **{k: v for k, v in loss.references.items() if k in ("uniform", "unigram", "bigram", "generator")},
+        unit="item", floor=None, excess=None, bits_per_byte=None, se=loss.trie_se, asked=loss.asked, trie=loss.trie,
+        trie_se=loss.trie_se, trie_prior=loss.trie_prior, model_share=loss.model_share, kl=loss.kl,
+        flops_per_token=6 * (own + items), unique_uih=tokens, **named,
     )  # fmt: skip
