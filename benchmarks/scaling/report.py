@@ -198,8 +198,7 @@ def _ends(rows: Sequence[Line]) -> str:
         "Nats per real validation target among items, means over seeds; with the prior where the law's is known. T is known for"
         " fitted mixtures. C is what the law itself costs on the same targets; walks of the paper's kind give no probability to"
         " some of them, so theirs is infinite. D* are the tokens of the least real loss, where the loss at the most tokens is"
-        " higher by more than seeds differ (one-sided, 95 %: *by luck*). SASRec isn't among the models: its trainer reads a"
-        " fixed set of histories until validation stops it, so that it has no loss by fresh tokens."
+        " higher by more than seeds differ (one-sided, 95 %: *by luck*)."
     )
     return table(head, body) + "\n\n" + said
 

@@ -173,10 +173,12 @@ class SetLaws:
         """
         if law.params is not None and np.any(params != law.params):
             return self._beside(float(np.atleast_1d(params)[0]), tokens)
-        losses = {one.form: one.predict(params, tokens) for one in self.averaged(law)}
+        late, whole = self._late_share(law, tokens), self.law("data", law.params)
+        largest = whole.form_error.tokens if whole is not None and whole.form_error is not None else tokens
+        counted = np.where(late > 0, tokens, largest)  # where they don't count, a curve may be infinite
+        losses = {one.form: one.predict(params, counted) for one in self.averaged(law)}
         weights = self.weights.get("joint" if law.params is None else "size", {})
         told = next(iter(losses.values())) if len(losses) == 1 else average(losses, weights, self.floor)
-        late, whole = self._late_share(law, tokens), self.law("data", law.params)
         if whole is None or np.all(late == 1):
             return told
         base = self.floor or 0.0

@@ -132,13 +132,23 @@ def run_of(surface: Surface, params: float | None, flops: float) -> tuple[float,
 
 
 def _cost(surface: Surface, params: float | None, loss_of: Callable[[float, float], float], wanted: float) -> float | None:
-    """The least FLOP at which a falling loss is `wanted`; None where it isn't between the ends."""
+    """The least FLOP at which a loss has fallen to `wanted`; None where it isn't between the ends.
+
+    A forecast falls for ever. The upper end of its band turns up again where the form may be wrong by more than is gained.
+    """
     lo, hi = np.log(surface.smallest * _ENDS[0]), np.log(surface.largest * _ENDS[1])
 
     def above(log_flops: float) -> bool:
         return loss_of(*run_of(surface, params, float(np.exp(log_flops)))) > wanted
 
-    if above(hi) or not above(lo):
+    if not above(lo):
+        return None
+    for end in np.arange(lo, hi, np.log(2))[1:]:
+        if not above(end):
+            hi = end
+            break
+        lo = end
+    if above(hi):
         return None
     while hi - lo > 1e-7:
         middle = (lo + hi) / 2
