@@ -229,7 +229,7 @@ def sizes(rows: Sequence[Line]) -> str:
         "Errors are means over the budgets of the sixth size, as shares of its excess; each seed has laws of its own. The"
         " law of tokens alone is pooled over the other sizes. *Learning rates*: one rule for all sizes (.004 at width 64,"
         " power 1.5), probed at widths 32 to 80 on ml-100k's mixture ([lm-rates](../../lm-rates/README.md)), there at all"
-        " widths and up to two layers, and at the widest on the market's node2vec walks ([size-rates](../size-rates.csv));"
+        " widths and depths, and at the widest on the market's node2vec walks ([size-rates](../size-rates.csv));"
         " the rest shares it unprobed, so that an N-term may be that of a rate."
     )
     return "\n\n".join(["## Does size count", "\n".join(found), table(head, body), said])
