@@ -42,9 +42,10 @@ def plan(
 ) -> None:
     """Say what a budget buys, what a loss or a recall costs, when to stop repeating, and which run to make next.
 
-    Give one question. A budget: preceptor plan run/quick/scaling/laws.json --flops 1e13. The reverse: --target-loss 5.25.
-    Numbers may be written 417k, 4.2M or 1e15. Where the law of N isn't identified, a plan chooses among the trained sizes.
-    Beyond ten times the largest fitted run it refuses, and names the run to make next.
+    Give one question. A budget: preceptor plan law.json --flops 1e13, where preceptor fit POINTS --out law.json has written
+    the law. The reverse: --target-loss 5.25. Numbers may be written 417k, 4.2M or 1e15. Where the law of N isn't identified,
+    a plan chooses among the trained sizes. Beyond ten times the largest fitted run it refuses, and names the run to make
+    next. The study `quick` has too few budgets for a plan; those of `quick-full` are enough.
 
     Parameters
     ----------
