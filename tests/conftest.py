@@ -10,15 +10,8 @@ import miniature as studies
 # Tests run side by side already, and a second worker process costs more to start than it saves. Tests of workers set their own.
 os.environ.setdefault("PRECEPTOR_WORKERS", "1")
 
-COMPILED = {
-    "audit",
-    "benchmarks",
-    "curriculum",
-    "describe",
-    "generator",
-    "graph",
-    "market",
-}  # folders whose tests ask for kernels
+# Folders whose tests ask for kernels.
+COMPILED = {"audit", "benchmarks", "curriculum", "describe", "generator", "graph", "market"}
 
 
 @pytest.fixture(scope="session")

@@ -90,14 +90,17 @@ def train(
 ) -> tuple[list[Point], dict[tuple[str, int], tuple[float, float]]]:
     """(points of each seed and budget, recall at 10 and 100 by run and tokens) of a size on a study's histories.
 
-    made: its artifacts, `real` among them. tokens: budgets in next items, each twice the one before it.
+    made: its artifacts, `real` among them. tokens: budgets in next items, about. Raises ValueError where one isn't twice the
+    one before it: the budgets of a run are.
     """
+    schedule = Schedule(tokens[0] // POSITIONS, len(tokens) - 1, least=len(tokens))
+    if [POSITIONS * updates for updates in schedule.budgets] != list(tokens):
+        raise ValueError(f"{name}: budgets {list(tokens)} don't double from a multiple of {POSITIONS}")
     torch.set_num_threads(1)
     sampler = histories.load(made["generator"].path / "seen")
     judge = Judge(made["real"].path, items_of_tokens(made))
     longest = int(made["curriculum"].json("stream")["history_items"])
     recipe = Recipe(length=longest, dim=width, layers=depth, dropout=0.0, learning_rate=RATE)
-    schedule = Schedule(tokens[0] // POSITIONS, len(tokens) - 1, least=len(tokens))
     points: list[Point] = []
     recalls = {}
     for seed in range(seeds):

@@ -63,6 +63,8 @@ def test_a_cell_is_trained_to_points_that_fall_towards_the_law(
     assert all(0 <= ten <= hundred <= 1 for ten, hundred in recalls.values())
     again, _ = sasrec.train(made, 1, 16, (4096, 8192, 16_384), 1, "tiny")
     assert again == points
+    with pytest.raises(ValueError, match="don't double"):
+        sasrec.train(made, 1, 16, (4096, 16_384), 1, "tiny")
 
 
 def test_its_cells_stand_in_the_table_beside_their_held_out_budget(tmp_path: Path) -> None:
